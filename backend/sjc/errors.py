@@ -1,0 +1,9 @@
+"""The one exception that carries a message for a person."""
+
+
+class SjcError(Exception):
+    """Bad input or a failed precondition.
+
+    The message is one line that says what was wrong and what to do. The command line prints it and exits with 2;
+    every other door shows the same line. Anything else that escapes is a bug and keeps its traceback.
+    """

@@ -1,0 +1,1 @@
+"""Density and colour grids, cameras, the two renderers and the regularisers."""

@@ -1,0 +1,1 @@
+"""Arrays in, files out: mesh, volumes, pictures. NumPy only, no torch."""
