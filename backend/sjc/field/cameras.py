@@ -1,0 +1,136 @@
+"""Cameras and rays.
+
+World: Blender's, right-handed, z up, the field fills the box [-1, 1]^3. Azimuth 0 is the camera at -Y (Blender's front
+view) and grows counter-clockwise seen from above; elevation 90 looks straight down. A camera looks down its own -z axis
+(OpenGL). Angles are degrees everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from ..errors import SjcError
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """V pinhole cameras that look at the origin.
+
+    eye [V,3]; rotation [V,3,3], camera to world, columns right, up, backward; fov_deg [V], horizontal;
+    azimuth_deg [V] in [0, 360); elevation_deg [V] in [-90, 90].
+    """
+
+    eye: Tensor
+    rotation: Tensor
+    fov_deg: Tensor
+    azimuth_deg: Tensor
+    elevation_deg: Tensor
+
+    def __len__(self) -> int:
+        return self.eye.shape[0]
+
+    def __getitem__(self, index: int | slice | Tensor) -> Cameras:
+        """The chosen cameras; a single number keeps the leading axis, so the result is always Cameras of V >= 1."""
+        if isinstance(index, int):
+            index = range(len(self))[index]  # negative numbers and IndexError (which ends iteration) as in a list
+            index = slice(index, index + 1)
+        return Cameras(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to(self, *args, **kwargs) -> Cameras:
+        """As Tensor.to, for every member."""
+        return Cameras(*(getattr(self, field.name).to(*args, **kwargs) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class CameraPrior:
+    """Where the training cameras stand (facts 1.3): fixed radius, the rest uniform between limits, in degrees.
+
+    The default elevations are the released code's: cos(polar) between -1/9 and cos(polar) of the clipped pole.
+    """
+
+    radius: float = 1.5
+    fov_min: float = 40.0
+    fov_max: float = 70.0
+    elevation_min: float = -6.38
+    elevation_max: float = 83.53
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise SjcError(f"camera radius is {self.radius}; give a distance greater than 0")
+        if not 0 < self.fov_min <= self.fov_max < 180:
+            raise SjcError(f"field of view {self.fov_min} to {self.fov_max}: give 0 < min <= max < 180 degrees")
+        if not -90 <= self.elevation_min <= self.elevation_max <= 90:
+            raise SjcError(f"elevation {self.elevation_min} to {self.elevation_max}: give -90 <= min <= max <= 90 degrees")
+
+
+def look_at(azimuth_deg, elevation_deg, radius, fov_deg) -> Cameras:
+    """Cameras on spheres around the origin that look at it; numbers or [V] tensors, broadcast together.
+
+    The basis is closed-form in the angles, so straight up and straight down are ordinary views.
+    """
+    azimuth_deg, elevation_deg, radius, fov_deg = torch.broadcast_tensors(
+        *(torch.as_tensor(x, dtype=torch.float32).reshape(-1) for x in (azimuth_deg, elevation_deg, radius, fov_deg))
+    )
+    # Double inside: cos(90 deg) in float32 leaves 4e-8, and eyes are compared with exact numbers in tests.
+    azimuth, elevation = (torch.deg2rad(x.double()) for x in (azimuth_deg, elevation_deg))
+    sin_a, cos_a, sin_e, cos_e = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
+    right = torch.stack([cos_a, sin_a, torch.zeros_like(sin_a)], dim=-1)
+    up = torch.stack([-sin_e * sin_a, sin_e * cos_a, cos_e], dim=-1)
+    backward = torch.stack([cos_e * sin_a, -cos_e * cos_a, sin_e], dim=-1)
+    return Cameras(
+        eye=(radius.double()[:, None] * backward).float(),
+        rotation=torch.stack([right, up, backward], dim=-1).float(),
+        fov_deg=fov_deg.clone(),
+        azimuth_deg=azimuth_deg % 360.0,
+        elevation_deg=elevation_deg.clone(),
+    )
+
+
+def sample_cameras(prior: CameraPrior, n: int, generator: torch.Generator | None = None) -> Cameras:
+    """n random training cameras: elevation uniform on the sphere (sin uniform), azimuth and field of view uniform."""
+    u = torch.rand(3, n, generator=generator, device=generator.device if generator else None).cpu()
+    low, high = (math.sin(math.radians(x)) for x in (prior.elevation_min, prior.elevation_max))
+    # asin of the rounded limits can land a rounding outside them.
+    elevation = torch.rad2deg(torch.asin((low + (high - low) * u[0].double()).clamp(-1, 1)))
+    elevation = elevation.clamp(prior.elevation_min, prior.elevation_max)
+    fov = prior.fov_min + (prior.fov_max - prior.fov_min) * u[2]
+    return look_at(360.0 * u[1], elevation, prior.radius, fov)
+
+
+def orbit(n: int, elevation_deg: float = 20.0, radius: float = 1.5, fov_deg: float = 60.0) -> Cameras:
+    """n cameras evenly round the object, the first in front; the n-th step would close the circle."""
+    return look_at(torch.arange(n) * (360.0 / n), elevation_deg, radius, fov_deg)
+
+
+def released_spiral(n: int, radius: float = 1.5, fov_deg: float = 60.0, turns: float = 3.0) -> Cameras:
+    """The released code's test path (facts 1.3): three turns from above (71 deg) down to the horizon.
+
+    Distance from the axis max(radius sin(ratio pi/2), 0.5), height radius (1 - ratio), ratio from 0 to 1.
+    """
+    ratio = torch.linspace(0, 1, n)
+    axial = (radius * torch.sin(ratio * math.pi / 2)).clamp(min=0.5)
+    height = radius * (1 - ratio)
+    elevation = torch.rad2deg(torch.atan2(height, axial))
+    return look_at(360.0 * turns * ratio, elevation, torch.hypot(axial, height), fov_deg)
+
+
+def rays(cameras: Cameras, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """One ray per pixel: origins and unit directions, both [V,H,W,3], rows top to bottom.
+
+    Pixel centres are integers, principal point ((W-1)/2, (H-1)/2), focal length (W/2)/tan(fov/2) pixels in both axes.
+    """
+    if height < 1 or width < 1:
+        raise SjcError(f"an image of {height} x {width} pixels has no rays; give at least 1 x 1")
+    eye, rotation = cameras.eye, cameras.rotation
+    focal = (width / 2) / torch.tan(torch.deg2rad(cameras.fov_deg) / 2)
+    row = torch.arange(height, dtype=eye.dtype, device=eye.device) - (height - 1) / 2
+    column = torch.arange(width, dtype=eye.dtype, device=eye.device) - (width - 1) / 2
+    x = (column[None, None, :] / focal[:, None, None]).expand(-1, height, -1)
+    y = (-row[None, :, None] / focal[:, None, None]).expand(-1, -1, width)
+    local = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
+    directions = torch.nn.functional.normalize(local @ rotation[:, None].transpose(-1, -2), dim=-1)
+    return eye[:, None, None, :].expand_as(directions), directions

@@ -1,0 +1,41 @@
+"""What keeps the fog away (paper section 4.3, facts 1.6): the emptiness loss with its schedule, and the centre depth loss."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import SjcError
+from .render_reference import Rendered
+
+
+def emptiness_loss(rendered: Rendered) -> Tensor:
+    """[] mean of log(1 + beta w) over all Ns x R samples, counting the ones behind a ray's exit, as released.
+
+    The divisor is the longest ray's sample count, so the loss depends a little on the view; beta is render's.
+    """
+    return rendered.emptiness.sum() / max(1, rendered.samples * len(rendered.emptiness))
+
+
+def emptiness_weight(
+    step: int, steps: int, lambda1: float = 1e4, multiplier: float = 20.0, switch: float = 0.5
+) -> float:
+    """The factor of the emptiness loss: lambda1, and lambda1 * multiplier from step switch * steps on (a hard jump)."""
+    return lambda1 * multiplier if step >= switch * steps else lambda1
+
+
+def center_depth_loss(depth: Tensor, ratio: float = 50 / 64, eps: float = 1e-6) -> Tensor:
+    """[] -log(max(mean border depth - mean centre depth, eps)), mean over views: pulls the centre nearer than the border.
+
+    depth [V,H,W] is full depth (background included). The centre is the middle `ratio` of each side: 50 of 64 pixels. The
+    released code has the difference the other way round (facts 0); its NaN loss had this gradient. The loss falls
+    silent (gradient 0) when the centre is not nearer than the border by eps. Raises SjcError where an image has no
+    border or no centre.
+    """
+    height, width = depth.shape[-2:]
+    top, left = (round(n * (1 - ratio) / 2) for n in (height, width))
+    if not (0 < 2 * top < height and 0 < 2 * left < width):
+        raise SjcError(f"an image of {height} x {width} pixels has no centre and border at ratio {ratio:g}; use a larger image")
+    center = depth[..., top : height - top, left : width - left]
+    pixels = center.shape[-2] * center.shape[-1]
+    border_mean = (depth.sum((-2, -1)) - center.sum((-2, -1))) / (height * width - pixels)
+    return -(border_mean - center.mean((-2, -1))).clamp(min=eps).log().mean()
