@@ -1,0 +1,218 @@
+"""Finding a diffusers model on disk and refusing, before anything heavy is imported, what cannot be used.
+
+A model is a folder in the ordinary diffusers layout: model_index.json, unet/, text_encoder/, tokenizer/, scheduler/,
+weights in safetensors.  Stdlib only (huggingface_hub is imported for hub ids alone).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SjcError
+
+EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
+WEIGHT_STEMS = {"unet": "diffusion_pytorch_model", "text_encoder": "model"}
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
+TEXT_ENCODERS = ("T5EncoderModel", "CLIPTextModel")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A checked folder.
+
+    `index` is model_index.json, `configs` the config of each component, `variants` the weight variant each component
+    is stored in (None or e.g. "fp16"), `weight_bytes` what its weights take on disk.
+    """
+
+    folder: Path
+    index: dict[str, Any]
+    configs: dict[str, dict[str, Any]]
+    variants: dict[str, str | None]
+    weight_bytes: int
+
+    def class_of(self, component: str) -> str:
+        """The library class model_index.json names for a component."""
+        return str(self.index[component][1])
+
+
+def locate(model: str, *, download: bool = False, revision: str | None = None) -> Path:
+    """The folder of "embedded", of a path, or of a hub id ("name/model") in the local hub cache.
+
+    The network is touched only for a hub id with download=True.  Raises SjcError where nothing is found.
+    """
+    if model == "embedded":
+        if not (EMBEDDED / "model_index.json").is_file():
+            raise SjcError(
+                "This installation lacks the embedded model; reinstall it or name a model with --model."
+            )
+        return EMBEDDED
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise SjcError(
+            f"{model} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on."
+        )
+    if not _HUB_ID.fullmatch(model):
+        raise SjcError(
+            f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.'
+        )
+    return _hub_snapshot(model, download, revision)
+
+
+def _hub_snapshot(model: str, download: bool, revision: str | None) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        wanted = None
+        if download:
+            wanted = wanted_files(HfApi().list_repo_files(model, revision=revision))
+        return Path(
+            snapshot_download(model, revision=revision, local_files_only=not download, allow_patterns=wanted)
+        )
+    except SjcError:
+        raise
+    except Exception as error:  # the hub client and its transport raise many kinds
+        if not download:
+            raise SjcError(
+                f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
+                f'"sjc models fetch {model}" or give a folder.'
+            ) from error
+        raise SjcError(f'The model "{model}" could not be fetched: {first_line(error)}') from error
+
+
+def wanted_files(names: list[str]) -> list[str]:
+    """Of a hub repository's files, those worth fetching.
+
+    Configs, tokenizer, and one set of safetensors weights per component: half precision where there is one (half the
+    download; read back as float32 on a CPU).
+    """
+    if "model_index.json" not in names:
+        raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
+    wanted = ["model_index.json"] + [n for n in names if n == "sjc.json"]
+    wanted += [n for n in names if n.startswith(("tokenizer/", "scheduler/"))]
+    for component in WEIGHT_STEMS:
+        inside = [n for n in names if n.startswith(f"{component}/")]
+        weights = [n for n in inside if n.endswith(".safetensors") or ".safetensors.index" in n]
+        half = [n for n in weights if ".fp16" in n]
+        wanted += [f"{component}/config.json", *(half or weights)]
+    return wanted
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; SjcError where the file is missing, unreadable or something else."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SjcError(f"{path} is missing; the model folder is not complete.") from None
+    except (OSError, ValueError) as error:
+        raise SjcError(f"{path} cannot be read as JSON: {first_line(error)}") from error
+    if not isinstance(data, dict):
+        raise SjcError(f"{path} must hold a JSON object.")
+    return data
+
+
+def check(folder: Path) -> ModelFiles:
+    """Reads the configs of a text-conditioned pixel-space model and finds its weights.
+
+    Raises SjcError for latent models (a VAE), transformers, upscalers, other text encoders, missing files and
+    pickled weights.
+    """
+    if not (folder / "model_index.json").is_file():
+        raise SjcError(f"{folder} is not a diffusers model: it has no model_index.json.")
+    index = read_json(folder / "model_index.json")
+    used = {name for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[1]}
+    latent = used & {"vae", "vqvae", "movq", "vae_decoder"}
+    if latent:
+        raise SjcError(
+            f"{folder} is a latent model (it has a {min(latent)}); a text-to-image model in pixel space is needed."
+        )
+    missing = {"unet", "text_encoder", "tokenizer", "scheduler"} - used
+    if missing:
+        raise SjcError(
+            f"{folder} is not a text-to-image model in pixel space: model_index.json names no {', '.join(sorted(missing))}."
+        )
+    configs = {
+        "unet": read_json(folder / "unet" / "config.json"),
+        "text_encoder": read_json(folder / "text_encoder" / "config.json"),
+        "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
+    }
+    if not (folder / "tokenizer").is_dir():
+        raise SjcError(f"{folder / 'tokenizer'} is missing; the model folder is not complete.")
+    _check_classes(folder, index, configs)
+    found = {name: _weights(folder / name, stem) for name, stem in WEIGHT_STEMS.items()}
+    return ModelFiles(
+        folder=folder,
+        index=index,
+        configs=configs,
+        variants={name: variant for name, (variant, _) in found.items()},
+        weight_bytes=sum(size for _, size in found.values()),
+    )
+
+
+def _check_classes(folder: Path, index: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
+    unet_class, text_class = index["unet"][1], index["text_encoder"][1]
+    if unet_class != "UNet2DConditionModel":
+        raise SjcError(f"{folder}: its unet is a {unet_class}; only UNet2DConditionModel can be used.")
+    if text_class not in TEXT_ENCODERS:
+        raise SjcError(
+            f"{folder}: its text encoder is a {text_class}; only {' or '.join(TEXT_ENCODERS)} can be used."
+        )
+    unet = configs["unet"]
+    channels, out = unet.get("in_channels"), unet.get("out_channels")
+    if channels not in (1, 3) or unet.get("class_embed_type") or unet.get("num_class_embeds"):
+        raise SjcError(
+            f"{folder}: its unet takes {channels} channels or a second condition (an upscaler, an inpainter or a "
+            "latent model); one that takes plain images is needed."
+        )
+    if out not in (channels, 2 * channels):
+        raise SjcError(
+            f"{folder}: its unet gives {out} channels for {channels}; needed are {channels} or {2 * channels}."
+        )
+    if unet.get("addition_embed_type") not in (None, "text"):
+        raise SjcError(
+            f"{folder}: its unet needs a {unet['addition_embed_type']} condition besides the text."
+        )
+    size = unet.get("sample_size")
+    if isinstance(size, list) and len(size) == 2 and size[0] == size[1]:
+        unet["sample_size"] = size = size[0]
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise SjcError(f"{folder}: unet/config.json names no square image size (sample_size is {size}).")
+
+
+def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
+    """(variant, bytes) of the safetensors weights in a component's folder: whole or in shards, plain or a variant."""
+    names = {path.name for path in folder.iterdir()}
+    variants = {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.(\w+)\.safetensors", n))}
+    variants |= {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.safetensors\.index\.(\w+)\.json", n))}
+    incomplete: list[str] = []
+    for variant in (None, *sorted(variants)):
+        suffix = f".{variant}" if variant else ""
+        whole, shards = f"{stem}{suffix}.safetensors", f"{stem}.safetensors.index{suffix}.json"
+        if whole in names:
+            return variant, (folder / whole).stat().st_size
+        if shards in names:
+            parts = set(read_json(folder / shards).get("weight_map", {}).values())
+            if parts and parts <= names:
+                return variant, sum((folder / part).stat().st_size for part in parts)
+            incomplete += sorted(parts - names)
+    if incomplete:
+        raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
+    pickled = sorted(n for n in names if n.endswith(PICKLES))
+    if pickled:
+        raise SjcError(
+            f"{folder / pickled[0]} is refused: pickled weights can run any program when they are read; save the model "
+            "again with safe_serialization=True, or take its safetensors version."
+        )
+    raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,84 @@
+"""Perturb-and-Average Scoring: the 2D score of a render (paper, Sec. 4.1, Eq. 15 and 16).
+
+A diffusion model is trained on noised images; a render is not noised, so D(y; sigma) is out of its distribution.  PAAS
+asks the denoiser only at y + sigma n and averages over n, which estimates the score at noise level sqrt(2) sigma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import SjcError
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""D(x; sigma): x [B,C,H,W], sigma [B] -> the denoised images [B,C,H,W]."""
+
+WEIGHTS = ("1/sigma", "1/sigma^2", "1")
+
+
+def score_factor(weight: str, sigma: Tensor) -> Tensor:
+    """What D - y is multiplied with: "1/sigma" as released, "1/sigma^2" as in the paper (the true score), "1"."""
+    if weight == "1/sigma":
+        return 1 / sigma
+    if weight == "1/sigma^2":
+        return 1 / sigma**2
+    if weight == "1":
+        return torch.ones_like(sigma)
+    raise SjcError(f'Unknown score weight "{weight}"; choose one of {", ".join(WEIGHTS)}.')
+
+
+def draw_noise(
+    n: int, x: Tensor, generator: torch.Generator | None = None, shared_noise: bool = False
+) -> Tensor:
+    """Standard normal noise [n,B,C,H,W], n draws for every view of x [B,C,H,W].
+
+    With `shared_noise` all views of one draw get the same.  Drawn on the generator's device (the CPU without one), so
+    a seed means the same on every device.
+    """
+    device = generator.device if generator is not None else torch.device("cpu")
+    shape = (n, 1, *x.shape[1:]) if shared_noise else (n, *x.shape)
+    noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
+    return noise.to(x.device, x.dtype).expand(n, *x.shape)
+
+
+@torch.no_grad()
+def paas(
+    denoise: Denoise,
+    x: Tensor,
+    sigma: Tensor,
+    n: int = 1,
+    *,
+    var_red: bool = True,
+    weight: str = "1/sigma",
+    chunk: int | None = None,
+    generator: torch.Generator | None = None,
+    shared_noise: bool = False,
+) -> Tensor:
+    """The score g [B,C,H,W] of the renders x [B,C,H,W] at noise levels sigma [B].
+
+    Ascending g makes x more likely, so the loop's upstream gradient on x is -g (summed over pixels, no mean: as
+    released).  With z = x + sigma n:  var_red=True  (Eq. 16)  g = mean_n (D(z; sigma) - x) * factor
+                           var_red=False (Eq. 15)  g = mean_n (D(z; sigma) - z) * factor
+    where factor is `score_factor(weight, sigma)`.  Both have the same mean; Eq. 16 has the lower variance where sigma
+    exceeds the spread of the data, Eq. 15 where it does not.
+
+    n noises per view; `chunk` of them go through the denoiser in one call (None: all), as a batch of chunk * B images
+    whose image i belongs to view i mod B.  The noise does not depend on `chunk`.  No gradient flows through D.  Raises SjcError for n < 1 and an unknown weight.
+    """
+    if n < 1:
+        raise SjcError(f"noises per view must be at least 1, not {n}.")
+    views = x.shape[0]
+    x = x.detach()
+    sigma = sigma.to(x.device, x.dtype)
+    factor = score_factor(weight, sigma).view(views, 1, 1, 1)
+    noise = draw_noise(n, x, generator, shared_noise)
+    scores = torch.empty((n, *x.shape), dtype=x.dtype, device=x.device)
+    for start in range(0, n, chunk or n):
+        z = x + sigma.view(views, 1, 1, 1) * noise[start : start + (chunk or n)]
+        draws = z.shape[0]
+        denoised = denoise(z.flatten(0, 1), sigma.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
+        scores[start : start + draws] = (denoised - (x if var_red else z)) * factor
+    return scores.mean(0)
