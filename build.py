@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Sets up, runs, tests and checks the project. Standard library only; `python3 build.py --help` tells the rest."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from tools import environment, mutants, rooms, rules, system
+from tools.common import ROOT, BuildError, run, say, typed
+from tools.environment import Environment
+from tools.stage import stage
+
+PROMPT = "a red mushroom"
+DEMO = Path("outputs", "demo")
+
+# What a finished demo leaves behind, in the order in which it is shown.
+RESULTS = ("mesh.glb", "preview.png")
+EXTRAS = ("turntable.mp4", "scene.blend")
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run the main job on the embedded model and print where the results are."""
+    words = (
+        arguments.rest
+        if arguments.rest and not arguments.rest[0].startswith("-")
+        else [PROMPT, *arguments.rest]
+    )
+    python = Environment().ensure()
+    command = [python, "-m", "sjc", "generate", *words, "--out", DEMO, "--overwrite"]
+    say(f"demo: {typed(['sjc', *command[3:]])}")
+    code = run(command)
+    if code != 0:
+        return code
+    missing = [name for name in RESULTS if not (ROOT / DEMO / name).is_file()]
+    if missing:
+        raise BuildError(f"the job ended without {' and '.join(missing)}: see {DEMO / 'run.json'}.")
+    say("")
+    for name in (*RESULTS, *EXTRAS):
+        if (ROOT / DEMO / name).is_file():
+            say(f"{name:14} {ROOT / DEMO / name}")
+    return 0
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Make everything the tests need, then run them room by room."""
+    python = Environment().ensure()
+    chosen, _ = rooms.split(arguments.rest)
+    # House tests need nothing of the system; the others say themselves (one failing test each) what was not to be had.
+    if set(chosen) - {"house"}:
+        missing = system.ensure_packages()
+        if not {"nodejs", "npm"} & set(missing):
+            system.ensure_validator(ROOT)
+    if "blender" in chosen:
+        _ensure_blender(python)
+    return rooms.run_rooms(python, arguments.rest)
+
+
+def _ensure_blender(python: Path) -> None:
+    """Let the Blender room make the environments its tests start."""
+    script = ROOT / "tests" / "blender" / "venvs.py"
+    if script.exists() and run([python, script]) != 0:
+        raise BuildError("making the environments with Blender's module failed (the reason stands above).")
+
+
+def lint(_arguments: argparse.Namespace) -> int:
+    """Check style, format, types and the house rules; every checker runs even if an earlier one complains."""
+    python = Environment().ensure()
+    checks = {
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "--quiet", "--diff", "."],
+        "mypy": [python, "-m", "mypy"],
+    }
+    failed = [name for name, command in checks.items() if _timed(name, command) != 0]
+    breaches = rules.check()
+    for breach in breaches:
+        say(breach)
+    if breaches:
+        failed.append("house rules")
+    say(f"lint: {', '.join(failed)} failed" if failed else "lint: all clean")
+    return 1 if failed else 0
+
+
+def _timed(name: str, command: list[str | Path]) -> int:
+    started = time.monotonic()
+    code = run(command)
+    say(f"lint: {name} {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.1f} s)")
+    return code
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Run benchmarks/ in the environment."""
+    return run([Environment().ensure(), "-m", "benchmarks", *arguments.rest])
+
+
+def make_stage(_arguments: argparse.Namespace) -> int:
+    """Bring build/stage up to date."""
+    say(str(stage(ROOT)))
+    return 0
+
+
+def lock(_arguments: argparse.Namespace) -> int:
+    """Write requirements.lock from the environment as it stands."""
+    python = Environment().python
+    if not python.exists():
+        raise BuildError("there is no .venv to lock: run 'python3 build.py test tests/house' first.")
+    return run([python, "-m", "tools.lock"])
+
+
+def clean(arguments: argparse.Namespace) -> int:
+    """Remove what build.py made; results in outputs/ are a person's and stay."""
+    names = ["build", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
+    for name in names + ([".venv"] if arguments.all else []):
+        folder = ROOT / name
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    return 0
+
+
+def faults(arguments: argparse.Namespace) -> int:
+    """Try the deliberate mistakes of tests/faults.py, or list them."""
+    if arguments.list:
+        for fault in mutants.load_table().FAULTS:
+            say(f"{fault.name:28} {fault.file}")
+        return 0
+    return mutants.run(Environment().ensure(), arguments.names)
+
+
+# Commands whose further words belong to the program they start (argparse would take some for its own).
+PASSED_ON = ("demo", "test", "bench")
+
+EPILOG = """\
+first steps on a fresh machine:
+  python3 build.py demo        sets up .venv, makes a red mushroom in outputs/demo
+  python3 build.py test        sets up .venv and what the tests need, runs them all
+
+afterwards the command line is .venv/bin/sjc (on Windows .venv\\Scripts\\sjc)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    top = argparse.ArgumentParser(
+        prog="build.py",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        made.set_defaults(function=function)
+        return made
+
+    one = command("demo", demo, "run the main job on the embedded model and print where the results are")
+    one.usage = "build.py demo [PROMPT] [options of sjc generate ...]"
+    one.add_argument(
+        "rest", nargs="*", help=f"what to make (default: {PROMPT!r}), then options of sjc generate"
+    )
+    one = command(
+        "test", test, "run the tests room by room; paths under tests/ and pytest's options may follow"
+    )
+    one.usage = "build.py test [tests/ROOM ...] [options of pytest ...]"
+    one.add_argument("rest", nargs="*", help="as for pytest; with no path every room runs")
+    command("lint", lint, "ruff, its formatter, mypy and the house rules")
+    one = command("bench", bench, "run benchmarks; bare: the quick set")
+    one.usage = "build.py bench [NAME ...] [options of the benchmark ...]"
+    one.add_argument("rest", nargs="*", metavar="NAME", help="benchmarks and their options (benchmarks/)")
+    command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
+    command("lock", lock, "write requirements.lock from .venv as it stands")
+    one = command("clean", clean, "remove build/, dist/ and caches")
+    one.add_argument("--all", action="store_true", help="remove .venv, too")
+    one = command("faults", faults, "make deliberate mistakes in a copy and see that the tests catch each")
+    one.add_argument("names", nargs="*", metavar="NAME", help="faults to try (default: all)")
+    one.add_argument("--list", action="store_true", help="list the faults and stop")
+    return top
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """Parse the command line; what follows demo, test and bench goes on untouched to what they start."""
+    if words and words[0] in PASSED_ON and not {"-h", "--help"} & set(words[1:]):
+        arguments = parser().parse_args(words[:1])
+        arguments.rest = words[1:]
+        return arguments
+    return parser().parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; return its exit code: 2 for a precondition that failed, 130 for Ctrl-C."""
+    arguments = parse(sys.argv[1:] if words is None else words)
+    try:
+        environment.check_version()
+        return arguments.function(arguments)
+    except BuildError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("build.py: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

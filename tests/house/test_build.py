@@ -1,0 +1,194 @@
+"""The one command: its help, what it passes on, how it ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import build
+from tools import rooms
+from tools.common import BuildError
+from tools.rooms import Outcome
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = sorted(build.parser()._subparsers._group_actions[0].choices)
+
+
+def run(*words, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, ROOT / "build.py", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_all_commands_are_there():
+    assert {"demo", "test", "lint", "bench", "stage", "lock", "clean", "faults"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        build.parse([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: build.py {command}" in capsys.readouterr().out
+
+
+def test_help_from_another_folder_names_every_command(tmp_path):
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert all(f"\n    {command} " in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [[], ["dmeo"], ["lint", "--all"]])
+def test_a_wrong_command_ends_with_2_and_usage(words):
+    done = run(*words)
+    assert done.returncode == 2
+    assert "usage: build.py" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_words_after_demo_test_and_bench_go_on_untouched():
+    words = ["-k", "paas and not slow", "-x", "--steps", "20"]
+    for command in ("demo", "test", "bench"):
+        assert build.parse([command, *words]).rest == words
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], ["a red mushroom"]),
+        (["a blue tree", "--seed", "3"], ["a blue tree", "--seed", "3"]),
+        (["--seed", "3"], ["a red mushroom", "--seed", "3"]),
+    ],
+)
+def test_demo_starts_the_job_and_prints_its_files(words, expected, tmp_path, monkeypatch, capsys):
+    started = []
+
+    def generate(command):
+        started.append([str(part) for part in command])
+        for name in ("mesh.glb", "preview.png"):
+            path = tmp_path / "outputs" / "demo" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+        return 0
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "run", generate)
+    monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
+    assert build.main(["demo", *words]) == 0
+    assert started == [
+        ["python", "-m", "sjc", "generate", *expected, "--out", str(build.DEMO), "--overwrite"]
+    ]
+    out = capsys.readouterr().out
+    assert str(tmp_path / "outputs" / "demo" / "mesh.glb") in out
+    assert str(tmp_path / "outputs" / "demo" / "preview.png") in out
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 2), (130, 130), (1, 1)])
+def test_demo_without_results_is_no_success(code, expected, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "run", lambda _command: code)
+    monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
+    assert build.main(["demo"]) == expected
+    assert ("without mesh.glb and preview.png" in capsys.readouterr().err) == (code == 0)
+
+
+@pytest.mark.parametrize(("error", "code"), [(BuildError("no such thing"), 2), (KeyboardInterrupt(), 130)])
+def test_errors_are_one_line(error, code, monkeypatch, capsys):
+    def fail(_self):
+        raise error
+
+    monkeypatch.setattr(build.Environment, "ensure", fail)
+    assert build.main(["lint"]) == code
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_lint_goes_on_after_a_failure_and_fails(monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
+    monkeypatch.setattr(build, "run", lambda command: seen.append(command[2]) or len(seen) == 1)
+    monkeypatch.setattr(build.rules, "check", list)
+    assert build.main(["lint"]) == 1
+    assert seen == ["ruff", "ruff", "mypy"]
+    assert "lint: ruff check failed" in capsys.readouterr().out
+
+
+# ----------------------------------------------------------------------------------------------------------------- rooms
+
+
+def test_arguments_are_sorted_into_rooms_and_options():
+    here = "tests/house/test_build.py"
+    chosen, options = rooms.split([f"{here}::test_x", "-k", "a or b", "tests/backend", str(ROOT / here)])
+    assert chosen == {"house": [f"{here}::test_x", str(ROOT / here)], "backend": ["tests/backend"]}
+    assert options == ["-k", "a or b"]
+
+
+def test_no_path_means_every_room_and_house_comes_first():
+    chosen, options = rooms.split(["-x"])
+    assert next(iter(chosen)) == "house"
+    assert "backend" in chosen
+    assert options == ["-x"]
+    assert rooms.split(["tests"])[0] == chosen
+
+
+def test_a_room_that_is_not_there_is_named():
+    with pytest.raises(BuildError, match=r"no 'tests/kitchen'.*tests/house"):
+        rooms.split(["tests/kitchen"])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "last"),
+    [
+        ([Outcome("a", 0, 1, 5), Outcome("b", 0, 1, 3, 0, 1)], 0, "total: 7 passed, 0 failed, 1 skipped"),
+        ([Outcome("a", 0, 1, 5), Outcome("b", 1, 1, 3, 2)], 1, "total: 6 passed, 2 failed"),
+        ([Outcome("a", 5, 1), Outcome("b", 0, 1, 3)], 0, "total: 3 passed, 0 failed"),
+        ([Outcome("a", 5, 1)], 5, "total: 0 passed, 0 failed"),
+        ([Outcome("a", -11, 1, 1, 1), Outcome("b", 0, 1, 3)], -11, "total: 3 passed, 1 failed"),
+    ],
+)
+def test_summary_counts_and_exit_code(outcomes, code, last, capsys):
+    assert rooms.summarise(outcomes) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of three rooms, one of which dies."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n", "utf-8")
+    for room, text in {
+        "house": "def test_a(): pass\ndef test_b(): pass\n",
+        "backend": "import pytest\ndef test_a(): assert 0\n@pytest.mark.skip\ndef test_b(): pass\n",
+        "blender": "import os\ndef test_a(): os._exit(3)\n",
+    }.items():
+        (tmp_path / "tests" / room).mkdir(parents=True)
+        (tmp_path / "tests" / room / "test_one.py").write_text(text, "utf-8")
+    return tmp_path
+
+
+def test_each_room_runs_in_its_own_process_and_a_dying_one_is_counted(project, capfd):
+    code = rooms.run_rooms(Path(sys.executable), ["-p", "no:cacheprovider"], project)
+    assert code == 1
+    out = capfd.readouterr().out.splitlines()
+    assert out[-1] == "total: 2 passed, 2 failed, 1 skipped"
+    assert [line.split()[0] for line in out[-4:-1]] == ["house", "backend", "blender"]
+
+
+def test_a_selection_that_matches_in_one_room_only_is_a_success(project, capfd):
+    assert (
+        rooms.run_rooms(
+            Path(sys.executable), ["-k", "test_a", "tests/house", "-p", "no:cacheprovider"], project
+        )
+        == 0
+    )
+    assert (
+        rooms.run_rooms(
+            Path(sys.executable), ["-k", "nothing", "tests/house", "-p", "no:cacheprovider"], project
+        )
+        == 5
+    )
+    assert "total: 0 passed" in capfd.readouterr().out

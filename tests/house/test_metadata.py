@@ -1,0 +1,71 @@
+"""What stands in more than one place says the same everywhere."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import sjc
+from tools.environment import read_lock
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_torch_is_pinned_for_every_kind_of_device():
+    assert re.search(r"^torch==2\.13\.0$", LOCK, re.MULTILINE)
+
+
+def test_no_pin_has_a_local_version_a_hash_or_an_address():
+    pins = [line for line in LOCK.splitlines() if not line.startswith("#")]
+    assert len(pins) > 30
+    bad = [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; \(.+\))?", pin)]
+    assert not bad
+
+
+def test_every_dependency_is_pinned_within_its_bounds():
+    from packaging.requirements import Requirement
+
+    pins = read_lock(ROOT / "requirements.lock")
+    for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[normal(requirement.name)]), text
+
+
+def test_version_is_the_same_everywhere():
+    version = PROJECT["version"]
+    assert sjc.__version__ == version
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    manifest = ROOT / "blender_manifest.toml"
+    if manifest.exists():
+        assert tomllib.loads(manifest.read_text("utf-8"))["version"] == version
+
+
+def test_licence_is_whole():
+    text = (ROOT / "LICENSE").read_text("utf-8")
+    assert "GNU GENERAL PUBLIC LICENSE" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert PROJECT["license"] == "GPL-3.0-or-later"
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_within_the_documents_lead_somewhere(name):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text("utf-8"))
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert not missing
+
+
+def test_commands_in_the_documents_exist():
+    import build
+
+    known = set(build.parser()._subparsers._group_actions[0].choices)
+    for name in ("README.md", "CONTRIBUTING.md"):
+        named = re.findall(r"python3 build\.py ([a-z]+)", (ROOT / name).read_text("utf-8"))
+        assert named
+        assert set(named) <= known

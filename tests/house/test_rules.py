@@ -1,0 +1,54 @@
+"""The house rules: they find what they forbid, and the tree keeps them."""
+
+import pytest
+
+from tools import rules
+
+# In pieces, so that this file keeps the rules it tests.
+BREACHES = {
+    "registry": "see https://py" + "pi.org/project/x",
+    "registry of files": "--index https://files.python" + "hosted.org",
+    "node registry": "registry.npm" + "js.org",
+    "system packages": "deb http://deb" + ".debian.org/debian",
+    "torch builds": "--index-url https://download" + ".pytorch.org/whl/cpu",
+    "path": "cd /work" + "/main",
+    "home": "open('/home" + "/ann/x')",
+    "tool": "written by an A" + "I tool",
+    "maker": "Generated with Clau" + "de",
+    "session": "left for the next ses" + "sion",
+    "helper": "the hel" + "per writes this",
+    "pickle": "torch.lo" + "ad(path)",
+    "numpy pickle": "np.load(path, allow_pic" + "kle=True)",
+}
+HARMLESS = [
+    "@pytest.fixture(scope='session')",
+    "a helper function for rays",
+    "np.load(path, allow_pickle=False)",
+    "safetensors.torch.load_file(path)",
+    "PyPI is where wheels come from",
+    "the leading digit, the lead of the curve",
+    "arxiv.org/abs/2212.00774",
+    "openai/clip-vit-large-patch14",
+]
+
+
+@pytest.mark.parametrize("text", BREACHES.values(), ids=BREACHES)
+def test_each_breach_is_found_with_its_line(text):
+    found = rules.check_text("a.md", f"fine\n{text}\n")
+    assert [line.split(": ")[0] for line in found] == ["a.md:2"]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_honest_lines_pass(text):
+    assert rules.check_text("a.md", text) == []
+
+
+def test_module_lengths():
+    short = {f"m{i}.py": 100 for i in range(20)}
+    assert rules.check_lengths({**short, "a.py": 450, "b.py": 301}) == []
+    assert rules.check_lengths({**short, "a.py": 451}) == ["a.py: 451 lines, at most 450: split it"]
+    assert "5 of 25 modules" in rules.check_lengths({**short, **{f"n{i}.py": 301 for i in range(5)}})[0]
+
+
+def test_the_tree_keeps_the_rules():
+    assert rules.check() == []

@@ -1,0 +1,84 @@
+"""Writes requirements.lock from the environment as it stands. Runs inside it: `.venv/bin/python -m tools.lock`.
+
+The pins are the closure of the project's dependencies with the `dev` extra, plus setuptools for the editable install.
+No hashes and no local version parts: the same torch 2.13.0 is a CPU build on one machine and a CUDA build on the next,
+and what a CUDA build brings along is left to torch's own pins.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tomllib
+from pathlib import Path
+
+from .common import ROOT, BuildError
+
+HEADER = """\
+# Every package of the environment, pinned; build.py installs them. Not edited by hand: `python3 build.py lock` writes
+# this file from .venv as it stands. To move a pin: `.venv/bin/pip install NAME==VERSION`, the lock, then the tests.
+"""
+ALWAYS = ("setuptools>=77",)
+
+
+def closure(requirements: list[str]) -> dict[str, tuple[str, str]]:
+    """Return {normalised name: (version, marker or "")} of all that `requirements` lead to in this environment.
+
+    A marker is kept when every way to the package carries one (a package for one platform only).
+    """
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    markers: dict[str, set[str]] = {}
+    queue = [(Requirement(text), "") for text in requirements]
+    seen = set()
+    while queue:
+        requirement, extra = queue.pop()
+        condition = str(requirement.marker or "")
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        markers.setdefault(name, set()).add("" if "extra" in condition else condition)
+        for wanted in ("", *sorted(requirement.extras)):
+            if (name, wanted) not in seen:
+                seen.add((name, wanted))
+                needs = importlib.metadata.requires(name) or []
+                queue += [(Requirement(text), wanted) for text in needs]
+    return {
+        name: (
+            importlib.metadata.version(name).split("+")[0],
+            "" if "" in found else " or ".join(f"({text})" for text in sorted(found)),
+        )
+        for name, found in sorted(markers.items())
+    }
+
+
+def wanted(root: Path = ROOT) -> list[str]:
+    """Return the requirements that the lock must cover, from pyproject.toml."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["dev"], *ALWAYS]
+
+
+def write(path: Path) -> int:
+    """Write the lock file and return the number of pins.
+
+    Raises BuildError when a package is not installed in this environment.
+    """
+    try:
+        pins = closure(wanted())
+    except importlib.metadata.PackageNotFoundError as error:
+        raise BuildError(f"{error.name} is not in .venv: install it there, then lock again.") from None
+    lines = [
+        f"{name}=={version}" + (f" ; {marker}" if marker else "") for name, (version, marker) in pins.items()
+    ]
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(HEADER + "\n".join(lines) + "\n", "utf-8")
+    os.replace(partial, path)
+    return len(lines)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"requirements.lock: {write(ROOT / 'requirements.lock')} packages")
+    except BuildError as error:
+        raise SystemExit(f"build.py: {error}") from None

@@ -1,0 +1,113 @@
+"""Runs the tests: one pytest process for each room (a folder of tests/), then one total."""
+
+from __future__ import annotations
+
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from .common import ROOT, BuildError, run, say
+
+# House first: it is quick and says when the others' ground is not what they think.
+ORDER = ("house", "backend", "addon", "blender", "window", "e2e")
+
+NO_TESTS = 5  # pytest's exit code when it collected nothing
+
+
+@dataclass
+class Outcome:
+    """What one room's pytest reported."""
+
+    room: str
+    code: int
+    seconds: float
+    total: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def passed(self) -> int:
+        """The tests that ran and held."""
+        return self.total - self.failed - self.skipped
+
+
+def rooms(root: Path = ROOT) -> list[str]:
+    """Return the rooms that hold tests, in the order in which they run."""
+    found = {
+        path.parent.relative_to(root / "tests").parts[0] for path in (root / "tests").glob("*/**/test_*.py")
+    }
+    return [room for room in ORDER if room in found] + sorted(found - set(ORDER))
+
+
+def split(arguments: list[str], root: Path = ROOT) -> tuple[dict[str, list[str]], list[str]]:
+    """Sort pytest's arguments into ({room: paths}, options); no path at all means every room, whole.
+
+    Raises BuildError for a path under tests/ that is not there.
+    """
+    chosen: dict[str, list[str]] = {}
+    options = []
+    for argument in arguments:
+        path = Path(argument.split("::")[0])
+        parts = (
+            path.relative_to(root).parts if path.is_absolute() and path.is_relative_to(root) else path.parts
+        )
+        if not parts or parts[0] != "tests":
+            options.append(argument)
+        elif not (root / Path(*parts)).exists():
+            raise BuildError(
+                f"there is no '{path}': the rooms are {', '.join(f'tests/{room}' for room in rooms(root))}."
+            )
+        elif len(parts) > 1:
+            chosen.setdefault(parts[1], []).append(argument)
+    return chosen or {room: [f"tests/{room}"] for room in rooms(root)}, options
+
+
+def run_rooms(python: Path, arguments: list[str], root: Path = ROOT) -> int:
+    """Run the rooms that `arguments` name with pytest's options among them; return an exit code."""
+    chosen, options = split(arguments, root)
+    reports = root / "build" / "reports"
+    reports.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for room, paths in chosen.items():
+        say(f"\n=== {room} ===")
+        report = reports / f"{room}.xml"
+        report.unlink(missing_ok=True)
+        started = time.monotonic()
+        code = run([python, "-m", "pytest", *paths, f"--junitxml={report}", *options], cwd=root)
+        outcomes.append(_read(report, Outcome(room, code, time.monotonic() - started)))
+    return summarise(outcomes)
+
+
+def summarise(outcomes: list[Outcome]) -> int:
+    """Print one line a room and the total; return 0, the first failing room's code, or 5 when nothing ran."""
+    say("")
+    for outcome in outcomes:
+        state = (
+            "ok"
+            if outcome.code == 0
+            else "no tests"
+            if outcome.code == NO_TESTS
+            else f"FAILED ({outcome.code})"
+        )
+        say(f"{outcome.room:10} {outcome.passed:5} passed {outcome.seconds:8.1f} s  {state}")
+    ran = sum(outcome.total for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    passed = sum(outcome.passed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    say(f"total: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    bad = [outcome.code for outcome in outcomes if outcome.code not in (0, NO_TESTS)]
+    return bad[0] if bad else 0 if ran else NO_TESTS
+
+
+def _read(report: Path, outcome: Outcome) -> Outcome:
+    """Fill `outcome` with the counts of pytest's own report; a process that died before writing counts as a failure."""
+    if not report.exists():
+        if outcome.code not in (0, NO_TESTS):
+            outcome.total = outcome.failed = 1
+        return outcome
+    for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314 (written by our own pytest)
+        outcome.total += int(suite.get("tests", 0))
+        outcome.failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        outcome.skipped += int(suite.get("skipped", 0))
+    return outcome

@@ -1,0 +1,102 @@
+"""House rules that no linter knows: what the project's texts never say, and how long a module may be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .common import ROOT, our_files
+
+LONG = 300  # lines; most modules stay below it
+TOO_LONG = 450
+LONG_SHARE = 0.15  # of the modules may lie between the two
+
+# Each entry is written in pieces so that this file does not hold what it forbids.
+FORBIDDEN = {
+    "names a package registry's host": "|".join(
+        (
+            r"\bpy" + r"pi\.(org|python)",
+            "python" + "hosted",
+            r"npm" + r"js\.(org|com)",
+            r"crates" + r"\.io",
+            r"deb" + r"\.debian\.org",
+            r"archive" + r"\.ubuntu\.com",
+            r"download" + r"\.pytorch\.org",
+            r"anaconda" + r"\.org",
+            r"proxy" + r"\.golang\.org",
+        )
+    ),
+    "carries a path of one person's machine": "|".join(
+        (
+            r"/work" + r"/(main|shared)\b",
+            r"/home" + r"/[a-z]+/",
+            r"/root" + r"/",
+            r"/tmp" + r"/brief",
+            r"[A-Z]:\\Us" + r"ers\\",
+        )
+    ),
+    "speaks of how it was written, not of what it is": "|".join(
+        (
+            r"\bclau" + r"de\b",
+            r"\banth" + r"ropic\b",
+            r"\bchat" + r"gpt\b",
+            r"\bcopi" + r"lot\b",
+            r"\bA" + r"I[- ](tool|assistant|agent)",
+            r"\blanguage mo" + r"del wrote\b",
+            r"\b(the|another|this|other|your) (lead |house |engine )?hel"
+            + r"per(s)?\b(?! (function|method|module|class))",
+            r"\b(this|another|an earlier|the next) ses" + r"sion\b",
+            r"\bthe le" + r"ad (writes|adds|fills|session)\b",
+        )
+    ),
+    "loads a pickle": "|".join(
+        (
+            r"\btorch\.lo" + r"ad\(",
+            r"\bpic" + r"kle\.loads?\(",
+            r"allow_pic" + r"kle\s*=\s*True",
+            r"\bjob" + r"lib\.load\(",
+        )
+    ),
+}
+PATTERNS = {reason: re.compile(pattern, re.IGNORECASE) for reason, pattern in FORBIDDEN.items()}
+
+# Third-party wording, kept as it is.
+UNTOUCHED = ("LICENSE",)
+
+
+def check_text(name: str, text: str) -> list[str]:
+    """Return one line for every forbidden phrase in `text`."""
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        found += [
+            f"{name}:{number}: {reason}" for reason, pattern in PATTERNS.items() if pattern.search(line)
+        ]
+    return found
+
+
+def check_lengths(lengths: dict[str, int]) -> list[str]:
+    """Return one line for every module above TOO_LONG lines, and one when too many lie above LONG."""
+    found = [
+        f"{name}: {n} lines, at most {TOO_LONG}: split it" for name, n in lengths.items() if n > TOO_LONG
+    ]
+    long = [name for name, n in lengths.items() if n > LONG]
+    if len(long) > max(1, LONG_SHARE * len(lengths)):
+        found.append(f"{len(long)} of {len(lengths)} modules have more than {LONG} lines: {', '.join(long)}")
+    return found
+
+
+def check(root: Path = ROOT) -> list[str]:
+    """Return every breach of the house rules in the tree at `root`."""
+    found = []
+    lengths = {}
+    for path in our_files(root):
+        if path.name in UNTOUCHED:
+            continue
+        try:
+            text = (root / path).read_text("utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or weights
+        found += check_text(path.as_posix(), text)
+        if path.suffix == ".py":
+            lengths[path.as_posix()] = text.count("\n")
+    return found + check_lengths(lengths)
