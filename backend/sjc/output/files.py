@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import re
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from ..errors import SjcError
 
 FIELD_VERSION = 1
 UNIT_BOX = np.array([[-1, -1, -1], [1, 1, 1]], np.float32)
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
 _SNAPSHOT = re.compile(r"f_(\d{4,})\.npz")
 
 
@@ -33,26 +35,35 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary path beside `path`; when the block ends well it takes `path`'s place, else it is removed.
 
     The temporary name keeps the extension, because writers choose their format by it. A full disk, a missing right or
-    a missing folder raise SjcError; what stood at `path` before stays as it was.
+    a folder that cannot be made raise SjcError; what stood at `path` before stays as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}~{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except OSError as error:
         _remove(temporary)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise SjcError(
-                f"The disk is full: {path} was not written. Free some space and resume the job."
-            ) from error
-        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-            raise SjcError(f"No permission to write {path}. Choose another output folder.") from error
-        raise
+        if error.errno in _FULL:
+            raise SjcError(f"The disk is full: {path} was not written. Free some space and resume the job.") from error
+        reason = error.strerror or str(error)
+        raise SjcError(f"{path} could not be written: {reason}. Choose another output folder.") from error
     except BaseException:
         _remove(temporary)
         raise
+
+
+def _replace(temporary: Path, path: Path, tries: int = 10) -> None:
+    """os.replace. Windows refuses while another program reads the target, as Blender's preview does for a moment."""
+    for attempt in range(tries):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            if os.name != "nt" or attempt == tries - 1:
+                raise
+            time.sleep(0.1)
 
 
 def _remove(path: Path) -> None:
@@ -188,7 +199,7 @@ def snapshots(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         return []
-    numbers = {int(match[1]) for name in os.listdir(folder) if (match := _SNAPSHOT.fullmatch(name))}
+    numbers = {int(match[1]) for file in folder.iterdir() if (match := _SNAPSHOT.fullmatch(file.name))}
     whole: list[Path] = []
     while len(whole) + 1 in numbers:
         whole.append(folder / f"{snapshot_stem(len(whole) + 1)}.npz")

@@ -88,4 +88,4 @@ def projections(density: Lattice, voxel: float) -> Iterator[tuple[Lattice, Latti
             for i, plane in enumerate(ordered):
                 depth[i : i + n] += plane
                 np.maximum(densest[i : i + n], plane, out=densest[i : i + n])
-            yield depth * (voxel * 2**0.5), densest
+            yield depth * density.dtype.type(voxel * 2**0.5), densest

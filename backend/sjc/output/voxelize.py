@@ -16,7 +16,7 @@ _CHUNK = 1 << 21
 
 
 def inside_lattice(mesh: Mesh, n: int) -> NDArray[np.bool_]:
-    """bool [n, n, n] (index [x, y, z]): the cell centres of [-1, 1]^3, at -1 + (i + 0.5) * 2 / n, inside `mesh`."""
+    """Bool [n, n, n] (index [x, y, z]): the cell centres of [-1, 1]^3, at -1 + (i + 0.5) * 2 / n, inside `mesh`."""
     triangles = mesh.vertices.astype(np.float64)[mesh.faces]
     # Index coordinates: cell i stands at i. Columns i0..i1 lie within a face's bounding rectangle.
     low = np.ceil((triangles[..., :2].min(1) + 1) * n / 2 - 0.5).astype(np.int64).clip(0, n)
@@ -35,7 +35,7 @@ def inside_lattice(mesh: Mesh, n: int) -> NDArray[np.bool_]:
 
 
 def solid(mesh: Mesh, points: NDArray[np.floating], cells: int = 256) -> NDArray[np.bool_]:
-    """bool [N]: which of the points [N, 3] lie inside `mesh`. Faces are sorted into `cells` x `cells` columns."""
+    """Bool [N]: which of the points [N, 3] lie inside `mesh`. Faces are sorted into `cells` x `cells` columns."""
     points = np.asarray(points, np.float64)
     inside = np.zeros(len(points), bool)
     if not len(points) or not len(mesh.faces):
