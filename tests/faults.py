@@ -19,4 +19,189 @@ class Fault:
     tests: tuple[str, ...]
 
 
-FAULTS: list[Fault] = []
+FIELD, GUIDANCE, OUTPUT = (f"backend/sjc/{room}" for room in ("field", "guidance", "output"))
+PARITY = "tests/backend/test_parity.py"
+PAAS = "tests/backend/test_paas.py"
+MODELS = "tests/backend/test_diffusers_pixel.py"
+
+FAULTS = [
+    # ------------------------------------------------------------------------------------------------- cameras and rays
+    Fault(
+        "azimuth turns the other way",
+        f"{FIELD}/cameras.py",
+        "backward = torch.stack([cos_e * sin_a,",
+        "backward = torch.stack([-cos_e * sin_a,",
+        (f"{PARITY}::test_oblique_camera_matrix",),
+    ),
+    Fault(
+        "rays through pixel corners",
+        f"{FIELD}/cameras.py",
+        "- (width - 1) / 2",
+        "- width / 2",
+        (f"{PARITY}::test_init_render",),
+    ),
+    # ----------------------------------------------------------------------------------------------- field and renderer
+    Fault(
+        "axes swapped in the lookup",
+        f"{FIELD}/render_reference.py",
+        "points.flip(-1)[None",
+        "points[None",
+        (f"{PARITY}::test_tiny_render_and_gradients",),
+    ),
+    Fault(
+        "half a voxel lost in the lookup",
+        f"{FIELD}/render_reference.py",
+        'padding_mode="zeros", align_corners=False',
+        'padding_mode="zeros", align_corners=True',
+        (f"{PARITY}::test_tiny_render_and_gradients",),
+    ),
+    Fault(
+        "half a voxel lost in the centres",
+        f"{FIELD}/grid.py",
+        "(torch.arange(size, dtype=dtype) + 0.5)",
+        "torch.arange(size, dtype=dtype)",
+        (f"{PARITY}::test_tiny_render_and_gradients",),
+    ),
+    Fault(
+        "fog beyond the box",
+        f"{FIELD}/render_reference.py",
+        "field.density_shift) * inside",
+        "field.density_shift)",
+        (f"{PARITY}::test_init_render",),
+    ),
+    Fault(
+        "emptiness off",
+        f"{FIELD}/render_reference.py",
+        "torch.log1p(beta * w)",
+        "torch.log1p(0 * w)",
+        (f"{PARITY}::test_init_render",),
+    ),
+    Fault(
+        "background at another distance",
+        f"{FIELD}/render_reference.py",
+        "BACKGROUND_DISTANCE = 10.0",
+        "BACKGROUND_DISTANCE = 5.0",
+        (f"{PARITY}::test_init_render",),
+    ),
+    Fault(
+        "kernels forget what lies behind",
+        f"{FIELD}/warp_kernels.py",
+        "behind += w * gw;",
+        "behind += 0.0f;",
+        (f"{PARITY}::test_tiny_render_and_gradients",),
+    ),
+    # ------------------------------------------------------------------------------------------------------------ score
+    Fault(
+        "score downhill",
+        f"{GUIDANCE}/paas.py",
+        "(denoised - (x if var_red else z))",
+        "((x if var_red else z) - denoised)",
+        (f"{PAAS}::test_golden_mean_and_spread",),
+    ),
+    Fault(
+        "variance reduction swapped",
+        f"{GUIDANCE}/paas.py",
+        "(x if var_red else z)",
+        "(z if var_red else x)",
+        (f"{PAAS}::test_golden_mean_and_spread",),
+    ),
+    Fault(
+        "1/sigma^2 for 1/sigma",
+        f"{GUIDANCE}/paas.py",
+        "return 1 / sigma\n",
+        "return 1 / sigma**2\n",
+        (f"{PAAS}::test_golden_mean_and_spread",),
+    ),
+    Fault(
+        "views and noises in the wrong order",
+        f"{GUIDANCE}/paas.py",
+        "sigma.repeat(draws)",
+        "sigma.repeat_interleave(draws)",
+        (f"{PAAS}::test_the_batch_repeats_the_views",),
+    ),
+    Fault(
+        "snapped to the farther tick",
+        f"{GUIDANCE}/schedules.py",
+        "torch.where(nearer_below, above - 1, above)",
+        "torch.where(nearer_below, above, above - 1)",
+        ("tests/backend/test_schedules.py::test_snap_is_the_nearest",),
+    ),
+    Fault(
+        "annealing from low to high",
+        f"{GUIDANCE}/schedules.py",
+        "(1 - progress) * math.log(high) + progress * math.log(low)",
+        "(1 - progress) * math.log(low) + progress * math.log(high)",
+        ("tests/backend/test_schedules.py::test_annealed_law_is_log_linear",),
+    ),
+    Fault(
+        "guidance away from the prompt",
+        f"{GUIDANCE}/diffusers_pixel.py",
+        "output_u + guidance * (output_c - output_u)",
+        "output_c + guidance * (output_u - output_c)",
+        (f"{MODELS}::test_guidance_in_eps_space_is_guidance_in_d_space",),
+    ),
+    Fault(
+        "halves of the guided batch swapped",
+        f"{GUIDANCE}/diffusers_pixel.py",
+        "torch.cat([uncond, cond])",
+        "torch.cat([cond, uncond])",
+        (f"{MODELS}::test_guidance_in_eps_space_is_guidance_in_d_space",),
+    ),
+    Fault(
+        "sign of v",
+        f"{GUIDANCE}/diffusers_pixel.py",
+        "x / (1 + s**2) - s / (1 + s**2).sqrt() * output",
+        "x / (1 + s**2) + s / (1 + s**2).sqrt() * output",
+        (f"{MODELS}::test_equals_the_schedulers_own_denoised_sample",),
+    ),
+    Fault(
+        "input not scaled for the model",
+        f"{GUIDANCE}/diffusers_pixel.py",
+        "noised / (1 + s**2).sqrt()",
+        "noised",
+        (f"{MODELS}::test_equals_the_schedulers_own_denoised_sample",),
+    ),
+    Fault(
+        "quadrants of the view words turned",
+        f"{GUIDANCE}/prompts.py",
+        "(azimuth_deg + 45) / 90",
+        "azimuth_deg / 90",
+        ("tests/backend/test_prompts.py::test_released_prefixes",),
+    ),
+    # ----------------------------------------------------------------------------------------------------------- output
+    Fault(
+        "cavities stay hollow",
+        f"{OUTPUT}/mesh.py",
+        "np.where(cavity, np.float32(0.5), level)",
+        "level",
+        ("tests/backend/test_mesh.py::test_a_hollow_sphere_is_filled",),
+    ),
+    Fault(
+        "mesh half a voxel aside",
+        f"{OUTPUT}/mesh.py",
+        "(vertices.astype(np.float64) - 0.5) * (2 / n)",
+        "(vertices.astype(np.float64) - 1.0) * (2 / n)",
+        ("tests/backend/test_mesh.py::test_volume_surface_and_normals_of_known_solids",),
+    ),
+    Fault(
+        "colour read outside the surface",
+        f"{OUTPUT}/mesh.py",
+        "- 0.5 - COLOR_DEPTH * normals",
+        "- 0.5 + 4 * COLOR_DEPTH * normals",
+        ("tests/backend/test_mesh.py::test_colour_at_the_surface_is_the_solids_own",),
+    ),
+    Fault(
+        "gamma of 2.4 without its straight foot",
+        f"{OUTPUT}/colour.py",
+        "size <= 0.04045",
+        "size <= 0",
+        ("tests/backend/test_colour.py::test_known_values",),
+    ),
+    Fault(
+        "files half-written in place",
+        f"{OUTPUT}/files.py",
+        "yield temporary\n",
+        "yield path\n",
+        ("tests/backend/test_files.py::test_a_failed_write_keeps_what_was_there",),
+    ),
+]

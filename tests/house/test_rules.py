@@ -47,6 +47,8 @@ def test_module_lengths():
     short = {f"m{i}.py": 100 for i in range(20)}
     assert rules.check_lengths({**short, "a.py": 450, "b.py": 301}) == []
     assert rules.check_lengths({**short, "a.py": 451}) == ["a.py: 451 lines, at most 450: split it"]
+    assert rules.check_lengths({**short, **{f"tests/t{i}.py": 700 for i in range(9)}}) == []
+    assert rules.check_lengths({"tests/t.py": 701}) == ["tests/t.py: 701 lines, at most 700: split it"]
     assert "5 of 25 modules" in rules.check_lengths({**short, **{f"n{i}.py": 301 for i in range(5)}})[0]
 
 
