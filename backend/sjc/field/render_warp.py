@@ -5,8 +5,8 @@ the first and recomputes what it needs, with the transmittance from the optical 
 each with an exact setting:
 
 - empty space: blocks of 4^3 cells in which no sample can have alpha >= skip_alpha are jumped over on the same sample
-  lattice, in both kernels alike. A skipped sample has weight 0 and gives no gradient (neighbours that still touch an
-  occupied block do, so matter can grow back).
+  lattice, in both kernels alike. A skipped sample has weight 0 and gives no gradient (voxels that still touch an
+  occupied block get theirs, so matter can grow back).
 - early stop: a ray ends when its transmittance falls below stop_transmittance; samples behind count as empty space.
 """
 
@@ -39,7 +39,7 @@ def available(device: str | torch.device = "cpu") -> tuple[bool, str]:
     if device.type == "cpu":
         return True, ""
     if device.type != "cuda" or torch.version.hip:
-        return False, f"warp has no kernels for {device.type}" + (" on ROCm" if torch.version.hip else "")
+        return False, "warp has no kernels for " + ("ROCm" if torch.version.hip else device.type)
     if not (torch.cuda.is_available() and wp.is_cuda_available()):
         return False, "warp sees no CUDA device"
     return True, ""
@@ -52,108 +52,24 @@ def _warp():
 
     wp.config.log_level = wp.LOG_ERROR
     wp.config.enable_backward = False
-    chosen = os.environ.get("SJC_WARP_CACHE")
-    if chosen:
-        wp.config.kernel_cache_dir = chosen
+    wp.config.kernel_cache_dir = os.environ.get("SJC_WARP_CACHE") or wp.config.kernel_cache_dir
     try:
         wp.init()
-        probe = tempfile.TemporaryFile(dir=wp.config.kernel_cache_dir)
-        probe.close()
+        tempfile.TemporaryFile(dir=wp.config.kernel_cache_dir).close()
     except OSError as error:
         folder = tempfile.mkdtemp(prefix="sjc-warp-")
-        warnings.warn(f"the Warp kernel cache cannot be written ({error}); using {folder}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"the Warp kernel cache cannot be written ({error}); using {folder}", RuntimeWarning, stacklevel=2)
         wp.config.kernel_cache_dir = folder
         wp.init()
-        wp._src.build.init_kernel_cache(folder)
     return wp
 
 
-def _kernels(field: VoxelField) -> SimpleNamespace:
-    _warp()  # settings first
+def kernels(field: VoxelField) -> SimpleNamespace:
+    """The compiled kernels for this field's channels and colour activation."""
+    _warp()  # its settings must precede the first kernel
     from . import warp_kernels
 
     return warp_kernels.build(field.channels, field.color_activation)
-
-
-class _Render(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, grid, log_scale, origins, directions, t_min, counts, occupied, options):
-        wp, kernels = _warp(), options.kernels
-        rays = len(origins)
-        empty = functools.partial(torch.empty, device=grid.device)
-        color, opacity, depth, emptiness = empty(rays, grid.shape[3] - 1), empty(rays), empty(rays), empty(rays)
-        ends, taus = empty(rays, dtype=torch.int32), empty(rays)
-        scene = _arrays(wp, kernels, grid, log_scale)
-        common = [
-            *scene,
-            options.shift,
-            wp.from_torch(occupied, dtype=wp.uint8),
-            wp.from_torch(origins, dtype=wp.vec3),
-            wp.from_torch(directions, dtype=wp.vec3),
-            wp.from_torch(t_min),
-        ]
-        outputs = [wp.from_torch(color, dtype=kernels.vecC)] + [wp.from_torch(x) for x in (opacity, depth, emptiness)]
-        outputs += [wp.from_torch(ends), wp.from_torch(taus)]
-        marching = [options.step, options.beta, options.weight_threshold]
-        with _stream(wp, grid.device):
-            wp.launch(
-                kernels.forward,
-                dim=rays,
-                inputs=[*common, wp.from_torch(counts), *marching, options.tau_stop],
-                outputs=outputs,
-                device=_device(grid),
-            )
-        ctx.save_for_backward(grid, log_scale, origins, directions, t_min, occupied, ends, taus)
-        ctx.options = options
-        return color, opacity, depth, emptiness
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, *upstream):
-        wp, options = _warp(), ctx.options
-        kernels = options.kernels
-        grid, log_scale, origins, directions, t_min, occupied, ends, taus = ctx.saved_tensors
-        g_grid = torch.zeros_like(grid)
-        g_scale = torch.empty(len(origins), device=grid.device)
-        upstream = [g.contiguous() for g in upstream]
-        with _stream(wp, grid.device):
-            wp.launch(
-                kernels.backward,
-                dim=len(origins),
-                inputs=[
-                    *_arrays(wp, kernels, grid, log_scale),
-                    options.shift,
-                    wp.from_torch(occupied, dtype=wp.uint8),
-                    wp.from_torch(origins, dtype=wp.vec3),
-                    wp.from_torch(directions, dtype=wp.vec3),
-                    wp.from_torch(t_min),
-                    options.step,
-                    options.beta,
-                    options.weight_threshold,
-                    wp.from_torch(ends),
-                    wp.from_torch(taus),
-                    wp.from_torch(upstream[0], dtype=kernels.vecC),
-                    *(wp.from_torch(g) for g in upstream[1:]),
-                ],
-                outputs=[wp.from_torch(g_grid, dtype=kernels.vecK), wp.from_torch(g_scale)],
-                device=_device(grid),
-            )
-        return g_grid, g_scale.sum().reshape(log_scale.shape), None, None, None, None, None, None
-
-
-def _device(tensor: Tensor) -> str:
-    return "cpu" if tensor.device.type == "cpu" else f"cuda:{tensor.device.index}"
-
-
-def _arrays(wp, kernels, grid: Tensor, log_scale: Tensor) -> list:
-    return [wp.from_torch(grid.detach(), dtype=kernels.vecK), wp.from_torch(log_scale.detach().reshape(1))]
-
-
-def _stream(wp, device: torch.device):
-    """Kernels run on torch's current CUDA stream, so that the two never wait for each other."""
-    if device.type == "cpu":
-        return wp.ScopedDevice("cpu")
-    return wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device)))
 
 
 def render(
@@ -171,7 +87,7 @@ def render(
 
     skip_alpha: blocks whose alpha per step stays below it count as empty; 0 skips nothing. At most Ns * skip_alpha of
     opacity is lost on a ray. stop_transmittance: rays end below it, at most that much opacity is lost; 0 never stops
-    before 1e-13. Gradients are those of the image so computed. CPU results do not change from run to run; on CUDA the
+    before 1e-13. Gradients are those of the picture so computed. CPU results do not change from run to run; on CUDA the
     order of atomic additions does.
 
     Raises SjcError as the reference, and for other types than float32.
@@ -181,21 +97,35 @@ def render(
         raise SjcError(f"the warp renderer computes in float32, the field is {field.grid.dtype}; use the reference renderer")
     if not (0 <= skip_alpha < 1 and 0 <= stop_transmittance < 1):
         raise SjcError(f"skip_alpha {skip_alpha} and stop_transmittance {stop_transmittance} must lie in [0, 1)")
+    if field.grid.numel() >= 2**31:
+        raise SjcError(f"a field of {field.size}^3 voxels is too large for the warp renderer; use a smaller grid")
     origins, directions = origins.detach().contiguous(), directions.detach().contiguous()
     t_min, counts = lattice(origins, directions, step)
     options = SimpleNamespace(
-        kernels=_kernels(field),
+        kernels=kernels(field),
         shift=field.density_shift,
-        step=step,
-        beta=float(beta),
-        weight_threshold=float(weight_threshold),
+        marching=(step, float(beta), float(weight_threshold)),
         tau_stop=min(TAU_MAX, -math.log(stop_transmittance) if stop_transmittance > 0 else TAU_MAX),
     )
+    rays = (coherent_order(origins, directions), origins, directions, t_min, counts)
     occupied = occupied_blocks(field, step, skip_alpha)
-    color, opacity, depth, emptiness = _Render.apply(
-        field.grid, field.log_scale, origins, directions, t_min, counts, occupied, options
-    )
-    return Rendered(color, opacity, depth, emptiness, samples=int(counts.max()) if len(counts) else 0)
+    outputs = _Render.apply(field.grid, field.log_scale, occupied, options, *rays)
+    return Rendered(*outputs, samples=int(counts.max()) if len(counts) else 0)
+
+
+def coherent_order(origins: Tensor, directions: Tensor) -> Tensor:
+    """[R] int32: the rays sorted so that neighbours pass the same voxels (Z-order of where they pass the box's middle).
+
+    Rays of a picture in rows touch the whole width of the grid before they come back to the same voxels, which have
+    left the cache by then.
+    """
+    middle = origins + directions * -(origins * directions).sum(-1, keepdim=True)
+    spread = ((middle + 2) * 64).clamp(0, 255).long()
+    code = torch.zeros(len(origins), dtype=torch.long, device=origins.device)
+    for bit in range(8):
+        for axis in range(3):
+            code |= ((spread[:, axis] >> bit) & 1) << (3 * bit + axis)
+    return torch.argsort(code, stable=True).int()
 
 
 def occupied_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
@@ -205,13 +135,57 @@ def occupied_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor
     blocks = 0 if skip_alpha == 0 else 2 + math.ceil((field.size - 1) / BLOCK)
     occupied = torch.empty((blocks,) * 3, dtype=torch.uint8, device=field.grid.device)
     if blocks:
-        wp, kernels = _warp(), _kernels(field)
-        with _stream(wp, occupied.device):
-            wp.launch(
-                kernels.occupancy,
-                dim=occupied.shape,
-                inputs=[*_arrays(wp, kernels, field.grid, field.log_scale), field.density_shift, float(step), float(skip_alpha)],
-                outputs=[wp.from_torch(occupied, dtype=wp.uint8)],
-                device=_device(occupied),
-            )
+        # The raw density at which alpha = skip_alpha; sigma = softplus(x) is x = log(e^sigma - 1).
+        sigma = -math.log1p(-skip_alpha) / step
+        x = sigma + math.log(-math.expm1(-sigma))
+        threshold = (x - field.density_shift) / math.exp(float(field.log_scale.detach()))
+        _launch("occupancy", kernels(field), occupied.shape, field.grid.detach(), threshold, occupied)
     return occupied
+
+
+class _Render(torch.autograd.Function):
+    """(grid, log_scale) to (color, opacity, depth, emptiness); the rest are constants of the view."""
+
+    @staticmethod
+    def forward(ctx, grid, log_scale, occupied, options, order, origins, directions, t_min, counts):
+        rays = len(origins)
+        outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
+        ends, taus = counts.new_empty(rays), origins.new_empty(rays)
+        scene = (grid, log_scale.reshape(1), options.shift, occupied, order, origins, directions, t_min)
+        marching = (*options.marching, options.tau_stop)
+        _launch("forward", options.kernels, rays, *scene, counts, *marching, *outputs, ends, taus)
+        ctx.save_for_backward(grid, log_scale, occupied, order, origins, directions, t_min, ends, taus)
+        ctx.options = options
+        return tuple(outputs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, *upstream):
+        grid, log_scale, occupied, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
+        options, rays = ctx.options, len(origins)
+        g_grid, g_scale = torch.zeros_like(grid), origins.new_empty(rays)
+        scene = (grid, log_scale.reshape(1), options.shift, occupied, order, origins, directions, t_min)
+        upstream = [g.contiguous() for g in upstream]
+        _launch("backward", options.kernels, rays, *scene, *options.marching, ends, taus, *upstream, g_grid, g_scale)
+        return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
+
+
+def _launch(name: str, kernels: SimpleNamespace, dim, *arguments) -> None:
+    """Launch a kernel on the arguments' device; on CUDA in torch's current stream, so that neither waits for the other."""
+    wp = _warp()
+    device = next(x.device for x in arguments if isinstance(x, Tensor))
+    scope = wp.ScopedDevice("cpu")
+    if device.type == "cuda":
+        scope = wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device)))
+    with scope:
+        wp.launch(getattr(kernels, name), dim=dim, inputs=[_as_warp(wp, kernels, x) for x in arguments])
+
+
+def _as_warp(wp, kernels: SimpleNamespace, x):
+    """A torch tensor as the Warp array its kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
+    if not isinstance(x, Tensor):
+        return x
+    x = x.detach()
+    if x.ndim == 4:
+        return wp.from_torch(x, dtype=kernels.vecK)
+    return wp.from_torch(x if x.ndim == 3 else x.reshape(-1))
