@@ -46,7 +46,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         _remove(temporary)
         if error.errno in _FULL:
-            raise SjcError(f"The disk is full: {path} was not written. Free some space and resume the job.") from error
+            raise SjcError(
+                f"The disk is full: {path} was not written. Free some space and resume the job."
+            ) from error
         reason = error.strerror or str(error)
         raise SjcError(f"{path} could not be written: {reason}. Choose another output folder.") from error
     except BaseException:

@@ -81,7 +81,7 @@ def projections(density: Lattice, voxel: float) -> Iterator[tuple[Lattice, Latti
     """
     n = density.shape[0]
     for axis in range(3):
-        slices = np.moveaxis(density, axis, 0)
+        slices = density.transpose(axis, (axis + 1) % 3, (axis + 2) % 3)
         yield slices.sum(0) * voxel, slices.max(0)
         for ordered in (slices, slices[:, ::-1]):
             depth, densest = (np.zeros((2 * n - 1, n), density.dtype) for _ in range(2))

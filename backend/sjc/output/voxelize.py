@@ -7,6 +7,8 @@ every column, also for columns that pass through edges and vertices.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +68,7 @@ def solid(mesh: Mesh, points: NDArray[np.floating], cells: int = 256) -> NDArray
     return inside
 
 
-def _expand(counts: NDArray[np.int64]):  # noqa: ANN202 - a generator of two index arrays
+def _expand(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield (item, rank) in chunks: item i appears counts[i] times, with rank 0 .. counts[i] - 1."""
     ends = np.cumsum(counts)
     start = 0
