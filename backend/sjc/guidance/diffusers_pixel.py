@@ -1,8 +1,6 @@
-"""Text-conditioned pixel-space diffusers models as D(x; sigma): the embedded model, DeepFloyd IF and their like.
+"""Loading text-conditioned pixel-space diffusers models: the embedded model, DeepFloyd IF and their like.
 
-Every model becomes the same thing at this one edge (the VE view, Karras et al. 2022; released code, adapt.py): x is
-scaled by c_in = 1/sqrt(1 + sigma^2) to the model's own x_t, and what the network predicts is turned into the denoised
-image.  Inside `sjc` there is only sigma.
+The libraries are imported when a model is loaded, not before, and as few of their modules as they allow.
 """
 
 from __future__ import annotations
@@ -11,156 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..errors import SjcError
 from . import model_files
 from .model_files import ModelFiles, first_line
-from .paas import Denoise
 from .schedules import VESchedule
 from .text import TextEncoder
+from .text_denoiser import TextDenoiser
 
-PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+__all__ = ["TextDenoiser", "load_denoiser", "preload"]
+
 HALF_PRECISION_ABOVE = 2**30
 """Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
 _BETA_KEYS = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr",
 )  # fmt: skip
-
-
-class TextDenoiser:
-    """A text-to-image model as a family of denoisers.
-
-    channels, size: its images are [channels, size, size] in [-1,1].  sigmas: its noise levels [T], ascending float64;
-    sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera, words ...), {} without.
-    name: for people; source, revision: for run.json.
-    """
-
-    def __init__(
-        self,
-        unet: Any,
-        text: TextEncoder,
-        schedule: VESchedule,
-        prediction_type: str,
-        *,
-        source: str = "",
-        revision: str | None = None,
-    ) -> None:
-        if prediction_type not in PREDICTION_TYPES:
-            raise SjcError(
-                f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.'
-            )
-        self.unet = unet
-        self.text = text
-        self.schedule = schedule
-        self.prediction_type = prediction_type
-        self.channels = int(unet.config.in_channels)
-        self.size = int(unet.config.sample_size)
-        self.source = source
-        self.revision = revision
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What sjc.json beside the model says, {} without one."""
-        return self.text.card
-
-    @property
-    def name(self) -> str:
-        """How messages call the model."""
-        return self.text.name
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network lies."""
-        return torch.device(self.unet.device)
-
-    @property
-    def sigmas(self) -> Tensor:
-        """The model's noise levels [T], ascending, float64 on the CPU."""
-        return self.schedule.sigmas
-
-    @property
-    def sigma_min(self) -> float:
-        """The lowest of them."""
-        return self.schedule.sigma_min
-
-    @property
-    def sigma_max(self) -> float:
-        """The highest of them."""
-        return self.schedule.sigma_max
-
-    def snap(self, sigma: Tensor) -> Tensor:
-        """The model's noise levels nearest to sigma, float32, on sigma's device."""
-        sigma = torch.as_tensor(sigma)
-        return self.schedule.snap(sigma).to(sigma.device, torch.float32)
-
-    def check_prompt(self, text: object) -> str:
-        """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
-        return self.text.check_prompt(text)
-
-    def conditioned(
-        self, prompts: list[str], negative_prompt: str = "", guidance: float = 1.0, chunk: int | None = None
-    ) -> Denoise:
-        """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
-
-        eps_u is that of the empty sentence, or of the negative prompt in its place.  guidance 1 asks the conditional
-        half alone, 0 the other alone.  One prompt per view: image i of a batch gets prompts[i mod len(prompts)], so the batch must be a multiple of
-        len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
-        by default) go through the network in one call, both halves together.  x in any floating type and device;
-        the result has the same.  Raises SjcError for prompts the model cannot read.
-        """
-        if not prompts:
-            raise SjcError("At least one prompt is needed.")
-        conditional = self.text.encode(prompts)
-        unconditional = self.text.encode([negative_prompt])
-
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            batch = x.shape[0]
-            if batch % len(prompts):
-                raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
-            each = conditional.repeat(batch // len(prompts), 1, 1)
-            parts = [
-                self._denoise(xs, sigmas, states, unconditional, guidance)
-                for xs, sigmas, states in zip(
-                    x.split(chunk or batch),
-                    sigma.split(chunk or batch),
-                    each.split(chunk or batch),
-                    strict=True,
-                )
-            ]
-            return torch.cat(parts)
-
-        return denoise
-
-    @torch.no_grad()
-    def _denoise(self, x: Tensor, sigma: Tensor, cond: Tensor, uncond: Tensor, guidance: float) -> Tensor:
-        ticks = self.schedule.tick(sigma)
-        s = self.sigmas[ticks].to(self.device, torch.float32).view(-1, 1, 1, 1)
-        noised = x.to(self.device, torch.float32)
-        scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
-        uncond = uncond.expand(x.shape[0], -1, -1)
-        if guidance == 1:
-            output = self._network(scaled, t, cond)
-        elif guidance == 0:
-            output = self._network(scaled, t, uncond)
-        else:
-            both = self._network(torch.cat([scaled, scaled]), torch.cat([t, t]), torch.cat([uncond, cond]))
-            output_u, output_c = both.chunk(2)
-            # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
-            output = output_u + guidance * (output_c - output_u)
-        return self._to_denoised(noised, s, output).to(x.device, x.dtype)
-
-    def _network(self, scaled: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        dtype = self.unet.dtype
-        output = self.unet(scaled.to(dtype), t, encoder_hidden_states=states.to(dtype), return_dict=False)[0]
-        return output[:, : self.channels].float()  # a learned variance is the second half of the channels
-
-    def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
-        if self.prediction_type == "epsilon":
-            return x - s * output
-        if self.prediction_type == "v_prediction":  # v = sqrt(abar) n - sqrt(1-abar) y
-            return x / (1 + s**2) - s / (1 + s**2).sqrt() * output
-        return output
 
 
 def load_denoiser(
@@ -220,15 +83,16 @@ def preload() -> None:
 
 
 def _libraries() -> tuple[Any, Any, Any]:
-    """(UNet2DConditionModel, DDPMScheduler, transformers), silent: their progress bars would end up in logs."""
+    """(UNet2DConditionModel, DDPMScheduler, transformers), silenced: what goes wrong is said by SjcError."""
     import transformers
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
-    diffusers_logging.disable_progress_bar()
-    transformers_logging.disable_progress_bar()
+    for logging in (diffusers_logging, transformers_logging):
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
     return UNet2DConditionModel, DDPMScheduler, transformers
 
 
@@ -244,7 +108,7 @@ def _schedule(files: ModelFiles) -> tuple[VESchedule, str]:
         betas = ddpm(**{key: config[key] for key in _BETA_KEYS if config.get(key) is not None})
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise SjcError(
-            f"{files.folder}: scheduler/scheduler_config.json is not usable: {first_line(error)}"
+            f"{files.folder}: scheduler/scheduler_config.json is not usable: {first_line(error)}."
         ) from error
     return VESchedule.from_alphas_cumprod(betas.alphas_cumprod), str(config.get("prediction_type", "epsilon"))
 
@@ -256,9 +120,9 @@ def _load_unet(files: ModelFiles, dtype: torch.dtype) -> Any:
 
 def _load_text_encoder(files: ModelFiles, dtype: torch.dtype) -> Any:
     _, _, transformers = _libraries()
-    return _from_pretrained(
-        files, "text_encoder", getattr(transformers, files.class_of("text_encoder")), dtype=dtype
-    )
+    encoder_class = getattr(transformers, files.class_of("text_encoder"))
+    # Wrong shapes are let through to be named by us: the library only points at a table in its log.
+    return _from_pretrained(files, "text_encoder", encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
 
 
 def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwargs: Any) -> Any:
@@ -272,14 +136,16 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
             output_loading_info=True,
             **kwargs,
         )
-    except (
-        Exception
-    ) as error:  # the libraries raise a dozen kinds for a broken file, a wrong shape, a bad config
-        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}") from error
-    wrong = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
+    except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config
+        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
+    wrong = sorted(
+        str(key[0] if isinstance(key, tuple) else key)
+        for key in (*info["missing_keys"], *info["mismatched_keys"])
+    )
     if wrong:  # the libraries would fill these with random numbers and only warn
         raise SjcError(
-            f"{folder}: the weights do not fit config.json; {len(wrong)} tensors lack, the first is {wrong[0]}."
+            f"{folder}: the weights do not fit config.json; {wrong[0]} is missing or has another shape"
+            + (f", and {len(wrong) - 1} more." if len(wrong) > 1 else ".")
         )
     return model.eval().requires_grad_(False)
 
@@ -293,7 +159,9 @@ def _load_tokenizer(files: ModelFiles) -> Any:
         loader = named if is_tokenizer else transformers.AutoTokenizer
         tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
-        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}") from error
+        raise SjcError(
+            f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}."
+        ) from error
     if tokenizer.pad_token is None:
         raise SjcError(f"{folder}: the tokenizer has no padding token.")
     return tokenizer

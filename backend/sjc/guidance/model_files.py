@@ -195,11 +195,11 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
         suffix = f".{variant}" if variant else ""
         whole, shards = f"{stem}{suffix}.safetensors", f"{stem}.safetensors.index{suffix}.json"
         if whole in names:
-            return variant, (folder / whole).stat().st_size
+            return variant, _size(folder / whole)
         if shards in names:
             parts = set(read_json(folder / shards).get("weight_map", {}).values())
             if parts and parts <= names:
-                return variant, sum((folder / part).stat().st_size for part in parts)
+                return variant, sum(_size(folder / part) for part in parts)
             incomplete += sorted(parts - names)
     if incomplete:
         raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
@@ -212,7 +212,23 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
     raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
 
 
+def _size(path: Path) -> int:
+    """The bytes of a safetensors file, after its header was found to account for all of them (a cut-short download)."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, size)))
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        whole = 8 + length + max(ends, default=0) == size
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
+    return size
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its kind where it says nothing."""
+    """The first sentence of an error's message, or its kind where it says nothing."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return re.split(r"\. (?=[A-Z])", lines[0])[0].rstrip(" .:") if lines else type(error).__name__
