@@ -81,6 +81,7 @@ def test_bad_prompts(denoiser, prompt, lines):
     for line in lines:
         assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert "fillers" not in str(caught.value)
 
 
 def test_bad_prompts_are_caught_when_encoding_too(denoiser):
@@ -95,5 +96,5 @@ def test_too_long_with_the_view_words(copied):
     edit(copied / "sjc.json", max_words=None)
     denoiser = load_denoiser(str(copied))
     assert denoiser.check_prompt("red " * 17) == ("red " * 17).strip()  # 6 view words, 17, the end mark: 24
-    with pytest.raises(SjcError, match=r"is 25 tokens long; .* reads at most 24"):
+    with pytest.raises(SjcError, match=r"is 18 tokens long; .* has room for 17"):
         denoiser.check_prompt("red " * 18)

@@ -26,7 +26,7 @@ CARD = {
     "camera": {"radius": 3.0, "fov_min": 32, "fov_max": 38, "elevation_min": -30, "elevation_max": 85},
     "view_words": "fine",
     "max_words": 12,
-    "words": {"objects": ["mushroom"], "colours": ["red", "blue"]},
+    "words": {"objects": ["mushroom"], "colours": ["red", "blue"], "fillers": ["a", "of"], "views": ["view"]},
 }
 
 

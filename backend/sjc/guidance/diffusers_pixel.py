@@ -156,7 +156,7 @@ def _load_tokenizer(files: ModelFiles) -> Any:
     named = getattr(transformers, files.class_of("tokenizer"), None)
     is_tokenizer = isinstance(named, type) and issubclass(named, transformers.PreTrainedTokenizerBase)
     try:
-        loader = named if is_tokenizer else transformers.AutoTokenizer
+        loader: Any = named if is_tokenizer else transformers.AutoTokenizer
         tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
         raise SjcError(

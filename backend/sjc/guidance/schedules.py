@@ -94,7 +94,7 @@ def karras(n: int, sigma_max: float, sigma_min: float, rho: float = 7.0) -> Tens
         raise SjcError("A Karras schedule needs n >= 2 and 0 < sigma_min < sigma_max.")
     ramp = torch.linspace(0, 1, n, dtype=torch.float64)
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    sigmas = (high + ramp * (low - high)) ** rho
+    sigmas: Tensor = (high + ramp * (low - high)) ** rho
     sigmas[0], sigmas[-1] = sigma_max, sigma_min  # the powers miss the ends by a rounding
     return sigmas
 

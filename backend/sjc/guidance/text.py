@@ -14,6 +14,8 @@ from .prompts import clean_prompt, view_prompt
 
 MAX_TOKENS = 77
 """What diffusers' pixel pipelines encode at most, whatever the tokenizer could."""
+UNLISTED = ("fillers", "views")
+"""Kinds of words on a model's card that say nothing about what can be made."""
 
 
 class TextEncoder:
@@ -71,7 +73,12 @@ class TextEncoder:
             raise SjcError(
                 f'The prompt "{prompt}" holds no word that {self.name} can read; say what to make in words.'
             )
-        self.check(view_prompt(self.card.get("view_words", "paper"), 350, 80, prompt))
+        own, whole = len(self._ids(prompt)), self._count(self._with_longest_view(prompt))
+        if whole > self.max_tokens:
+            raise SjcError(
+                f"The prompt is {own} tokens long; beside the words for the view {self.name[0].lower()}{self.name[1:]} "
+                f"has room for {self.max_tokens - whole + own}. Shorten it."
+            )
         return prompt
 
     def check(self, text: str) -> None:
@@ -80,7 +87,7 @@ class TextEncoder:
         unknown = [word for word in text.split() if special.intersection(self._ids(word))]
         if unknown:
             raise SjcError(self._unknown_line([word.strip(string.punctuation) or word for word in unknown]))
-        count = len(self.tokenizer(self._normal(text)).input_ids)
+        count = self._count(text)
         if count > self.max_tokens:
             raise SjcError(
                 f'"{_shortened(text)}" is {count} tokens long; {self.name} reads at most {self.max_tokens}. Shorten it.'
@@ -89,12 +96,20 @@ class TextEncoder:
     def _normal(self, text: str) -> str:
         return text.lower().strip() if self.lower else text
 
+    def _with_longest_view(self, prompt: str) -> str:
+        return view_prompt(self.card.get("view_words", "paper"), 350, 80, prompt)
+
+    def _count(self, text: str) -> int:
+        return len(self.tokenizer(self._normal(text)).input_ids)
+
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(self._normal(text), add_special_tokens=False).input_ids)
 
     def _unknown_line(self, unknown: list[str]) -> str:
         named = ", ".join(f'"{_shortened(word)}"' for word in dict.fromkeys(unknown))
-        groups = {kind: list(words) for kind, words in self.card.get("words", {}).items() if len(words)}
+        groups = {
+            k: list(words) for k, words in self.card.get("words", {}).items() if k not in UNLISTED and words
+        }
         line = f"{self.name} does not know {named}"
         close = difflib.get_close_matches(
             unknown[0].lower(), [w for words in groups.values() for w in words], n=1

@@ -144,7 +144,9 @@ class TextDenoiser:
 
     def _network(self, scaled: Tensor, t: Tensor, states: Tensor) -> Tensor:
         dtype = self.unet.dtype
-        output = self.unet(scaled.to(dtype), t, encoder_hidden_states=states.to(dtype), return_dict=False)[0]
+        output: Tensor = self.unet(
+            scaled.to(dtype), t, encoder_hidden_states=states.to(dtype), return_dict=False
+        )[0]
         return output[:, : self.channels].float()  # a learned variance is the second half of the channels
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
