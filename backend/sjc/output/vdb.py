@@ -63,8 +63,7 @@ def write_vdb(
     OpenVDB sees it. (Blender before 5.0 draws half a voxel further: its side of the bridge takes that off.) Voxels of
     density <= `threshold` are left out of both grids. `half` stores float16. `compress` is zlib, level 1.
     """
-    low, high = np.asarray(bounds, np.float64)
-    voxel = (high - low) / density.shape
+    density, color = np.asarray(density), np.asarray(color)
     if (
         density.ndim != 3
         or color.shape != (*density.shape, 3)
@@ -73,6 +72,8 @@ def write_vdb(
         raise ValueError(
             f"density [N,N,N] and color [N,N,N,3] are needed, not {density.shape} and {color.shape}"
         )
+    low, high = np.asarray(bounds, np.float64)
+    voxel = (high - low) / density.shape
     if not np.allclose(voxel, voxel[0], rtol=1e-5):
         raise ValueError(f"voxels must be cubes, not {voxel}")
     active = density > threshold

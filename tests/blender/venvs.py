@@ -1,0 +1,95 @@
+"""Virtual environments that hold Blender as a Python module, one per version, under build/blender.
+
+Standard library only: build.py calls it before any environment exists (`python tests/blender/venvs.py [VERSION ...]`).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[2] / "build" / "blender"
+
+# bpy version -> (the one Python minor version that its wheel is for, what else to pin).
+VERSIONS = {
+    "4.2.23": ("3.11", ["numpy<2"]),
+    "4.5.15": ("3.11", []),
+    "5.0.1": ("3.11", []),
+    "5.2.3": ("3.13", []),
+}
+DEFAULT = "5.0.1"
+
+
+def ensure_bpy(version=DEFAULT):
+    """Return the Python of an environment with bpy `version`, made at the first call (a download of about 400 MB).
+
+    Raises RuntimeError with one line that says what to do.
+    """
+    if version not in VERSIONS:
+        raise RuntimeError(f"bpy {version} is not one of {', '.join(VERSIONS)}.")
+    minor, pins = VERSIONS[version]
+    major, second, _ = version.split(".")
+    home = HOME / f"bpy{major}{second}"
+    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = home / "ready.txt"
+    packages = [f"bpy=={version}", *pins]
+    if python.exists() and stamp.exists() and stamp.read_text("utf-8") == " ".join(packages):
+        return python
+    base = _find_python(minor)
+    shutil.rmtree(home, ignore_errors=True)  # half made, or another version
+    print(f"setup: installing bpy {version} in {home} (about 400 MB to download, 1 GB on disk)", flush=True)
+    _run(
+        [base, "-m", "venv", home],
+        f"making {home} failed (on Debian or Ubuntu: apt-get install python{minor}-venv)",
+    )
+    _run(
+        [python, "-m", "pip", "install", "--quiet", *packages],
+        f"installing bpy {version} failed: check the network",
+    )
+    _run(
+        [python, "-c", "import os, bpy; os._exit(0)"],
+        f"bpy {version} does not load: a system library is missing",
+    )
+    stamp.write_text(" ".join(packages), "utf-8")
+    return python
+
+
+def _find_python(minor):
+    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's."""
+    candidates = [[sys.executable], [f"python{minor}"], ["py", f"-{minor}"]]
+    for command in candidates:
+        probe = [*command, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys._base_executable)"]
+        try:
+            answer = subprocess.run(probe, capture_output=True, text=True, check=False).stdout.split(
+                maxsplit=1
+            )
+        except OSError:
+            continue
+        if answer and answer[0] == minor:
+            return answer[1].strip()
+    raise RuntimeError(
+        f"Python {minor} is needed for this version of bpy and was not found: install python{minor}."
+    )
+
+
+def _run(command, failure):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise RuntimeError(f"{failure} ({lines[-1] if lines else 'no message'}).")
+
+
+def main(versions):
+    """Make the environments named (or the usual one); return an exit code."""
+    try:
+        for version in versions or [DEFAULT]:
+            ensure_bpy(version)
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
