@@ -103,11 +103,6 @@ world = bpy.data.worlds.new("even")
 world.use_nodes = True
 world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
 scene.world = world
-# What a viewer does by the specification: vertex colour times base colour.
-tree = mesh.materials[0].node_tree
-paint = tree.nodes.new("ShaderNodeVertexColor")
-paint.layer_name = mesh.color_attributes[0].name
-tree.links.new(paint.outputs["Color"], shader.inputs["Base Color"])
 shader.inputs["Specular IOR Level"].default_value = 0
 camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
 camera.location, camera.rotation_euler = (0, -3, 0), (np.pi / 2, 0, 0)
