@@ -46,7 +46,11 @@ def render_image(name, field, view, size, background):
 
 def test_oblique_camera_matrix():
     polar, azimuth = math.radians(60), math.radians(30)
-    eye = [-1.5 * math.sin(polar) * math.cos(azimuth), 1.5 * math.cos(polar), 1.5 * math.sin(polar) * math.sin(azimuth)]
+    eye = [
+        -1.5 * math.sin(polar) * math.cos(azimuth),
+        1.5 * math.cos(polar),
+        1.5 * math.sin(polar) * math.sin(azimuth),
+    ]
     view = camera_at(eye)
     assert to_released(view.eye[0]).tolist() == pytest.approx([-1.125, 0.75, 0.649519], abs=1e-6)
     columns = to_released(view.rotation[0].T)  # rows of this are the released columns right, up, backward
@@ -93,7 +97,9 @@ def test_init_render(name, view):
     constant = torch.tensor([-1.0, 0.0, 1.0, 0.5])
     with torch.no_grad():
         field.color.copy_(torch.tensor([0.5, -0.25, 1.0, 2.0])[:, None, None, None])
-        rendered, image = render_image(name, field, camera_at(eye), 64, constant[:, None, None].expand(4, 4, 4))
+        rendered, image = render_image(
+            name, field, camera_at(eye), 64, constant[:, None, None].expand(4, 4, 4)
+        )
     depth = full_depth(rendered).reshape(64, 64)
     assert rendered.samples == samples
     for (row, column), (opacity, far, value) in pixels.items():
@@ -151,4 +157,3 @@ def test_first_step_of_the_fog():
     sigma = VoxelField(100, 4).activated_density()
     assert sigma[3, 50, 99].item() == pytest.approx(0.3132617, abs=1e-7)
     assert -math.expm1(-sigma[0, 0, 0].item() * 0.01) == pytest.approx(0.00312772, abs=1e-8)
-

@@ -1,1 +1,1 @@
-"""Density and colour grids, cameras, the two renderers and the regularisers."""
+"""The field: voxel grid, cameras, two renderers with one meaning, regularisers. Imports nothing until asked."""

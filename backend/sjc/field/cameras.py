@@ -36,13 +36,15 @@ class Cameras:
     def __getitem__(self, index: int | slice | Tensor) -> Cameras:
         """The chosen cameras; a single number keeps the leading axis, so the result is always Cameras of V >= 1."""
         if isinstance(index, int):
-            index = range(len(self))[index]  # negative numbers and IndexError (which ends iteration) as in a list
+            index = range(len(self))[
+                index
+            ]  # negative numbers and IndexError (which ends iteration) as in a list
             index = slice(index, index + 1)
         return Cameras(*(getattr(self, field.name)[index] for field in fields(self)))
 
-    def to(self, *args, **kwargs) -> Cameras:
-        """As Tensor.to, for every member."""
-        return Cameras(*(getattr(self, field.name).to(*args, **kwargs) for field in fields(self)))
+    def to(self, device: torch.device | str) -> Cameras:
+        """The same cameras on another device."""
+        return Cameras(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -62,31 +64,38 @@ class CameraPrior:
         if not self.radius > 0:
             raise SjcError(f"camera radius is {self.radius}; give a distance greater than 0")
         if not 0 < self.fov_min <= self.fov_max < 180:
-            raise SjcError(f"field of view {self.fov_min} to {self.fov_max}: give 0 < min <= max < 180 degrees")
+            raise SjcError(
+                f"field of view {self.fov_min} to {self.fov_max}: give 0 < min <= max < 180 degrees"
+            )
         if not -90 <= self.elevation_min <= self.elevation_max <= 90:
-            raise SjcError(f"elevation {self.elevation_min} to {self.elevation_max}: give -90 <= min <= max <= 90 degrees")
+            raise SjcError(
+                f"elevation {self.elevation_min} to {self.elevation_max}: give -90 <= min <= max <= 90 degrees"
+            )
 
 
-def look_at(azimuth_deg, elevation_deg, radius, fov_deg) -> Cameras:
+def look_at(
+    azimuth_deg: float | Tensor,
+    elevation_deg: float | Tensor,
+    radius: float | Tensor,
+    fov_deg: float | Tensor,
+) -> Cameras:
     """Cameras on spheres around the origin that look at it; numbers or [V] tensors, broadcast together.
 
     The basis is closed-form in the angles, so straight up and straight down are ordinary views.
     """
-    azimuth_deg, elevation_deg, radius, fov_deg = torch.broadcast_tensors(
-        *(torch.as_tensor(x, dtype=torch.float32).reshape(-1) for x in (azimuth_deg, elevation_deg, radius, fov_deg))
-    )
+    numbers = (torch.as_tensor(x, dtype=torch.float32) for x in (azimuth_deg, elevation_deg, radius, fov_deg))
+    azimuth, elevation, distance, fov = torch.broadcast_tensors(*(x.reshape(-1) for x in numbers))
     # Double inside: cos(90 deg) in float32 leaves 4e-8, and eyes are compared with exact numbers in tests.
-    azimuth, elevation = (torch.deg2rad(x.double()) for x in (azimuth_deg, elevation_deg))
-    sin_a, cos_a, sin_e, cos_e = azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()
-    right = torch.stack([cos_a, sin_a, torch.zeros_like(sin_a)], dim=-1)
-    up = torch.stack([-sin_e * sin_a, sin_e * cos_a, cos_e], dim=-1)
-    backward = torch.stack([cos_e * sin_a, -cos_e * cos_a, sin_e], dim=-1)
+    a, e = torch.deg2rad(azimuth.double()), torch.deg2rad(elevation.double())
+    right = torch.stack([a.cos(), a.sin(), torch.zeros_like(a)], dim=-1)
+    up = torch.stack([-e.sin() * a.sin(), e.sin() * a.cos(), e.cos()], dim=-1)
+    backward = torch.stack([e.cos() * a.sin(), -e.cos() * a.cos(), e.sin()], dim=-1)
     return Cameras(
-        eye=(radius.double()[:, None] * backward).float(),
+        eye=(distance.double()[:, None] * backward).float(),
         rotation=torch.stack([right, up, backward], dim=-1).float(),
-        fov_deg=fov_deg.clone(),
-        azimuth_deg=azimuth_deg % 360.0,
-        elevation_deg=elevation_deg.clone(),
+        fov_deg=fov.clone(),
+        azimuth_deg=azimuth % 360.0,
+        elevation_deg=elevation.clone(),
     )
 
 

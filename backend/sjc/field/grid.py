@@ -24,7 +24,9 @@ def activate_color(raw: Tensor, activation: str) -> Tensor:
         return torch.tanh(raw / 2)  # = 2 sigmoid(f) - 1, without the rounding near 0
     if activation == "sigmoid":
         return torch.sigmoid(raw)
-    raise SjcError(f"color activation {activation!r} is unknown; choose one of {', '.join(COLOR_ACTIVATIONS)}")
+    raise SjcError(
+        f"color activation {activation!r} is unknown; choose one of {', '.join(COLOR_ACTIVATIONS)}"
+    )
 
 
 class VoxelField(nn.Module):
@@ -52,7 +54,9 @@ class VoxelField(nn.Module):
         blob_radius: float = 0.35,
         generator: torch.Generator | None = None,
     ) -> None:
-        """init "fog" is the released one: density 0, so softplus(shift) everywhere. "blob" adds a Gaussian bump of raw
+        """Make a new field.
+
+        init "fog" is the released one: density 0, so softplus(shift) everywhere. "blob" adds a Gaussian bump of raw
         height `blob_density` and standard deviation `blob_radius` (world units) in the middle. Colour and background
         are N(0, color_std^2), drawn from `generator`.
 
@@ -60,7 +64,9 @@ class VoxelField(nn.Module):
         """
         super().__init__()
         if size < 2 or channels < 1:
-            raise SjcError(f"a field of {size}^3 voxels and {channels} channels is too small; give size >= 2, channels >= 1")
+            raise SjcError(
+                f"a field of {size}^3 voxels and {channels} channels is too small; give size >= 2, channels >= 1"
+            )
         if color_activation not in COLOR_ACTIVATIONS:
             activate_color(torch.zeros(()), color_activation)  # raises, with the list of choices
         if init not in ("fog", "blob"):
@@ -69,7 +75,9 @@ class VoxelField(nn.Module):
         self.color_activation = color_activation
         self.grid = nn.Parameter(torch.zeros(size, size, size, 1 + channels))
         self.log_scale = nn.Parameter(torch.zeros(()))
-        background = torch.randn(channels, 4, 4, generator=generator) * color_std if learned_background else None
+        background = (
+            torch.randn(channels, 4, 4, generator=generator) * color_std if learned_background else None
+        )
         self.background = None if background is None else nn.Parameter(background)
         with torch.no_grad():
             self.color.copy_(torch.randn(channels, size, size, size, generator=generator) * color_std)
@@ -78,11 +86,15 @@ class VoxelField(nn.Module):
                 self.density.copy_(blob_density * torch.exp(-r2 / (2 * blob_radius**2))[None])
 
     @classmethod
-    def from_state(cls, state: dict[str, Tensor], *, density_shift: float, color_activation: str) -> VoxelField:
+    def from_state(
+        cls, state: dict[str, Tensor], *, density_shift: float, color_activation: str
+    ) -> VoxelField:
         """The field of a saved state_dict, whatever its size. Raises SjcError if the tensors do not fit together."""
         grid, background = state.get("grid"), state.get("background")
         if grid is None or grid.ndim != 4 or len(set(grid.shape[:3])) != 1 or grid.shape[3] < 2:
-            raise SjcError("the saved field has no tensor 'grid' of shape [N,N,N,1+C]; it is not a field of this program")
+            raise SjcError(
+                "the saved field has no tensor 'grid' of shape [N,N,N,1+C]; it is not a field of this program"
+            )
         field = cls(
             grid.shape[0],
             grid.shape[3] - 1,
@@ -104,18 +116,22 @@ class VoxelField(nn.Module):
 
     @property
     def density(self) -> Tensor:
+        """[1,N,N,N] raw density, a view of `grid`."""
         return self.split(self.grid)[0]
 
     @property
     def color(self) -> Tensor:
+        """[C,N,N,N] raw colour, a view of `grid`."""
         return self.split(self.grid)[1]
 
     @property
     def size(self) -> int:
+        """N, voxels along an edge."""
         return self.grid.shape[0]
 
     @property
     def channels(self) -> int:
+        """C, channels of a picture."""
         return self.grid.shape[3] - 1
 
     @property
@@ -141,7 +157,9 @@ class VoxelField(nn.Module):
             raise SjcError(f"cannot resample a field to {new_size}^3 voxels; give at least 2")
         grid = self.grid.permute(3, 0, 1, 2)[None]
         grid = F.interpolate(grid, size=(new_size,) * 3, mode="trilinear", align_corners=False)
-        self.grid = nn.Parameter(grid[0].permute(1, 2, 3, 0).contiguous(), requires_grad=self.grid.requires_grad)
+        self.grid = nn.Parameter(
+            grid[0].permute(1, 2, 3, 0).contiguous(), requires_grad=self.grid.requires_grad
+        )
         return self
 
     def background_color(self, directions: Tensor) -> Tensor:
@@ -166,7 +184,7 @@ def background_texture(texture: Tensor, directions: Tensor, *, released: bool = 
     """
     x, y, z = directions.unbind(-1)
     if released:
-        x, y, z = x, z, -y
+        y, z = z, -y
     u = torch.atan2(torch.sqrt(x * x + y * y), z) / math.pi * 2 - 1
     v = torch.atan2(y, x) / math.pi
     if not released:

@@ -34,7 +34,9 @@ def center_depth_loss(depth: Tensor, ratio: float = 50 / 64, eps: float = 1e-6) 
     height, width = depth.shape[-2:]
     top, left = (round(n * (1 - ratio) / 2) for n in (height, width))
     if not (0 < 2 * top < height and 0 < 2 * left < width):
-        raise SjcError(f"an image of {height} x {width} pixels has no centre and border at ratio {ratio:g}; use a larger image")
+        raise SjcError(
+            f"an image of {height} x {width} pixels has no centre and border at ratio {ratio:g}; use a larger image"
+        )
     center = depth[..., top : height - top, left : width - left]
     pixels = center.shape[-2] * center.shape[-1]
     border_mean = (depth.sum((-2, -1)) - center.sum((-2, -1))) / (height * width - pixels)

@@ -51,7 +51,7 @@ def render(
     step = check(field, origins, directions, step)
     t_min, counts = lattice(origins, directions, step)
     samples = int(counts.max()) if len(counts) else 0
-    k = torch.arange(samples, device=counts.device)
+    k = torch.arange(samples, dtype=t_min.dtype, device=t_min.device)
     t = t_min[:, None] + step * k
     inside = k < counts[:, None]
     points = origins[:, None] + t[..., None] * directions[:, None]
@@ -79,11 +79,17 @@ def render(
 def check(field: VoxelField, origins: Tensor, directions: Tensor, step: float | None) -> float:
     """The step to march with. Raises SjcError for rays of another shape or type than the field, or a step <= 0."""
     if origins.ndim != 2 or origins.shape[1] != 3 or origins.shape != directions.shape:
-        raise SjcError(f"rays must be two [R,3] tensors, not {list(origins.shape)} and {list(directions.shape)}")
+        raise SjcError(
+            f"rays must be two [R,3] tensors, not {list(origins.shape)} and {list(directions.shape)}"
+        )
     if not origins.dtype == directions.dtype == field.grid.dtype:
-        raise SjcError(f"rays are {origins.dtype} and {directions.dtype}, the field is {field.grid.dtype}; make them equal")
+        raise SjcError(
+            f"rays are {origins.dtype} and {directions.dtype}, the field is {field.grid.dtype}; make them equal"
+        )
     if not origins.device == directions.device == field.grid.device:
-        raise SjcError(f"rays are on {origins.device}, the field is on {field.grid.device}; move them together")
+        raise SjcError(
+            f"rays are on {origins.device}, the field is on {field.grid.device}; move them together"
+        )
     step = 0.5 * field.voxel if step is None else float(step)
     if not step > 0:
         raise SjcError(f"ray step is {step}; give a length greater than 0")
@@ -114,7 +120,9 @@ def trilinear(grid: Tensor, points: Tensor) -> Tensor:
     # grid_sample wants its last coordinate first: the array's axes are x, y, z, its coordinates W, H, D.
     volume = grid.permute(3, 0, 1, 2)[None]
     where = points.flip(-1)[None, :, None, None]
-    return F.grid_sample(volume, where, mode="bilinear", padding_mode="zeros", align_corners=False)[0, :, :, 0, 0].T
+    return F.grid_sample(volume, where, mode="bilinear", padding_mode="zeros", align_corners=False)[
+        0, :, :, 0, 0
+    ].T
 
 
 def composite(rendered: Rendered, background: Tensor) -> Tensor:

@@ -1,359 +1,87 @@
-"""The Warp kernels of `render_warp`: occupancy, forward, backward. Import only through `render_warp.kernels`.
+"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward. Import only through `render_warp.kernels`.
 
 A ray is walked in chunks of up to CHUNK samples. In a chunk everything that does not depend on the sample before is a
-plain loop over short arrays, written in C++ inside Warp's native functions: a CPU compiler turns such loops into vector
-instructions (and the loads of a chunk overlap), which it does not for Warp's own one-sample-a-time code: 2.5 times
-slower. On CUDA a chunk is one sample and the same text is an ordinary scalar kernel.
+plain loop over short arrays, written in C++ (warp_source) inside Warp's native functions: a CPU compiler turns such loops
+into vector instructions and lets the loads of a chunk overlap, which it does not for one sample a time in Warp's own
+types; measured, 3 to 4 times faster. On CUDA a chunk is one sample and the same text is an ordinary scalar kernel.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels as objects.
 """
 
 import functools
-import re
 from types import SimpleNamespace
 
 import warp as wp
 
-from .grid import COLOR_ACTIVATIONS
-
-BLOCK = 4  # cells per side of a block of the occupancy grid
-CHUNK = 16
-
-# Small functions in float32, good to a few roundings, without calls or branches.
-MATH = """
-    auto exp_negative = [](float x) {  // e^x for x <= 0
-#ifdef __CUDA_ARCH__
-        return ::expf(x);
-#else
-        x = x < -87.0f ? -87.0f : x;
-        const float r = __builtin_floorf(x * 1.44269504f + 0.5f);
-        const float f = x - r * 0.693359375f + r * 2.12194440e-4f;
-        float p = 1.9875691500e-4f * f + 1.3981999507e-3f;
-        p = p * f + 8.3334519073e-3f;
-        p = p * f + 4.1665795894e-2f;
-        p = p * f + 1.6666665459e-1f;
-        p = p * f + 5.0000001201e-1f;
-        const int bits = ((int)r + 127) << 23;
-        float power;
-        __builtin_memcpy(&power, &bits, 4);
-        return (p * f * f + f + 1.0f) * power;
-#endif
-    };
-    auto softplus = [&](float x, float& slope) {  // log(1 + e^x), by log1p(z) = 2 atanh(z / (2 + z)), z = e^-|x|
-        const float z = exp_negative(x < 0.0f ? x : -x);
-        const float s = z / (2.0f + z), q = s * s;
-        float p = 0.0769230769f * q + 0.0909090909f;
-        p = p * q + 0.1111111111f;
-        p = p * q + 0.1428571429f;
-        p = p * q + 0.2f;
-        p = p * q + 0.3333333333f;
-        p = p * q + 1.0f;
-        slope = (x < 0.0f ? z : 1.0f) / (1.0f + z);
-        return (x < 0.0f ? 0.0f : x) + 2.0f * s * p;
-    };
-    auto absorb = [&](float optical) {  // 1 - e^-optical without cancellation
-        float p = 1.0f - optical * 0.1666666667f;
-        p = 1.0f - optical * 0.2f * p;
-        p = 1.0f - optical * 0.25f * p;
-        p = 1.0f - optical * 0.3333333333f * p;
-        p = 1.0f - optical * 0.5f * p;
-        const float far = 1.0f - exp_negative(-optical);
-        return optical > 0.25f ? far : optical * p;
-    };
-"""
-
-# Cells lie between voxel centres: cell c of 0..n spans index coordinates [c-1, c). The two half-voxel shell cells have
-# blocks of their own: the zero padding there is fog again (softplus(shift)) and never empty.
-BLOCKS = """
-    const int n = grid.shape[0], blocks = occupied.shape[0];
-    auto block_of = [&](int c) { return c < 1 ? 0 : c >= n ? blocks - 1 : (c - 1) / BLOCK + 1; };
-    auto block_low = [&](int b) { return b == 0 ? -1 : b >= blocks - 1 ? n - 1 + b - (blocks - 1) : (b - 1) * BLOCK; };
-"""
-
-# The ray in index coordinates (voxel centres at integers), and the chunk: which samples, where, their density.
-# SIGN is +1 on the way forward, -1 on the way back.
-WALK = """
-#ifdef __CUDA_ARCH__
-    const int S = 1;
-#else
-    const int S = CHUNK;
-#endif
-    const float* data = (const float*)grid.data;
-    const float half_n = 0.5f * n;
-    const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
-    const float ax = (origin[0] + 1.0f) * half_n - 0.5f, dx = direction[0] * half_n;
-    const float ay = (origin[1] + 1.0f) * half_n - 0.5f, dy = direction[1] * half_n;
-    const float az = (origin[2] + 1.0f) * half_n - 0.5f, dz = direction[2] * half_n;
-    const float inverse_x = 1.0f / dx, inverse_y = 1.0f / dy, inverse_z = 1.0f / dz;
-    const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
-    const float scale = ::expf(log_scale.data[0]);
-
-    // First sample, in the direction of the walk, that may lie outside block b of this axis.
-    auto leave = [&](float a, float d, float inverse, int b) {
-        if (d == 0.0f) return SIGN * 1e6f;
-        const int bound = SIGN * d > 0.0f ? block_low(b + 1) : block_low(b);
-        return ((bound - a) * inverse - t0) / step;
-    };
-    int until = k;
-    // The next samples in occupied blocks, at most S; k moves behind them.
-    int ks[S];
-    auto collect = [&]() {
-        int found = 0;
-        while (found < S && SIGN * k < SIGN * last) {
-            if (SIGN * k >= SIGN * until) {
-                if (blocks == 0) until = last;
-                else {
-                    const float t = t0 + k * step;
-                    const int bx = block_of((int)wp::floor(ax + t * dx) + 1);
-                    const int by = block_of((int)wp::floor(ay + t * dy) + 1);
-                    const int bz = block_of((int)wp::floor(az + t * dz) + 1);
-                    const float x = leave(ax, dx, inverse_x, bx), y = leave(ay, dy, inverse_y, by);
-                    const float z = leave(az, dz, inverse_z, bz);
-                    const float nearest = wp::min(wp::min(SIGN * x, SIGN * y), wp::min(SIGN * z, 1e6f));
-                    until = SIGN * wp::max(SIGN * k + 1, (int)wp::ceil(nearest - slack));
-                    if (occupied.data[(bx * blocks + by) * blocks + bz] == 0) {
-                        k = until;
-                        continue;
-                    }
-                }
-            }
-            ks[found++] = k;
-            k += SIGN;
-        }
-        return found;
-    };
-
-    int base[S];  // first of the eight corners; always inside, the weights of corners outside are 0
-    float ts[S], xy[4][S], z0[S], z1[S], voxel[S][K], raw[S], optical[S], slope[S], alpha[S];
-    auto load = [&](int found) {
-        for (int m = found; m < S; ++m) ks[m] = ks[found - 1];
-        for (int m = 0; m < S; ++m) {
-            const float t = t0 + ks[m] * step;
-            const float ux = ax + t * dx, uy = ay + t * dy, uz = az + t * dz;
-            const float x = wp::floor(ux), y = wp::floor(uy), z = wp::floor(uz);
-            const float fx = ux - x, fy = uy - y, fz = uz - z;
-            const float end = n - 1.0f;
-            const float x0 = x < 0.0f ? fx : x >= end ? 0.0f : 1.0f - fx, x1 = x < 0.0f ? 0.0f : x >= end ? 1.0f - fx : fx;
-            const float y0 = y < 0.0f ? fy : y >= end ? 0.0f : 1.0f - fy, y1 = y < 0.0f ? 0.0f : y >= end ? 1.0f - fy : fy;
-            z0[m] = z < 0.0f ? fz : z >= end ? 0.0f : 1.0f - fz;
-            z1[m] = z < 0.0f ? 0.0f : z >= end ? 1.0f - fz : fz;
-            int i = (int)x, j = (int)y, l = (int)z;
-            i = i < 0 ? 0 : i > n - 2 ? n - 2 : i;
-            j = j < 0 ? 0 : j > n - 2 ? n - 2 : j;
-            l = l < 0 ? 0 : l > n - 2 ? n - 2 : l;
-            base[m] = ((i * n + j) * n + l) * K;
-            ts[m] = t;
-            xy[0][m] = x0 * y0;
-            xy[1][m] = x0 * y1;
-            xy[2][m] = x1 * y0;
-            xy[3][m] = x1 * y1;
-        }
-        // A column of two z-neighbours is 2K floats in a row.
-        const int row = n * K, slab = n * n * K;
-#ifndef __CUDA_ARCH__
-#pragma clang loop vectorize(disable)  // one sample a time, its channels in a vector: across samples it would gather
-#endif
-        for (int m = 0; m < S; ++m) {
-            const float* p = data + base[m];
-            float column[2 * K];
-            for (int c = 0; c < 2 * K; ++c)
-                column[c] = xy[0][m] * p[c] + xy[1][m] * p[row + c] + xy[2][m] * p[slab + c] + xy[3][m] * p[slab + row + c];
-            for (int c = 0; c < K; ++c) voxel[m][c] = z0[m] * column[c] + z1[m] * column[K + c];
-        }
-        for (int m = 0; m < S; ++m) raw[m] = voxel[m][0];
-        for (int m = 0; m < S; ++m) {
-            optical[m] = softplus(scale * raw[m] + shift, slope[m]) * step;
-            alpha[m] = absorb(optical[m]);
-        }
-    };
-    auto activate = [&](float raw) {
-        if (ACTIVATION == 1) return ::tanhf(0.5f * raw);
-        if (ACTIVATION == 2) return 0.5f + 0.5f * ::tanhf(0.5f * raw);
-        return raw;
-    };
-"""
-
-OCCUPANCY = (
-    BLOCKS
-    + """
-    const int x0 = block_low(bx), x1 = block_low(bx + 1), y0 = block_low(by), y1 = block_low(by + 1);
-    const int z0 = block_low(bz), z1 = block_low(bz + 1);
-    bool full = 0.0f >= threshold && (x0 < 0 || y0 < 0 || z0 < 0 || x1 >= n || y1 >= n || z1 >= n);
-    for (int x = wp::max(x0, 0); x <= wp::min(x1, n - 1) && !full; ++x)
-        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1) && !full; ++y) {
-            const float* p = (const float*)grid.data + ((x * n + y) * n) * K;
-            for (int z = wp::max(z0, 0); z <= wp::min(z1, n - 1); ++z) full |= p[z * K] >= threshold;
-        }
-    occupied.data[(bx * blocks + by) * blocks + bz] = full ? 1 : 0;
-"""
-)
-
-FORWARD = (
-    MATH
-    + BLOCKS
-    + """
-    const float t0 = t_min.data[r];
-    const int last = counts.data[r];
-    int k = 0;
-"""
-    + WALK
-    + """
-    float sum_color[K] = {}, sum_w = 0.0f, sum_wt = 0.0f, log_sum = 0.0f, product = 1.0f, tau = 0.0f, T = 1.0f;
-    int end = 0;
-    while (int found = tau > tau_stop ? 0 : collect()) {
-        load(found);
-        for (int m = 0; m < found && tau <= tau_stop; ++m) {
-            const float w = alpha[m] * T;
-            T -= w;
-            tau += optical[m];
-            sum_w += w;
-            sum_wt += w * ts[m];
-            product *= 1.0f + beta * w;  // one logarithm for many samples
-            if (product > 1e4f) {
-                log_sum += ::logf(product);
-                product = 1.0f;
-            }
-            end = ks[m] + 1;
-            if (w > weight_threshold) {
-                for (int c = 1; c < K; ++c) sum_color[c] += w * activate(voxel[m][c]);
-            }
-        }
-    }
-    for (int c = 1; c < K; ++c) color.data[r * (K - 1) + c - 1] = sum_color[c];
-    opacity.data[r] = sum_w;
-    depth.data[r] = sum_wt;
-    emptiness.data[r] = log_sum + ::logf(product);
-    ends.data[r] = end;
-    taus.data[r] = tau;
-"""
-)
-
-# With L the loss and optical_k = sigma_k step: dw_k/d(optical_k) = T_k (1 - alpha_k), and -w_j for every j behind k.
-BACKWARD = (
-    MATH
-    + BLOCKS
-    + """
-    const float t0 = t_min.data[r];
-    const int last = -1;
-    int k = ends.data[r] - 1;
-"""
-    + WALK
-    + """
-    float* out = (float*)g_grid.data;
-    float gc[K];
-    for (int c = 1; c < K; ++c) gc[c] = g_color.data[r * (K - 1) + c - 1];
-    const float go = g_opacity.data[r], gd = g_depth.data[r], ge = g_emptiness.data[r] * beta;
-    float tau = taus.data[r], behind = 0.0f, sum_scale = 0.0f, T[S];
-    while (int found = collect()) {
-        load(found);
-        for (int m = 0; m < found; ++m) {
-            tau = wp::max(tau - optical[m], 0.0f);
-            T[m] = tau;
-        }
-        for (int m = found; m < S; ++m) T[m] = 0.0f;
-        for (int m = 0; m < S; ++m) T[m] = exp_negative(-T[m]);
-        for (int m = 0; m < found; ++m) {
-            const float w = alpha[m] * T[m];
-            const bool colored = w > weight_threshold;
-            float gw = go + gd * ts[m] + ge / (1.0f + beta * w);
-            float g[2 * K];
-            if (colored) {
-                for (int c = 1; c < K; ++c) {
-                    const float y = activate(voxel[m][c]);
-                    gw += gc[c] * y;
-                    g[c] = w * gc[c];
-                    if (ACTIVATION == 1) g[c] *= 0.5f * (1.0f - y * y);
-                    if (ACTIVATION == 2) g[c] *= y * (1.0f - y);
-                }
-            }
-            const float gx = step * (T[m] * (1.0f - alpha[m]) * gw - behind) * slope[m];
-            behind += w * gw;
-            sum_scale += gx * scale * raw[m];
-            g[0] = gx * scale;
-            float* p = out + base[m];
-            const int offset[4] = {0, n * K, n * n * K, n * n * K + n * K};
-            if (colored) {
-                for (int c = 0; c < K; ++c) {
-                    g[K + c] = z1[m] * g[c];
-                    g[c] = z0[m] * g[c];
-                }
-                for (int q = 0; q < 4; ++q)
-                    for (int c = 0; c < 2 * K; ++c) wp::atomic_add(p + offset[q] + c, xy[q][m] * g[c]);
-            } else {
-                for (int q = 0; q < 4; ++q) {
-                    wp::atomic_add(p + offset[q], xy[q][m] * z0[m] * g[0]);
-                    wp::atomic_add(p + offset[q] + K, xy[q][m] * z1[m] * g[0]);
-                }
-            }
-        }
-    }
-    g_scale.data[r] = sum_scale;
-"""
-)
-
-
-def _source(text: str, channels: int, activation: str, sign: int = 1) -> str:
-    """The C++ with its constants written in (whole words, so that no name can be hit by accident)."""
-    constants = {"K": 1 + channels, "ACTIVATION": COLOR_ACTIVATIONS.index(activation), "BLOCK": BLOCK, "CHUNK": CHUNK, "SIGN": sign}
-    for name, value in constants.items():
-        text = re.sub(rf"\b{name}\b", f"({value})", text)
-    return text
+from .warp_source import BACKWARD, FORWARD, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The three kernels and the two vector types for one number of channels and one colour activation.
+    """The four kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
     flags = (wp.config.cpu_compiler_flags or "-march=native") + " -ffp-contract=fast"
     vecK = wp.types.vector(length=1 + channels, dtype=wp.float32)
-    Grid, Blocks, Floats, Ints = wp.array3d(dtype=vecK), wp.array3d(dtype=wp.uint8), wp.array(dtype=float), wp.array(dtype=int)
+    Grid, Blocks = wp.array3d(dtype=vecK), wp.array3d(dtype=wp.uint8)
+    Floats, Ints = wp.array(dtype=float), wp.array(dtype=int)
+    kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
-    @wp.func_native(_source(OCCUPANCY, channels, activation))
-    def fill_block(grid: Grid, threshold: float, occupied: Blocks, bx: int, by: int, bz: int): ...
+    @wp.func_native(source(OCCUPANCY, channels, activation))
+    def fill_block(grid: Grid, threshold: float, clear: Blocks, bx: int, by: int, bz: int): ...
 
-    @wp.kernel(module="unique", module_options={"cpu_compiler_flags": flags})
-    def occupancy(grid: Grid, threshold: float, occupied: Blocks):
+    @kernel()
+    def occupancy(grid: Grid, threshold: float, clear: Blocks):
         bx, by, bz = wp.tid()
-        fill_block(grid, threshold, occupied, bx, by, bz)
+        fill_block(grid, threshold, clear, bx, by, bz)
 
-    @wp.func_native(_source(FORWARD, channels, activation))
+    @wp.func_native(WIDEN)
+    def widen_block(clear: Blocks, reach: int, bx: int, by: int, bz: int): ...
+
+    @kernel()
+    def widen(clear: Blocks, reach: int):
+        bx, by, bz = wp.tid()
+        widen_block(clear, reach, bx, by, bz)
+
+    # fmt: off
+    @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        r: int, grid: Grid, log_scale: Floats, shift: float, occupied: Blocks, origins: Floats, directions: Floats,
+        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
-    @wp.kernel(module="unique", module_options={"cpu_compiler_flags": flags})
+    @kernel()
     def forward(
-        grid: Grid, log_scale: Floats, shift: float, occupied: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ):
         r = order[wp.tid()]
         march(
-            r, grid, log_scale, shift, occupied, origins, directions, t_min, counts, step, beta, weight_threshold,
+            r, grid, log_scale, shift, clear, origins, directions, t_min, counts, step, beta, weight_threshold,
             tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
-    @wp.func_native(_source(BACKWARD, channels, activation, sign=-1))
+    @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        r: int, grid: Grid, log_scale: Floats, shift: float, occupied: Blocks, origins: Floats, directions: Floats,
+        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
     ): ...
 
-    @wp.kernel(module="unique", module_options={"cpu_compiler_flags": flags})
+    @kernel()
     def backward(
-        grid: Grid, log_scale: Floats, shift: float, occupied: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
     ):
         r = order[wp.tid()]
         march_back(
-            r, grid, log_scale, shift, occupied, origins, directions, t_min, step, beta, weight_threshold, ends,
+            r, grid, log_scale, shift, clear, origins, directions, t_min, step, beta, weight_threshold, ends,
             taus, g_color, g_opacity, g_depth, g_emptiness, g_grid, g_scale,
         )
 
-    return SimpleNamespace(occupancy=occupancy, forward=forward, backward=backward, vecK=vecK)
+    # fmt: on
+    return SimpleNamespace(occupancy=occupancy, widen=widen, forward=forward, backward=backward, vecK=vecK)

@@ -1,0 +1,298 @@
+"""The Warp renderer equals the reference, values and gradients, and its short cuts err within their bounds."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sjc.errors import SjcError
+from sjc.field import cameras, render_reference, render_warp
+from sjc.field.grid import COLOR_ACTIVATIONS, VoxelField, voxel_centers
+from sjc.field.render import choose, renderer
+
+EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
+pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
+
+
+def random_scene(seed, size=8, channels=3, activation="identity", shift=-1.0, spread=3.0):
+    generator = torch.Generator().manual_seed(seed)
+    field = VoxelField(size, channels, density_shift=shift, color_activation=activation, generator=generator)
+    with torch.no_grad():
+        field.density.copy_(torch.randn(1, size, size, size, generator=generator) * spread)
+        field.log_scale.fill_(torch.randn((), generator=generator).item() * 0.3)
+    return field
+
+
+def view_rays(azimuth=30.0, elevation=25.0, radius=1.5, fov=60.0, pixels=8):
+    views = cameras.look_at(azimuth, elevation, radius, fov)
+    return tuple(x.reshape(-1, 3).contiguous() for x in cameras.rays(views, pixels, pixels))
+
+
+def render_with_gradients(render, field, rays, seed=0, **options):
+    """Outputs and (grid, log_scale) gradients of a random linear function of all four outputs."""
+    field.zero_grad()
+    out = render(field, *rays, **options)
+    outputs = (out.color, out.opacity, out.depth, out.emptiness)
+    generator = torch.Generator().manual_seed(seed)
+    sum((x * torch.randn(x.shape, generator=generator)).sum() for x in outputs).backward()
+    return out, outputs, (field.grid.grad.clone(), field.log_scale.grad.clone())
+
+
+def assert_equal_rendering(field, rays, **options):
+    """Warp in float32 against the reference in double."""
+    out, outputs, gradients = render_with_gradients(render_warp.render, field, rays, **EXACT, **options)
+    # One lattice for both: a ray whose span is a whole number of steps to float32 may have a sample more in double.
+    double = VoxelField(
+        field.size, field.channels, density_shift=field.density_shift, color_activation=field.color_activation
+    )
+    double.load_state_dict(field.state_dict())
+    with pytest.MonkeyPatch.context() as patch:
+        t_min, counts = render_reference.lattice(
+            *rays, render_reference.check(field, *rays, options.get("step"))
+        )
+        patch.setattr(render_reference, "lattice", lambda *_: (t_min.double(), counts))
+        expected, references, wanted = render_with_gradients(
+            render_reference.render, double.double(), tuple(x.double() for x in rays), **options
+        )
+    assert out.samples == expected.samples
+    for value, reference in zip((*outputs, *gradients), (*references, *wanted), strict=True):
+        size = max(1.0, reference.abs().max().item() if reference.numel() else 0)
+        torch.testing.assert_close(value.double(), reference, atol=3e-5 * size, rtol=0)
+
+
+@given(
+    seed=st.integers(0, 1000),
+    size=st.integers(2, 14),
+    channels=st.sampled_from([1, 3, 4]),
+    activation=st.sampled_from(COLOR_ACTIVATIONS),
+    azimuth=st.floats(0, 360),
+    elevation=st.floats(-90, 90),
+    radius=st.floats(0, 4),
+    step=st.sampled_from([None, 0.013, 0.3]),
+    spread=st.sampled_from([0.5, 3.0, 30.0]),
+)
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_warp_equals_reference(seed, size, channels, activation, azimuth, elevation, radius, step, spread):
+    """Any field, camera (inside the box too) and step. Weights at the colour threshold are left to the next test."""
+    # Compiling takes seconds, so only four of the nine kernels are built.
+    channels = 4 if activation == "identity" else 1 if activation == "sigmoid" else 3
+    field = random_scene(seed, size, channels, activation, spread=spread)
+    assert_equal_rendering(
+        field, view_rays(azimuth, elevation, radius, 60.0), step=step, weight_threshold=0.0
+    )
+
+
+def test_weight_threshold_agrees():
+    """Density so even that no weight lies near the threshold: colours are left out in the same places."""
+    field = random_scene(1, channels=4, spread=0.0)
+    field.density_shift = 3.0
+    assert_equal_rendering(field, view_rays(pixels=4), weight_threshold=0.05)
+
+
+def test_axis_aligned_rays_and_misses():
+    origins = torch.tensor(
+        [[0.1, -3, 0.2], [0.1, 3, 0.2], [-3, 0.99, 0.1], [0, 0, 3], [0, -3, 0], [3, 3, 3], [0.0, 0, 0]]
+    )
+    directions = torch.tensor(
+        [[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [0, 0, -1], [0, -1, 0], [0, 1, 0], [0, 0, 1]]
+    )
+    field = random_scene(2, channels=4)
+    assert_equal_rendering(field, (origins, directions), weight_threshold=0.0)
+    out = render_warp.render(field, origins[4:6], directions[4:6])
+    assert out.samples == 0
+    assert not out.opacity.any()
+    assert not out.color.any()
+    nothing = render_warp.render(field, origins[:0], directions[:0])
+    assert nothing.color.shape == (0, 4)
+    assert nothing.samples == 0
+
+
+def test_very_opaque_field():
+    """sigma about 200 per unit length: transmittance underflows along the ray, the gradients at its front do not."""
+    field = random_scene(3, channels=4, spread=5.0)
+    with torch.no_grad():
+        field.density.add_(200.0)
+    assert_equal_rendering(field, view_rays(pixels=6), weight_threshold=0.0)
+
+
+def object_scene(size=40, channels=4):
+    """A soft ball in empty space, with colours."""
+    field = VoxelField(size, channels, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        field.density.copy_((15.0 - 30.0 * voxel_centers(size).norm(dim=-1))[None].clamp(min=-12))
+    return field
+
+
+@pytest.mark.parametrize("view", [(0.0, 0.0, 1.5), (30.0, 25.0, 1.5), (200.0, -80.0, 3.0), (77.0, 10.0, 0.6)])
+def test_skipping_alone_loses_only_what_it_skips(view):
+    field, rays = object_scene(), view_rays(*view, pixels=24)
+    skip = 1e-4
+    exact, outputs, gradients = render_with_gradients(render_warp.render, field, rays, **EXACT)
+    fast, _, skipped = render_with_gradients(
+        render_warp.render, field, rays, skip_alpha=skip, stop_transmittance=0.0
+    )
+    lost = exact.opacity - fast.opacity
+    assert lost.min() >= -1e-5
+    assert lost.max() <= exact.samples * skip
+    tight = render_warp.render(field, *rays, skip_alpha=1e-7, stop_transmittance=0.0)
+    for value, reference in zip(
+        (tight.color, tight.opacity, tight.depth, tight.emptiness), outputs, strict=True
+    ):
+        torch.testing.assert_close(value, reference, atol=exact.samples * 1e-6, rtol=1e-5)
+    clear = render_warp.clear_blocks(field, field.voxel / 2, skip)
+    assert (clear > 0).float().mean() > 0.3
+    assert clear.max() >= 2
+    matter = gradients[0][..., 0].abs() > 1e-3 * gradients[0][..., 0].abs().max()
+    difference = (skipped[0] - gradients[0])[..., 0][matter].abs().max()
+    assert difference <= 0.02 * gradients[0][..., 0].abs().max()
+
+
+def test_blocks_are_clear_exactly_where_they_say():
+    """Against a slow look: the largest density over the voxels a block's samples can touch, zero beyond the faces."""
+    size, skip = 11, 1e-3
+    field = random_scene(9, size, 4, shift=-8.0, spread=1.0)
+    with torch.no_grad():
+        field.density[0, 1:6, 5:9, 2:4] += 8.0
+    step = field.voxel / 2
+    clear = render_warp.clear_blocks(field, step, skip)
+    padded = torch.nn.functional.pad(field.density[0].detach(), (1,) * 6)
+    alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * padded - 8.0)).detach()
+    edges = [0, 1, 5, 9, size, size + 1]  # padded voxels: shell, cells in fours, the rest, shell
+    full = torch.zeros(5, 5, 5, dtype=torch.bool)
+    for x in range(5):
+        for y in range(5):
+            for z in range(5):
+                part = alpha[
+                    edges[x] : edges[x + 1] + 1, edges[y] : edges[y + 1] + 1, edges[z] : edges[z + 1] + 1
+                ]
+                full[x, y, z] = part.max() >= skip
+    assert clear.shape == full.shape
+    assert torch.equal(clear == 0, full)
+    assert 0 < full.sum() < 100
+    for reach in range(2, render_warp.REACH + 1):
+        near = torch.nn.functional.max_pool3d(full[None].float(), 2 * reach - 1, 1, reach - 1)[0] > 0
+        assert torch.equal(clear >= reach, ~near)
+
+
+def test_skipped_lattice_is_the_same_both_ways():
+    """The backward walk visits what the forward walk visited: the gradient is the derivative of the skipped picture."""
+    field, rays = object_scene(24), view_rays(33.0, 12.0, 1.5, pixels=12)
+    options = {"skip_alpha": 0.02, "stop_transmittance": 0.05, "weight_threshold": 0.0}
+    direction = torch.randn(field.grid.shape, generator=torch.Generator().manual_seed(0))
+    direction[..., 0] *= 0.3
+    # Move colours and the inside of the ball only: neither the blocks nor the stopping samples then change.
+    direction[..., 0][field.density[0] < 3] = 0
+
+    def total():
+        out = render_warp.render(field, *rays, **options)
+        return (
+            (out.color * torch.arange(4)).sum()
+            + out.depth.sum()
+            + 2 * out.opacity.sum()
+            + 0.3 * out.emptiness.sum()
+        )
+
+    total().backward()
+    slope = (field.grid.grad * direction).sum().item()
+    h = 1e-2
+    with torch.no_grad():
+        field.grid.add_(h * direction)
+        above = total().item()
+        field.grid.sub_(2 * h * direction)
+        below = total().item()
+    assert slope == pytest.approx((above - below) / (2 * h), rel=0.02, abs=0.05)
+
+
+def test_early_stop_loses_at_most_its_transmittance():
+    field, rays = object_scene(), view_rays(pixels=24)
+    exact = render_warp.render(field, *rays, **EXACT)
+    for stop in (1e-4, 0.05):
+        lost = (
+            exact.opacity - render_warp.render(field, *rays, skip_alpha=0.0, stop_transmittance=stop).opacity
+        )
+        assert lost.min() >= -1e-5
+        assert lost.max() <= stop + 1e-5
+    assert lost.max() > 1e-3  # the loose stop does stop
+
+
+def test_same_numbers_every_time():
+    field, rays = random_scene(4, 12, 4), view_rays(pixels=16)
+    first, second = (render_with_gradients(render_warp.render, field, rays) for _ in range(2))
+    for a, b in zip((*first[1], *first[2]), (*second[1], *second[2]), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_gradients_add_up_over_calls():
+    field, rays = random_scene(6, 6, 4), view_rays(pixels=4)
+    render_warp.render(field, *rays).opacity.sum().backward()
+    once = field.grid.grad.clone()
+    render_warp.render(field, *rays).opacity.sum().backward()
+    torch.testing.assert_close(field.grid.grad, 2 * once)
+
+
+def test_what_it_refuses():
+    field, rays = random_scene(0), view_rays(pixels=2)
+    with pytest.raises(SjcError, match="float32"):
+        render_warp.render(field.double(), *(x.double() for x in rays))
+    with pytest.raises(SjcError, match="skip_alpha"):
+        render_warp.render(field.float(), *rays, skip_alpha=1.0)
+
+
+def test_choosing_a_renderer():
+    field, rays = random_scene(0, channels=4), view_rays(pixels=2)
+    names = ("auto", "reference", "warp")
+    assert [choose(name, "cpu") for name in names] == ["warp", "reference", "warp"]
+    colors = [renderer(name, "cpu")(field, *rays).color for name in names]
+    torch.testing.assert_close(colors[0], colors[1], atol=1e-3, rtol=0)
+    assert torch.equal(colors[0], colors[2])
+    assert choose("auto", "meta") == "reference"
+    with pytest.raises(SjcError, match="cannot run on meta"):
+        renderer("warp", "meta")
+    with pytest.raises(SjcError, match="unknown"):
+        renderer("fast")
+
+
+def run_python(code, **environment):
+    env = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120, env=env
+    )
+
+
+START = "import sys; sys.path[:0] = {path!r}; from sjc.field import render_warp; print(render_warp.available('cpu'))"
+
+
+def test_nothing_on_stdout_and_the_cache_moves(tmp_path):
+    code = START.format(path=sys.path) + "; import warp; print(warp.config.kernel_cache_dir)"
+    done = run_python(code, SJC_WARP_CACHE=str(tmp_path / "kernels"))
+    assert done.stdout.splitlines()[0] == "(True, '')", done.stderr
+    assert done.stdout.splitlines()[1].startswith(str(tmp_path / "kernels"))
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_unwritable_cache_falls_back_with_a_warning(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    done = run_python(START.format(path=sys.path), SJC_WARP_CACHE=str(tmp_path / "file" / "kernels"))
+    assert done.stdout.strip() == "(True, '')", done.stderr
+    assert "kernel cache cannot be written" in done.stderr
+
+
+def test_kernels_compile_for_cuda(tmp_path):
+    """The same source through NVIDIA's compiler, which needs no card."""
+    import warp as wp
+
+    kernels = render_warp.kernels(random_scene(0, channels=4))
+    for name in ("occupancy", "widen", "forward", "backward"):
+        try:
+            wp.compile_aot_module(
+                getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name
+            )
+        except RuntimeError as error:
+            if "CUDA" in str(error) and "compil" not in str(error).lower():
+                pytest.skip(f"this Warp has no CUDA compiler: {error}")
+            raise
+        assert any((tmp_path / name).glob("*.sm80.*"))
