@@ -71,7 +71,7 @@ def lint(_arguments: argparse.Namespace) -> int:
     python = Environment().ensure()
     checks = {
         "ruff check": [python, "-m", "ruff", "check", "."],
-        "ruff format": [python, "-m", "ruff", "format", "--check", "--quiet", "--diff", "."],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "--output-format", "concise", "."],
         "mypy": [python, "-m", "mypy"],
     }
     failed = [name for name, command in checks.items() if _timed(name, command) != 0]
