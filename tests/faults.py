@@ -29,8 +29,8 @@ FAULTS = [
     Fault(
         "azimuth-turns-the-other-way",
         f"{FIELD}/cameras.py",
-        "backward = torch.stack([cos_e * sin_a,",
-        "backward = torch.stack([-cos_e * sin_a,",
+        "backward = torch.stack([e.cos() * a.sin(),",
+        "backward = torch.stack([-e.cos() * a.sin(),",
         (f"{PARITY}::test_oblique_camera_matrix",),
     ),
     Fault(

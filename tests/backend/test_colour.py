@@ -32,7 +32,9 @@ def test_shape_and_type_are_kept():
 
 def test_every_byte_comes_back():
     every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(colour.to_uint8(colour.linear_to_srgb(colour.srgb_to_linear(every / 255))), every)
+    np.testing.assert_array_equal(
+        colour.to_uint8(colour.linear_to_srgb(colour.srgb_to_linear(every / 255))), every
+    )
 
 
 def test_albedo_divides_the_constant_out():
