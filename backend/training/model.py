@@ -1,0 +1,136 @@
+"""The embedded model's parts, made of ordinary library classes, and the folder they are saved in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+
+from training import world
+from training.pictures import MEAN_SHADE, PRIOR, SIZE
+from training.prompts import FILLERS
+
+MAX_WORDS = 24
+WIDTH = 128  # of the text encoder and of the cross-attention
+VIEW_WORDS = ["view", "front", "side", "backside", "overhead", "azimuth", "elevation"]
+DEGREES = [str(a) for a in range(0, 360, 10)] + ["-10", "-20", "-30"]
+
+
+def words() -> dict[str, list[str]]:
+    """The vocabulary by kind; what the out-of-vocabulary line lists."""
+    slots = sorted({slot for thing in world.THINGS.values() for slot in thing.slots})
+    synonyms = list(world.SYNONYMS)
+    return {
+        "objects": [*world.THINGS, *(w for w in synonyms if world.SYNONYMS[w] in world.THINGS)],
+        "colors": [*world.COLORS, *(w for w in synonyms if world.SYNONYMS[w] in world.COLORS)],
+        "parts": slots,
+        "fillers": sorted(FILLERS),
+        "views": VIEW_WORDS + DEGREES,
+    }
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Word-level, lower-casing, ASCII punctuation dropped, `</s>` at the end; unknown words become `<unk>`."""
+    vocabulary = ["<pad>", "</s>", "<unk>"]
+    for group in words().values():
+        vocabulary += [w for w in group if w not in vocabulary]
+    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
+    core.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"[,.;:!?'\"()]"), " ")]
+    )
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=MAX_WORDS
+    )
+
+
+def make_text_encoder(tokenizer: PreTrainedTokenizerFast) -> T5EncoderModel:
+    """Two T5 layers. Numbers start as points on circles, so that neighbouring angles start as neighbours."""
+    config = T5Config(
+        vocab_size=len(tokenizer),
+        d_model=WIDTH,
+        d_kv=32,
+        d_ff=256,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        relative_attention_num_buckets=16,
+        relative_attention_max_distance=24,
+        is_encoder_decoder=False,
+        use_cache=False,
+    )
+    encoder = T5EncoderModel(config)
+    table = encoder.get_input_embeddings().weight.data
+    k = torch.arange(1, 17)
+    for word in DEGREES:
+        angle = torch.deg2rad(torch.tensor(float(word))) * k
+        index = tokenizer.convert_tokens_to_ids(word)
+        table[index, :32] = torch.cat([angle.sin(), angle.cos()])
+        table[index, 32:] *= 0.2
+    return encoder
+
+
+def make_unet() -> UNet2DConditionModel:
+    """Small UNet: plain convolutions at 32 and 16 pixels, cross-attention at 8 and 4."""
+    return UNet2DConditionModel(
+        sample_size=SIZE,
+        in_channels=3,
+        out_channels=3,
+        block_out_channels=(32, 64, 128, 128),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,  # diffusers reads this as the number of heads
+        norm_num_groups=8,
+    )
+
+
+def make_scheduler() -> DDPMScheduler:
+    """Cosine noise levels with v-prediction: sigma is spread evenly in its logarithm around 1."""
+    return DDPMScheduler(
+        num_train_timesteps=1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False
+    )
+
+
+def card_json() -> dict[str, object]:
+    """What the optimiser reads beside the weights: cameras, view words, shading constant, vocabulary."""
+    return {
+        "camera": {k: getattr(PRIOR, k) for k in ("radius", "fov_min", "fov_max", "elevation_min", "elevation_max")},
+        "view_words": "fine",
+        "mean_shade": MEAN_SHADE,
+        "max_words": MAX_WORDS,
+        "words": words(),
+    }
+
+
+def save_folder(
+    folder: Path, unet: UNet2DConditionModel, text_encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Write an ordinary diffusers folder (IFPipeline layout) in float16 safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unet.half().save_pretrained(folder / "unet", safe_serialization=True)
+    text_encoder.half().save_pretrained(folder / "text_encoder", safe_serialization=True)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    make_scheduler().save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "IFPipeline",
+        "_diffusers_version": "0.35.0",
+        "feature_extractor": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "text_encoder": ["transformers", "T5EncoderModel"],
+        "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "watermarker": [None, None],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    (folder / "sjc.json").write_text(json.dumps(card_json(), indent=1) + "\n", encoding="utf-8")

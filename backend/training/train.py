@@ -1,0 +1,230 @@
+"""Train the embedded model from scratch: `python -m training.train --out DIR`. Resumes from DIR's checkpoint.
+
+The learning rate warms up, stays, and falls to zero over the last part (--decay-from). A checkpoint holds everything,
+so stopping is free; moving the end of the run (--steps) only moves where the fall begins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training import world
+from training.model import make_scheduler, make_text_encoder, make_tokenizer, make_unet, save_folder
+from training.pictures import SUPERSAMPLE, Bank, make_bank, random_light, shade
+from training.prompts import Described, phrase, random_described, random_view
+
+MAX_PARTS = 4
+EVAL_SIGMAS = (0.2, 0.5, 1.5, 5.0, 20.0)
+
+
+class Model(nn.Module):
+    """Text encoder and UNet together, as trained: (noisy pictures, timesteps, token ids, mask) -> v."""
+
+    def __init__(self, compiled: bool = False) -> None:
+        super().__init__()
+        self.tokenizer = make_tokenizer()
+        self.text_encoder = make_text_encoder(self.tokenizer)
+        self.unet = make_unet()
+        # An unregistered alias, so that the state dict keeps its plain names.
+        object.__setattr__(self, "run_unet", torch.compile(self.unet) if compiled else self.unet)
+
+    def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """Token ids and mask [B, L]."""
+        t = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
+        return t.input_ids, t.attention_mask
+
+    def forward(self, z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        hidden = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        return self.run_unet(z, t, hidden, return_dict=False)[0]
+
+
+class Data:
+    """Batches of (pictures, texts) from a bank."""
+
+    def __init__(self, bank: Bank, seed: int) -> None:
+        self.bank, self.rng = bank, random.Random(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def draw(self, index: list[int], things: list[Described]) -> Tensor:
+        """Pictures [B, 3, 32, 32] of bank views `index`, coloured as described, lit at random."""
+        palette = torch.zeros(len(index), MAX_PARTS, 3)
+        for row, described in zip(palette, things, strict=True):
+            for part, color in enumerate(described.palette()):
+                row[part] = torch.tensor(world.COLORS[color])
+        part = torch.from_numpy(self.bank.part[index])
+        normal = torch.from_numpy(self.bank.normal[index]).float() / 127
+        return shade(part, normal, palette, *random_light(len(index), self.generator), SUPERSAMPLE)
+
+    def batch(self, size: int, held_out: bool = False) -> tuple[Tensor, list[str]]:
+        """Random pictures and their prompts with view words; `held_out` draws only pairs never trained on."""
+        index = [self.rng.randrange(len(self.bank.thing)) for _ in range(size)]
+        names = list(world.THINGS)
+        things = []
+        for i in index:
+            described = random_described(int(self.bank.thing[i]), self.rng)
+            if held_out:
+                name = names[int(self.bank.thing[i])]
+                color = self.rng.choice([c for n, c in sorted(world.HELD_OUT) if n == name])
+                described = Described(name, color, described.slots)
+            things.append(described)
+        texts = [
+            random_view(phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng)
+            for i, d in zip(index, things, strict=True)
+        ]
+        return self.draw(index, things), texts
+
+
+def sigmas(device: str = "cpu") -> Tensor:
+    """sigma of every timestep [1000], ascending."""
+    abar = make_scheduler().alphas_cumprod.to(device)
+    return ((1 - abar) / abar).sqrt()
+
+
+def v_loss(model: nn.Module, x: Tensor, ids: Tensor, mask: Tensor, t: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    """Mean squared error of v = alpha * noise - s * x (Salimans & Ho 2022), alpha = 1/sqrt(1+sigma^2), s = sigma*alpha."""
+    s = sigma[t].view(-1, 1, 1, 1)
+    alpha = (1 + s * s).rsqrt()
+    v = model(alpha * (x + s * noise), t, ids, mask)
+    return ((v - (alpha * noise - s * alpha * x)) ** 2).mean()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, batches: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor) -> dict[str, float]:
+    """The 2D score: root mean square error of D(x + sigma n; sigma) per noise level, on fixed pictures and noises."""
+    out = {}
+    model.eval()
+    for kind, (x, ids, mask) in batches.items():
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7))
+        for level in EVAL_SIGMAS:
+            t = (sigma - level).abs().argmin().expand(len(x))
+            s = sigma[t].view(-1, 1, 1, 1)
+            alpha = (1 + s * s).rsqrt()
+            z = alpha * (x + s * noise)
+            denoised = alpha * z - s * alpha * model(z, t, ids, mask)
+            out[f"{kind}_{level}"] = round((denoised - x).pow(2).mean().sqrt().item(), 4)
+    model.train()
+    return out
+
+
+def learning_rate(step: int, args: argparse.Namespace) -> float:
+    """Warm-up, plateau, linear fall to zero from `decay_from` * steps."""
+    start = args.decay_from * args.steps
+    fall = 1.0 if step < start else max(0.0, (args.steps - step) / (args.steps - start))
+    return args.lr * min(1.0, (step + 1) / 200) * fall
+
+
+def parser() -> argparse.ArgumentParser:
+    """Command line of the training."""
+    p = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
+    p.add_argument("--out", type=Path, required=True, help="run folder: bank, checkpoint, log, model/")
+    p.add_argument("--steps", type=int, default=8000)
+    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--views", type=int, default=2500, help="traced views per object in the bank")
+    p.add_argument("--lr", type=float, default=8e-4)
+    p.add_argument("--decay-from", type=float, default=0.7, help="fraction of the steps where the learning rate falls")
+    p.add_argument("--ema", type=float, default=0.999)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--eval-every", type=int, default=250)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
+    return p
+
+
+def main(argv: list[str] | None = None) -> Path:
+    """Train; returns the folder of the saved model."""
+    args = parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    bank_file = args.out / f"bank-{args.views}.npz"
+    if not bank_file.exists():
+        make_bank(args.views, args.seed).save(bank_file)
+    model = Model(args.compile)
+    ema = copy.deepcopy(Model())
+    ema.load_state_dict(model.state_dict())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3)
+    sigma = sigmas()
+    log_file, checkpoint = args.out / "log.jsonl", args.out / "checkpoint.safetensors"
+    step, seconds = restore(checkpoint, model, ema, optimizer) if checkpoint.exists() else (0, 0.0)
+    bank = Bank.load(bank_file)
+    # A resumed run draws new pictures; the seed of the data holds the step.
+    data = Data(bank, args.seed + 1000 + step)
+    fixed = Data(bank, 999)
+    batches = {}
+    for kind, held_out in (("seen", False), ("held_out", True)):
+        x, texts = fixed.batch(96, held_out)
+        batches[kind] = (x, *model.tokens(texts))
+    generator = torch.Generator().manual_seed(args.seed + step)
+    began, losses = time.time() - seconds, []
+    while step < args.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, args)
+        x, texts = data.batch(args.batch)
+        texts = ["" if data.rng.random() < 0.1 else text for text in texts]  # for classifier-free guidance
+        # ln sigma ~ N(0.3, 1.4): where SJC asks, with tails over the whole range.
+        level = (0.3 + 1.4 * torch.randn(args.batch, generator=generator)).exp()
+        t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
+        loss = v_loss(model, x, *model.tokens(texts), t, torch.randn(x.shape, generator=generator), sigma)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(args.ema, (step + 1) / (step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
+        losses.append(loss.item())
+        if step % args.eval_every == 0 or step == args.steps:
+            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "lr": learning_rate(step, args)}
+            row |= {"loss": round(sum(losses) / len(losses), 4), **evaluate(ema, batches, sigma)}
+            losses = []
+            with log_file.open("a", encoding="utf-8") as f:
+                f.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
+            save(checkpoint, model, ema, optimizer, step, time.time() - began)
+            save_folder(args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer)
+    return args.out / "model"
+
+
+def save(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
+    """Everything in one safetensors file, written whole."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items()}
+    temporary = path.with_name("." + path.name + ".tmp")
+    tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}  # shared weights stored twice
+    save_file(tensors, temporary, {"step": str(step), "seconds": str(seconds)})
+    temporary.replace(path)
+
+
+def restore(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Load a checkpoint written by save(); returns (step, seconds spent)."""
+    from safetensors import safe_open
+
+    tensors = load_file(path)
+    for prefix, target in (("model.", model), ("ema.", ema)):
+        target.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, i, name = key.split(".", 2)
+            states.setdefault(int(i), {})[name] = value
+    if states:
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    with safe_open(path, "pt") as f:
+        meta = f.metadata()
+    return int(meta["step"]), float(meta["seconds"])
+
+
+if __name__ == "__main__":
+    main()
