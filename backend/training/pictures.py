@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sjc.field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from torch import Tensor
 
+from sjc.field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from training import world
 from training.solids import normals
 
@@ -111,10 +111,17 @@ def supersampled_rays(cameras: Cameras, size: int, supersample: int) -> tuple[Te
 
 
 def shade(
-    part: Tensor, normal: Tensor, palette: Tensor, background: Tensor, light: Tensor, contrast: Tensor, supersample: int
+    part: Tensor,
+    normal: Tensor,
+    palette: Tensor,
+    background: Tensor,
+    light: Tensor,
+    contrast: Tensor,
+    supersample: int,
 ) -> Tensor:
-    """Colour traced views: part u8 [B, S, S], normal f4 [B, S, S, 3], palette [B, P, 3] sRGB per part, background and
-    light [B, 3], contrast [B] -> pictures [B, 3, S/k, S/k] in [-1, 1].
+    """Colour traced views: pictures [B, 3, S/k, S/k] in [-1, 1], k = `supersample`.
+
+    part u8 [B, S, S], normal f4 [B, S, S, 3], palette [B, P, 3] sRGB per part, background and light [B, 3], contrast [B].
     """
     batch, full = part.shape[:2]
     index = part.long().clamp_max(palette.shape[1])  # EMPTY -> the last row: the background

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 
 from sjc.guidance.prompts import view_prompt
-
 from training.world import COLORS, HELD_OUT, SYNONYMS, THINGS
 
 FILLERS = {"a", "an", "the", "and", "with", "of", "in"}
@@ -51,12 +50,20 @@ def parse(prompt: str) -> Described:
                 colors[last], pending = pending, None
         else:
             raise ValueError(f"{word!r} is no word for {names[0]}")
-        if pending is not None and last is not None and last not in colors and _postponed(prompt, last, pending, names[0]):
+        if (
+            pending is not None
+            and last is not None
+            and last not in colors
+            and _postponed(prompt, last, pending, names[0])
+        ):
             colors[last], pending = pending, None
     if pending is not None:
         raise ValueError(f"nothing takes the colour {pending!r}")
     main = colors.get("main", thing.color)
-    slots = {slot: colors.get(slot, main if default == "main" else default) for slot, default in thing.slots.items()}
+    slots = {
+        slot: colors.get(slot, main if default == "main" else default)
+        for slot, default in thing.slots.items()
+    }
     return Described(names[0], main, slots)
 
 
@@ -107,7 +114,9 @@ def random_described(index: int, rng: random.Random, slot_chance: float = 0.5) -
     thing = THINGS[name]
     color = rng.choice([c for c in COLORS if (name, c) not in HELD_OUT])
     slots = {
-        slot: rng.choice(list(COLORS)) if rng.random() < slot_chance else (color if default == "main" else default)
+        slot: rng.choice(list(COLORS))
+        if rng.random() < slot_chance
+        else (color if default == "main" else default)
         for slot, default in thing.slots.items()
     }
     return Described(name, color, slots)

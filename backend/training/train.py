@@ -11,7 +11,9 @@ import copy
 import json
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -29,6 +31,8 @@ EVAL_SIGMAS = (0.2, 0.5, 1.5, 5.0, 20.0)
 class Model(nn.Module):
     """Text encoder and UNet together, as trained: (noisy pictures, timesteps, token ids, mask) -> v."""
 
+    run_unet: Callable[..., Any]
+
     def __init__(self, compiled: bool = False) -> None:
         super().__init__()
         self.tokenizer = make_tokenizer()
@@ -43,6 +47,7 @@ class Model(nn.Module):
         return t.input_ids, t.attention_mask
 
     def forward(self, z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """V-prediction [B, 3, S, S] for pictures z [B, 3, S, S] at timesteps t [B], tokens and mask [B, L]."""
         hidden = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return self.run_unet(z, t, hidden, return_dict=False)[0]
 
@@ -58,8 +63,8 @@ class Data:
         """Pictures [B, 3, 32, 32] of bank views `index`, coloured as described, lit at random."""
         palette = torch.zeros(len(index), MAX_PARTS, 3)
         for row, described in zip(palette, things, strict=True):
-            for part, color in enumerate(described.palette()):
-                row[part] = torch.tensor(world.COLORS[color])
+            for i, color in enumerate(described.palette()):
+                row[i] = torch.tensor(world.COLORS[color])
         part = torch.from_numpy(self.bank.part[index])
         normal = torch.from_numpy(self.bank.normal[index]).float() / 127
         return shade(part, normal, palette, *random_light(len(index), self.generator), SUPERSAMPLE)
@@ -77,7 +82,9 @@ class Data:
                 described = Described(name, color, described.slots)
             things.append(described)
         texts = [
-            random_view(phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng)
+            random_view(
+                phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng
+            )
             for i, d in zip(index, things, strict=True)
         ]
         return self.draw(index, things), texts
@@ -89,7 +96,9 @@ def sigmas(device: str = "cpu") -> Tensor:
     return ((1 - abar) / abar).sqrt()
 
 
-def v_loss(model: nn.Module, x: Tensor, ids: Tensor, mask: Tensor, t: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+def v_loss(
+    model: nn.Module, x: Tensor, ids: Tensor, mask: Tensor, t: Tensor, noise: Tensor, sigma: Tensor
+) -> Tensor:
     """Mean squared error of v = alpha * noise - s * x (Salimans & Ho 2022), alpha = 1/sqrt(1+sigma^2), s = sigma*alpha."""
     s = sigma[t].view(-1, 1, 1, 1)
     alpha = (1 + s * s).rsqrt()
@@ -98,7 +107,9 @@ def v_loss(model: nn.Module, x: Tensor, ids: Tensor, mask: Tensor, t: Tensor, no
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, batches: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor) -> dict[str, float]:
+def evaluate(
+    model: nn.Module, batches: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor
+) -> dict[str, float]:
     """The 2D score: root mean square error of D(x + sigma n; sigma) per noise level, on fixed pictures and noises."""
     out = {}
     model.eval()
@@ -130,7 +141,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--views", type=int, default=2500, help="traced views per object in the bank")
     p.add_argument("--lr", type=float, default=8e-4)
-    p.add_argument("--decay-from", type=float, default=0.7, help="fraction of the steps where the learning rate falls")
+    p.add_argument(
+        "--decay-from", type=float, default=0.7, help="fraction of the steps where the learning rate falls"
+    )
     p.add_argument("--ema", type=float, default=0.999)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--eval-every", type=int, default=250)
@@ -184,18 +197,26 @@ def main(argv: list[str] | None = None) -> Path:
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
         losses.append(loss.item())
         if step % args.eval_every == 0 or step == args.steps:
-            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "lr": learning_rate(step, args)}
+            row = {
+                "step": step,
+                "minutes": round((time.time() - began) / 60, 1),
+                "lr": learning_rate(step, args),
+            }
             row |= {"loss": round(sum(losses) / len(losses), 4), **evaluate(ema, batches, sigma)}
             losses = []
             with log_file.open("a", encoding="utf-8") as f:
                 f.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
             save(checkpoint, model, ema, optimizer, step, time.time() - began)
-            save_folder(args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer)
+            save_folder(
+                args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer
+            )
     return args.out / "model"
 
 
-def save(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
+def save(
+    path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
     """Everything in one safetensors file, written whole."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}

@@ -29,7 +29,14 @@ COLORS: dict[str, tuple[float, float, float]] = {  # sRGB-encoded
     "black": (0.08, 0.08, 0.08),
     "cyan": (0.10, 0.75, 0.80),
 }
-SYNONYMS = {"grey": "gray", "ball": "sphere", "donut": "torus", "ring": "torus", "cup": "mug", "plane": "airplane"}
+SYNONYMS = {
+    "grey": "gray",
+    "ball": "sphere",
+    "donut": "torus",
+    "ring": "torus",
+    "cup": "mug",
+    "plane": "airplane",
+}
 RADIUS = 0.84
 
 
@@ -61,14 +68,20 @@ def _chair() -> Thing:
     leg = [s.box((x, y, -0.42), (0.085, 0.085, 0.27), 0.02) for x in (-0.29, 0.29) for y in (-0.29, 0.29)]
     back = s.box((0.0, 0.29, 0.31), (0.38, 0.09, 0.36), 0.03)
     return _thing(
-        "brown", {"seat": "main"}, Part(s.union(*leg, back)), Part(s.box((0, 0, -0.10), (0.40, 0.40, 0.10), 0.03), "seat")
+        "brown",
+        {"seat": "main"},
+        Part(s.union(*leg, back)),
+        Part(s.box((0, 0, -0.10), (0.40, 0.40, 0.10), 0.03), "seat"),
     )
 
 
 def _table() -> Thing:
     legs = [s.box((x, y, -0.2), (0.10, 0.10, 0.35), 0.02) for x in (-0.42, 0.42) for y in (-0.3, 0.3)]
     return _thing(
-        "brown", {"legs": "main"}, Part(s.box((0, 0, 0.22), (0.6, 0.46, 0.10), 0.03)), Part(s.union(*legs), "legs")
+        "brown",
+        {"legs": "main"},
+        Part(s.box((0, 0, 0.22), (0.6, 0.46, 0.10), 0.03)),
+        Part(s.union(*legs), "legs"),
     )
 
 
@@ -116,7 +129,12 @@ def _duck() -> Thing:
         s.cone((0, 0.58, -0.02), 0.2, 0.03, 0.18, axis=1),
         s.sphere((0, -0.24, 0.34), 0.29),
     )
-    return _thing("yellow", {"beak": "orange"}, Part(body), Part(s.ellipsoid((0, -0.56, 0.30), (0.15, 0.19, 0.08)), "beak"))
+    return _thing(
+        "yellow",
+        {"beak": "orange"},
+        Part(body),
+        Part(s.ellipsoid((0, -0.56, 0.30), (0.15, 0.19, 0.08)), "beak"),
+    )
 
 
 def _car() -> Thing:
@@ -140,10 +158,17 @@ def _airplane() -> Thing:
 
 def _boat() -> Thing:
     hull = s.intersection(
-        s.ellipsoid((0, 0, 0.0), (0.36, 0.74, 0.50)), s.halfspace((0, 0, 1), -0.12), s.halfspace((0, 0, -1), 0.5)
+        s.ellipsoid((0, 0, 0.0), (0.36, 0.74, 0.50)),
+        s.halfspace((0, 0, 1), -0.12),
+        s.halfspace((0, 0, -1), 0.5),
     )
     sail = s.extruded([(-0.34, 0.0), (0.36, 0.0), (0.36, 0.70)], 0.10, axis=0)
-    return _thing("brown", {"sail": "white"}, Part(hull), Part(s.union(sail, s.capsule((0, 0.3, -0.3), (0, 0.3, 0.05), 0.08)), "sail"))
+    return _thing(
+        "brown",
+        {"sail": "white"},
+        Part(hull),
+        Part(s.union(sail, s.capsule((0, 0.3, -0.3), (0, 0.3, 0.05), 0.08)), "sail"),
+    )
 
 
 def _make_things() -> dict[str, Thing]:
@@ -169,24 +194,41 @@ def _make_things() -> dict[str, Thing]:
         "tree": _thing(
             "green",
             {"trunk": "brown"},
-            Part(s.union(s.sphere((0, 0, 0.26), 0.48), s.sphere((0.3, -0.1, 0.0), 0.3), s.sphere((-0.32, 0.1, 0.06), 0.28))),
+            Part(
+                s.union(
+                    s.sphere((0, 0, 0.26), 0.48),
+                    s.sphere((0.3, -0.1, 0.0), 0.3),
+                    s.sphere((-0.32, 0.1, 0.06), 0.28),
+                )
+            ),
             Part(c((0, 0, -0.46), 0.14, 0.32), "trunk"),
         ),
         "snowman": _snowman(),
         "rocket": _rocket(),
         "duck": _duck(),
         "car": _car(),
-        "lamp": _thing("yellow", {"base": "gray"}, Part(s.cone((0, 0, 0.36), 0.50, 0.28, 0.30)), Part(lamp_base, "base")),
+        "lamp": _thing(
+            "yellow", {"base": "gray"}, Part(s.cone((0, 0, 0.36), 0.50, 0.28, 0.30)), Part(lamp_base, "base")
+        ),
         "boat": _boat(),
         "bottle": _thing(
             "green",
             {"cap": "black"},
-            Part(s.union(c((0, 0, -0.28), 0.34, 0.46), s.cone((0, 0, 0.28), 0.34, 0.14, 0.11), c((0, 0, 0.45), 0.14, 0.12))),
+            Part(
+                s.union(
+                    c((0, 0, -0.28), 0.34, 0.46),
+                    s.cone((0, 0, 0.28), 0.34, 0.14, 0.11),
+                    c((0, 0, 0.45), 0.14, 0.12),
+                )
+            ),
             Part(c((0, 0, 0.66), 0.19, 0.10), "cap"),
         ),
         "airplane": _airplane(),
         "hammer": _thing(
-            "gray", {"handle": "brown"}, Part(s.box((0.05, 0, 0.50), (0.42, 0.20, 0.20), 0.04)), Part(hammer_grip, "handle")
+            "gray",
+            {"handle": "brown"},
+            Part(s.box((0.05, 0, 0.50), (0.42, 0.20, 0.20), 0.04)),
+            Part(hammer_grip, "handle"),
         ),
     }
 
