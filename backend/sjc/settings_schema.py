@@ -97,11 +97,12 @@ class Settings:
     ray_step: float = _knob(1.0, "field", "Distance between samples on a ray.", low=0.05, high=4, unit="voxels")
     density_shift: float = _knob(-1.0, "field", "Added before the softplus: the density at the start.", low=-20, high=20, symbol="shift")
     init: str = _knob("blob", "field", "Start from a uniform fog, as released, or from a soft ball.", choices=("fog", "blob"))
+    color_std: float = _knob(0.1, "field", "Spread of the raw colours at the start; 1 as released.", low=0, high=10)
     background: str = _knob("random", "field", "Behind the volume: a learned texture, as released, a random colour per view, or a fixed one.", choices=("learned", "random", "fixed"))
     background_color: Color = _knob((1.0, 1.0, 1.0), "field", "The fixed background's colour: red, green, blue.", low=0, high=1, unit="sRGB")  # noqa: RUF009 (a tuple)
 
     radius: float = _knob(3.0, "camera", "Distance of the camera from the centre; the volume is 2 wide.", low=0.1, high=20, symbol="R")
-    fov_min: float = _knob(32.0, "camera", "Narrowest horizontal field of view.", low=1, high=150, unit="degrees")
+    fov_min: float = _knob(34.0, "camera", "Narrowest horizontal field of view.", low=1, high=150, unit="degrees")
     fov_max: float = _knob(38.0, "camera", "Widest horizontal field of view.", low=1, high=150, unit="degrees")
     elevation_min: float = _knob(-30.0, "camera", "Lowest camera, measured from the horizon.", low=-90, high=90, unit="degrees")
     elevation_max: float = _knob(85.0, "camera", "Highest camera.", low=-90, high=90, unit="degrees")
@@ -154,7 +155,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,
-        "density_shift": -1.0, "init": "fog", "background": "learned", "radius": 1.5, "fov_min": 40.0,
+        "density_shift": -1.0, "init": "fog", "color_std": 1.0, "background": "learned", "radius": 1.5, "fov_min": 40.0,
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",
         "learning_rate": 0.05, "learning_rate_end": 1.0, "background_learning_rate": 1e-4,
         "emptiness_weight": 1e4, "emptiness_multiplier": 20.0, "emptiness_switch": 0.5, "emptiness_beta": 10.0,

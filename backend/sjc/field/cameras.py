@@ -8,6 +8,7 @@ view) and grows counter-clockwise seen from above; elevation 90 looks straight d
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -74,12 +75,12 @@ class CameraPrior:
 
 
 def look_at(
-    azimuth_deg: float | Tensor,
-    elevation_deg: float | Tensor,
+    azimuth_deg: float | Sequence[float] | Tensor,
+    elevation_deg: float | Sequence[float] | Tensor,
     radius: float | Tensor,
     fov_deg: float | Tensor,
 ) -> Cameras:
-    """Cameras on spheres around the origin that look at it; numbers or [V] tensors, broadcast together.
+    """Cameras on spheres around the origin that look at it; numbers, lists or [V] tensors, broadcast together.
 
     The basis is closed-form in the angles, so straight up and straight down are ordinary views.
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from .grid import VoxelField
 from .render_reference import Rendered
 
 
@@ -41,3 +43,18 @@ def center_depth_loss(depth: Tensor, ratio: float = 50 / 64, eps: float = 1e-6) 
     pixels = center.shape[-2] * center.shape[-1]
     border_mean = (depth.sum((-2, -1)) - center.sum((-2, -1))) / (height * width - pixels)
     return -(border_mean - center.mean((-2, -1))).clamp(min=eps).log().mean()
+
+
+def opacity_entropy(rendered: Rendered, eps: float = 1e-5) -> Tensor:
+    """[] mean binary entropy, in nats, of the rays' opacities: 0 where every pixel is clear or solid (Latent-NeRF)."""
+    p = rendered.opacity.clamp(eps, 1 - eps)
+    return -torch.mean(p * p.log() + (1 - p) * (1 - p).log())
+
+
+def total_variation(field: VoxelField) -> Tensor:
+    """[] mean squared difference of activated density and raw colour between neighbouring voxels, summed over the axes."""
+    values = torch.cat([field.activated_density()[..., None], field.grid[..., 1:]], dim=-1)
+    loss = values.new_zeros(())
+    for axis in range(3):
+        loss = loss + values.diff(dim=axis).square().mean()
+    return loss

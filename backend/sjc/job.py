@@ -1,0 +1,322 @@
+"""A job: one prompt, one folder. Loads the model, optimises with snapshots and checkpoints, writes the result.
+
+The folder is the truth: `job.json` holds the settings, `checkpoint.safetensors` the state, `run.json` appears last and
+means that the job is finished. Every file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__, checkpoint
+from . import settings as settings_module
+from .errors import SjcError
+from .output import files
+from .progress import Event, Rate, Report, silent
+from .settings_schema import Settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from .optimize import Optimization
+
+RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
+AUTO_SNAPSHOTS, AUTO_CHECKPOINT_SECONDS = 20, 30.0
+
+
+class Stopped(Exception):  # noqa: N818 (not an error)
+    """The job was asked to stop; its folder can be resumed."""
+
+
+def slug(prompt: str) -> str:
+    """A prompt as a file name: "A red mushroom!" -> "a-red-mushroom"; other scripts are kept."""
+    return re.sub(r"[^\w]+", "-", prompt.lower()).strip("-_")[:60].strip("-_") or "untitled"
+
+
+def default_folder(settings: Settings, parent: Path) -> Path:
+    """outputs/<slug>-<seed>, with -2, -3 ... where that is taken."""
+    base = parent / f"{slug(settings.prompt)}-{settings.seed}"
+    candidate, n = base, 1
+    while candidate.exists() and any(candidate.iterdir()):
+        n += 1
+        candidate = base.with_name(f"{base.name}-{n}")
+    return candidate
+
+
+def prepare_folder(folder: Path, settings: Settings) -> None:
+    """Make the folder and write job.json. Never touches a result or somebody's files unless told to overwrite."""
+    if folder.exists() and not folder.is_dir():
+        raise SjcError(f"{folder} is a file; --out needs a folder.")
+    names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    if names and not settings.overwrite:
+        if "run.json" in names:
+            raise SjcError(
+                f"{folder} already holds a result; add --overwrite to replace it, or choose another --out."
+            )
+        if "job.json" in names:
+            raise SjcError(
+                f"{folder} holds an unfinished job: sjc resume {folder} goes on with it, --overwrite starts anew."
+            )
+        raise SjcError(f"{folder} is not empty and is no job folder; choose another --out.")
+    if names and "job.json" not in names:
+        raise SjcError(
+            f"{folder} is not empty and is no job folder; nothing there is overwritten. Choose another --out."
+        )
+    if names:
+        _remove_results(folder)
+    files.write_json(folder / "job.json", asdict(replace(settings, overwrite=False)))
+
+
+def _remove_results(folder: Path) -> None:
+    for name in (*RESULTS, checkpoint.NAME):
+        (folder / name).unlink(missing_ok=True)
+    for path in [*folder.glob("*.sjc"), *(folder / "snapshots").glob("f_*.*")]:
+        path.unlink(missing_ok=True)
+
+
+def check_early(settings: Settings) -> None:
+    """Everything about a job that can be checked before torch is loaded: the model's folder. Raises SjcError."""
+    from .guidance import model_files
+
+    model_files.check(model_files.locate(settings.model))
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a job folder."""
+    path = folder / "job.json"
+    if not path.is_file():
+        raise SjcError(f"{folder} has no job.json: it is no job folder. sjc generate makes one.")
+    try:
+        return settings_module.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SjcError(f"{path} cannot be read: {error}.") from error
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of a setting. Raises SjcError for one that is not there."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name.startswith("cuda"):
+        index = int(name[5:] or 0)
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if index >= count:
+            have = (
+                f"this machine has {count} (cuda:0 to cuda:{count - 1})"
+                if count
+                else "torch sees no CUDA device here"
+            )
+            raise SjcError(
+                f"device {name} is not there: {have}. Use --device cpu or auto, or see sjc doctor."
+            )
+    elif name == "mps" and not torch.backends.mps.is_available():
+        raise SjcError("device mps is not there (Apple GPUs only). Use --device cpu or auto.")
+    return torch.device(name)
+
+
+class Job:
+    """Runs one job folder from wherever it stands to its end.
+
+    report: called with events (see progress.py). stop: asked after every step; True ends the job with `Stopped` after
+    a checkpoint was written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        report: Report = silent,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
+        self.seconds: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.history: dict[str, list[float]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Do all stages; returns what run.json holds. Raises SjcError (bad input), Stopped."""
+        began = time.perf_counter()
+        self._say("load", f"loading the model {self.settings.model}")
+        self._load()
+        self.seconds["load"] = time.perf_counter() - began
+        self._optimise()
+        began = time.perf_counter()
+        self._say("export", "writing mesh, volume and pictures")
+        mesh = self._export()
+        self.seconds["export"] = time.perf_counter() - began
+        record = self._record(mesh)
+        files.write_json(self.folder / "run.json", record)
+        files.write_pointer(self.folder, slug(self.settings.prompt), self.settings.prompt)
+        self.report({"type": "result", "folder": str(self.folder), "seconds": record["seconds"]})
+        return record
+
+    def _say(self, stage: str, text: str) -> None:
+        self.report({"type": "status", "stage": stage, "text": text})
+
+    def _load(self) -> None:
+        from .guidance.diffusers_pixel import load_denoiser
+
+        self.device = choose_device(self.settings.device)
+        self.denoiser = load_denoiser(self.settings.model, device=str(self.device))
+        self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
+        if self.settings.negative_prompt:
+            self.denoiser.check_prompt(self.settings.negative_prompt)
+        self.mean_shade = float(self.denoiser.card.get("mean_shade", 1.0))
+
+    def _optimise(self) -> None:
+        from .optimize import Optimization
+
+        s = self.settings
+        run = self.run_state = Optimization(s, self.denoiser, self.device)
+        spent = self._take_up(run)
+        snapshot_every = s.snapshot_every or max(1, s.steps // AUTO_SNAPSHOTS)
+        rate, began, saved = Rate(), time.perf_counter() - spent, time.perf_counter()
+        try:
+            while not run.done:
+                self._ask()
+                losses = run.advance()
+                for key, value in {"step": run.step, **asdict(losses)}.items():
+                    self.history.setdefault(key, []).append(value)
+                it_s = rate.tick()
+                self.report(
+                    {
+                        "type": "progress",
+                        "stage": "optimise",
+                        "step": run.step,
+                        "total": s.steps,
+                        "it_s": round(it_s, 2),
+                        "eta_s": round((s.steps - run.step) / it_s, 1),
+                        "metrics": asdict(losses),
+                    }
+                )
+                if run.step % snapshot_every == 0 and not run.done:
+                    self._snapshot(run)
+                now = time.perf_counter()
+                due = (
+                    run.step % s.checkpoint_every == 0
+                    if s.checkpoint_every
+                    else now - saved > AUTO_CHECKPOINT_SECONDS
+                )
+                if due:
+                    self._save(run, now - began)
+                    saved = now
+        except (Stopped, KeyboardInterrupt):
+            self._save(run, time.perf_counter() - began)
+            raise Stopped from None
+        self.seconds["optimise"] = time.perf_counter() - began
+        self._save(run, self.seconds["optimise"])
+
+    def _ask(self) -> None:
+        if self.stop():
+            raise Stopped
+
+    def _take_up(self, run: Optimization) -> float:
+        """Load the checkpoint if there is one; returns the seconds spent before."""
+        if not (self.folder / checkpoint.NAME).exists():
+            return 0.0
+        tensors, meta = checkpoint.load(self.folder)
+        run.load_state(tensors)
+        self.history = {str(k): [float(x) for x in v] for k, v in meta.get("history", {}).items()}
+        self._say("resume", f"resuming at step {run.step} of {self.settings.steps}")
+        return float(meta.get("seconds", 0.0))
+
+    def _save(self, run: Optimization, seconds: float) -> None:
+        checkpoint.save(self.folder, run.state(), {"history": self.history, "seconds": seconds})
+
+    def _meta(self, run: Optimization, color: str) -> dict[str, Any]:
+        return {
+            "step": run.step,
+            "steps": self.settings.steps,
+            "prompt": self.settings.prompt,
+            "color": color,
+        }
+
+    def _snapshot(self, run: Optimization) -> None:
+        from . import export
+
+        density, color = export.arrays(run.field, self.mean_shade)
+        number = files.next_snapshot(self.folder / "snapshots")
+        path = export.write_snapshot(self.folder, number, density, color, self._meta(run, "preview"))
+        event: Event = {"type": "snapshot", "step": run.step, "path": str(path), "shape": list(density.shape)}
+        self.report(event)
+
+    def _export(self) -> Any:
+        from . import export
+        from .output.pictures import curves
+
+        run, s = self.run_state, self.settings
+        density, color = export.arrays(run.field, self.mean_shade)
+        meta = self._meta(run, "final")
+        export.write_volumes(self.folder, density, color, meta)
+        export.write_snapshot(
+            self.folder, files.next_snapshot(self.folder / "snapshots"), density, color, meta
+        )
+        export.write_preview(self.folder, run.field, s, self.mean_shade)
+        mesh = export.write_mesh(self.folder, density, color, s, {"prompt": s.prompt, "seed": s.seed})
+        for text in mesh.report.warnings if mesh.report else ():
+            self.warnings.append(text)
+            self.report({"type": "warning", "text": text})
+        if s.turntable:
+            export.write_turntable(self.folder, run.field, s, self.mean_shade)
+        curves(self.history, self.folder / "curves.png", s.prompt)
+        return mesh
+
+    def _record(self, mesh: Any) -> dict[str, Any]:
+        report = asdict(mesh.report) if mesh.report else {}
+        return {
+            "version": __version__,
+            "settings": asdict(self.settings),
+            "model": {"source": self.denoiser.source, "revision": self.denoiser.revision},
+            "device": device_name(self.device),
+            "versions": versions(),
+            "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
+            "final": {k: v[-1] for k, v in self.history.items()},
+            "mesh": {**report, "warnings": list(report.get("warnings", ()))},
+            "warnings": self.warnings,
+        }
+
+
+def device_name(device: torch.device) -> str:
+    """Such as "cpu (x86_64, 2 threads)" or the card's name."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that a result depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version(), "sjc": __version__}
+    for name in ("torch", "diffusers", "transformers", "warp-lang", "numpy", "scikit-image"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Before resuming: leftovers of an interrupted export go, the state stays; snapshots past the checkpoint too."""
+    for path in folder.rglob(".*~*"):
+        path.unlink(missing_ok=True)
+    if not (folder / checkpoint.NAME).exists():
+        for path in (folder / "snapshots").glob("f_*.*"):
+            path.unlink(missing_ok=True)
+        return
+    step = int(checkpoint.load(folder)[0].get("step", 0))
+    for path in files.snapshots(folder / "snapshots"):
+        if int(files.read_npz(path).meta.get("step", 0)) > step:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".vdb").unlink(missing_ok=True)

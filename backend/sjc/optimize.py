@@ -1,0 +1,252 @@
+"""Score Jacobian Chaining: the loop (paper, Fig. 3; facts 1.5-1.7).
+
+    camera -> render y -> PAAS score g of y -> vector-Jacobian product -> regularisers -> step
+
+A run is a state (field, optimiser, random generator, step) and `advance`, which makes one step of it. Whatever a step
+draws comes from the one generator, and the checkpoint holds all of the state, so that a stopped and resumed run equals
+an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import SjcError
+from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
+from .field.grid import VoxelField
+from .field.regularizers import (
+    center_depth_loss,
+    emptiness_loss,
+    emptiness_weight,
+    opacity_entropy,
+    total_variation,
+)
+from .field.render import renderer
+from .field.render_reference import composite, full_depth
+from .guidance.paas import paas
+from .guidance.prompts import view_prompt
+from .guidance.schedules import sigma_law
+from .settings_schema import Settings
+
+if TYPE_CHECKING:
+    from .guidance.text_denoiser import TextDenoiser
+
+COLOR_ACTIVATION = (
+    "tanh_sigmoid"  # pixel models live in [-1, 1]; a latent model's grid will be the latent itself
+)
+COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, and the regularisers."""
+
+    sigma: float
+    score: float
+    opacity: float
+    emptiness: float
+
+
+def grid_size(settings: Settings, step: int) -> int:
+    """Voxels along an edge at this step: N / 2^k, doubled k times at even distances over the first half of the run."""
+    k = settings.coarse_to_fine
+    progress = step / settings.steps
+    done = k if k == 0 else min(k, int(progress / COARSE_SHARE * k))
+    return max(2, settings.grid >> (k - done))
+
+
+class Optimization:
+    """The state of a run, and its step.
+
+    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels` and `conditioned`). device: where the
+    field lives. The prompt is checked by the caller.
+    """
+
+    def __init__(self, settings: Settings, denoiser: TextDenoiser, device: torch.device) -> None:
+        self.settings, self.denoiser, self.device = settings, denoiser, device
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.step = 0
+        self.field = VoxelField(
+            grid_size(settings, 0),
+            denoiser.channels,
+            init=settings.init,
+            density_shift=settings.density_shift,
+            color_activation=COLOR_ACTIVATION,
+            learned_background=settings.background == "learned",
+            color_std=settings.color_std,
+            generator=self.generator,
+        ).to(device)
+        self.optimizer = self._make_optimizer()
+        self.render = renderer(settings.renderer, device)
+        self.law = sigma_law(
+            settings.sigma_schedule,
+            denoiser.schedule,
+            sigma_max=settings.sigma_max,
+            sigma_min=settings.sigma_min,
+            jitter=settings.sigma_jitter,
+        )
+        self.prior = CameraPrior(
+            settings.radius,
+            settings.fov_min,
+            settings.fov_max,
+            settings.elevation_min,
+            settings.elevation_max,
+        )
+
+    @property
+    def progress(self) -> float:
+        """Finished fraction of the run, 0 to 1."""
+        return self.step / self.settings.steps
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are made."""
+        return self.step >= self.settings.steps
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        s, field = self.settings, self.field
+        groups = [{"params": [field.grid, field.log_scale], "lr": s.learning_rate}]
+        if field.background is not None:
+            groups.append({"params": [field.background], "lr": s.background_learning_rate})
+        if s.optimizer == "adamax":
+            return torch.optim.Adamax(groups)
+        return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+
+    def _refine(self) -> None:
+        """Bring the grid to the size of this step; moments of another size mean nothing, so they start anew."""
+        size = grid_size(self.settings, self.step)
+        if size != self.field.size:
+            self.field.resample(size)
+            self.optimizer = self._make_optimizer()
+
+    def _set_learning_rate(self) -> None:
+        s = self.settings
+        fall = 1 + (s.learning_rate_end - 1) * self.progress
+        rates = (s.learning_rate, s.background_learning_rate)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate * fall
+
+    def _background(self, cameras: Cameras, directions: Tensor) -> Tensor:
+        """What stands behind the field, [R,C] for the rays of all views."""
+        s, views = self.settings, len(cameras)
+        if s.background == "learned":
+            return self.field.background_color(directions)
+        if s.background == "random":
+            color = torch.rand(views, self.field.channels, generator=self.generator) * 2 - 1
+        else:
+            color = torch.tensor(s.background_color).expand(views, 3) * 2 - 1
+        return color.to(self.device).repeat_interleave(len(directions) // views, dim=0)
+
+    def advance(self) -> Losses:
+        """One step. Raises SjcError if a number of the field is no longer finite."""
+        s = self.settings
+        self._refine()
+        self._set_learning_rate()
+        size, views = s.render_size or self.denoiser.size, s.views_per_step
+
+        cameras = sample_cameras(self.prior, views, self.generator)
+        origins, directions = (r.reshape(-1, 3).to(self.device) for r in rays(cameras, size, size))
+        rendered = self.render(
+            self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
+        )
+        flat = composite(rendered, self._background(cameras, directions))
+        y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
+        if size != self.denoiser.size:
+            y = F.interpolate(y, (self.denoiser.size,) * 2, mode="bilinear", align_corners=False)
+
+        sigma = self.law(self.progress, views, self.generator)
+        prompts = [
+            view_prompt(s.view_words, float(a), float(e), s.prompt)
+            for a, e in zip(cameras.azimuth_deg, cameras.elevation_deg, strict=True)
+        ]
+        denoise = self.denoiser.conditioned(prompts, s.negative_prompt, s.guidance)
+        g = paas(
+            denoise,
+            y,
+            sigma.to(self.device),
+            s.noises_per_view,
+            var_red=s.var_red,
+            weight=s.score_weight,
+            generator=self.generator,
+            shared_noise=s.shared_noise,
+        )
+
+        # The chain rule: the upstream gradient on the render is -g, summed over pixels, averaged over views.
+        loss = -(y * g).sum() / views
+        emptiness = emptiness_loss(rendered)
+        loss = loss + emptiness * emptiness_weight(
+            self.step, s.steps, s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch
+        )
+        if s.center_depth_weight:
+            depth = full_depth(rendered).view(views, size, size)
+            loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
+        if s.opacity_entropy_weight:
+            loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
+        if s.tv_weight:
+            loss = loss + s.tv_weight * total_variation(self.field)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._check_finite(loss)
+        self.optimizer.step()
+        self.step += 1
+        return Losses(
+            float(sigma.mean()),
+            float(g.square().mean().sqrt()),
+            float(rendered.opacity.detach().mean()),
+            float(emptiness.detach()),
+        )
+
+    def _check_finite(self, loss: Tensor) -> None:
+        gradient = self.field.grid.grad
+        total = float(loss.detach()) + (0.0 if gradient is None else float(gradient.sum()))
+        if not math.isfinite(total):
+            raise SjcError(
+                f"The field is no longer finite at step {self.step + 1} of {self.settings.steps}; the last checkpoint is "
+                "kept. Resume from it with a smaller --learning-rate or --guidance."
+            )
+
+    # ---------------------------------------------------------------------------------------------------- checkpoint
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as named tensors for safetensors."""
+        tensors = {f"field.{k}": v for k, v in self.field.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+        tensors["generator"] = self.generator.get_state()
+        tensors["step"] = torch.tensor(self.step)
+        return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Take up a saved state. Raises SjcError if it belongs to another kind of run."""
+        s = self.settings
+        field = {k.removeprefix("field."): v for k, v in tensors.items() if k.startswith("field.")}
+        loaded = VoxelField.from_state(
+            field, density_shift=s.density_shift, color_activation=COLOR_ACTIVATION
+        )
+        step = tensors.get("step")
+        if step is None or step.numel() != 1 or "generator" not in tensors:
+            raise SjcError("The checkpoint has no step or no random state; it is not one of this program.")
+        expected = grid_size(s, max(int(step) - 1, 0))
+        if loaded.size != expected or loaded.channels != self.denoiser.channels:
+            raise SjcError(
+                f"The checkpoint holds {loaded.size}^3 voxels of {loaded.channels} channels, the settings ask for "
+                f"{expected}^3 of {self.denoiser.channels}; resume with the settings that it was made with."
+            )
+        self.field = loaded.to(self.device)
+        self.optimizer = self._make_optimizer()
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".", 2)
+                states.setdefault(int(index), {})[name] = value.to(self.device)
+        if states:
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        self.generator.set_state(tensors["generator"])
+        self.step = int(step)
