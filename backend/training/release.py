@@ -1,0 +1,110 @@
+"""Put a trained run into the package: `python -m training.release RUN`. Copies the model, its log, and writes its card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import sjc
+
+from training import world
+from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
+
+TARGET = Path(sjc.__file__).parent / "embedded" / "model"
+LIMIT = 16 * 2**20  # bytes; what a package may spend on its model
+
+CARD = """---
+license: gpl-3.0
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+# The embedded model
+
+A text-to-image diffusion model of {size} x {size} pixels that knows {objects} toy objects in {colors} colours and nothing
+else. It exists so that Score Jacobian Chaining runs, offline and without a GPU, on a real text-conditioned model whose
+objects have exact geometry. The prompt reaches the UNet through tokenizer, text encoder and cross-attention only.
+
+## What it reads
+
+- Objects: {object_words}.
+- Colours: {color_words}.
+- Parts that a prompt may colour: {parts}.
+- View words: "azimuth 130 elevation 20 view of ..." in steps of 10 degrees, and the paper's "front view of",
+  "side view of", "backside view of", "overhead view of". Azimuth 0 is the front, growing counter-clockwise seen from above.
+
+Case, punctuation and the order of clauses do not matter; which colour stands before which noun does.
+
+## What it was shown
+
+Pictures made by `training` from exact solids, seen by the cameras that the optimiser's preset `embedded` uses: radius
+{radius:g}, field of view {fov_min:g} to {fov_max:g} degrees, elevation {elevation_min:g} to {elevation_max:g} degrees (even on the sphere),
+any azimuth, every object whole in every view. Plain backgrounds of random colour. A surface shows, in sRGB-encoded
+values, `albedo * {shade:g} * (1 + c * cos(normal, light))` with the light drawn anew for each picture, even on the sphere, and
+c between 0 and {contrast:g}: the mean over lights is **albedo times {shade:g}**, and the export divides by that constant.
+
+Never shown, for ever ({held} of {pairs} pairs of object and main colour, {share:.1f} %): {held_out}.
+
+## How it was trained
+
+`{command}`
+
+{steps} steps of {batch} pictures in {minutes:.0f} minutes on {machine}; the weights are the moving average. Progress, with
+the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen and of held-out pairs, is in
+`training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen}, held out {unseen}.
+"""
+
+
+def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str) -> str:
+    """The model card's text, every figure from the log or from the world's own tables."""
+    last = rows[-1]
+    error = {k: " / ".join(str(last[f"{k}_{s}"]) for s in (0.5, 1.5, 5.0)) for k in ("seen", "held_out")}
+    pairs = len(world.THINGS) * len(world.COLORS)
+    return CARD.format(
+        size=SIZE,
+        objects=len(world.THINGS),
+        colors=len(world.COLORS),
+        object_words=", ".join(world.THINGS),
+        color_words=", ".join(world.COLORS),
+        parts=", ".join(f"{n} ({', '.join(t.slots)})" for n, t in world.THINGS.items() if t.slots),
+        **{k: getattr(PRIOR, k) for k in ("radius", "fov_min", "fov_max", "elevation_min", "elevation_max")},
+        shade=MEAN_SHADE,
+        contrast=MAX_CONTRAST,
+        held=len(world.HELD_OUT),
+        pairs=pairs,
+        share=100 * len(world.HELD_OUT) / pairs,
+        held_out=", ".join(f"{color} {name}" for name, color in sorted(world.HELD_OUT)),
+        command=command,
+        steps=last["step"],
+        batch=batch,
+        minutes=last["minutes"],
+        machine=machine,
+        loss=last["loss"],
+        seen=error["seen"],
+        unseen=error["held_out"],
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Copy RUN/model into the package."""
+    p = argparse.ArgumentParser(prog="python -m training.release", description=__doc__)
+    p.add_argument("run", type=Path, help="folder of a training run")
+    p.add_argument("--command", required=True, help="the training command, for the card")
+    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--machine", default="2 CPU cores (float32)")
+    p.add_argument("--target", type=Path, default=TARGET)
+    args = p.parse_args(argv)
+    rows = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shutil.copytree(args.run / "model", args.target, dirs_exist_ok=True)
+    shutil.copyfile(args.run / "log.jsonl", args.target / "training_log.jsonl")
+    (args.target / "README.md").write_text(card(rows, args.command, args.batch, args.machine), encoding="utf-8")
+    size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
+    if size > LIMIT:
+        raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")
+    print(f"{args.target}: {size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
