@@ -12,11 +12,14 @@ each with an exact setting:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import torch
@@ -56,7 +59,8 @@ def _warp():
     wp.config.enable_backward = False
     wp.config.kernel_cache_dir = os.environ.get("SJC_WARP_CACHE") or wp.config.kernel_cache_dir
     try:
-        wp.init()
+        with _without_driver_warning():
+            wp.init()
         tempfile.TemporaryFile(dir=wp.config.kernel_cache_dir).close()
     except OSError as error:
         folder = tempfile.mkdtemp(prefix="sjc-warp-")
@@ -66,6 +70,23 @@ def _warp():
         wp.config.kernel_cache_dir = folder
         wp.init()
     return wp
+
+
+@contextlib.contextmanager
+def _without_driver_warning() -> Iterator[None]:
+    """Where there is no CUDA, Warp's library says so on file descriptor 2, whatever its log level; nobody asked."""
+    if torch.cuda.is_available():
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def kernels(field: VoxelField) -> SimpleNamespace:
