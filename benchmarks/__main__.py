@@ -1,0 +1,157 @@
+"""`python3 build.py bench [quality|render|job|table|freeze]`; bare: quality --quick, render, job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import job, prompts, quality, report
+from sjc import settings as schema
+from sjc.errors import SjcError
+
+SEEDS = 3
+JOB_REPEATS = 3
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python3 build.py bench", description=__doc__)
+    made.add_argument("name", nargs="?", choices=("quality", "render", "job", "table", "freeze"))
+    made.add_argument(
+        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; render: fewer"
+    )
+    made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
+    made.add_argument(
+        "--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts"
+    )
+    made.add_argument(
+        "--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]"
+    )
+    made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often"
+    )
+    made.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes [benchmarks/results/]")
+    made.add_argument(
+        "--cache", type=Path, default=report.ROOT / ".bench-cache", help="where finished jobs are kept"
+    )
+    return made
+
+
+def settings_of(arguments: argparse.Namespace) -> schema.Settings:
+    """The settings that every run of a benchmark has. Raises SjcError with one line per bad value."""
+    given: dict[str, object] = {}
+    for word in arguments.set:
+        name, equals, value = word.partition("=")
+        if not equals or name in ("prompt", "seed", "overwrite"):
+            raise SjcError(
+                f'--set takes NAME=VALUE, of other settings than prompt, seed and overwrite, not "{word}".'
+            )
+        given[name.replace("-", "_")] = value
+    if arguments.model:
+        given["model"] = _portable(arguments.model)
+    return schema.resolve(arguments.preset, given)
+
+
+def _portable(model: str) -> str:
+    """A model folder in the repository by its path there, so that results name no one's machine."""
+    path = Path(model).expanduser().resolve()
+    if not path.exists():
+        return model
+    return path.relative_to(report.ROOT).as_posix() if path.is_relative_to(report.ROOT) else str(path)
+
+
+def run_quality(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+    """Score the prompts."""
+    tuning = arguments.prompts == "tuning"
+    which = prompts.TUNING if tuning else prompts.QUICK if arguments.quick else prompts.SCORED
+    seeds = (1 if arguments.quick else SEEDS) if arguments.seeds is None else arguments.seeds
+    if seeds < 1:
+        raise SjcError(f"--seeds {seeds}: at least one is needed.")
+    return quality.benchmark(settings, which, seeds, arguments.cache / "quality")
+
+
+def run_job(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+    """Time the main job."""
+    return job.benchmark(settings, 1 if arguments.quick else JOB_REPEATS)
+
+
+def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+    """Time the renderers."""
+    from benchmarks.render import sjc_bench_render
+
+    record = sjc_bench_render(arguments.quick)
+    record["render_settings"] = record.pop("settings")
+    del record["versions"]  # the envelope has them
+    ratios = {name: s.get("times_faster_than_reference") for name, s in record["scenes"].items()}
+    return {**record, "summary": ratios}
+
+
+def render_text(record: report.Record) -> str:
+    """The renderers' result as a table."""
+    names = ("warp", "warp_exact", "reference", "grid_sample")
+    rows = [["scene", "samples", *(f"{n} ms" for n in names), "x reference", "x grid_sample"]]
+    for scene, found in record["scenes"].items():
+        times = found["forward_backward_ms"]
+        ratios = [found.get(f"times_faster_than_{n}", "-") for n in ("reference", "grid_sample")]
+        cells = [scene, found["samples"], *(times.get(n, "-") for n in names), *ratios]
+        rows.append([str(c) for c in cells])
+    return report.table(rows)
+
+
+Run = Callable[[argparse.Namespace, schema.Settings], dict[str, Any]]
+BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
+    "quality": (run_quality, quality.text),
+    "render": (run_render, render_text),
+    "job": (run_job, job.text),
+}
+
+
+def result_path(name: str, arguments: argparse.Namespace) -> Path:
+    """Where a result goes unless told otherwise; a quick or tuning one never takes the place of the whole one."""
+    if name == "quality" and arguments.prompts == "tuning":
+        name += "-tuning"
+    return report.RESULTS / f"{name}{'-quick' if arguments.quick else ''}.json"
+
+
+def run(name: str, words: list[str]) -> None:
+    """Run one benchmark, write its JSON and print its table."""
+    arguments = parser().parse_args(words)
+    settings = settings_of(arguments)
+    function, text = BENCHMARKS[name]
+    record = {**report.envelope(name, words, asdict(settings)), **function(arguments, settings)}
+    report.write(record, arguments.out or result_path(name, arguments))
+    print(text(record))
+
+
+def main(words: list[str]) -> int:
+    """Run what the words say; 2 for bad input."""
+    arguments = parser().parse_args(words)
+    if arguments.out and not arguments.name:
+        parser().error("--out takes one benchmark's JSON: name the benchmark")
+    try:
+        if arguments.name == "table":
+            print(report.summary_table())
+        elif arguments.name == "freeze":
+            print(job.freeze(settings_of(arguments).model))
+        elif arguments.name:
+            run(arguments.name, words)
+        else:
+            for name in BENCHMARKS:
+                quick = ["--quick"] if name == "quality" and not arguments.quick else []
+                run(name, [name, *quick, *words])
+    except SjcError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("bench: stopped; quality goes on where it was when started again", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

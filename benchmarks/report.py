@@ -1,0 +1,115 @@
+"""What every benchmark's JSON begins with, and the tables of the README."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sjc.job import versions
+from sjc.output.files import write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+Record = dict[str, Any]
+
+# What the rows must reach and aim for: (name, result, path in its summary, digits, unit, must, aim, more is better).
+TARGETS: tuple[tuple[str, str, tuple[str, ...], int, str, float, float, bool], ...] = (
+    ("solid IoU, mean", "quality", ("all", "solid"), 3, "", 0.85, 0.95, True),
+    ("solid IoU, held-out pairs", "quality", ("held_out", "solid"), 3, "", 0.80, 0.93, True),
+    ("silhouette IoU, 16 unseen views", "quality", ("all", "silhouette"), 3, "", 0.92, 0.98, True),
+    ("colour error on the surface, CIEDE2000", "quality", ("all", "color"), 1, "", 12, 5, False),
+    ('"a red mushroom", prompt to files', "job", ("wall_s",), 1, " s", 120, 30, False),
+    ("Warp against the torch reference, uniform fog", "render", ("fog",), 1, "x", 12, 30, True),
+    ("Warp against the torch reference, formed object", "render", ("object",), 1, "x", 40, 150, True),
+    ("share of a step outside the denoiser", "job", ("share_outside_denoiser",), 2, "", 0.5, 0.2, False),
+    ("peak memory of that run", "job", ("peak_gb",), 2, " GB", 2, 1, False),
+)
+
+
+def envelope(name: str, command: list[str], settings: dict[str, Any]) -> Record:
+    """Where and with what a result was made; the benchmark adds "summary" and every single measurement."""
+    return {
+        "benchmark": name,
+        "command": "python3 build.py bench " + shlex.join(command),
+        "commit": commit(),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "versions": versions(),
+        "settings": settings,
+    }
+
+
+def commit() -> str:
+    """The commit that is checked out, "" outside git."""
+    return _git("rev-parse", "HEAD")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.processor()
+
+
+def write(record: Record, path: Path) -> None:
+    """Write a result whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, record)
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows of cells (the first is the heading) as a Markdown table that is also easy to read as text."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def load(name: str, folder: Path = RESULTS) -> Record | None:
+    """The newest whole result of that name, else the quick one, else None."""
+    for stem in (name, f"{name}-quick"):
+        path = folder / f"{stem}.json"
+        if path.is_file():
+            record: Record = json.loads(path.read_text("utf-8"))
+            return record
+    return None
+
+
+def summary_table(folder: Path = RESULTS) -> str:
+    """The README's table: what each row of TARGETS came to, and the commands that measured it."""
+    rows = [["what", "reached", "must", "aim", "command"]]
+    sources = {}
+    for name, source, path, digits, unit, must, aim, more in TARGETS:
+        record = load(source, folder)
+        value: Any = record["summary"] if record else None
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if record is None or value is None:
+            rows.append([name, "not measured", f"{must:g}{unit}", f"{aim:g}{unit}", f"bench {source}"])
+            continue
+        sources[source] = record
+        met = (value >= must) if more else (value <= must)
+        reached = f"{value:.{digits}f}{unit}" + ("" if met else " (missed)")
+        command = record["command"].removeprefix("python3 build.py ")
+        rows.append([name, reached, f"{must:g}{unit}", f"{aim:g}{unit}", f"`{command}`"])
+    notes = [
+        f"{name}: {r['machine']}; {r.get('device', 'device not told')}; commit {r['commit'][:12]}"
+        + (" with uncommitted changes" if r["uncommitted_changes"] else "")
+        for name, r in sources.items()
+    ]
+    return "\n".join([table(rows), "", *notes])
