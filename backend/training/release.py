@@ -99,7 +99,9 @@ def main(argv: list[str] | None = None) -> None:
     rows = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     shutil.copytree(args.run / "model", args.target, dirs_exist_ok=True)
     shutil.copyfile(args.run / "log.jsonl", args.target / "training_log.jsonl")
-    (args.target / "README.md").write_text(card(rows, args.command, args.batch, args.machine), encoding="utf-8")
+    (args.target / "README.md").write_text(
+        card(rows, args.command, args.batch, args.machine), encoding="utf-8"
+    )
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")

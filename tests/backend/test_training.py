@@ -107,6 +107,15 @@ def test_a_surface_shows_its_albedo_times_the_mean_shade_over_all_lights():
     assert (shown.std(0) > 0.02 * expected).all(), "light must matter"
 
 
+def test_the_side_towards_the_light_is_brighter():
+    normal = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 0, -1]]).repeat(3, 1).view(1, 3, 3, 3)
+    part = torch.zeros(1, 3, 3, dtype=torch.uint8)
+    up, contrast = torch.tensor([[0.0, 0, 1]]), torch.tensor([0.2])
+    image = (shade(part, normal, torch.full((1, 1, 3), 0.5), torch.zeros(1, 3), up, contrast, 1) + 1) / 2
+    expected = 0.5 * MEAN_SHADE * torch.tensor([1.2, 1.0, 0.8])
+    assert torch.allclose(image[0], expected.expand(3, 3, 3), atol=1e-6)
+
+
 def test_lights_are_even_over_the_sphere_and_backgrounds_over_the_cube():
     background, light, contrast = random_light(20000, torch.Generator().manual_seed(13))
     assert (light.norm(dim=-1) - 1).abs().max() < 1e-5

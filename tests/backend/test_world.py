@@ -156,6 +156,36 @@ def test_every_slot_is_used_and_known():
         assert not words & set(thing.slots), f"{name} has a slot that is also another word"
 
 
+VOLUMES = {  # of a jittered lattice of 128 cells an axis
+    "sphere": 1.3171,
+    "cube": 0.7787,
+    "cone": 0.3675,
+    "cylinder": 0.681,
+    "torus": 0.4527,
+    "mushroom": 0.6904,
+    "chair": 0.2734,
+    "table": 0.3249,
+    "mug": 0.3779,
+    "house": 0.8081,
+    "tree": 0.5839,
+    "snowman": 0.4703,
+    "rocket": 0.3027,
+    "duck": 0.457,
+    "car": 0.4785,
+    "lamp": 0.3939,
+    "boat": 0.232,
+    "bottle": 0.406,
+    "airplane": 0.235,
+    "hammer": 0.2006,
+}
+
+
+@pytest.mark.parametrize("name", world.THINGS)
+def test_shapes_stay_what_they_are(name, insides):
+    """The model that ships was trained on pictures of exactly these."""
+    assert len(insides[name]) * 8 / 80**3 == pytest.approx(VOLUMES[name], rel=0.02)
+
+
 @pytest.mark.parametrize("name", world.THINGS)
 def test_every_object_is_within_its_ball(name, insides):
     points = insides[name]
