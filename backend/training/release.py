@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import sjc
-
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
 

@@ -148,6 +148,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--eval-every", type=int, default=250)
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument(
+        "--init",
+        type=Path,
+        help="model folder whose weights a new run starts from, where names and shapes fit",
+    )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
 
@@ -162,9 +167,13 @@ def main(argv: list[str] | None = None) -> Path:
     if not bank_file.exists():
         make_bank(args.views, args.seed).save(bank_file)
     model = Model(args.compile)
+    if args.init:
+        start_from(model, args.init)
     ema = copy.deepcopy(Model())
     ema.load_state_dict(model.state_dict())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+    )
     sigma = sigmas()
     log_file, checkpoint = args.out / "log.jsonl", args.out / "checkpoint.safetensors"
     step, seconds = restore(checkpoint, model, ema, optimizer) if checkpoint.exists() else (0, 0.0)
@@ -226,6 +235,16 @@ def save(
     tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}  # shared weights stored twice
     save_file(tensors, temporary, {"step": str(step), "seconds": str(seconds)})
     temporary.replace(path)
+
+
+def start_from(model: Model, folder: Path) -> None:
+    """Take the weights of a saved model folder wherever name and shape fit; the rest stays as it was made."""
+    for part, module in (("unet", model.unet), ("text_encoder", model.text_encoder)):
+        own = module.state_dict()
+        saved = {k: v for file in (folder / part).glob("*.safetensors") for k, v in load_file(file).items()}
+        fitting = {k: v.float() for k, v in saved.items() if k in own and own[k].shape == v.shape}
+        print(f"{part}: {len(fitting)} of {len(own)} tensors from {folder}", flush=True)
+        module.load_state_dict(fitting, strict=False)
 
 
 def restore(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
