@@ -37,7 +37,7 @@ def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tu
     normal = torch.zeros(count, 3)
     # Only the chord through the bounding ball can hit.
     b = (origins * directions).sum(-1)
-    disc = b * b - (origins * origins).sum(-1) + (world.RADIUS + 0.02) ** 2
+    disc = b * b - (origins * origins).sum(-1) + (world.RADIUS + 0.01) ** 2
     active = torch.nonzero(disc > 0).squeeze(1)
     root = disc[active].sqrt()
     t, t_end = -b[active] - root, -b[active] + root

@@ -1,6 +1,6 @@
 """The embedded world: objects of named parts, colours, and the grammar of its prompts.
 
-Every object fits in a ball of radius 0.84 around the origin, stands upright along +z and faces -y (azimuth 0).
+Every object fits in a ball of radius 0.86 around the origin, stands upright along +z and faces -y (azimuth 0).
 A part is exact geometry (training.solids) with a colour slot: "main" follows the prompt's colour, any other slot has a
 name that the prompt may colour ("with a white stem") and a default.
 """
@@ -37,7 +37,7 @@ SYNONYMS = {
     "cup": "mug",
     "plane": "airplane",
 }
-RADIUS = 0.84
+RADIUS = 0.86
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def test_every_prompt_has_its_own_folder():
 def test_the_truth_scores_nearly_full_marks(name, request, tmp_path):
     prompt = {"mug": MUG, "chair": CHAIR}[name]
     found = scored(request.getfixturevalue(name), prompt, tmp_path, scoring.LATTICE)
-    assert found.solid > 0.95
+    # What the exporter's blur leaves of an exact chair, whose legs are five voxels wide: 0.935 (measured).
+    assert found.solid > {"mug": 0.95, "chair": 0.93}[name]
     assert found.silhouette > 0.97
     assert min(found.silhouettes) > 0.95
     assert found.color < 2
@@ -128,7 +129,7 @@ def test_a_shifted_or_shrunken_result_is_not_aligned(chair, tmp_path):
 def test_exchanged_colours_score_worse_and_leave_the_shape_alone(chair, tmp_path):
     swapped = scored(chair, "a yellow chair with a blue seat", tmp_path)
     assert swapped.color > 40
-    assert swapped.solid > 0.94
+    assert swapped.solid == scored(chair, CHAIR, tmp_path).solid
 
 
 def test_colours_written_without_linearising_are_noticed(mug, tmp_path):

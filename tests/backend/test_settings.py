@@ -165,7 +165,7 @@ def test_one_clear_line(values, line):
 def test_all_lines_at_once():
     lines = lines_of("paper", {"steps": 0, "grid": "x", "fov_min": -1, "colour": 3, "device": "tpu"})
     assert [line.partition(":")[0] for line in lines] == [
-        "steps", "grid", "fov_min", '"colour" is no setting; see the table of settings in the manual.', "device",
+        "steps", "grid", "fov_min", '"colour" is no setting; did you mean color_std?', "device",
     ]  # fmt: skip
 
 
