@@ -131,13 +131,23 @@ def _settings(prompt: object, given: dict[str, object]) -> schema.Settings:
     return settings
 
 
-def run_job(folder: Path, settings: schema.Settings, report: Report) -> dict[str, Any] | None:
-    """Run the job of a prepared folder to its end; None if Ctrl-C stopped it."""
-    from .job import Job, Stopped
+def run_job(
+    folder: Path, settings: schema.Settings, report: Report, *, fresh: bool = True
+) -> dict[str, Any] | None:
+    """Run a job to its end; None if Ctrl-C stopped it.
+
+    A fresh one's folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite
+    costs no result. The others go on from what the folder holds.
+    """
+    from .job import Job, Stopped, prepare_folder
 
     with _CtrlC() as stop:
         try:
-            return Job(folder, settings, report, stop).run()
+            job = Job(folder, settings, report, stop)
+            if fresh:
+                job.load()
+                prepare_folder(folder, settings)
+            return job.run()
         except Stopped:
             return None
         finally:
@@ -162,7 +172,7 @@ def _generate(args: argparse.Namespace) -> int:
     settings = _settings(args.prompt, schema.overrides(args))
     folder = args.out or job.default_folder(settings, OUTPUTS)
     job.check_early(settings)
-    job.prepare_folder(folder, settings)
+    job.check_folder(folder, settings)
     return _finish(folder, run_job(folder, settings, _reporter(args)), args.json)
 
 
@@ -175,16 +185,17 @@ def _resume(args: argparse.Namespace) -> int:
             f"{args.folder} is finished; nothing to resume. sjc generate with another --out makes a new one."
         )
     job.clear_unfinished(args.folder)
-    return _finish(args.folder, run_job(args.folder, settings, _reporter(args)), args.json)
+    return _finish(args.folder, run_job(args.folder, settings, _reporter(args), fresh=False), args.json)
 
 
-def _batch_lines(name: str) -> list[str]:
+def _batch_lines(name: str) -> list[tuple[int, str]]:
+    """(line number in the file, text) of the lines that ask for something."""
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SjcError(f"{name} cannot be read as a list of prompts: {error}") from error
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    numbered = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     if not lines:
         raise SjcError(f"{name} holds no prompt; write one a line.")
     return lines
@@ -196,13 +207,13 @@ def _batch(args: argparse.Namespace) -> int:
 
     given = schema.overrides(args)
     jobs, problems = [], []
-    for number, line in enumerate(_batch_lines(args.file), 1):
+    for index, (number, line) in enumerate(_batch_lines(args.file), 1):
         try:
             own = json.loads(line) if line.startswith("{") else {"prompt": line}
             settings = _settings(own.pop("prompt", ""), {**given, **own})
             job.check_early(settings)
-            jobs.append((args.out / f"{number:03d}-{job.slug(settings.prompt)}-{settings.seed}", settings))
-        except json.JSONDecodeError as error:
+            jobs.append((args.out / f"{index:03d}-{job.slug(settings.prompt)}-{settings.seed}", settings))
+        except (json.JSONDecodeError, RecursionError) as error:
             problems.append(f"line {number}: not a JSON object ({error})")
         except SjcError as error:
             problems.append(f"line {number}: {error}")
@@ -240,11 +251,12 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
     if same and (folder / "run.json").exists() and not settings.overwrite:
         report({"type": "status", "stage": "batch", "text": "already there"})
         return True
-    if same and not settings.overwrite:
-        job.clear_unfinished(folder)
+    fresh = not same or settings.overwrite
+    if fresh:
+        job.check_folder(folder, settings)
     else:
-        job.prepare_folder(folder, settings)
-    return run_job(folder, settings, report) is not None
+        job.clear_unfinished(folder)
+    return run_job(folder, settings, report, fresh=fresh) is not None
 
 
 def _models(args: argparse.Namespace) -> int:

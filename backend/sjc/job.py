@@ -43,14 +43,14 @@ def default_folder(settings: Settings, parent: Path) -> Path:
     """outputs/<slug>-<seed>, with -2, -3 ... where that is taken."""
     base = parent / f"{slug(settings.prompt)}-{settings.seed}"
     candidate, n = base, 1
-    while candidate.exists() and any(candidate.iterdir()):
+    while candidate.exists() and (not candidate.is_dir() or any(candidate.iterdir())):
         n += 1
         candidate = base.with_name(f"{base.name}-{n}")
     return candidate
 
 
-def prepare_folder(folder: Path, settings: Settings) -> None:
-    """Make the folder and write job.json. Never touches a result or somebody's files unless told to overwrite."""
+def check_folder(folder: Path, settings: Settings) -> None:
+    """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files. Writes nothing."""
     if folder.exists() and not folder.is_dir():
         raise SjcError(f"{folder} is a file; --out needs a folder.")
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
@@ -68,7 +68,12 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
         raise SjcError(
             f"{folder} is not empty and is no job folder; nothing there is overwritten. Choose another --out."
         )
-    if names:
+
+
+def prepare_folder(folder: Path, settings: Settings) -> None:
+    """Make the folder, clear it if told to overwrite, and write job.json. Raises SjcError as `check_folder`."""
+    check_folder(folder, settings)
+    if folder.is_dir():
         _remove_results(folder)
     files.write_json(folder / "job.json", asdict(replace(settings, overwrite=False)))
 
@@ -76,8 +81,12 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
 def _remove_results(folder: Path) -> None:
     for name in (*RESULTS, checkpoint.NAME):
         (folder / name).unlink(missing_ok=True)
-    for path in [*folder.glob("*.sjc"), *(folder / "snapshots").glob("f_*.*")]:
+    for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
         path.unlink(missing_ok=True)
+
+
+def _snapshot_files(folder: Path) -> list[Path]:
+    return [p for p in (folder / "snapshots").glob("f_*") if re.fullmatch(r"f_\d{4,}\.(npz|vdb)", p.name)]
 
 
 def check_early(settings: Settings) -> None:
@@ -138,21 +147,21 @@ class Job:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
+        self.loaded = False
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self.history: dict[str, list[float]] = {}
 
     def run(self) -> dict[str, Any]:
         """Do all stages; returns what run.json holds. Raises SjcError (bad input), Stopped."""
-        began = time.perf_counter()
-        self._say("load", f"loading the model {self.settings.model}")
-        self._load()
-        self.seconds["load"] = time.perf_counter() - began
+        self.load()
         self._optimise()
+        self._ask()
         began = time.perf_counter()
         self._say("export", "writing mesh, volume and pictures")
         mesh = self._export()
         self.seconds["export"] = time.perf_counter() - began
+        self._ask()
         record = self._record(mesh)
         files.write_json(self.folder / "run.json", record)
         files.write_pointer(self.folder, slug(self.settings.prompt), self.settings.prompt)
@@ -162,15 +171,22 @@ class Job:
     def _say(self, stage: str, text: str) -> None:
         self.report({"type": "status", "stage": stage, "text": text})
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Load the model and check device and prompt, once; touches no file. Raises SjcError."""
+        if self.loaded:
+            return
         from .guidance.diffusers_pixel import load_denoiser
 
+        began = time.perf_counter()
+        self._say("load", f"loading the model {self.settings.model}")
         self.device = choose_device(self.settings.device)
         self.denoiser = load_denoiser(self.settings.model, device=str(self.device))
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
         self.mean_shade = float(self.denoiser.card.get("mean_shade", 1.0))
+        self.loaded = True
+        self.seconds["load"] = time.perf_counter() - began
 
     def _optimise(self) -> None:
         from .optimize import Optimization
@@ -260,11 +276,13 @@ class Job:
         export.write_snapshot(
             self.folder, files.next_snapshot(self.folder / "snapshots"), density, color, meta
         )
+        self._ask()
         export.write_preview(self.folder, run.field, s, self.mean_shade)
         mesh = export.write_mesh(self.folder, density, color, s, {"prompt": s.prompt, "seed": s.seed})
         for text in mesh.report.warnings if mesh.report else ():
             self.warnings.append(text)
             self.report({"type": "warning", "text": text})
+        self._ask()
         if s.turntable:
             export.write_turntable(self.folder, run.field, s, self.mean_shade)
         curves(self.history, self.folder / "curves.png", s.prompt)
@@ -309,14 +327,16 @@ def versions() -> dict[str, str]:
 
 def clear_unfinished(folder: Path) -> None:
     """Before resuming: leftovers of an interrupted export go, the state stays; snapshots past the checkpoint too."""
-    for path in folder.rglob(".*~*"):
-        path.unlink(missing_ok=True)
+    for path in (*folder.glob(".*~*"), *(folder / "snapshots").glob(".*~*")):
+        if re.fullmatch(r"\..+\.\d+~(\.\w+)?", path.name):  # the temporary names of files.replacing
+            path.unlink(missing_ok=True)
     if not (folder / checkpoint.NAME).exists():
-        for path in (folder / "snapshots").glob("f_*.*"):
+        for path in _snapshot_files(folder):
             path.unlink(missing_ok=True)
         return
     step = int(checkpoint.load(folder)[0].get("step", 0))
     for path in files.snapshots(folder / "snapshots"):
-        if int(files.read_npz(path).meta.get("step", 0)) > step:
+        meta = files.read_npz(path).meta
+        if int(meta.get("step", 0)) > step or meta.get("color") == "final":
             path.unlink(missing_ok=True)
             path.with_suffix(".vdb").unlink(missing_ok=True)
