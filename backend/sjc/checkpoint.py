@@ -17,11 +17,21 @@ VERSION = 1
 
 
 def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write the state of `Optimization.state` and what the job adds to it (history, seconds) as JSON."""
+    """Write the state of `Optimization.state` and what the job adds to it (history, seconds) as JSON.
+
+    Raises SjcError when the disk is full or the folder cannot be written; the checkpoint before then stays.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with replacing(folder / NAME) as temporary:
-        save_file(tensors, temporary, {"sjc": json.dumps({"version": VERSION, **meta})})
+    path = folder / NAME
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, {"sjc": json.dumps({"version": VERSION, **meta})})
+        except SafetensorError as error:  # the library's wrapping of a full disk and its like
+            raise SjcError(
+                f"{path} was not written ({error}). Free some space and resume the job."
+            ) from error
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -37,8 +47,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise SjcError(
             f"{path} is damaged ({error}). Start the job anew: sjc generate ... --overwrite."
         ) from error
-    if not isinstance(meta, dict):
+    if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
         raise SjcError(f"{path} is no checkpoint of this program. Start the job anew with --overwrite.")
-    if meta.get("version", 0) > VERSION:
+    if meta["version"] > VERSION:
         raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
     return tensors, meta

@@ -208,7 +208,7 @@ class Optimization:
         if not math.isfinite(total):
             raise SjcError(
                 f"The field is no longer finite at step {self.step + 1} of {self.settings.steps}; the last checkpoint is "
-                "kept. Resume from it with a smaller --learning-rate or --guidance."
+                "kept. Lower learning_rate or guidance in job.json and resume, or start anew with other settings."
             )
 
     # ---------------------------------------------------------------------------------------------------- checkpoint
@@ -238,15 +238,34 @@ class Optimization:
                 f"The checkpoint holds {loaded.size}^3 voxels of {loaded.channels} channels, the settings ask for "
                 f"{expected}^3 of {self.denoiser.channels}; resume with the settings that it was made with."
             )
+        try:
+            self.generator.set_state(tensors["generator"])
+        except (RuntimeError, TypeError) as error:
+            raise SjcError("The checkpoint's random state is not one of this program.") from error
         self.field = loaded.to(self.device)
         self.optimizer = self._make_optimizer()
+        self._load_moments({k: v for k, v in tensors.items() if k.startswith("optimizer.")})
+        self.step = int(step)
+
+    def _load_moments(self, tensors: dict[str, Tensor]) -> None:
+        """The optimiser's moments by "optimizer.<parameter>.<name>". Raises SjcError where they do not fit."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        second = "exp_inf" if self.settings.optimizer == "adamax" else "exp_avg_sq"
+        shapes = {
+            f"optimizer.{index}.{name}": torch.Size() if name == "step" else p.shape
+            for index, p in enumerate(parameters)
+            for name in ("step", "exp_avg", second)
+        }
+        if not tensors:
+            return
+        if {k: v.shape for k, v in tensors.items()} != shapes:
+            raise SjcError(
+                f"The checkpoint's moments are not those of {self.settings.optimizer} on this field; resume with the "
+                "settings that it was made with."
+            )
         states: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".", 2)
-                states.setdefault(int(index), {})[name] = value.to(self.device)
-        if states:
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": states, "param_groups": groups})
-        self.generator.set_state(tensors["generator"])
-        self.step = int(step)
+            _, index, name = key.split(".")
+            states.setdefault(int(index), {})[name] = value.to(self.device)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
