@@ -62,9 +62,12 @@ class Bar:
         if kind != "snapshot":
             self._close()
         if kind == "status":
-            self.console.print(event["text"])
+            self._line(event["text"])
         elif kind == "warning":
-            self.console.print(f"warning: {event['text']}", markup=False)
+            self._line(f"warning: {event['text']}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)  # a prompt may hold brackets
 
     def _progress(self, event: Event) -> None:
         speed = f"{event['it_s']:.1f} step/s"
@@ -75,7 +78,7 @@ class Bar:
             self.progress.update(self.task, completed=event["step"], speed=speed, total=event["total"])
         elif (tenth := 10 * event["step"] // event["total"]) != self.tenth:
             self.tenth = tenth
-            self.console.print(
+            self._line(
                 f"{event['stage']} {event['step']}/{event['total']}, {speed}, {event['eta_s']:.0f} s left"
             )
 
