@@ -1,0 +1,35 @@
+"""A denoiser in closed form that stands in for a text-to-image model, so that the loop is tested in milliseconds."""
+
+import torch
+
+from sjc.guidance.schedules import VESchedule
+from sjc.settings import resolve
+
+SIZE = 8
+SCHEDULE = VESchedule.from_alphas_cumprod(torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000).double(), 0))
+
+
+class StubDenoiser:
+    """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
+
+    schedule, channels, source, revision = SCHEDULE, 3, "stub", None
+
+    def __init__(self, denoise, size=SIZE, card=None):
+        self.denoise, self.size, self.card, self.asked = denoise, size, card or {}, []
+
+    def check_prompt(self, text):
+        return text
+
+    def conditioned(self, prompts, negative_prompt, guidance):
+        self.asked.append(prompts)
+        return self.denoise
+
+
+def bent(x, sigma):
+    """No image in particular: smooth, nonlinear, different at every noise level."""
+    return torch.tanh(x + 0.3 * torch.sin(5 * x.flip(-1))) / (1 + 0.1 * sigma.view(-1, 1, 1, 1))
+
+
+def settings(**given):
+    """The preset "test" on the CPU with the reference renderer, with changes."""
+    return resolve("test", {"prompt": "a red mushroom", "device": "cpu", "renderer": "reference", **given})

@@ -1,0 +1,100 @@
+"""The doctor: a line each, and what is wrong says what to do."""
+
+import os
+import shutil
+import subprocess
+from collections import namedtuple
+
+import pytest
+import torch
+
+from sjc import doctor
+from sjc.errors import SjcError
+from sjc.guidance import model_files
+from tests.backend.tiny_models import CARD, word_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return word_model(tmp_path_factory.mktemp("model"), card=CARD)
+
+
+def line(name):
+    return next(row for row in doctor.checks() if row["name"] == name)
+
+
+def test_every_part_has_its_line(tiny, monkeypatch):
+    monkeypatch.setattr(model_files, "EMBEDDED", tiny)
+    rows = doctor.checks()
+    assert [row["name"] for row in rows] == [
+        "python",
+        "torch",
+        "device",
+        "renderer",
+        "memory",
+        "disk",
+        "model",
+    ]
+    for row in rows:
+        assert set(row) == {"name", "ok", "text"}
+        assert row["text"]
+        assert "\n" not in row["text"]
+    assert line("python")["ok"]
+    assert line("torch") == {"name": "torch", "ok": True, "text": torch.__version__}
+    assert line("model")["ok"]
+
+
+def test_a_model_that_is_gone_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(model_files, "EMBEDDED", tmp_path)
+    assert line("model")["ok"] is False
+    assert "--model" in line("model")["text"]
+
+
+def test_a_card_without_its_torch_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    done = subprocess.CompletedProcess([], 0, "Some Card\n", "")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    assert not line("device")["ok"]
+    assert "Some Card is here, but torch" in line("device")["text"]
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", 1))
+    )
+    assert line("device")["ok"]
+
+
+def test_too_little_memory_or_disk_says_what_to_do(monkeypatch):
+    pages = {"SC_AVPHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__, raising=False)
+    assert not line("memory")["ok"]
+    assert "close other programs" in line("memory")["text"]
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024 (as shutil's own)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10, 9, 1))
+    assert not line("disk")["ok"]
+    assert "make room" in line("disk")["text"]
+
+
+def test_a_broken_library_is_one_line(monkeypatch):
+    def broken():
+        raise ImportError("libcudart.so: cannot open")
+
+    broken.__name__ = "_torch"
+    monkeypatch.setattr(doctor, "_torch", broken)
+    assert not line("torch")["ok"]
+    assert line("torch")["text"].startswith("libcudart.so")
+
+
+def test_model_info_tells_size_and_words(tiny):
+    rows = {row["name"]: row["text"] for row in doctor.model_info(str(tiny))}
+    assert rows["pipeline"] == "IFPipeline"
+    assert rows["pixels"] == "8"
+    assert rows["objects"] == "mushroom"
+    assert rows["size"].endswith(" MiB")
+    with pytest.raises(SjcError, match="no model folder"):
+        doctor.model_info("nowhere at all")
+
+
+def test_the_table_has_two_columns():
+    lines = []
+    doctor.print_table([{"name": "a", "text": "b"}, {"name": "pipeline", "text": "IF"}], lines.append)
+    assert lines == ["a         b", "pipeline  IF"]
