@@ -19,8 +19,10 @@ class Fault:
     tests: tuple[str, ...]
 
 
-FIELD, GUIDANCE, OUTPUT = (f"backend/sjc/{room}" for room in ("field", "guidance", "output"))
+SJC = "backend/sjc"
+FIELD, GUIDANCE, OUTPUT = (f"{SJC}/{room}" for room in ("field", "guidance", "output"))
 PARITY = "tests/backend/test_parity.py"
+LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/test_paas.py"
 MODELS = "tests/backend/test_diffusers_pixel.py"
 
@@ -195,6 +197,98 @@ FAULTS = [
         "(azimuth_deg + 45) / 90",
         "azimuth_deg / 90",
         ("tests/backend/test_prompts.py::test_released_prefixes",),
+    ),
+    # --------------------------------------------------------------------------------------------------- loop and job
+    Fault(
+        "gradient-of-the-score-turned-round",
+        f"{SJC}/optimize.py",
+        "loss = -(y * g).sum() / views",
+        "loss = (y * g).sum() / views",
+        (f"{LOOP}::test_the_gradient_on_the_render_is_minus_the_score_over_the_views",),
+    ),
+    Fault(
+        "gradient-not-averaged-over-views",
+        f"{SJC}/optimize.py",
+        "loss = -(y * g).sum() / views",
+        "loss = -(y * g).sum()",
+        (f"{LOOP}::test_the_gradient_on_the_render_is_minus_the_score_over_the_views",),
+    ),
+    Fault(
+        "emptiness-weight-of-the-first-step-for-ever",
+        f"{SJC}/optimize.py",
+        "            self.step, s.steps, s.emptiness_weight",
+        "            0, s.steps, s.emptiness_weight",
+        (f"{LOOP}::test_emptiness_weighs_more_after_the_switch",),
+    ),
+    Fault(
+        "resume-forgets-the-random-state",
+        f"{SJC}/optimize.py",
+        'self.generator.set_state(tensors["generator"])',
+        "self.generator.get_state()",
+        (f"{LOOP}::test_stopped_and_resumed_equals_uninterrupted",),
+    ),
+    Fault(
+        "resume-forgets-the-moments",
+        f"{SJC}/optimize.py",
+        'self.optimizer.load_state_dict({"state": states, "param_groups": groups})',
+        'self.optimizer.load_state_dict({"state": {}, "param_groups": groups})',
+        (f"{LOOP}::test_stopped_and_resumed_equals_uninterrupted",),
+    ),
+    Fault(
+        "nan-goes-unseen",
+        f"{SJC}/optimize.py",
+        "if not math.isfinite(total):",
+        "if total == math.inf:",
+        (f"{LOOP}::test_nan_in_the_field_stops_the_step",),
+    ),
+    Fault(
+        "snapshot-numbers-from-two-on",
+        f"{SJC}/job.py",
+        '        number = files.next_snapshot(self.folder / "snapshots")\n',
+        '        number = files.next_snapshot(self.folder / "snapshots") + 1\n',
+        ("tests/backend/test_job.py::test_snapshots_past_the_checkpoint_are_made_again_without_gaps",),
+    ),
+    Fault(
+        "resume-keeps-snapshots-past-the-checkpoint",
+        f"{SJC}/job.py",
+        'int(meta.get("step", 0)) > step or',
+        "False or",
+        ("tests/backend/test_job.py::test_snapshots_past_the_checkpoint_are_made_again_without_gaps",),
+    ),
+    Fault(
+        "overwrite-takes-foreign-folders",
+        f"{SJC}/job.py",
+        'if names and "job.json" not in names:',
+        'if names and not settings.overwrite and "job.json" not in names:',
+        ("tests/backend/test_job.py::test_used_folders_are_left_alone",),
+    ),
+    Fault(
+        "result-cleared-before-the-prompt-is-read",
+        f"{SJC}/cli.py",
+        "                job.load()\n                prepare_folder(folder, settings)\n",
+        "                prepare_folder(folder, settings)\n                job.load()\n",
+        ("tests/backend/test_cli.py::test_results_are_never_lost",),
+    ),
+    Fault(
+        "colour-made-linear-twice",
+        f"{SJC}/export.py",
+        "linear = srgb_to_linear(albedo_from_model(rgb, mean_shade))",
+        "linear = srgb_to_linear(srgb_to_linear(albedo_from_model(rgb, mean_shade)))",
+        ("tests/backend/test_export.py::test_colour_is_the_linear_albedo",),
+    ),
+    Fault(
+        "mean-shade-left-in-the-files",
+        f"{SJC}/export.py",
+        "albedo_from_model(rgb, mean_shade)",
+        "albedo_from_model(rgb, 1.0)",
+        ("tests/backend/test_export.py::test_colour_is_the_linear_albedo",),
+    ),
+    Fault(
+        "mean-shade-left-in-the-pictures",
+        f"{SJC}/export.py",
+        "np.clip(rgb / mean_shade, 0, 1)",
+        "np.clip(rgb, 0, 1)",
+        ("tests/backend/test_export.py::test_a_picture_shows_albedo_before_paper",),
     ),
     # ----------------------------------------------------------------------------------------------------------- output
     Fault(
