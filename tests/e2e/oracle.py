@@ -5,6 +5,7 @@ renderer, cameras, settings, export.
 """
 
 from functools import cache
+from types import MappingProxyType
 
 import torch
 
@@ -39,7 +40,7 @@ class Oracle:
     """What `Optimization` asks of a TextDenoiser, and what a job writes down of one."""
 
     channels, size, source, revision = 3, SIZE, "oracle", None
-    card = {"mean_shade": MEAN_SHADE}
+    card = MappingProxyType({"mean_shade": MEAN_SHADE})
 
     def __init__(self):
         self.schedule = VESchedule.from_alphas_cumprod(make_scheduler().alphas_cumprod)
