@@ -170,7 +170,8 @@ def test_all_lines_at_once():
 
 
 def test_validate_checks_and_mends_types():
-    assert validate(Settings(steps="20", guidance=3, device="cuda:1")) == Settings(steps=20, device="cuda:1")
+    mended = validate(Settings(steps="20", guidance=3, device="cuda:1"))
+    assert mended == Settings(steps=20, guidance=3.0, device="cuda:1")
     assert type(validate(Settings(guidance=3)).guidance) is float
     with pytest.raises(SjcError, match="steps: -1"):
         validate(Settings(steps=-1))
