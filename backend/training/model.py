@@ -55,7 +55,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def make_text_encoder(tokenizer: PreTrainedTokenizerFast) -> T5EncoderModel:
-    """Two T5 layers. Numbers start as points on circles, so that neighbouring angles start as neighbours."""
+    """Two T5 layers. Numbers start as points on circles: angles that are equal on the circle start equal."""
     config = T5Config(
         vocab_size=len(tokenizer),
         d_model=WIDTH,

@@ -124,7 +124,7 @@ def difference(solid: Solid, *removed: Solid) -> Solid:
     return lambda p: torch.stack([solid(p), *(-s(p) for s in removed)]).amax(0)
 
 
-def extruded(polygon: list[tuple[float, float]], half: float, axis: int, rounding: float = 0.0) -> Solid:
+def extruded(polygon: list[tuple[float, float]], half: float, axis: int) -> Solid:
     """Convex polygon (counter-clockwise, in the two other axes in ascending order) pushed along `axis` by +-half.
 
     A convex polygon is an intersection of half planes, so this is a bound with exact sign.
@@ -132,12 +132,12 @@ def extruded(polygon: list[tuple[float, float]], half: float, axis: int, roundin
     others = [i for i in range(3) if i != axis]
 
     def distance(p: Tensor) -> Tensor:
-        sides = [p[:, axis].abs() - (half - rounding)]
+        sides = [p[:, axis].abs() - half]
         for (x0, y0), (x1, y1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
             nx, ny = y1 - y0, x0 - x1
             length = math.hypot(nx, ny)
-            sides.append(((p[:, others[0]] - x0) * nx + (p[:, others[1]] - y0) * ny) / length + rounding)
-        return torch.stack(sides).amax(0) - rounding
+            sides.append(((p[:, others[0]] - x0) * nx + (p[:, others[1]] - y0) * ny) / length)
+        return torch.stack(sides).amax(0)
 
     return distance
 

@@ -140,7 +140,7 @@ def _duck() -> Thing:
 def _car() -> Thing:
     body = s.union(
         s.box((0, 0, -0.12), (0.36, 0.70, 0.17), 0.06),
-        s.extruded([(-0.26, 0.0), (0.52, 0.0), (0.36, 0.32), (-0.06, 0.32)], 0.30, axis=0, rounding=0.04),
+        s.extruded([(-0.26, 0.0), (0.52, 0.0), (0.36, 0.32), (-0.06, 0.32)], 0.30, axis=0),
     )
     wheels = [s.cylinder((x, y, -0.28), 0.18, 0.09, axis=0) for x in (-0.34, 0.34) for y in (-0.40, 0.40)]
     return _thing("red", {"wheels": "black"}, Part(body), Part(s.union(*wheels), "wheels"))
