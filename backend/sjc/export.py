@@ -15,7 +15,7 @@ from .output.colour import albedo_from_model, srgb_to_linear, to_uint8
 from .output.files import snapshot_stem, write_npz
 from .output.glb import write_glb
 from .output.mesh import Mesh, extract_mesh
-from .output.pictures import contact_sheet, turntable
+from .output.pictures import contact_sheet, turntable, write_png
 from .output.vdb import write_vdb
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PAPER = 0.92  # the grey that pictures are shown on, sRGB-encoded
 SHEET_ELEVATION, SHEET_VIEWS, SHEET_SIZE = 20.0, 8, 256
+LIVE_AZIMUTH, LIVE_SIZE = 30.0, 128
 TURN_FRAMES, TURN_SIZE = 72, 256
 FINE_STEP = 0.5  # voxels between samples in pictures
 
@@ -91,6 +92,13 @@ def write_preview(folder: Path, field: VoxelField, settings: Settings, mean_shad
     seen = list(views(field, cameras, SHEET_SIZE, mean_shade, settings.renderer))
     pictures, depths, opacities = (np.stack(x) for x in zip(*seen, strict=True))
     contact_sheet(pictures, depths, folder / "preview.png", azimuths, opacities)
+
+
+def write_picture(path: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:
+    """One small view, for whoever watches."""
+    cameras = look_at([LIVE_AZIMUTH], [SHEET_ELEVATION], settings.radius, (settings.fov_min + settings.fov_max) / 2)
+    seen = next(iter(views(field, cameras, LIVE_SIZE, mean_shade, settings.renderer)))
+    write_png(path, seen[0])
 
 
 def write_turntable(folder: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:

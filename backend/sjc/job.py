@@ -86,7 +86,7 @@ def _remove_results(folder: Path) -> None:
 
 
 def _snapshot_files(folder: Path) -> list[Path]:
-    return [p for p in (folder / "snapshots").glob("f_*") if re.fullmatch(r"f_\d{4,}\.(npz|vdb)", p.name)]
+    return [p for p in (folder / "snapshots").glob("f_*") if re.fullmatch(r"f_\d{4,}\.(npz|vdb|png)", p.name)]
 
 
 def check_early(settings: Settings) -> None:
@@ -136,7 +136,8 @@ class Job:
     """Runs one job folder from wherever it stands to its end.
 
     report: called with events (see progress.py). stop: asked after every step; True ends the job with `Stopped` after
-    a checkpoint was written.
+    a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job whose
+    loaded model is taken over if it is the same.
     """
 
     def __init__(
@@ -145,8 +146,12 @@ class Job:
         settings: Settings,
         report: Report = silent,
         stop: Callable[[], bool] = lambda: False,
+        wants_snapshot: Callable[[], bool] = lambda: False,
+        before: Job | None = None,
     ) -> None:
         self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
+        self.wants_snapshot, self.before = wants_snapshot, before
+        self.preview = False  # whether a snapshot comes with a small picture
         self.loaded = False
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
@@ -180,7 +185,11 @@ class Job:
         began = time.perf_counter()
         self._say("load", f"loading the model {self.settings.model}")
         self.device = choose_device(self.settings.device)
-        self.denoiser = load_denoiser(self.settings.model, device=str(self.device))
+        old, self.before = self.before, None
+        if old and old.loaded and (old.settings.model, old.device) == (self.settings.model, self.device):
+            self.denoiser = old.denoiser
+        else:
+            self.denoiser = load_denoiser(self.settings.model, device=str(self.device))
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
@@ -214,7 +223,7 @@ class Job:
                         "metrics": asdict(losses),
                     }
                 )
-                if run.step % snapshot_every == 0 and not run.done:
+                if (self.wants_snapshot() or run.step % snapshot_every == 0) and not run.done:
                     self._snapshot(run)
                 now = time.perf_counter()
                 due = (
@@ -262,6 +271,8 @@ class Job:
         density, color = export.arrays(run.field, self.mean_shade)
         number = files.next_snapshot(self.folder / "snapshots")
         path = export.write_snapshot(self.folder, number, density, color, self._meta(run, "preview"))
+        if self.preview:
+            export.write_picture(path.with_suffix(".png"), run.field, self.settings, self.mean_shade)
         event: Event = {"type": "snapshot", "step": run.step, "path": str(path), "shape": list(density.shape)}
         self.report(event)
 
@@ -340,3 +351,4 @@ def clear_unfinished(folder: Path) -> None:
         if int(meta.get("step", 0)) > step or meta.get("color") == "final":
             path.unlink(missing_ok=True)
             path.with_suffix(".vdb").unlink(missing_ok=True)
+            path.with_suffix(".png").unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from training.prompts import FILLERS
 
 MAX_WORDS = 24
 WIDTH = 128  # of the text encoder and of the cross-attention
+CONDITION = 256  # of the time embedding, which also carries the pooled text
 VIEW_WORDS = ["view", "front", "side", "backside", "overhead", "azimuth", "elevation"]
 DEGREES = [str(a) for a in range(0, 360, 10)] + ["-10", "-20", "-30"]
 
@@ -72,12 +73,12 @@ def make_text_encoder(tokenizer: PreTrainedTokenizerFast) -> T5EncoderModel:
     )
     encoder = T5EncoderModel(config)
     table = encoder.get_input_embeddings().weight.data
-    k = torch.arange(1, 17)
+    k = torch.arange(1, 5)  # few harmonics: with 16, neighbouring angles start as strangers
     for word in DEGREES:
         angle = torch.deg2rad(torch.tensor(float(word))) * k
         index = tokenizer.convert_tokens_to_ids(word)
-        table[index, :32] = torch.cat([angle.sin(), angle.cos()])
-        table[index, 32:] *= 0.2
+        table[index, :8] = 2 * torch.cat([angle.sin(), angle.cos()])
+        table[index, 8:] *= 0.2
     return encoder
 
 
@@ -97,6 +98,8 @@ def make_unet() -> UNet2DConditionModel:
         # steps of 32 pictures left the model blind to the sentence (measured).
         addition_embed_type="text",
         addition_embed_type_num_heads=4,
+        time_embedding_dim=CONDITION,
+        resnet_time_scale_shift="scale_shift",
         norm_num_groups=8,
     )
 

@@ -66,6 +66,14 @@ def contact_sheet(
         picture.save(temporary)
 
 
+def write_png(path: str | os.PathLike[str], picture: Picture) -> None:
+    """One picture [H,W,3] u8."""
+    from PIL import Image
+
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
 def _colored_depth(depth: NDArray[np.floating], there: NDArray[np.bool_] | None) -> Picture:
     """[V, H, W] -> [V, H, W, 3]: matplotlib's "magma", near bright, on paper where nothing is there."""
     from matplotlib import colormaps

@@ -1,0 +1,220 @@
+"""The engine as a servant of Blender: takes jobs over standard input, tells of them over standard output (protocol.py).
+
+Three threads.  The main one runs jobs.  One reads commands; at the end of the input (Blender is gone) it gives the job a
+few seconds to save itself and then ends the process, whatever the main thread does.  One sends heartbeats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from . import protocol, settings
+from .errors import SjcError
+
+if TYPE_CHECKING:
+    from .job import Job
+
+GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
+MEMORY_HINT = (
+    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+)
+BUG_HINT = "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
+
+
+class Worker:
+    """Serves one add-on over (commands in, messages out)."""
+
+    def __init__(self, commands: IO[bytes], messages: IO[bytes]) -> None:
+        self.commands, self.messages = commands, messages
+        self.lock = threading.Lock()
+        self.starts: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.paused, self.cancelled, self.ending = threading.Event(), threading.Event(), threading.Event()
+        self.snapshot_asked = threading.Event()
+        self.busy = False
+        self.touched = time.monotonic()
+        self.loaded: Job | None = None  # the last job, whose model the next one may take over
+
+    def send(self, type_: str, **fields: Any) -> None:
+        """Send one message; a gone reader is no error (the end of the input will say so)."""
+        if type_ != "heartbeat":
+            self.touched = time.monotonic()
+        with self.lock, contextlib.suppress(OSError, ValueError):
+            line = protocol.encode({"type": type_, **fields})
+            while line:
+                line = line[self.messages.write(line) :]
+
+    def serve(self) -> int:
+        """Say hello and take jobs until shutdown; returns the exit status."""
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        self.send("hello", **hello())
+        while not self.ending.is_set():
+            command = self.starts.get()
+            if command["type"] == "free":
+                self._free()
+            elif command["type"] == "start":
+                self._run(command)
+        return 0
+
+    # ---------------------------------------------------------------------------------------------------- commands
+
+    def _listen(self) -> None:
+        for line in self.commands:
+            if not line.strip():
+                continue
+            try:
+                self._obey(protocol.decode(line, protocol.UP))
+            except SjcError as error:
+                self.send("warning", text=f"the worker did not understand a command: {error}")
+        self._obey({"type": "shutdown"})
+        time.sleep(GRACE_SECONDS)
+        os._exit(0)
+
+    def _obey(self, command: dict[str, Any]) -> None:
+        kind = command["type"]
+        if kind == "start" and (self.busy or not self.starts.empty()):
+            self.send("warning", text="the worker is busy; start one job at a time")
+        elif kind == "start":
+            self.paused.clear()
+            self.cancelled.clear()
+            self.snapshot_asked.clear()
+            self.busy = True
+            self.starts.put(command)
+        elif kind == "free":
+            self.starts.put(command)
+        elif kind == "pause":
+            self.paused.set()
+        elif kind == "resume":
+            self.paused.clear()
+        elif kind == "snapshot_now":
+            self.snapshot_asked.set()
+        elif kind == "cancel":
+            self.cancelled.set()
+        elif kind == "shutdown":
+            self.cancelled.set()
+            self.ending.set()
+            self.starts.put(command)
+
+    def _beat(self) -> None:
+        while True:
+            self.send("heartbeat", quiet_s=round(time.monotonic() - self.touched, 1))
+            time.sleep(protocol.HEARTBEAT_SECONDS)
+
+    # -------------------------------------------------------------------------------------------------------- jobs
+
+    def _run(self, command: dict[str, Any]) -> None:
+        from .job import Stopped
+
+        state = "failed"
+        try:
+            self._work(Path(command["folder"]), command["settings"], command["resume"])
+            state = "finished"
+        except Stopped:
+            state = "stopped"
+        except SjcError as error:
+            self.send("error", code="input", text=str(error), hint="")
+        except MemoryError:
+            self.send("error", code="memory", text="The computer has run out of memory.", hint=MEMORY_HINT)
+        except Exception as error:  # noqa: BLE001 (the process serves on; the log has the traceback)
+            traceback.print_exc(file=sys.stderr)
+            if _is_out_of_memory(error):
+                self.send("error", code="memory", text="The device has run out of memory.", hint=MEMORY_HINT)
+                self._free()
+            else:
+                text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+                self.send("error", code="bug", text=text[:500], hint=BUG_HINT, traceback=traceback.format_exc()[-4000:])
+        self.busy = False
+        self.send("done", state=state)
+
+    def _work(self, folder: Path, given: dict[str, Any], resume: bool) -> None:
+        from . import job as jobs
+
+        if resume:
+            chosen = jobs.read_settings(folder)
+            if (folder / "run.json").exists():
+                raise SjcError(f"{folder} is finished; nothing to resume.")
+            jobs.clear_unfinished(folder)
+        else:
+            chosen = settings.resolve(None, given)
+            if not chosen.prompt:
+                raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
+            jobs.check_early(chosen)
+            jobs.check_folder(folder, chosen)
+        job = jobs.Job(folder, chosen, self._report, self._stop, self._wants_snapshot, self.loaded)
+        job.preview = True
+        job.load()
+        self.loaded = job
+        if not resume:
+            jobs.prepare_folder(folder, chosen)
+        job.run()
+
+    def _report(self, event: dict[str, Any]) -> None:
+        event = dict(event)
+        self.send(event.pop("type"), **event)
+
+    def _stop(self) -> bool:
+        """Asked after every step; holds the job while it is paused."""
+        if self.paused.is_set() and not self.cancelled.is_set():
+            self.send("status", stage="paused", text="paused")
+            while self.paused.is_set() and not self.cancelled.is_set():
+                self.touched = time.monotonic()  # waiting as told is no hang
+                time.sleep(0.05)
+            self.send("status", stage="optimise", text="going on")
+        return self.cancelled.is_set()
+
+    def _wants_snapshot(self) -> bool:
+        asked = self.snapshot_asked.is_set()
+        self.snapshot_asked.clear()
+        return asked
+
+    def _free(self) -> None:
+        import gc
+
+        self.loaded = None
+        gc.collect()
+        if "torch" in sys.modules:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def hello() -> dict[str, Any]:
+    """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
+    from .job import versions
+
+    package = Path(__file__).parent
+    return {
+        "protocol": protocol.VERSION,
+        "pid": os.getpid(),
+        "folder": str(package),
+        "hash": protocol.source_hash(package),
+        "device": f"{os.cpu_count() or 1} CPU cores",
+        "versions": versions(),
+    }
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Torch raises its own error on GPUs and a plain RuntimeError on CPUs."""
+    return type(error).__name__ == "OutOfMemoryError" or "not enough memory" in str(error).lower()
+
+
+def be_modest() -> None:
+    """Low priority, and one core left to Blender.  Before torch is imported."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(10)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+
+
+def main(commands: IO[bytes], messages: IO[bytes]) -> int:
+    """Serve over two streams; returns the exit status."""
+    be_modest()
+    return Worker(commands, messages).serve()

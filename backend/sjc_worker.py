@@ -1,0 +1,26 @@
+"""Starts the worker: `python -u -X utf8 -B sjc_worker.py [--fake FAULT]`.  Started by path, so that the `sjc` beside this
+file comes first, whatever else the interpreter has installed.
+
+Before anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
+"""
+
+import os
+import sys
+
+
+def main() -> int:
+    """Serve until told to stop or the input ends; returns the exit status."""
+    messages = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *(p for p in sys.path if p)]  # noqa: PTH100, PTH120
+    if "--fake" in sys.argv:
+        from sjc import fake_worker as worker
+    else:
+        from sjc import worker
+    return worker.main(sys.stdin.buffer, messages)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # whatever thread or library would keep the process alive
