@@ -347,4 +347,18 @@ FAULTS = [
         "yield path\n",
         ("tests/backend/test_files.py::test_a_failed_write_keeps_what_was_there",),
     ),
+    Fault(
+        "a-thread's-gradient-forgotten",
+        f"{FIELD}/warp_source.py",
+        "to[i] += from[i];",
+        "to[i] += 0.0f;",
+        ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
+    ),
+    Fault(
+        "a-thread's-gradient-counted-again",
+        f"{FIELD}/warp_source.py",
+        "from[i] = 0.0f;",
+        "",
+        ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
+    ),
 ]

@@ -96,7 +96,9 @@ def write_preview(folder: Path, field: VoxelField, settings: Settings, mean_shad
 
 def write_picture(path: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:
     """One small view, for whoever watches."""
-    cameras = look_at([LIVE_AZIMUTH], [SHEET_ELEVATION], settings.radius, (settings.fov_min + settings.fov_max) / 2)
+    cameras = look_at(
+        [LIVE_AZIMUTH], [SHEET_ELEVATION], settings.radius, (settings.fov_min + settings.fov_max) / 2
+    )
     seen = next(iter(views(field, cameras, LIVE_SIZE, mean_shade, settings.renderer)))
     write_png(path, seen[0])
 

@@ -58,7 +58,10 @@ UP: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
 
 def encode(message: Message) -> bytes:
     """One message as a line."""
-    return json.dumps(message, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8", "replace") + b"\n"
+    return (
+        json.dumps(message, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8", "replace")
+        + b"\n"
+    )
 
 
 def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> Message:

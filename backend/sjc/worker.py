@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .job import Job
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
-MEMORY_HINT = (
-    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+MEMORY_HINT = "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+BUG_HINT = (
+    "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
 )
-BUG_HINT = "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
 
 
 class Worker:
@@ -130,7 +130,13 @@ class Worker:
                 self._free()
             else:
                 text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-                self.send("error", code="bug", text=text[:500], hint=BUG_HINT, traceback=traceback.format_exc()[-4000:])
+                self.send(
+                    "error",
+                    code="bug",
+                    text=text[:500],
+                    hint=BUG_HINT,
+                    traceback=traceback.format_exc()[-4000:],
+                )
         self.busy = False
         self.send("done", state=state)
 

@@ -20,7 +20,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training import world
-from training.model import CONDITION, make_scheduler, make_text_encoder, make_tokenizer, make_unet, save_folder
+from training.model import (
+    CONDITION,
+    make_scheduler,
+    make_text_encoder,
+    make_tokenizer,
+    make_unet,
+    save_folder,
+)
 from training.pictures import SUPERSAMPLE, Bank, make_bank, random_light, shade
 from training.prompts import Described, phrase, random_described, random_view
 from training.text import Sketcher, sketch_target
@@ -136,7 +143,9 @@ def evaluate(
 def school(model: Model, data: Data, steps: int, batch: int, peak: float = 2e-3) -> None:
     """Teach the text encoder and its pooling to sketch; the learning rate warms up and falls to zero."""
     sketcher = Sketcher(model.text_encoder, model.unet.add_embedding, CONDITION)
-    optimizer = torch.optim.AdamW(sketcher.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    optimizer = torch.optim.AdamW(
+        sketcher.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+    )
     began, total = time.time(), 0.0
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
@@ -149,7 +158,11 @@ def school(model: Model, data: Data, steps: int, batch: int, peak: float = 2e-3)
         optimizer.step()
         total += loss.item()
         if step % 100 == 0 or step == steps:
-            row = {"sketch_step": step, "minutes": round((time.time() - began) / 60, 1), "rms": round((total / ((step - 1) % 100 + 1)) ** 0.5, 4)}
+            row = {
+                "sketch_step": step,
+                "minutes": round((time.time() - began) / 60, 1),
+                "rms": round((total / ((step - 1) % 100 + 1)) ** 0.5, 4),
+            }
             print(json.dumps(row), flush=True)
             total = 0.0
 
@@ -167,7 +180,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, help="run folder: bank, checkpoint, log, model/")
     p.add_argument("--steps", type=int, default=8000)
     p.add_argument(
-        "--text-steps", type=int, default=2000, help="steps of the text encoder's own schooling (training.text)"
+        "--text-steps",
+        type=int,
+        default=2000,
+        help="steps of the text encoder's own schooling (training.text)",
     )
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--views", type=int, default=2500, help="traced views per object in the bank")

@@ -240,6 +240,29 @@ def test_same_numbers_every_time():
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("options", [{}, EXACT], ids=["skipping", "exact"])
+def test_threads_share_the_rays_and_lose_nothing(options):
+    field, rays = object_scene(24), view_rays(pixels=24)
+    results, before = {}, torch.get_num_threads()
+    try:
+        for threads in (1, 3, 3):  # the second time meets the gradients that the first left behind
+            torch.set_num_threads(threads)
+            assert len(render_warp.deal(render_warp.coherent_order(*rays))) == threads
+            found = render_with_gradients(render_warp.render, field, rays, **options)
+            again = results.setdefault(threads, found)
+            for a, b in zip((*found[1], *found[2]), (*again[1], *again[2]), strict=True):
+                assert torch.equal(a, b)
+    finally:
+        torch.set_num_threads(before)
+    for one, three in zip((*results[1][1], *results[1][2]), (*results[3][1], *results[3][2]), strict=True):
+        torch.testing.assert_close(one, three, rtol=1e-4, atol=1e-5)
+
+
+def test_every_ray_is_dealt_once():
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(0)).int()
+    assert torch.cat(render_warp.deal(order)).sort().values.tolist() == list(range(1000))
+
+
 def test_gradients_add_up_over_calls():
     field, rays = random_scene(6, 6, 4), view_rays(pixels=4)
     render_warp.render(field, *rays).opacity.sum().backward()

@@ -8,19 +8,25 @@ each with an exact setting:
   lattice, in both kernels alike. A skipped sample has weight 0 and gives no gradient (voxels that still touch an
   occupied block get theirs, so matter can grow back).
 - early stop: a ray ends when its transmittance falls below stop_transmittance; samples behind count as empty space.
+
+Warp runs a CPU kernel on one thread. So the rays are dealt out to as many threads as torch has, each with a gradient of
+its own, added up in a fixed order: results depend, within rounding, on the number of threads, but not on the run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +37,7 @@ from .render_reference import Rendered, check, lattice
 from .warp_source import BLOCK
 
 REACH = 4  # empty blocks jumped at once, to each side; more gains nothing at 100^3
+MOST_THREADS = 8  # each has a gradient of the grid's size to itself
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
 
@@ -171,7 +178,8 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         sigma = -math.log1p(-skip_alpha) / step
         x = sigma + math.log(-math.expm1(-sigma))
         threshold = (x - field.density_shift) / math.exp(float(field.log_scale.detach()))
-        _launch("occupancy", kernels(field), clear.shape, field.grid.detach(), threshold, clear)
+        scene = (kernels(field), field.grid.detach(), threshold, clear)
+        _in_threads(_occupancy_slab, [(*scene, *slab) for slab in _slabs(blocks, _threads(clear.device))])
         for reach in range(1, REACH):
             _launch("widen", kernels(field), clear.shape, clear, reach)
     return clear
@@ -185,9 +193,12 @@ class _Render(torch.autograd.Function):
         rays = len(origins)
         outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
         ends, taus = counts.new_empty(rays), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
+        scene = (grid, log_scale.reshape(1), options.shift, clear, origins, directions, t_min)
         marching = (*options.marching, options.tau_stop)
-        _launch("forward", options.kernels, rays, *scene, counts, *marching, *outputs, ends, taus)
+        marched = (counts, *marching, *outputs, ends, taus)
+        _in_threads(_launch_rays, [
+            ("forward", options.kernels, part, *scene, *marched) for part in deal(order)
+        ])  # fmt: skip
         ctx.save_for_backward(grid, log_scale, clear, order, origins, directions, t_min, ends, taus)
         ctx.options = options
         return tuple(outputs)
@@ -198,21 +209,82 @@ class _Render(torch.autograd.Function):
         grid, log_scale, clear, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
         options, rays = ctx.options, len(origins)
         g_grid, g_scale = torch.zeros_like(grid), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
-        upstream = tuple(g.contiguous() for g in upstream)
-        _launch(
-            "backward",
-            options.kernels,
-            rays,
-            *scene,
-            *options.marching,
-            ends,
-            taus,
-            *upstream,
-            g_grid,
-            g_scale,
-        )
+        scene = (grid, log_scale.reshape(1), options.shift, clear, origins, directions, t_min)
+        given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream))
+        parts = deal(order)
+        with _zeroed(grid, len(parts) - 1) as others:
+            _in_threads(_launch_rays, [
+                ("backward", options.kernels, part, *scene, *given, own, g_scale)
+                for part, own in zip(parts, [g_grid, *others], strict=True)
+            ])  # fmt: skip
+            for other in others:
+                if clear.numel():
+                    _launch("gather", options.kernels, clear.shape, g_grid, other, clear)
+                else:
+                    g_grid += other
+                    other.zero_()
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
+
+
+def deal(order: Tensor, bundle: int = 64) -> list[Tensor]:
+    """The rays for each thread: bundles of neighbours in turn, so that all get their share of what is hard."""
+    threads = max(1, min(_threads(order.device), len(order) // bundle))
+    bundles = order.split(bundle)
+    return [torch.cat(bundles[i::threads]) for i in range(threads)] if threads > 1 else [order]
+
+
+def _threads(device: torch.device) -> int:
+    """How many threads march rays."""
+    return min(torch.get_num_threads(), MOST_THREADS) if device.type == "cpu" else 1
+
+
+def _slabs(count: int, threads: int) -> list[tuple[int, int]]:
+    """0 .. count in `threads` runs (start, length)."""
+    ends = [count * i // threads for i in range(threads + 1)]
+    return [(a, b - a) for a, b in itertools.pairwise(ends) if b > a]
+
+
+def _occupancy_slab(
+    kernels: SimpleNamespace, grid: Tensor, threshold: float, clear: Tensor, start: int, length: int
+):
+    _launch("occupancy", kernels, (length, *clear.shape[1:]), grid, threshold, clear, start)
+
+
+def _launch_rays(
+    name: str, kernels: SimpleNamespace, order: Tensor, grid, log_scale, shift, clear, *rest
+) -> None:
+    _launch(name, kernels, len(order), grid, log_scale, shift, clear, order, *rest)
+
+
+def _in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
+    """work(*call) for every call, at once; the kernels do not hold Python's lock."""
+    futures = [_pool().submit(work, *call) for call in calls[1:]]
+    try:
+        if calls:
+            work(*calls[0])
+    finally:
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="rays")
+
+
+_SPARE: dict[tuple[int, ...], list[Tensor]] = {}  # gradients of other threads between steps, all zero
+
+
+@contextlib.contextmanager
+def _zeroed(grid: Tensor, count: int) -> Iterator[list[Tensor]]:
+    """`count` zero tensors like `grid`, kept for the next step if they come back zero (not after an exception)."""
+    spare = _SPARE.pop(tuple(grid.shape), [])[:count]
+    _SPARE.clear()  # the size of an earlier grid
+    lent = spare + [torch.zeros_like(grid) for _ in range(count - len(spare))]
+    yield lent
+    if lent:
+        _SPARE[tuple(grid.shape)] = lent
 
 
 def _launch(name: str, kernels: SimpleNamespace, dim, *arguments) -> None:

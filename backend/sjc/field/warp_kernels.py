@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward. Import only through `render_warp.kernels`.
+"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather. Import only through `render_warp.kernels`.
 
 A ray is walked in chunks of up to CHUNK samples. In a chunk everything that does not depend on the sample before is a
 plain loop over short arrays, written in C++ (warp_source) inside Warp's native functions: a CPU compiler turns such loops
@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_source import BACKWARD, FORWARD, OCCUPANCY, WIDEN, source
+from .warp_source import BACKWARD, FORWARD, GATHER, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The four kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The five kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -32,9 +32,17 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     def fill_block(grid: Grid, threshold: float, clear: Blocks, bx: int, by: int, bz: int): ...
 
     @kernel()
-    def occupancy(grid: Grid, threshold: float, clear: Blocks):
+    def occupancy(grid: Grid, threshold: float, clear: Blocks, bx0: int):
         bx, by, bz = wp.tid()
-        fill_block(grid, threshold, clear, bx, by, bz)
+        fill_block(grid, threshold, clear, bx + bx0, by, bz)
+
+    @wp.func_native(source(GATHER, channels, activation))
+    def gather_block(grid: Grid, part: Grid, clear: Blocks, bx: int, by: int, bz: int): ...
+
+    @kernel()
+    def gather(grid: Grid, part: Grid, clear: Blocks):
+        bx, by, bz = wp.tid()
+        gather_block(grid, part, clear, bx, by, bz)
 
     @wp.func_native(WIDEN)
     def widen_block(clear: Blocks, reach: int, bx: int, by: int, bz: int): ...
@@ -84,4 +92,6 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         )
 
     # fmt: on
-    return SimpleNamespace(occupancy=occupancy, widen=widen, forward=forward, backward=backward, vecK=vecK)
+    return SimpleNamespace(
+        occupancy=occupancy, gather=gather, widen=widen, forward=forward, backward=backward, vecK=vecK
+    )

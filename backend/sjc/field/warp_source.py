@@ -170,12 +170,34 @@ OCCUPANCY = (
     + """
     const int x0 = low(bx), x1 = low(bx + 1), y0 = low(by), y1 = low(by + 1), z0 = low(bz), z1 = low(bz + 1);
     bool full = 0.0f >= threshold && (x0 < 0 || y0 < 0 || z0 < 0 || x1 >= n || y1 >= n || z1 >= n);
+    const int zs = wp::max(z0, 0), zn = wp::min(z1, n - 1) - zs + 1;
     for (int x = wp::max(x0, 0); x <= wp::min(x1, n - 1) && !full; ++x)
-        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1) && !full; ++y) {
-            const float* p = (const float*)grid.data + ((x * n + y) * n) * K;
-            for (int z = wp::max(z0, 0); z <= wp::min(z1, n - 1); ++z) full |= p[z * K] >= threshold;
+        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1); ++y) {  // no early end: a row's loads overlap
+            const float* p = (const float*)grid.data + ((x * n + y) * n + zs) * K;
+            for (int z = 0; z < zn; ++z) full |= p[z * K] >= threshold;
         }
     clear.data[(bx * blocks + by) * blocks + bz] = full ? 0 : 1;
+"""
+)
+
+# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time. Only occupied
+# blocks were written to; a voxel on their border is met again by the neighbour, as zero.
+GATHER = (
+    BLOCKS
+    + """
+    if (clear.data[(bx * blocks + by) * blocks + bz] != 0) return;
+    const int x0 = wp::max(low(bx), 0), x1 = wp::min(low(bx + 1), n - 1);
+    const int y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
+    const int z0 = wp::max(low(bz), 0), z1 = wp::min(low(bz + 1), n - 1);
+    for (int x = x0; x <= x1; ++x)
+        for (int y = y0; y <= y1; ++y) {
+            const int first = ((x * n + y) * n + z0) * K, count = (z1 - z0 + 1) * K;
+            float *to = (float*)grid.data + first, *from = (float*)part.data + first;
+            for (int i = 0; i < count; ++i) {
+                to[i] += from[i];
+                from[i] = 0.0f;
+            }
+        }
 """
 )
 
