@@ -53,26 +53,31 @@ def closure(requirements: list[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def wanted(root: Path = ROOT) -> list[str]:
-    """Return the requirements that the lock must cover, from pyproject.toml."""
+BACKEND_HEADER = """\
+# What the backend needs to run, pinned; the add-on's Install Backend reads it. Written by `python3 build.py lock`.
+"""
+
+
+def wanted(root: Path = ROOT, *, dev: bool = True) -> list[str]:
+    """Return the requirements that the lock must cover, from pyproject.toml; without `dev` those to run the backend."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["dev"], *ALWAYS]
+    return [*project["dependencies"], *([*project["optional-dependencies"]["dev"], *ALWAYS] if dev else [])]
 
 
-def write(path: Path) -> int:
-    """Write the lock file and return the number of pins.
+def write(path: Path, header: str = HEADER, *, dev: bool = True) -> int:
+    """Write a lock file and return the number of pins.
 
     Raises BuildError when a package is not installed in this environment.
     """
     try:
-        pins = closure(wanted())
+        pins = closure(wanted(dev=dev))
     except importlib.metadata.PackageNotFoundError as error:
         raise BuildError(f"{error.name} is not in .venv: install it there, then lock again.") from None
     lines = [
         f"{name}=={version}" + (f" ; {marker}" if marker else "") for name, (version, marker) in pins.items()
     ]
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(HEADER + "\n".join(lines) + "\n", "utf-8")
+    partial.write_text(header + "\n".join(lines) + "\n", "utf-8")
     os.replace(partial, path)
     return len(lines)
 
@@ -80,5 +85,7 @@ def write(path: Path) -> int:
 if __name__ == "__main__":
     try:
         print(f"requirements.lock: {write(ROOT / 'requirements.lock')} packages")
+        backend = ROOT / "backend" / "requirements.txt"
+        print(f"backend/requirements.txt: {write(backend, BACKEND_HEADER, dev=False)} packages")
     except BuildError as error:
         raise SystemExit(f"build.py: {error}") from None

@@ -1,0 +1,189 @@
+"""Finding, asking and making the backend's Python, with real interpreters; only the packages are borrowed."""
+
+import os
+import sys
+import sysconfig
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sjc_blender import environment, installer
+from sjc_blender.backend.sjc.errors import SjcError
+
+
+@pytest.fixture(autouse=True)
+def _no_variable(monkeypatch):
+    monkeypatch.delenv(environment.VARIABLE, raising=False)
+
+
+def borrowed(folder, packages=True):
+    """A requirements file naming one small wheel, which lends this environment's packages to another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / "sjc_lent-1.0-py3-none-any.whl"
+    info = "sjc_lent-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("sjc_lent.py", "")
+        if packages:
+            archive.writestr("sjc_lent.pth", sysconfig.get_paths()["purelib"] + "\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: sjc-lent\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    requirements = folder / "requirements.txt"
+    requirements.write_text(str(wheel) + "\n")
+    return requirements
+
+
+def finish(install, seconds=180):
+    deadline = time.monotonic() + seconds
+    while install.poll().state == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    install.thread.join(10)
+    return install.poll()
+
+
+@pytest.fixture
+def pip_only(monkeypatch):
+    """As on a machine without uv, and without a network to fetch it from."""
+    monkeypatch.setattr(installer.shutil, "which", lambda _name: None)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+
+def test_nothing_there_is_missing(tmp_path):
+    assert environment.stored(tmp_path / "none").state == "missing"
+
+
+def test_this_environment_passes_and_is_remembered(tmp_path):
+    found = environment.use(tmp_path, sys.executable)
+    assert found.state == "ready", found
+    assert "cpu" in found.text or "cuda" in found.text
+    assert environment.stored(tmp_path) == found
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"python": 3}', '"x"'])
+def test_a_damaged_record_is_no_record(tmp_path, record):
+    (tmp_path / environment.RECORD).write_text(record)
+    assert environment.stored(tmp_path).state in {"missing", "broken"}
+
+
+def test_an_environment_that_went_away_is_broken(tmp_path):
+    environment.write(tmp_path, environment.Backend("ready", str(tmp_path / "gone" / "python"), "CPU"))
+    found = environment.stored(tmp_path)
+    assert found.state == "broken"
+    assert "install it again" in found.text
+
+
+def test_other_requirements_make_it_stale(tmp_path, monkeypatch):
+    environment.write(tmp_path, environment.Backend("ready", sys.executable, "CPU"), made=True)
+    assert not environment.stored(tmp_path).stale
+    other = tmp_path / "requirements.txt"
+    other.write_text("torch==99\n")
+    monkeypatch.setattr(environment, "REQUIREMENTS", other)
+    assert environment.stored(tmp_path).stale
+
+
+def test_the_variable_goes_before_the_choice(tmp_path, monkeypatch):
+    monkeypatch.setenv(environment.VARIABLE, sys.executable)
+    assert environment.stored(tmp_path, chosen="/no/such/python").python == sys.executable
+    monkeypatch.setenv(environment.VARIABLE, "/no/such/python")
+    assert environment.stored(tmp_path).state == "broken"
+
+
+def test_the_folder_of_an_environment_will_do():
+    prefix = Path(sys.prefix)
+    assert environment.interpreter(prefix).parent.parent == prefix
+
+
+@pytest.mark.parametrize("given", ["", "  ", "/no/such/thing", "~/nothing-here"])
+def test_no_python_is_one_clear_line(given):
+    with pytest.raises(SjcError) as caught:
+        environment.interpreter(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_program_that_is_no_python_is_broken(tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho hello\n")
+    program.chmod(0o755)
+    assert environment.doctor(program).state == "broken"
+    assert environment.probe(str(program)) is None
+    program.write_text("#!/bin/sh\nsleep 30\n")
+    assert "did not answer" in environment.doctor(program, seconds=0.3).text
+
+
+def test_the_worker_environment_is_clean(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
+    clean = environment.clean_environment({"A": "b"})
+    assert clean["A"] == "b"
+    assert not {"PYTHONPATH", "PIP_TARGET"} & set(clean)
+
+
+def test_found_pythons_can_make_environments():
+    found = environment.find_pythons()
+    assert found
+    assert all(version >= (3, 11) and os.access(path, os.X_OK) for version, path in found)
+
+
+def test_installs_and_records(tmp_path, pip_only):
+    home = tmp_path / "hôme with spaces"
+    install = installer.Installer(home, sys.executable, requirements=borrowed(tmp_path / "w")).start()
+    end = finish(install)
+    assert end.state == "done", (end, list(install.tail))
+    assert end.factor == 1.0
+    kept = environment.stored(home)
+    assert kept.state == "ready"
+    assert Path(kept.python).is_relative_to(home)
+    assert "going on with pip" in install.log.read_text("utf-8")
+
+
+def test_a_failed_one_leaves_the_working_one(tmp_path, pip_only):
+    environment.use(tmp_path, sys.executable)
+    install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w", packages=False))
+    end = finish(install.start())
+    assert end.state == "failed"
+    assert "doctor" in end.text
+    assert environment.stored(tmp_path).python == sys.executable
+    assert not list(tmp_path.glob("env-*"))
+
+
+def test_a_package_that_cannot_be_had_is_one_line(tmp_path, pip_only):
+    requirements = tmp_path / "r.txt"
+    requirements.write_text("no-such-package-of-ours==1\n")
+    end = finish(installer.Installer(tmp_path / "h", sys.executable, requirements=requirements).start())
+    assert end.state == "failed"
+    assert "no-such-package-of-ours" in end.text
+    assert "\n" not in end.text
+
+
+def test_cancel_ends_it_and_cleans_up(tmp_path, pip_only):
+    install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w")).start()
+    time.sleep(0.3)
+    install.cancel()
+    began = time.monotonic()
+    assert finish(install, 30).state == "cancelled"
+    assert time.monotonic() - began < 20
+    assert not list(tmp_path.glob("env-*"))
+    assert environment.stored(tmp_path).state == "missing"
+
+
+def test_unknown_builds_are_refused(tmp_path):
+    with pytest.raises(SjcError, match="cu126"):
+        installer.Installer(tmp_path, build="cuda")
+
+
+def test_the_bar_grows(tmp_path, pip_only):
+    install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w")).start()
+    seen = []
+    while install.poll().state == "running":
+        seen.append(install.poll().factor)
+        time.sleep(0.02)
+    assert seen == sorted(seen)
+    assert seen[0] < 0.5
+
+
+def test_requirements_cover_what_the_backend_imports():
+    names = {line.split("==")[0] for line in environment.REQUIREMENTS.read_text().splitlines() if "==" in line}
+    assert {"torch", "diffusers", "warp-lang", "trimesh", "scikit-image"} <= names
+    assert not {"pytest", "mypy", "ruff", "hypothesis"} & names
