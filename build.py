@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import environment, mutants, rooms, rules, system
+from tools import environment, mutants, package, rooms, rules, system
 from tools.common import ROOT, BuildError, run, say, typed
 from tools.environment import Environment
 from tools.stage import stage
@@ -102,6 +102,19 @@ def make_stage(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def make_zip(_arguments: argparse.Namespace) -> int:
+    """Build the extension for Blender and print where it is."""
+    path = package.build_zip()
+    say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def repo(_arguments: argparse.Namespace) -> int:
+    """Build the extension and a static repository that serves it."""
+    say(str(package.build_repository()))
+    return 0
+
+
 def lock(_arguments: argparse.Namespace) -> int:
     """Write requirements.lock from the environment as it stands."""
     python = Environment().python
@@ -173,6 +186,8 @@ def parser() -> argparse.ArgumentParser:
     one.usage = "build.py bench [NAME ...] [options of the benchmark ...]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="benchmarks and their options (benchmarks/)")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
+    command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
+    command("repo", repo, "build an extension repository for any static web server: dist/repo")
     command("lock", lock, "write requirements.lock from .venv as it stands")
     one = command("clean", clean, "remove build/, dist/ and caches")
     one.add_argument("--all", action="store_true", help="remove .venv, too")
