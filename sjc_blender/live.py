@@ -1,0 +1,292 @@
+"""The scene follows the jobs: messages become volumes and meshes; one timer keeps it going.
+
+Everything runs on Blender's main thread and looks objects up by the job they belong to: after an undo or a file load every
+kept reference would be dead. Only what a job needs in the scene is remembered here (where it stands, whether its volume
+was seen), in plain Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import jobs
+from .backend.sjc import settings as schema
+
+if TYPE_CHECKING:
+    import bpy
+
+TICK_SECONDS, IDLE_SECONDS = 0.1, 1.0
+ROW_SPACING = 1.5  # sizes between the objects of a batch
+
+Listener = Callable[[jobs.Job, dict[str, Any]], None]
+listeners: list[Listener] = []  # the panel's mirror, tests
+longest_tick = 0.0  # seconds, since the add-on was switched on
+
+
+@dataclass
+class Place:
+    """What the scene knows of a job.  renewed: the scene was replaced (undo, load), so a missing volume comes back."""
+
+    location: tuple[float, float, float]
+    shown: bool = False
+    renewed: bool = False
+    gone: bool = False  # the person deleted the volume: its updating stops, not the job
+
+
+_places: dict[str, Place] = {}
+
+
+def expect(record: jobs.Job, location: tuple[float, float, float] | None) -> None:
+    """Remember where a job's object shall stand; None: at the 3D cursor."""
+    import bpy
+
+    _places[record.id] = Place(tuple(location or bpy.context.scene.cursor.location))
+
+
+def in_a_row(index: int) -> tuple[float, float, float]:
+    """Place number `index` of a batch: beside each other along X, from the 3D cursor."""
+    import bpy
+
+    x, y, z = bpy.context.scene.cursor.location
+    return x + index * ROW_SPACING * output_settings()["size"], y, z
+
+
+def output_settings() -> dict[str, Any]:
+    """How results come into the scene: the panel's Output, or its defaults."""
+    import bpy
+
+    chosen = getattr(bpy.context.scene, "sjc_output", None)
+    defaults = {"size": 1.0, "smooth": True, "decimate": 1.0, "mark_as_asset": False, "volume_to_mesh": False}
+    return {name: getattr(chosen, name, default) for name, default in defaults.items()}
+
+
+def volume_of(job_id: str) -> bpy.types.Object | None:
+    """The job's Volume object."""
+    from .scene import volumes
+
+    return volumes.find(job_id)
+
+
+def mesh_of(job_id: str) -> bpy.types.Object | None:
+    """The job's mesh."""
+    from .scene import meshes
+
+    return meshes.find(job_id)
+
+
+# ------------------------------------------------------------------------------------------------------------ messages
+
+
+def handle(record: jobs.Job, message: dict[str, Any]) -> None:
+    """Bring the scene up to date with one message."""
+    kind = message["type"]
+    if kind == "snapshot" and record.snapshots:
+        show(record)
+    elif kind == "result":
+        finish(record)
+    for listener in tuple(listeners):
+        listener(record, message)
+
+
+def show(record: jobs.Job) -> None:
+    """The newest snapshot in the scene. One that cannot be read is passed over; the next one comes soon."""
+    from .scene import volumes
+
+    place = _place(record)
+    if place.gone:
+        return
+    shown = volumes.show_snapshot(
+        record.id,
+        record.snapshots[-1].vdb,
+        name=record.prompt,
+        location=place.location,
+        make_again=place.renewed or not place.shown,
+        size=output_settings()["size"],
+    )
+    place.renewed, place.shown = False, True
+    place.gone = shown is None
+
+
+def finish(record: jobs.Job) -> bpy.types.Object:
+    """The finished mesh in the scene, the volume hidden; one undo step. Raises SjcError for a file that is no mesh."""
+    import bpy
+
+    from .scene import meshes, volumes
+
+    place, wanted = _place(record), output_settings()
+    made = meshes.import_mesh(
+        record.folder / "mesh.glb",
+        job_id=record.id,
+        name=record.prompt,
+        location=place.location,
+        size=wanted["size"],
+        properties=properties_of(record),
+    )
+    if not wanted["smooth"]:
+        made.data.shade_flat()
+    meshes.decimate(made, wanted["decimate"])
+    if wanted["mark_as_asset"]:
+        meshes.asset_mark(made, record.prompt, record.prompt.split())
+    volume = volumes.hide(record.id)
+    if volume and wanted["volume_to_mesh"]:
+        meshes.volume_to_mesh(volume, _threshold(record))
+    if volume:
+        _thin_history(record)
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message="Text to 3D (SJC)")
+    return made
+
+
+def _threshold(record: jobs.Job) -> float:
+    """The density at which the worker cut the mesh."""
+    try:
+        return float(json.loads((record.folder / "run.json").read_text("utf-8"))["mesh"]["threshold"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1.0
+
+
+def _thin_history(record: jobs.Job) -> None:
+    """Bring a long history within its limits, in a thread; `tick` then shows it."""
+    import threading
+
+    from .backend.sjc.errors import SjcError
+    from .scene import history
+
+    def work() -> None:
+        with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
+            thinned = history.thin(record.folder / history.SNAPSHOTS)
+            if thinned.name != history.SNAPSHOTS:
+                _thinned.append((record.id, thinned))
+
+    threading.Thread(target=work, name="history", daemon=True).start()
+
+
+_thinned: list[tuple[str, Path]] = []
+
+
+def bring_in(record: jobs.Job) -> None:
+    """A job folder made elsewhere: its mesh, or its newest volume. Raises SjcError when it holds neither."""
+    from .backend.sjc.errors import SjcError
+    from .scene import history, volumes
+
+    if (record.folder / "mesh.glb").is_file():
+        finish(record)
+        return
+    newest = history.newest(record.folder)
+    if newest is None:
+        raise SjcError(f"{record.folder} has no mesh and no snapshot yet; go on with it: sjc resume.")
+    if newest.suffix == ".npz":
+        newest = _converted(newest)
+    volumes.show_snapshot(
+        record.id,
+        newest,
+        name=record.prompt,
+        location=_place(record).location,
+        size=output_settings()["size"],
+    )
+
+
+def _converted(npz: Path) -> Path:
+    """The .vdb of a snapshot that came without one, written by a process of its own. Raises SjcError."""
+    import subprocess
+
+    from .backend.sjc.errors import SjcError
+    from .environment import clean_environment
+    from .scene import convert
+
+    vdb = npz.with_suffix(".vdb")
+    done = subprocess.run(
+        convert.command(npz, vdb),
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode != 0 or not vdb.is_file():
+        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SjcError(f"{npz} cannot be shown: {said}")
+    return vdb
+
+
+def properties_of(record: jobs.Job) -> dict[str, Any]:
+    """Custom properties of a result: how to make it again."""
+    s = record.settings
+    return {
+        "prompt": record.prompt,
+        "seed": s.seed,
+        "settings": json.dumps(json.loads(schema.to_json(s)), ensure_ascii=False),
+        "folder": str(Path(record.folder)),
+    }
+
+
+def _place(record: jobs.Job) -> Place:
+    if record.id not in _places:
+        expect(record, None)
+    return _places[record.id]
+
+
+# --------------------------------------------------------------------------------------------------------------- timer
+
+
+def keep_pumping() -> None:
+    """Have the timer run; in background Blender there is none, and `wait` pumps."""
+    import bpy
+
+    if not bpy.app.background and not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
+
+
+def tick() -> float | None:
+    """One turn of the timer: never raises, never waits; None ends it when nothing is left to do."""
+    global longest_tick  # noqa: PLW0603
+    from . import api
+
+    began = time.perf_counter()
+    busy = True
+    try:
+        busy = api.pump()
+        _follow(api.queue().current)
+    except Exception:  # noqa: BLE001 (a timer that raises is never called again)
+        import traceback
+
+        traceback.print_exc()
+    longest_tick = max(longest_tick, time.perf_counter() - began)
+    return TICK_SECONDS if busy else None
+
+
+def _follow(record: jobs.Job | None) -> None:
+    """What is not a message: the timeline was touched, a history was thinned."""
+    from .scene import volumes
+
+    if record:
+        volumes.follow_timeline(record.id)
+    while _thinned:
+        volumes.use_history(*_thinned.pop())
+
+
+def stop_timer() -> None:
+    """Take the timer out."""
+    import bpy
+
+    with contextlib.suppress(ValueError):
+        bpy.app.timers.unregister(tick)
+
+
+def renew(*_arguments: Any) -> None:
+    """Handler of undo, redo and file load: volumes that went with the old scene may come back."""
+    for place in _places.values():
+        place.renewed = True
+        place.gone = False
+
+
+def forget() -> None:
+    """At switching off."""
+    _places.clear()
+    listeners.clear()

@@ -1,0 +1,97 @@
+"""Where things are: the backend, its environment, the output folder, the queue's memory, job folders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from . import environment
+from .backend.sjc import job as job_folder_rules
+from .backend.sjc.errors import SjcError
+from .backend.sjc.settings_schema import Settings
+
+BACKEND = environment.PACKAGE
+OUTPUT_NAME = "sjc"  # beside the .blend, and in the documents
+STATE = "sjc_queue.json"
+
+
+def preferences() -> Any:
+    """The add-on's preferences, None where it is used without being switched on (tests, scripts)."""
+    import bpy
+
+    addon = bpy.context.preferences.addons.get(__package__)
+    return addon.preferences if addon else None
+
+
+def user_folder(name: str = "") -> Path:
+    """A folder for what can be made again (environment, caches); removed with the extension."""
+    import bpy
+
+    try:
+        return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    except ValueError:  # not installed as an extension
+        folder = Path(bpy.utils.user_resource("DATAFILES", path=f"sjc_blender/{name}", create=True))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def backend() -> environment.Backend:
+    """What is known of the backend's environment; asks nobody."""
+    chosen = getattr(preferences(), "backend_python", "")
+    return environment.stored(user_folder("environment"), chosen)
+
+
+def worker_command() -> list[str]:
+    """How to start the worker. Raises SjcError when the backend is not installed or broken."""
+    known = backend()
+    if known.state == "ready":
+        return environment.worker_command(known.python)
+    if known.state == "missing":
+        raise SjcError(
+            "The backend is not installed: use Install Backend in the panel, or choose a Python that has torch."
+        )
+    raise SjcError(f"The backend is broken ({known.text}): use Install Backend in the panel to mend it.")
+
+
+def output_folder() -> Path:
+    """//sjc beside the saved .blend, else the folder of the preferences, else `sjc` in the user's documents."""
+    import bpy
+
+    if bpy.data.filepath:
+        return Path(bpy.data.filepath).parent / OUTPUT_NAME
+    chosen = getattr(preferences(), "output_folder", "")
+    return Path(bpy.path.abspath(chosen)) if chosen else documents() / OUTPUT_NAME
+
+
+def documents() -> Path:
+    """The user's documents folder, or the home folder where there is none."""
+    folder = Path.home() / "Documents"
+    return folder if folder.is_dir() else Path.home()
+
+
+def state_file() -> Path:
+    """Where the queue remembers its jobs: in the output folder, never inside the add-on."""
+    return output_folder() / STATE
+
+
+def free_folder(parent: Path, settings: Settings, taken: Collection[Path]) -> Path:
+    """<parent>/<prompt>-<seed>, with a number where that is on the disk or promised to another job."""
+    base = job_folder_rules.default_folder(settings, parent)
+    candidate, n = base, 1
+    while candidate in taken or candidate.exists():
+        n += 1
+        candidate = parent / f"{job_folder_rules.slug(settings.prompt)}-{settings.seed}-{n}"
+    return candidate
+
+
+def job_folder(path: Path) -> Path:
+    """The job folder that a person named, by itself or by a file in it. Raises SjcError."""
+    folder = path if path.is_dir() else path.parent
+    if not path.exists():
+        raise SjcError(f"{path} is not there.")
+    if folder.name == "snapshots":
+        folder = folder.parent
+    if not any((folder / name).is_file() for name in ("job.json", "mesh.glb", "field.npz")):
+        raise SjcError(f"{folder} is no job folder: it holds neither job.json nor mesh.glb.")
+    return folder
