@@ -1,0 +1,115 @@
+"""Everything that Blender is told of, in order; taken back in reverse. Nothing of ours stays behind."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+from . import api, live
+from .scene import preview
+from .ui import (
+    backend_task,
+    mirror,
+    operators,
+    operators_backend,
+    operators_scene,
+    panels,
+    panels_backend,
+    panels_settings,
+    preferences,
+    presets,
+    properties,
+    translations,
+)
+
+# Sub-panels stand in the order of their registration: Settings, Queue, Output, History, Backend.
+CLASSES: tuple[type, ...] = (
+    *properties.CLASSES,
+    *preferences.CLASSES,
+    *operators.CLASSES,
+    *operators_scene.CLASSES,
+    *operators_backend.CLASSES,
+    *presets.CLASSES,
+    *panels.CLASSES,
+    panels_settings.SJC_PT_settings,
+    panels_settings.SJC_PT_advanced,
+    panels.SJC_PT_queue,
+    panels_settings.SJC_PT_output,
+    panels.SJC_PT_history,
+    panels_backend.SJC_PT_backend,
+)
+
+
+@bpy.app.handlers.persistent
+def scene_replaced(*_arguments: Any) -> None:
+    """After undo and redo: what the scene has lost may come back."""
+    live.renew()
+
+
+@bpy.app.handlers.persistent
+def file_loaded(*_arguments: Any) -> None:
+    """After a file load: so, too, and the window manager may be a new one."""
+    live.renew()
+    backend_task.refresh()
+    mirror.start()
+
+
+@bpy.app.handlers.persistent
+def leaving(*_arguments: Any) -> None:
+    """Blender quits: the worker ends with it."""
+    backend_task.stop()
+    api.close()
+
+
+HANDLERS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("undo_post", scene_replaced),
+    ("redo_post", scene_replaced),
+    ("load_post", file_loaded),
+    ("exit_pre", leaving),  # from 5.1 on; before, atexit
+)
+
+
+def register() -> None:
+    """Switch on."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    properties.attach()
+    translations.register()
+    for name, draw in operators_scene.MENUS:
+        getattr(bpy.types, name).append(draw)
+    for name, handler in HANDLERS:
+        if hasattr(bpy.app.handlers, name):
+            getattr(bpy.app.handlers, name).append(handler)
+    atexit.register(leaving)
+    live.listeners.append(mirror.on_message)
+    backend_task.refresh()
+    if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
+        bpy.app.timers.register(_begin, first_interval=0.1)
+
+
+def unregister() -> None:
+    """Switch off: the worker ends, jobs can be taken up again later."""
+    if bpy.app.timers.is_registered(_begin):
+        bpy.app.timers.unregister(_begin)
+    leaving()
+    live.stop_timer()
+    live.forget()
+    preview.close()
+    atexit.unregister(leaving)
+    for name, handler in HANDLERS:
+        if hasattr(bpy.app.handlers, name):
+            getattr(bpy.app.handlers, name).remove(handler)
+    for name, draw in operators_scene.MENUS:
+        getattr(bpy.types, name).remove(draw)
+    translations.unregister()
+    properties.detach()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
+
+
+def _begin() -> None:
+    """Soon after switching on: what was left of an earlier time."""
+    mirror.start()

@@ -1,0 +1,164 @@
+"""Installing and checking the backend beside everything else: one task at a time, followed by a timer of its own.
+
+The timer lives as long as the task. In background Blender there are no timers: `wait` follows the task instead.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import bpy
+
+from .. import environment, installer, places
+from ..backend.sjc.errors import SjcError
+from . import mirror
+
+TICK_SECONDS = 0.25
+OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
+
+
+class Task(Protocol):
+    """What `installer.Installer` and `Check` have in common."""
+
+    def poll(self) -> installer.Progress:
+        """Where it stands; never blocks."""
+
+    def cancel(self) -> None:
+        """Stop it."""
+
+
+class Check:
+    """Asks the doctor of an interpreter in a thread: it takes seconds to a minute."""
+
+    def __init__(self, home: Path, python: str) -> None:
+        self.home, self.python, self.cancelled = home, python, False
+        self.answer: environment.Backend | None = None
+        self.problem = ""
+        self.thread = threading.Thread(target=self._run, name="doctor", daemon=True)
+        self.thread.start()
+
+    def poll(self) -> installer.Progress:
+        """Where it stands."""
+        if self.cancelled:
+            return installer.Progress("cancelled", "doctor", 0.0, "")
+        if self.thread.is_alive():
+            return installer.Progress("running", "doctor", 0.5, "")
+        return installer.Progress("failed" if self.problem else "done", "doctor", 1.0, self.problem)
+
+    def cancel(self) -> None:
+        """Let it talk to itself: the doctor ends alone."""
+        self.cancelled = True
+
+    def _run(self) -> None:
+        try:
+            self.answer = environment.use(self.home, self.python)
+        except (SjcError, OSError) as error:
+            self.problem = str(error)
+
+
+_task: Task | None = None
+
+
+def install(python: str = "", build: str = "auto") -> None:
+    """Begin to install; the caller has asked the person. Raises SjcError when offline, busy or without a fit Python."""
+    if not bpy.app.online_access:
+        raise SjcError(OFFLINE)
+    _begin(installer.Installer(home(), python, build).start, "installing")
+
+
+def check(python: str) -> None:
+    """Begin to ask the doctor of `python`; the answer counts from then on. Raises SjcError when busy or for no Python."""
+    path = str(environment.interpreter(python))
+    _begin(lambda: Check(home(), path), "checking")
+
+
+def cancel() -> None:
+    """Stop what runs; what worked before works on."""
+    if _task:
+        _task.cancel()
+
+
+def running() -> bool:
+    """Whether a task is at work."""
+    return _task is not None
+
+
+def home() -> Path:
+    """Where environments of our making lie."""
+    return places.user_folder("environment")
+
+
+def refresh() -> None:
+    """The state line, from the record on disk."""
+    known, runtime = places.backend(), bpy.context.window_manager.sjc
+    runtime.backend_state, runtime.backend_text, runtime.backend_python = (
+        known.state,
+        known.text,
+        known.python,
+    )
+    runtime.backend_stale, runtime.backend_factor = known.stale, 0.0
+    runtime.backend_lines = "\n".join(
+        f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines
+    )
+    mirror.redraw()
+
+
+def tick() -> float | None:
+    """One turn of the timer; None when the task has ended."""
+    global _task  # noqa: PLW0603 (one Blender, one backend)
+    if _task is None:
+        return None
+    now, runtime = _task.poll(), bpy.context.window_manager.sjc
+    if now.state == "running":
+        runtime.backend_factor, runtime.backend_text = now.factor, now.text
+        mirror.redraw()
+        return TICK_SECONDS
+    if now.state == "done" and isinstance(_task, installer.Installer):
+        _forget_choice()
+    _task = None
+    refresh()
+    runtime.backend_problem = now.text if now.state == "failed" else ""
+    return None
+
+
+def wait() -> str:
+    """Follow the task to its end, in background Blender; -> what went wrong, "" if nothing did."""
+    while (delay := tick()) is not None:
+        time.sleep(delay)
+    problem: str = bpy.context.window_manager.sjc.backend_problem
+    return problem
+
+
+def stop() -> None:
+    """At switching off: nothing of ours goes on."""
+    global _task  # noqa: PLW0603
+    cancel()
+    _task = None
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+
+
+def _begin(make: Any, state: str) -> None:
+    global _task  # noqa: PLW0603
+    if _task is not None:
+        raise SjcError("The backend is being installed or checked already.")
+    _task = make()
+    runtime = bpy.context.window_manager.sjc
+    runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (
+        state,
+        "",
+        0.0,
+        "",
+    )
+    if not bpy.app.background:
+        bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
+
+
+def _forget_choice() -> None:
+    """A fresh environment counts from now on, before one that was chosen by hand."""
+    chosen = places.preferences()
+    if chosen:
+        chosen.backend_python = ""

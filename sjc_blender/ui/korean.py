@@ -1,0 +1,1 @@
+KOREAN = {"Generate": "생성"}

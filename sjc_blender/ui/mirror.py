@@ -1,0 +1,117 @@
+"""Copies the queue to the window manager when something has happened, so that drawing only reads.
+
+Nothing here makes the queue by itself (that would make the output folder): it is asked for once there is a list on disk, or
+a job of this Blender.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import api, jobs, places
+from ..backend.sjc.errors import SjcError
+from ..scene import preview
+from . import past
+
+
+def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
+    """A job has news (see `live.listeners`): one entry is brought up to date, or all of them at its end."""
+    runtime = bpy.context.window_manager.sjc
+    if message["type"] == "heartbeat":
+        return
+    if message["type"] in ("progress", "status", "snapshot") and record.id in runtime.jobs:
+        _copy(runtime.jobs[record.id], record)
+        _show_picture(runtime, record)
+        redraw()
+    else:
+        refresh()
+    if message["type"] == "done":
+        refresh_history()
+
+
+def refresh() -> None:
+    """All of the queue, as it is now."""
+    queue, runtime = api.queue(), bpy.context.window_manager.sjc
+    ids = [record.id for record in queue.jobs]
+    if list(runtime.jobs.keys()) != ids:
+        chosen = _chosen(runtime)
+        runtime.jobs.clear()
+        for job_id in ids:
+            runtime.jobs.add().name = job_id
+        runtime.active_job = max(
+            0, ids.index(chosen) if chosen in ids else min(runtime.active_job, len(ids) - 1)
+        )
+    for record in queue.jobs:
+        _copy(runtime.jobs[record.id], record)
+    current = queue.current
+    runtime.current = current.id if current else ""
+    runtime.worker_alive = queue.process is not None
+    runtime.worker_device = str((queue.hello or {}).get("device", ""))
+    runtime.queue_problem = queue.problem.text if queue.problem else ""
+    runtime.queue_hint = queue.problem.hint if queue.problem else ""
+    if current:
+        _show_picture(runtime, current)
+    redraw()
+
+
+def refresh_history() -> None:
+    """The job folders in the output folder, as they are now. Reads the disk."""
+    runtime = bpy.context.window_manager.sjc
+    folder = places.output_folder()
+    runtime.output_folder = str(folder)
+    runtime.history.clear()
+    for found in past.jobs_in(folder):
+        entry = runtime.history.add()
+        entry.name = entry.folder = str(found.folder)
+        entry.prompt, entry.when, entry.finished = found.prompt, found.when, found.finished
+    runtime.active_past = max(0, min(runtime.active_past, len(runtime.history) - 1))
+    redraw()
+
+
+def start() -> None:
+    """At switching on and after a file load: what was left of an earlier time."""
+    if places.state_file().is_file():
+        refresh()
+    refresh_history()
+
+
+def job_of(job_id: str) -> api.Job:
+    """The job of an entry. Raises SjcError when it has left the queue."""
+    for record in api.queue().jobs:
+        if record.id == job_id:
+            return api.Job(record)
+    raise SjcError("That job is no longer in the queue.")
+
+
+def redraw() -> None:
+    """Have every 3D viewport draw its panels anew."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+def _chosen(runtime: Any) -> str:
+    return runtime.jobs[runtime.active_job].name if 0 <= runtime.active_job < len(runtime.jobs) else ""
+
+
+def _copy(entry: Any, record: jobs.Job) -> None:
+    problem = record.problem or jobs.Problem("", "")
+    values = {
+        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "text": record.text,
+        "folder": str(record.folder), "warnings": "\n".join(record.warnings), "step": record.step, "total": record.total,
+        "progress": record.progress, "rate": record.it_s, "seconds": record.seconds,
+        "eta": -1.0 if record.eta_s is None else record.eta_s, "problem_code": problem.code, "problem_text": problem.text,
+        "problem_hint": problem.hint, "problem_details": problem.details,
+    }  # fmt: skip
+    for name, value in values.items():
+        # A file name that is no UTF-8 must not stop the panel.
+        setattr(entry, name, value.encode("utf-8", "replace").decode() if isinstance(value, str) else value)
+
+
+def _show_picture(runtime: Any, record: jobs.Job) -> None:
+    picture = next((s.png for s in reversed(record.snapshots) if s.png), None)
+    if picture and preview.update(picture):
+        runtime.jobs[record.id].picture = str(picture)

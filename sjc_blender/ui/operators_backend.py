@@ -1,0 +1,161 @@
+"""Buttons of the backend: install, check, choose a Python of one's own, choose a model's folder.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+from typing import Any
+
+import bpy
+
+from .. import installer, places
+from ..backend.sjc.errors import SjcError
+from . import backend_task, text
+from .operators import Button
+
+ASK = "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be used meanwhile."
+BUILDS = {
+    "auto": ("Automatic", "By the graphics card and its driver"),
+    "cpu": ("CPU", "Works everywhere, slowly"),
+    "rocm6.4": ("AMD (ROCm 6.4)", "For AMD graphics cards, on Linux"),
+}
+
+
+def _builds() -> list[tuple[str, str, str]]:
+    names = {build: BUILDS.get(build, (f"NVIDIA ({build.upper()})", "")) for build in installer.TORCH_BUILDS}
+    return [(build, label, tooltip) for build, (label, tooltip) in names.items()]
+
+
+class _BackendButton(Button):
+    """Not while a task is at work. In background Blender the task is waited for."""
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Whether no task is at work."""
+        if backend_task.running():
+            cls.poll_message_set("The backend is being installed or checked already")  # type: ignore[attr-defined]
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        """Called by Blender."""
+        done = super().execute(context)
+        if done == {"FINISHED"} and bpy.app.background and (problem := backend_task.wait()):
+            self.report({"ERROR"}, problem)  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        return done
+
+
+class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
+    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is done"""
+
+    bl_idname, bl_label = "sjc.install_backend", "Install Backend"
+    python: bpy.props.StringProperty(
+        name="Python", description="Python 3.11 or newer that makes the environment; empty: one is found",
+        subtype="FILE_PATH",
+    )  # fmt: skip
+    build: bpy.props.EnumProperty(
+        name="PyTorch for", description="Which build of PyTorch to download", items=_builds()
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs leave to go online."""
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Preferences > System > Network first")
+            return False
+        return super().poll(context)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask first: it is a large download."""
+        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Install")
+
+    def draw(self, context: Any) -> None:
+        """What will happen, and the two choices."""
+        layout = self.layout
+        text.paragraph(layout, context, ASK, icon="IMPORT")
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(self, "build")
+        layout.prop(self, "python")
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.install`."""
+        backend_task.install(self.python, self.build)
+
+
+class SJC_OT_cancel_install(Button, bpy.types.Operator):
+    """Stop; what was downloaded is kept for the next time, and what worked before works on"""
+
+    bl_idname, bl_label = "sjc.cancel_install", "Cancel"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Needs a task."""
+        if backend_task.running():
+            return True
+        cls.poll_message_set("Nothing is being installed")
+        return False
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.cancel`."""
+        backend_task.cancel()
+
+
+class SJC_OT_check_backend(_BackendButton, bpy.types.Operator):
+    """Ask the backend how it is: its libraries, its device, memory and disk"""
+
+    bl_idname, bl_label = "sjc.check_backend", "Check"
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.check`."""
+        backend_task.check(places.backend().python)
+
+
+class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
+    """Use an environment made by hand: its Python program, or its folder"""
+
+    bl_idname, bl_label = "sjc.use_python", "Use Existing Python"
+    filepath: bpy.props.StringProperty(name="Python", subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Choose it."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, _context: Any) -> None:
+        """Check it; the preferences remember it."""
+        backend_task.check(self.filepath)
+        chosen = places.preferences()
+        if chosen:
+            chosen.backend_python = self.filepath
+
+
+class SJC_OT_choose_model(Button, bpy.types.Operator):
+    """Choose the folder of a text-to-image model in the diffusers layout"""
+
+    bl_idname, bl_label = "sjc.choose_model", "Choose Model"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Choose it."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: Any) -> None:
+        """Check that it is a model, then take it."""
+        from ..backend.sjc.guidance import model_files
+
+        if not self.directory:
+            raise SjcError("No folder is chosen.")
+        folder = model_files.check(model_files.locate(bpy.path.abspath(self.directory))).folder
+        context.scene.sjc.model = str(folder)
+
+
+CLASSES = (
+    SJC_OT_install_backend,
+    SJC_OT_cancel_install,
+    SJC_OT_check_backend,
+    SJC_OT_use_python,
+    SJC_OT_choose_model,
+)

@@ -1,0 +1,187 @@
+"""Buttons for results and for what went wrong: import, reuse, surface, log, error text, folder.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy_extras.io_utils import ImportHelper
+
+from .. import api
+from ..backend.sjc import settings as schema
+from ..backend.sjc.errors import SjcError
+from . import backend_task, mirror, properties
+from .operators import Button
+
+LOG = "worker.log"
+
+
+def _folder() -> Any:
+    return bpy.props.StringProperty(
+        name="Folder", description="A job folder", subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+
+class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
+    """Bring in a job made elsewhere: its .sjc file or its folder; the mesh, or the newest volume of an unfinished one"""
+
+    bl_idname, bl_label = "sjc.import_result", "Import SJC Result"
+    filename_ext = ".sjc"
+    filter_glob: bpy.props.StringProperty(default="*.sjc", options={"HIDDEN"})
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: bpy.props.CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """Dropped files come in at once; else the file browser opens."""
+        if self.properties.is_property_set("files") or self.properties.is_property_set("filepath"):
+            return self.execute(context)
+        return super().invoke(context, event)
+
+    def act(self, _context: Any) -> None:
+        """As `api.import_result`, for every file."""
+        names = [item.name for item in self.files if item.name]
+        paths = (
+            [Path(self.directory, name) for name in names]
+            if self.directory and names
+            else [Path(self.filepath)]
+        )
+        for path in paths:
+            api.import_result(Path(bpy.path.abspath(str(path))))
+
+
+class SJC_FH_result(bpy.types.FileHandler):
+    """Drop a .sjc file into a 3D viewport."""
+
+    bl_idname, bl_label = "SJC_FH_result", "SJC Result"
+    bl_import_operator, bl_file_extensions = SJC_OT_import_result.bl_idname, SJC_OT_import_result.filename_ext
+
+    @classmethod
+    def poll_drop(cls, context: Any) -> bool:
+        """Where objects can stand."""
+        return context.area is not None and context.area.type == "VIEW_3D"
+
+
+class SJC_OT_reuse_settings(Button, bpy.types.Operator):
+    """Put the prompt, the seed and all settings of this job into the panel"""
+
+    bl_idname, bl_label = "sjc.reuse_settings", "Reuse Settings"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    folder: _folder()
+
+    def act(self, context: Any) -> None:
+        """From the folder's job.json."""
+        path = Path(self.folder, "job.json")
+        try:
+            chosen = schema.from_json(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SjcError(f"{path} cannot be read: {error}.") from error
+        properties.apply(context.scene.sjc, vars(chosen))
+
+
+class SJC_OT_refresh_history(Button, bpy.types.Operator):
+    """Look again which jobs are in the output folder"""
+
+    bl_idname, bl_label = "sjc.refresh_history", "Refresh"
+
+    def act(self, _context: Any) -> None:
+        """Read the folder."""
+        mirror.refresh_history()
+
+
+class SJC_OT_surface(Button, bpy.types.Operator):
+    """Add a mesh that follows the selected volume's surface live; its level can be changed at any time"""
+
+    bl_idname, bl_label = "sjc.surface", "Live Surface"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    threshold: bpy.props.FloatProperty(
+        name="Level", description="Density at which the surface lies", default=5.0, min=1e-4, max=1e4
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a volume."""
+        if context.active_object is not None and context.active_object.type == "VOLUME":
+            return True
+        cls.poll_message_set("Select a volume")
+        return False
+
+    def act(self, context: Any) -> None:
+        """As `meshes.volume_to_mesh`."""
+        from ..scene import meshes
+
+        meshes.volume_to_mesh(context.active_object, self.threshold)
+
+
+class SJC_OT_copy_error(Button, bpy.types.Operator):
+    """Copy the message and its details, for a report or a search"""
+
+    bl_idname, bl_label = "sjc.copy_error", "Copy"
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """To the clipboard."""
+        context.window_manager.clipboard = error_text(context.window_manager.sjc, self.job)
+
+
+def error_text(runtime: Any, job_id: str) -> str:
+    """What there is to say of a job that failed, or of the backend (no id)."""
+    entry = runtime.jobs.get(job_id)
+    if entry is None:
+        return "\n".join(
+            line for line in (runtime.backend_problem or runtime.backend_text, runtime.backend_lines) if line
+        )
+    parts = (entry.prompt, entry.problem_text, entry.problem_hint, entry.problem_details, entry.folder)
+    return "\n".join(part for part in parts if part)
+
+
+class SJC_OT_open_log(Button, bpy.types.Operator):
+    """Open the log of the worker, or of the installation, in the system's own program"""
+
+    bl_idname, bl_label = "sjc.open_log", "Open Log"
+    folder: _folder()
+
+    def act(self, _context: Any) -> None:
+        """The job's log; without a folder that of the installation."""
+        path = Path(self.folder, LOG) if self.folder else backend_task.home() / "install.log"
+        _open(path, "There is no log yet: {}")
+
+
+class SJC_OT_open_folder(Button, bpy.types.Operator):
+    """Open the folder in the system's file browser"""
+
+    bl_idname, bl_label = "sjc.open_folder", "Open Folder"
+    folder: _folder()
+
+    def act(self, context: Any) -> None:
+        """The job's folder; without one the output folder."""
+        _open(Path(self.folder or context.window_manager.sjc.output_folder), "There is no such folder: {}")
+
+
+def _open(path: Path, missing: str) -> None:
+    if not path.exists():
+        raise SjcError(bpy.app.translations.pgettext_rpt(missing).format(path))
+    bpy.ops.wm.path_open(filepath=str(path))
+
+
+def draw_import(self: Any, _context: Any) -> None:
+    """File > Import."""
+    self.layout.operator(SJC_OT_import_result.bl_idname, text="SJC Result (.sjc)")
+
+
+def draw_add(self: Any, _context: Any) -> None:
+    """Add > Mesh."""
+    self.layout.separator()
+    self.layout.operator_context = "INVOKE_DEFAULT"
+    self.layout.operator("sjc.add", text="Text to 3D (SJC)", icon="OUTLINER_OB_VOLUME")
+
+
+MENUS = (("TOPBAR_MT_file_import", draw_import), ("VIEW3D_MT_mesh_add", draw_add))
+
+CLASSES = (
+    SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_refresh_history, SJC_OT_surface, SJC_OT_copy_error,
+    SJC_OT_open_log, SJC_OT_open_folder,
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""Sub-panels Settings, with every other setting of the schema below it, and Output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..backend.sjc.settings_schema import GROUPS, SPECS
+from . import words
+from .presets import SJC_PT_presets
+from .sidebar import Child, Sidebar
+
+BASIC = ("steps", "grid", "guidance")
+ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "device", "overwrite", *BASIC)
+
+
+class SJC_PT_settings(Child, bpy.types.Panel):
+    """What most people change."""
+
+    bl_label = "Settings"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw_header_preset(self, _context: Any) -> None:
+        """Blender's own presets."""
+        SJC_PT_presets.draw_panel_header(self.layout)
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, group = self.layout, context.scene.sjc
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(group, "preset")
+        row = layout.row(align=True)
+        row.prop(group, "seed")
+        row.operator("sjc.dice", text="", icon="FILE_REFRESH")
+        column = layout.column(align=True)
+        for name in BASIC:
+            column.prop(group, name)
+        row = layout.row(align=True)
+        row.prop(group, "model")
+        row.operator("sjc.choose_model", text="", icon="FILE_FOLDER")
+        layout.prop(group, "device")
+
+
+class SJC_PT_advanced(Sidebar, bpy.types.Panel):
+    """Every other knob."""
+
+    bl_label, bl_parent_id = "Advanced", "SJC_PT_settings"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, group = self.layout, context.scene.sjc
+        layout.use_property_split, layout.use_property_decorate = True, False
+        for heading in GROUPS:
+            names = [
+                spec.name for spec in SPECS.values() if spec.group == heading and spec.name not in ELSEWHERE
+            ]
+            header, body = layout.panel(f"SJC_advanced_{heading}", default_closed=True)
+            header.label(text=words.GROUP_LABELS[heading])
+            for name in names if body else ():
+                body.prop(group, name)
+
+
+class SJC_PT_output(Child, bpy.types.Panel):
+    """How results come into the scene, and what can be done with them there."""
+
+    bl_label = "Output"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout = self.layout
+        layout.use_property_split, layout.use_property_decorate = True, False
+        for name in ("size", "smooth", "decimate", "mark_as_asset", "volume_to_mesh"):
+            layout.prop(context.scene.sjc_output, name)
+        self._draw_active(layout, context)
+
+    def _draw_active(self, layout: Any, context: Any) -> None:
+        """The selected object's level, or the button that gives it one; export."""
+        target = context.active_object
+        modifiers = target.modifiers if target is not None and target.type == "MESH" else ()
+        for modifier in modifiers:
+            if modifier.type == "VOLUME_TO_MESH":
+                layout.prop(modifier, "threshold", text="Level")
+        if target is not None and target.type == "VOLUME":
+            layout.operator("sjc.surface", icon="MOD_REMESH")
+        row = layout.row(align=True)
+        row.enabled = bool(context.selected_objects)
+        row.operator("export_scene.gltf", text="Export glTF", icon="EXPORT").use_selection = True
+        row.operator("wm.obj_export", text="Export OBJ").export_selected_objects = True

@@ -1,0 +1,40 @@
+"""Finished and half-finished jobs in a folder, for the History panel.  No bpy; reads one small file a job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+MOST = 50
+
+
+@dataclass(frozen=True)
+class Past:
+    """A job folder.  when: local time as text; finished: it holds a mesh."""
+
+    prompt: str
+    folder: Path
+    when: str
+    finished: bool
+
+
+def jobs_in(parent: Path, most: int = MOST) -> list[Past]:
+    """The job folders in `parent`, the newest first; what cannot be read is passed over, a missing folder is empty."""
+    try:
+        folders = [(f.stat().st_mtime, f) for f in parent.iterdir() if (f / "job.json").is_file()]
+    except OSError:
+        return []
+    found = (_read(folder, changed) for changed, folder in sorted(folders, reverse=True)[:most])
+    return [past for past in found if past]
+
+
+def _read(folder: Path, changed: float) -> Past | None:
+    try:
+        prompt = json.loads((folder / "job.json").read_text("utf-8"))["prompt"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    finished = (folder / "run.json").is_file() and (folder / "mesh.glb").is_file()
+    when = datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 (for the person at this clock)
+    return Past(str(prompt), folder, when, finished)

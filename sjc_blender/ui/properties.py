@@ -1,0 +1,230 @@
+"""What Blender remembers of us: settings (from the one schema) and output on the Scene, the drawn copy on WindowManager.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import bpy
+
+from ..backend.sjc import settings as schema
+from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
+from . import words
+
+# What a change of the preset leaves alone: what is made, with what, and where.
+KEPT = ("prompt", "negative_prompt", "model", "preset", "seed", "device", "renderer", "overwrite")
+SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
+PLACEHOLDER = "a red mushroom"
+
+
+# ------------------------------------------------------------------------------------------- from schema to properties
+
+
+def _property(spec: Spec) -> Any:
+    """The bpy property of a setting: same name, default and bounds."""
+    common = {"name": words.label(spec), "description": words.tooltip(spec), "options": set()}
+    if spec.kind == "bool":
+        return bpy.props.BoolProperty(default=bool(spec.default), **common)
+    if spec.kind == "color":
+        return bpy.props.FloatVectorProperty(
+            default=spec.default, size=3, min=spec.low, max=spec.high, subtype="COLOR_GAMMA", **common
+        )
+    if spec.kind == "text" and not spec.choices:
+        return _text_property(spec, common)
+    if spec.kind == "text":
+        return bpy.props.EnumProperty(default=spec.default, items=_items(spec), **_on_choice(spec), **common)
+    low = 0 if spec.zero else spec.low
+    bounds = {"default": spec.default, "min": low, "max": spec.high, **common}
+    if spec.zero and spec.low:
+        bounds["update"] = _leave_gap(spec.name, spec.low)
+    if spec.kind == "int":
+        return bpy.props.IntProperty(**bounds)
+    fine = (
+        min(abs(number) for number in (spec.default, spec.low or 1.0) if number) if spec.default else spec.low
+    )
+    return bpy.props.FloatProperty(precision=5 if fine and fine < 0.01 else 3, **bounds)
+
+
+def _text_property(spec: Spec, common: dict[str, Any]) -> Any:
+    if spec.name in SUGGESTED:
+        common = {**common, "search": _suggest(SUGGESTED[spec.name]), "search_options": {"SUGGESTION"}}
+    return bpy.props.StringProperty(default=spec.default, **common)
+
+
+def _suggest(known: tuple[str, ...]) -> Callable[..., Iterable[str]]:
+    def search(_group: Any, _context: Any, typed: str) -> Iterable[str]:
+        return [word for word in known if typed.lower() in word]
+
+    return search
+
+
+def _items(spec: Spec) -> list[tuple[str, str, str]]:
+    tooltips = words.PRESET_TOOLTIPS if spec.name == "preset" else {}
+    return [(choice, words.choice_label(choice), tooltips.get(choice, "")) for choice in spec.choices]
+
+
+def _on_choice(spec: Spec) -> dict[str, Any]:
+    return {"update": _take_preset} if spec.name == "preset" else {}
+
+
+def _take_preset(group: Any, _context: Any) -> None:
+    """A new preset: its values, for all but KEPT. None of them has an update that touches the preset."""
+    apply(group, {name: value for name, value in _values_of(group.preset).items() if name not in KEPT})
+
+
+def _leave_gap(name: str, low: float) -> Callable[[Any, Any], None]:
+    """Where 0 is a word, numbers between it and the lowest one mean nothing: they become the lowest."""
+
+    def update(group: Any, _context: Any) -> None:
+        if (
+            0 < getattr(group, name) < low * (1 - 1e-6)
+        ):  # stored in single precision, which may lie just below
+            setattr(group, name, low)
+
+    return update
+
+
+class SJC_PG_settings(bpy.types.PropertyGroup):
+    """One property for every setting of the schema."""
+
+    __annotations__ = {spec.name: _property(spec) for spec in SPECS.values()}
+
+
+# ------------------------------------------------------------------------------------------ from properties to settings
+
+
+def settings_from(scene: Any) -> dict[str, Value]:
+    """What differs from the scene's preset, by name, with the preset itself: as `api.generate` takes it."""
+    group = scene.sjc
+    base = _values_of(group.preset)
+    found: dict[str, Value] = {"preset": group.preset}
+    for spec in SPECS.values():
+        if spec.name not in ("preset", "overwrite") and not _same(
+            getattr(group, spec.name), base[spec.name], spec
+        ):
+            found[spec.name] = _plain(getattr(group, spec.name), spec)
+    return found
+
+
+def apply(group: Any, values: Mapping[str, Any]) -> None:
+    """Set properties by name; a preset goes first, because it changes the others. Unknown names are passed over."""
+    for name in sorted(values, key=lambda name: name != "preset"):
+        if name in SPECS:
+            setattr(group, name, values[name])
+
+
+def _values_of(preset: str) -> dict[str, Value]:
+    chosen = schema.resolve(preset)
+    return {name: getattr(chosen, name) for name in SPECS}
+
+
+def _same(stored: Any, value: Any, spec: Spec) -> bool:
+    if spec.kind == "color":
+        return [_single(x) for x in stored] == [_single(x) for x in value]
+    return _single(stored) == _single(value) if spec.kind == "float" else stored == value
+
+
+def _single(number: float) -> float:
+    """As Blender stores it."""
+    return struct.unpack("f", struct.pack("f", number))[0]
+
+
+def _plain(stored: Any, spec: Spec) -> Value:
+    """The number that was typed, not its neighbour in single precision: seven digits."""
+    if spec.kind == "color":
+        return tuple(float(f"{x:.7g}") for x in stored)  # type: ignore[return-value]
+    return float(f"{stored:.7g}") if spec.kind == "float" else stored
+
+
+# ------------------------------------------------------------------------------------------------------ how it comes in
+
+
+class SJC_PG_output(bpy.types.PropertyGroup):
+    """How a result comes into the scene."""
+
+    size: bpy.props.FloatProperty(
+        name="Size", description="Length of the longest side", default=1.0, min=0.001, soft_max=10.0, max=10000.0,
+        subtype="DISTANCE", unit="LENGTH", options=set(),
+    )  # fmt: skip
+    smooth: bpy.props.BoolProperty(
+        name="Smooth Shading", description="Shade the mesh smooth", default=True, options=set()
+    )
+    decimate: bpy.props.FloatProperty(
+        name="Decimate", description="Fraction of the faces to keep, by a modifier that can be changed later",
+        default=1.0, min=0.01, max=1.0, subtype="FACTOR", options=set(),
+    )  # fmt: skip
+    mark_as_asset: bpy.props.BoolProperty(
+        name="Mark as Asset",
+        description="Put the mesh into the Asset Browser, with a picture and tags",
+        options=set(),
+    )
+    volume_to_mesh: bpy.props.BoolProperty(
+        name="Live Surface", description="Add a second mesh that follows the volume, with its level as a modifier",
+        options=set(),
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------- what is drawn
+
+
+def _texts(*names: str) -> dict[str, Any]:
+    return {name: bpy.props.StringProperty() for name in names}
+
+
+class SJC_PG_job(bpy.types.PropertyGroup):
+    """A job of the queue; `name` is its id. eta is negative while unknown."""
+
+    __annotations__ = {
+        **_texts("prompt", "state", "stage", "text", "folder", "picture", "warnings"),
+        **_texts("problem_code", "problem_text", "problem_hint", "problem_details"),
+        "step": bpy.props.IntProperty(),
+        "total": bpy.props.IntProperty(),
+        "progress": bpy.props.FloatProperty(),
+        "rate": bpy.props.FloatProperty(),
+        "eta": bpy.props.FloatProperty(default=-1.0),
+        "seconds": bpy.props.FloatProperty(),
+    }
+
+
+class SJC_PG_past(bpy.types.PropertyGroup):
+    """A job folder of the history."""
+
+    __annotations__ = {**_texts("prompt", "folder", "when"), "finished": bpy.props.BoolProperty()}
+
+
+class SJC_PG_runtime(bpy.types.PropertyGroup):
+    """The copy that panels draw; filled by `mirror` and `backend_task`, never by `draw`."""
+
+    __annotations__ = {
+        "jobs": bpy.props.CollectionProperty(type=SJC_PG_job),
+        "active_job": bpy.props.IntProperty(name="Job", description="A job of the queue"),
+        "history": bpy.props.CollectionProperty(type=SJC_PG_past),
+        "active_past": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
+        "worker_alive": bpy.props.BoolProperty(),
+        "backend_factor": bpy.props.FloatProperty(),
+        "backend_stale": bpy.props.BoolProperty(),
+        **_texts("current", "worker_device", "queue_problem", "queue_hint", "output_folder"),
+        **_texts("backend_state", "backend_text", "backend_python", "backend_lines", "backend_problem"),
+    }
+
+
+CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_past, SJC_PG_runtime)
+
+
+def attach() -> None:
+    """Give scenes and the window manager their properties, after the classes are known."""
+    bpy.types.Scene.sjc = bpy.props.PointerProperty(type=SJC_PG_settings)
+    bpy.types.Scene.sjc_output = bpy.props.PointerProperty(type=SJC_PG_output)
+    bpy.types.WindowManager.sjc = bpy.props.PointerProperty(type=SJC_PG_runtime)
+
+
+def detach() -> None:
+    """Take them away again, before the classes go."""
+    del bpy.types.WindowManager.sjc
+    del bpy.types.Scene.sjc_output
+    del bpy.types.Scene.sjc
+
+
+assert set(words.PRESET_TOOLTIPS) == set(PRESETS)
