@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .optimize import Optimization
 
 RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
+SUPERVISED = {".lock", "worker.log"}  # of whoever supervises the job; they may be there before it
 AUTO_SNAPSHOTS, AUTO_CHECKPOINT_SECONDS = 20, 30.0
 
 
@@ -53,7 +54,7 @@ def check_folder(folder: Path, settings: Settings) -> None:
     """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files. Writes nothing."""
     if folder.exists() and not folder.is_dir():
         raise SjcError(f"{folder} is a file; --out needs a folder.")
-    names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    names = {p.name for p in folder.iterdir()} - SUPERVISED if folder.is_dir() else set()
     if names and not settings.overwrite:
         if "run.json" in names:
             raise SjcError(
@@ -254,7 +255,15 @@ class Job:
         self._say("resume", f"resuming at step {run.step} of {self.settings.steps}")
         return float(meta.get("seconds", 0.0))
 
+    def forget(self) -> None:
+        """Let the field and its optimiser go; the model stays for the next job."""
+        vars(self).pop("run_state", None)
+
     def _save(self, run: Optimization, seconds: float) -> None:
+        if not (
+            self.folder / "job.json"
+        ).exists():  # somebody deleted the folder: what is still to come can be resumed
+            files.write_json(self.folder / "job.json", asdict(replace(self.settings, overwrite=False)))
         checkpoint.save(self.folder, run.state(), {"history": self.history, "seconds": seconds})
 
     def _meta(self, run: Optimization, color: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,9 @@ from typing import Any
 
 from .errors import SjcError
 
-__all__ = ["DOWN", "HEARTBEAT_SECONDS", "UP", "VERSION", "check_hello", "decode", "encode", "source_hash"]
+__all__ = [
+    "DOWN", "HEARTBEAT_SECONDS", "LONGEST_LINE", "UP", "VERSION", "check_hello", "decode", "encode", "source_hash",
+]  # fmt: skip
 
 VERSION = 1
 HEARTBEAT_SECONDS = 1.0
@@ -35,7 +38,8 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # path: the .npz; the .vdb, and the .png where there is one, stand beside it.
     "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,)},
     "warning": {"text": _TEXT},
-    # code: input, memory, disk, bug, protocol; hint: what to do.
+    # code: input, memory, disk, environment (a package is missing), bug; hint: what to do. The add-on's own side says
+    # "worker" when the process itself is in trouble.
     "error": {"code": _TEXT, "text": _TEXT, "hint": _TEXT},
     "result": {"folder": _TEXT},
     # quiet_s: seconds since the job's own thread last said or did something.
@@ -57,11 +61,20 @@ UP: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
 
 
 def encode(message: Message) -> bytes:
-    """One message as a line."""
-    return (
-        json.dumps(message, ensure_ascii=False, allow_nan=False, default=str).encode("utf-8", "replace")
-        + b"\n"
-    )
+    """One message as a line.  Numbers that JSON does not have (NaN, infinity) become null: no message is lost for them."""
+    try:
+        text = json.dumps(message, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:
+        text = json.dumps(_finite(message), ensure_ascii=False, default=str)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> Message:
@@ -70,7 +83,7 @@ def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]
         raise SjcError(f"a line of {len(line)} bytes is no message")
     try:
         text = line.decode("utf-8") if isinstance(line, bytes) else line
-        message = json.loads(text)
+        message = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise SjcError(f"not a JSON line: {_shown(line)}") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -84,6 +97,10 @@ def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]
         if not isinstance(value, types) or wrong_bool:
             raise SjcError(f"message {message['type']} without a proper {name}: {_shown(line)}")
     return message
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def check_hello(message: Message, package: Path) -> str:

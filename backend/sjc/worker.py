@@ -7,6 +7,8 @@ few seconds to save itself and then ends the process, whatever the main thread d
 from __future__ import annotations
 
 import contextlib
+import errno
+import faulthandler
 import os
 import queue
 import sys
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
 MEMORY_HINT = "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+DISK_HINT = "Free some space, then resume the job; or choose another output folder."
+PACKAGE_HINT = "Install the backend again: its environment lacks something."
 BUG_HINT = (
     "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
 )
@@ -39,6 +43,7 @@ class Worker:
         self.paused, self.cancelled, self.ending = threading.Event(), threading.Event(), threading.Event()
         self.snapshot_asked = threading.Event()
         self.busy = False
+        self.stage = ""
         self.touched = time.monotonic()
         self.loaded: Job | None = None  # the last job, whose model the next one may take over
 
@@ -53,9 +58,9 @@ class Worker:
 
     def serve(self) -> int:
         """Say hello and take jobs until shutdown; returns the exit status."""
+        self.send("hello", **self.hello())
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        self.send("hello", **hello())
         while not self.ending.is_set():
             command = self.starts.get()
             if command["type"] == "free":
@@ -64,23 +69,45 @@ class Worker:
                 self._run(command)
         return 0
 
+    def hello(self) -> dict[str, Any]:
+        """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
+        from .job import versions
+
+        package = Path(__file__).parent
+        return {
+            "protocol": protocol.VERSION,
+            "pid": os.getpid(),
+            "folder": str(package),
+            "hash": protocol.source_hash(package),
+            "device": f"{os.cpu_count() or 1} CPU cores",
+            "versions": versions(),
+        }
+
     # ---------------------------------------------------------------------------------------------------- commands
 
     def _listen(self) -> None:
-        for line in self.commands:
-            if not line.strip():
-                continue
-            try:
-                self._obey(protocol.decode(line, protocol.UP))
-            except SjcError as error:
-                self.send("warning", text=f"the worker did not understand a command: {error}")
-        self._obey({"type": "shutdown"})
-        time.sleep(GRACE_SECONDS)
-        os._exit(0)
+        try:
+            for line in self.commands:
+                if line.strip():
+                    self._understand(line)
+        finally:  # whatever went wrong: a worker that nobody can talk to must not stay
+            with contextlib.suppress(
+                RuntimeError, ValueError, OSError
+            ):  # a second way out, which needs no Python to run
+                faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=True)
+            self._obey({"type": "shutdown"})
+            time.sleep(GRACE_SECONDS)
+            os._exit(0)
+
+    def _understand(self, line: bytes) -> None:
+        try:
+            self._obey(protocol.decode(line, protocol.UP))
+        except SjcError as error:
+            self.send("warning", text=f"the worker did not understand a command: {error}")
 
     def _obey(self, command: dict[str, Any]) -> None:
         kind = command["type"]
-        if kind == "start" and (self.busy or not self.starts.empty()):
+        if kind == "start" and self.busy:
             self.send("warning", text="the worker is busy; start one job at a time")
         elif kind == "start":
             self.paused.clear()
@@ -113,30 +140,22 @@ class Worker:
     def _run(self, command: dict[str, Any]) -> None:
         from .job import Stopped
 
-        state = "failed"
+        state, error = "failed", None
         try:
             self._work(Path(command["folder"]), command["settings"], command["resume"])
             state = "finished"
         except Stopped:
             state = "stopped"
-        except SjcError as error:
-            self.send("error", code="input", text=str(error), hint="")
-        except MemoryError:
-            self.send("error", code="memory", text="The computer has run out of memory.", hint=MEMORY_HINT)
-        except Exception as error:  # noqa: BLE001 (the process serves on; the log has the traceback)
-            traceback.print_exc(file=sys.stderr)
-            if _is_out_of_memory(error):
-                self.send("error", code="memory", text="The device has run out of memory.", hint=MEMORY_HINT)
-                self._free()
-            else:
-                text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-                self.send(
-                    "error",
-                    code="bug",
-                    text=text[:500],
-                    hint=BUG_HINT,
-                    traceback=traceback.format_exc()[-4000:],
-                )
+        except Exception as problem:  # noqa: BLE001 (the process serves on; the log has the traceback)
+            error = told(problem)
+            if not isinstance(problem, SjcError):
+                traceback.print_exc(file=sys.stderr)
+        if error:
+            self.send("error", **error)
+        if self.loaded:
+            self.loaded.forget()
+        if error and error["code"] == "memory":  # only now: the exception held what filled it
+            self._free()
         self.busy = False
         self.send("done", state=state)
 
@@ -164,6 +183,7 @@ class Worker:
 
     def _report(self, event: dict[str, Any]) -> None:
         event = dict(event)
+        self.stage = event.get("stage", self.stage)
         self.send(event.pop("type"), **event)
 
     def _stop(self) -> bool:
@@ -173,7 +193,7 @@ class Worker:
             while self.paused.is_set() and not self.cancelled.is_set():
                 self.touched = time.monotonic()  # waiting as told is no hang
                 time.sleep(0.05)
-            self.send("status", stage="optimise", text="going on")
+            self.send("status", stage=self.stage, text="going on")
         return self.cancelled.is_set()
 
     def _wants_snapshot(self) -> bool:
@@ -193,24 +213,47 @@ class Worker:
                 torch.cuda.empty_cache()
 
 
-def hello() -> dict[str, Any]:
-    """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
-    from .job import versions
-
-    package = Path(__file__).parent
-    return {
-        "protocol": protocol.VERSION,
-        "pid": os.getpid(),
-        "folder": str(package),
-        "hash": protocol.source_hash(package),
-        "device": f"{os.cpu_count() or 1} CPU cores",
-        "versions": versions(),
-    }
+def told(error: BaseException) -> dict[str, str]:
+    """An exception as the fields of an error message."""
+    text = str(error).strip()
+    if _is_out_of_memory(error):
+        return {
+            "code": "memory",
+            "text": "The computer or its graphics card has run out of memory.",
+            "hint": MEMORY_HINT,
+        }
+    if _is_disk_full(error):
+        full = text if isinstance(error, SjcError) else "The disk is full."
+        return {"code": "disk", "text": full, "hint": DISK_HINT}
+    if isinstance(error, SjcError):
+        return {"code": "input", "text": text, "hint": ""}
+    first = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:500]
+    if isinstance(error, ImportError):
+        return {"code": "environment", "text": first, "hint": PACKAGE_HINT}
+    shown = "".join(traceback.format_exception(error))[-4000:]
+    return {"code": "bug", "text": first, "hint": BUG_HINT, "traceback": shown}
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Torch raises its own error on GPUs and a plain RuntimeError on CPUs."""
-    return type(error).__name__ == "OutOfMemoryError" or "not enough memory" in str(error).lower()
+    """Torch raises its own error for some devices and plain ones for others."""
+    if isinstance(error, SjcError):
+        return False
+    said = any(
+        words in str(error).lower()
+        for words in ("not enough memory", "out of memory", "can't allocate memory")
+    )
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or said or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk lies behind it; libraries wrap the system's error or only quote it."""
+    full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
+    while error is not None:
+        if getattr(error, "errno", None) in full or "No space left" in str(error):
+            return True
+        error = error.__cause__
+    return False
 
 
 def be_modest() -> None:

@@ -1,0 +1,359 @@
+"""The queue: jobs in the order of the list, one worker, every message taken in.  No bpy; nothing here waits.
+
+A job's states: waiting -> starting -> running <-> paused -> finished, or stopping -> stopped, or failed. Whatever happens
+to the worker happens to its job only; the next one gets a new process. The list is kept on disk; the folders are the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from . import queue_file
+from .backend.sjc.errors import SjcError
+from .backend.sjc.settings_schema import Settings
+from .locks import Lock
+from .process import USUAL, Times, WorkerProcess
+from .queue_file import Failed, ListFile, lock_folder, read_folder
+from .records import Job, Snapshot, State
+from .trouble import Problem, of_error
+
+__all__ = ["Job", "Problem", "Queue", "Snapshot", "State", "read_folder"]
+
+Message = dict[str, Any]
+Event = tuple[Job | None, Message]
+CANCEL_SECONDS, CANCEL_STEPS = (
+    5.0,
+    3.0,
+)  # how long a cancelled job may take: so many seconds, or so many of its steps
+CANCEL_LONGEST = 30.0
+
+
+class Queue:
+    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own `sjc`.
+
+    state_file: where the list is kept. environment: further variables of the process. times, clock: for tests.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[], list[str]],
+        package: Path,
+        state_file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        times: Times = USUAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.command, self.package, self.environment = command, package, environment
+        self.state_file, self.times, self.clock = state_file, times, clock
+        self.jobs: list[Job] = []
+        self.current: Job | None = None
+        self.process: WorkerProcess | None = None
+        self._folder_lock: Lock | None = None
+        self._list = ListFile(state_file) if state_file else None
+        self._changed = self._free = False
+        self._removed: set[str] = set()
+        self._events: list[Event] = []
+        self._cancel_by: float | None = None
+        self._pumped = clock()
+        if self._list and self._list.path.exists():
+            self.jobs = self._list.take(known=())
+
+    @property
+    def hello(self) -> Message | None:
+        """The present worker's first message: device, versions."""
+        return self.process.hello if self.process else None
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is wrong with the list on disk: another Blender has it, it is damaged, the disk is full."""
+        return self._list.problem if self._list else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether pumping is needed: something runs, waits, ends, or has not been told yet."""
+        ending = self.process is not None and self.process.stopping
+        waits = any(job.state is State.WAITING for job in self.jobs)
+        return waits or ending or self.current is not None or bool(self._events) or self._changed
+
+    # ------------------------------------------------------------------------------------------------ for the caller
+
+    def add(self, settings: Settings, folder: Path, resume: bool = False) -> Job:
+        """A new job at the end of the list.  resume: go on with what the folder holds."""
+        place = Path(folder).absolute()
+        job = Job(settings=settings, folder=place, resume=resume, total=settings.steps)
+        with contextlib.suppress(
+            OSError
+        ):  # the name is taken from now on; what is wrong with it is told at the start
+            job.folder.mkdir(parents=True, exist_ok=True)
+        self.jobs.append(job)
+        self._changed = True
+        return job
+
+    def pause(self, job: Job) -> None:
+        """Hold the running job after its step."""
+        if job is self.current and job.state in {State.STARTING, State.RUNNING}:
+            self._tell("pause")
+            job.state, job.text = State.PAUSED, "pausing after this step"
+
+    def resume(self, job: Job) -> None:
+        """Go on after a pause; one that has ended is taken up again."""
+        if job is self.current and job.state is State.PAUSED:
+            self._tell("resume")
+            job.state, job.text = State.RUNNING, "going on"
+        elif job.finished:
+            self.retry(job)
+
+    def cancel(self, job: Job) -> None:
+        """Stop it; what was made stays and can be taken up again."""
+        if job.state is State.WAITING:
+            self._end(job, State.STOPPED, "cancelled before its start")
+        elif job is self.current and job.state is not State.STOPPING:
+            patience = max(CANCEL_SECONDS, CANCEL_STEPS / job.it_s if job.it_s > 0 else 0.0)
+            self._cancel_by = self.clock() + min(patience, CANCEL_LONGEST)
+            self._tell("cancel")
+            job.state, job.text = State.STOPPING, "stopping after this step"
+
+    def retry(self, job: Job, anew: bool = False) -> None:
+        """Take up a stopped or failed job where its folder stands; `anew` begins again from nothing."""
+        if not job.finished or job not in self.jobs:
+            return
+        queue_file.rescan(job)
+        if job.state is State.FINISHED and not anew:  # it was done after all; only the news was lost
+            self._events.append((job, {"type": "result", "folder": str(job.folder)}))
+            self._events.append((job, {"type": "done", "state": "finished"}))
+        else:
+            job.resume = queue_file.resumable(job.folder) and not anew
+            job.settings = replace(job.settings, overwrite=anew or job.settings.overwrite)
+            if not job.resume:
+                job.step, job.seconds, job.snapshots = 0, 0.0, []
+            job.state, job.problem, job.stage, job.text = State.WAITING, None, "", "waiting"
+            job.metrics, job.warnings, job.it_s, job.eta_s = {}, [], 0.0, None
+        self._changed = True
+
+    def remove(self, job: Job) -> None:
+        """Take it off the list, stopping it first; its folder stays unless it is empty."""
+        if job is self.current:
+            self._removed.add(job.id)
+            self.cancel(job)
+        elif job in self.jobs:
+            self.jobs.remove(job)
+            with contextlib.suppress(OSError):
+                job.folder.rmdir()
+            self._changed = True
+
+    def move(self, job: Job, delta: int) -> None:
+        """Earlier (negative) or later in the list, as far as it goes."""
+        if job in self.jobs:
+            index = self.jobs.index(job)
+            self.jobs.insert(max(0, min(len(self.jobs) - 1, index + delta)), self.jobs.pop(index))
+            self._changed = True
+
+    def snapshot_now(self) -> None:
+        """Ask the running job for its present state."""
+        if self.current:
+            self._tell("snapshot_now")
+
+    def free(self) -> None:
+        """End the worker process, and with it whatever it holds of the device; after the job, if one runs."""
+        if self.current:
+            self._free = True
+        elif self.process:
+            self.process.stop()
+
+    def clear_finished(self) -> None:
+        """Take the finished ones off the list; stopped and failed ones can still be taken up and stay."""
+        self.jobs = [job for job in self.jobs if job.state is not State.FINISHED]
+        self._changed = True
+
+    def close(self, seconds: float = 2.0) -> None:
+        """End everything; a running job has `seconds` to save itself."""
+        if self.process:
+            self.process.stop()
+            deadline = time.monotonic() + seconds
+            while self.process and self.process.alive and time.monotonic() < deadline:
+                self._listen()
+                time.sleep(0.02)
+        if self.process:
+            self.process.kill()
+            self._listen()
+        if self.current:
+            self._end(self.current, State.STOPPED, queue_file.INTERRUPTED)
+        self._save()
+        if self._list:
+            self._list.release()
+
+    def _save(self) -> None:
+        self._changed = False
+        if self._list and (self.jobs or self._list.path.exists()):
+            self.jobs += self._list.take(known={job.folder for job in self.jobs})
+            self._list.save(self.jobs)
+
+    def pump(self) -> list[Event]:
+        """Take in what the worker has said and start what is next.  Never waits.
+
+        Gives (job, message) pairs; of several snapshots or progress messages that came at once, the newest.
+        """
+        self._listen()
+        now = self.clock()
+        if self.current and self.current.state is not State.PAUSED:
+            self.current.seconds += min(now - self._pumped, self.times.gap)
+        self._pumped = now
+        if self.process and self._cancel_by is not None and now > self._cancel_by:
+            self._cancel_by = None
+            self.process.stop(grace=0.0)
+        if self.current is None and not (self.process and self.process.stopping):
+            self._start_next()
+        if self._changed:
+            self._save()
+        events, self._events = self._events, []
+        return _newest(events)
+
+    # --------------------------------------------------------------------------------------------------- the process
+
+    def _start_next(self) -> None:
+        job = next((job for job in self.jobs if job.state is State.WAITING), None)
+        if job is None:
+            return
+        self.current, self._cancel_by = job, None
+        job.state, job.text, self._changed = State.STARTING, "starting", True
+        try:
+            self._folder_lock = lock_folder(job.folder)
+            if self.process is None:
+                self._start_process()
+        except Failed as error:
+            self._fail(job, error.problem)
+            return
+        except SjcError as error:
+            self._fail(job, Problem("backend", str(error)))
+            return
+        assert self.process is not None
+        assert self._folder_lock is not None
+        self.process.log = job.folder / "worker.log"
+        self._folder_lock.add(self.process.pid)
+        if self.process.hello:
+            self._begin(job)
+
+    def _start_process(self) -> None:
+        self.process = WorkerProcess(
+            self.command(),
+            environment=self.environment,
+            package=self.package,
+            times=self.times,
+            clock=self.clock,
+        )
+        try:
+            self.process.start()
+        except SjcError:
+            self.process = None
+            raise
+
+    def _begin(self, job: Job) -> None:
+        self._send("start", folder=str(job.folder), settings=asdict(job.settings), resume=job.resume)
+        if job.state is State.PAUSED:
+            self._send("pause")
+        if job.state is State.STOPPING:
+            self._send("cancel")
+
+    def _tell(self, command: str) -> None:
+        """To a worker that has its job; one that is starting is told with its job."""
+        if self.hello:
+            self._send(command)
+
+    def _send(self, command: str, **fields: Any) -> None:
+        if self.process:
+            self.process.send(command, **fields)
+
+    def _listen(self) -> None:
+        if self.process is None:
+            return
+        for message in self.process.poll():
+            self._take(message)
+        if not self.process.alive:
+            self.process = None
+            if self.current:  # it was told to end while it had a job
+                self._end(self.current, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+
+    # -------------------------------------------------------------------------------------------------- the messages
+
+    def _take(self, message: Message) -> None:
+        job, kind = self.current, message["type"]
+        if kind == "done" and job:
+            self._done(job, message)
+            return
+        if kind == "error" and message["code"] == "worker" and job:
+            if job.state is State.STOPPING:  # killed because it would not stop: that is what was asked for
+                self._end(job, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+            else:
+                self._fail(job, of_error(message), message)
+            return
+        if kind == "snapshot" and job and not self._add_snapshot(job, message):
+            message = {
+                "type": "warning",
+                "text": f"the snapshot of step {message['step']} is damaged; it is left out",
+            }
+            kind = "warning"
+        if kind == "hello" and job:
+            self._begin(job)
+        elif job:
+            job.take(message)
+        self._events.append((job, message))
+
+    def _add_snapshot(self, job: Job, message: Message) -> bool:
+        snapshot = queue_file.snapshot_at(Path(message["path"]), message["step"])
+        if snapshot:
+            job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
+        return snapshot is not None
+
+    def _done(self, job: Job, message: Message) -> None:
+        state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(message["state"], State.FAILED)
+        if state is State.FAILED and job.problem is None:
+            job.problem = Problem("bug", "The worker gave up without a reason.", "Open Log tells more.")
+        at = f"stopped at step {job.step} of {job.total}; Retry goes on from there"
+        text = {State.FINISHED: "finished", State.STOPPED: at}.get(
+            state, job.problem.text if job.problem else ""
+        )
+        self._end(job, state, text, message)
+
+    def _fail(self, job: Job, problem: Problem, message: Message | None = None) -> None:
+        job.problem = problem
+        told = message or {"type": "error", **asdict(problem)}
+        self._events.append((job, told))
+        self._end(job, State.FAILED, problem.text)
+
+    def _end(self, job: Job, state: State, text: str, message: Message | None = None) -> None:
+        job.state, job.text, job.eta_s = state, text, None
+        self._events.append((job, message or {"type": "done", "state": state.value}))
+        self._changed = True
+        if job is not self.current:
+            return
+        self.current, self._cancel_by = None, None
+        if self._folder_lock:
+            self._folder_lock.release()
+            self._folder_lock = None
+        if self.process:
+            self.process.log = None
+            if self._free:
+                self.process.stop()
+        self._free = False
+        if job.id in self._removed:
+            self._removed.discard(job.id)
+            self.jobs.remove(job)
+
+
+def _newest(events: list[Event]) -> list[Event]:
+    """Without the progress and the snapshots that newer ones of the same job have overtaken."""
+    seen: set[tuple[int, str]] = set()
+    kept: list[Event] = []
+    for job, message in reversed(events):
+        key = (id(job), message["type"])
+        if message["type"] in {"progress", "snapshot"} and key in seen:
+            continue
+        seen.add(key)
+        kept.append((job, message))
+    return kept[::-1]
