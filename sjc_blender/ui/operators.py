@@ -3,7 +3,6 @@
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
 
-import json
 import random
 from typing import Any
 
@@ -12,7 +11,7 @@ import bpy
 from .. import api
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.settings_schema import SPECS
-from . import mirror, preferences, properties
+from . import mirror, preferences, prompts, properties
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -267,30 +266,9 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
             raise SjcError(f'There is no text "{self.text}" in this file.')
         common = {**preferences.defaults(), **properties.settings_from(context.scene)}
         common.pop("prompt", None)
-        made = api.batch(prompts_in(bpy.data.texts[self.text].as_string()), **common)
+        made = api.batch(prompts.prompts_in(bpy.data.texts[self.text].as_string()), **common)
         mirror.refresh()
         self.report({"INFO"}, bpy.app.translations.pgettext_rpt("{} jobs queued").format(len(made)))
-
-
-def prompts_in(text: str) -> list[str | dict[str, Any]]:
-    """The prompts and settings in the lines of a text. Raises SjcError, one line for every bad line, or for none at all."""
-    found: list[str | dict[str, Any]] = []
-    problems = []
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if not line or line.startswith("#"):
-            continue
-        if not line.startswith("{"):
-            found.append(line)
-            continue
-        try:
-            found.append(dict(json.loads(line)))
-        except (ValueError, TypeError, RecursionError) as error:
-            problems.append(f"line {number} is no JSON object: {error}")
-    if problems:
-        raise SjcError("\n".join(problems))
-    if not found:
-        raise SjcError("The text holds no prompts: write one a line.")
-    return found
 
 
 class SJC_OT_dice(Button, bpy.types.Operator):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ..backend.sjc.settings_schema import Spec, plain
 
-ACRONYMS = {"Fov": "FOV", "Tv": "TV", "Var": "Variance", "Red": "Reduction", "Std": "Spread", "Init": "Start"}
+ACRONYMS = {
+    "Fov": "FOV",
+    "Tv": "TV",
+    "Var": "Variance",
+    "Red": "Reduction",
+    "Std": "Spread",
+    "Init": "Starting Shape",
+}
+
+SMALL = {"Per": "per", "To": "to"}
 
 GROUP_LABELS = {
     "job": "Job",
@@ -65,7 +74,8 @@ BACKEND_STATES = {
 
 def label(spec: Spec) -> str:
     """A setting's name in Blender's spelling: emptiness_weight -> Emptiness Weight."""
-    return " ".join(ACRONYMS.get(word, word) for word in spec.name.replace("_", " ").title().split())
+    spelling = ACRONYMS | SMALL
+    return " ".join(spelling.get(word, word) for word in spec.name.replace("_", " ").title().split())
 
 
 def tooltip(spec: Spec) -> str:

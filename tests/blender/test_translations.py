@@ -1,0 +1,88 @@
+"""Every text of the interface has a Korean one, and no Korean one is left over."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+
+_spec = importlib.util.spec_from_file_location("ui_texts", Path(__file__).with_name("ui_texts.py"))
+ui_texts = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(ui_texts)
+
+# The same in every language: formulas, names.
+SAME = {
+    "1",
+    "1/sigma",
+    "1/sigma^2",
+    "Adam",
+    "AdaMax",
+    "NVIDIA (CU126)",
+    "NVIDIA (CU128)",
+    "NVIDIA (CU130)",
+    "AMD (ROCm 6.4)",
+}
+
+SWITCH_ON = "import sjc_blender\nsjc_blender.register()\n"
+
+
+def test_every_text_has_a_korean_one(in_blender):
+    got = in_blender(
+        SWITCH_ON
+        + ui_texts.REGISTERED
+        + """
+from sjc_blender.ui import translations
+result = {"texts": found, "korean": {text: words for (context, text), words in translations.table()["ko_KR"].items()}}
+"""
+    )
+    needed = {**ui_texts.in_sources(), **got["texts"]}
+    assert len(needed) > 250
+    missing = {
+        text: where for text, where in needed.items() if text not in got["korean"] and text not in SAME
+    }
+    assert not missing, "\n" + "\n".join(f"{where}: {text!r}" for text, where in missing.items())
+    left_over = set(got["korean"]) - set(needed)
+    assert not left_over
+    for text, words in got["korean"].items():
+        assert sorted(re.findall(r"\{\w*\}", text)) == sorted(re.findall(r"\{\w*\}", words)), text
+        assert text.endswith(".") == words.endswith("."), text
+
+
+def test_a_forgotten_text_would_be_found(tmp_path):
+    import ast
+
+    source = """
+NOTE = "One sentence of advice"
+class SJC_OT_x:
+    bl_idname, bl_label = "sjc.x", "Some Button"
+    states, reason = ("a",), "Some reason"
+    def draw(self, layout):
+        layout.label(text="A label" if layout else "Another label", icon="NONE")
+        layout.label(text=iface_("Step {}").format(3), translate=False)
+        self.poll_message_set("Not now")
+        raise SjcError(f"not {self} this")
+"""
+    found = {text for text, _ in ui_texts._drawn(ast.parse(source))}
+    assert found == {
+        "One sentence of advice",
+        "Some Button",
+        "Some reason",
+        "A label",
+        "Another label",
+        "Step {}",
+        "Not now",
+    }
+
+
+def test_blender_takes_and_gives_back_the_table(in_blender):
+    got = in_blender(
+        SWITCH_ON
+        + """
+from sjc_blender.ui import translations
+first = translations.table()
+sjc_blender.unregister()
+sjc_blender.register()
+sjc_blender.unregister()
+result = {"languages": list(first), "contexts": sorted({context for context, _ in first["ko_KR"]})}
+"""
+    )
+    assert got == {"languages": ["ko_KR"], "contexts": ["*", "Operator"]}

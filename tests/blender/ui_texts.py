@@ -1,0 +1,136 @@
+"""Every text that a person can read in the interface, gathered from the sources (ast) and from what Blender registered."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2] / "sjc_blender"
+KEYWORDS = {"text", "placeholder", "confirm_text"}
+CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
+CLASS_NAMES = {"reason", "bl_label", "bl_description"}
+
+# Run in Blender, with the add-on on: {text: where}.
+REGISTERED = """
+from sjc_blender import registration
+
+found = {}
+def note(text, where):
+    if text:
+        found.setdefault(text, where)
+
+for cls in registration.CLASSES:
+    kind = cls.bl_rna.base.identifier if cls.bl_rna.base else ""
+    if kind in ("Operator", "Panel", "FileHandler"):
+        note(getattr(cls, "bl_label", ""), cls.__name__)
+    room, _, name = getattr(cls, "bl_idname", "").partition(".")
+    rna = getattr(getattr(bpy.ops, room), name).get_rna_type() if kind == "Operator" else cls.bl_rna
+    if kind == "Operator":
+        note(rna.description, cls.__name__)
+    for name in set(getattr(cls, "__annotations__", {})) & set(rna.properties.keys()):
+        prop = rna.properties[name]
+        if prop.is_hidden or prop.name == name and not prop.description:
+            continue  # not drawn: copies for the panel, operators' own
+        note(prop.name, f"{cls.__name__}.{name}")
+        note(prop.description, f"{cls.__name__}.{name}")
+        for item in getattr(prop, "enum_items_static", ()):
+            note(item.name, f"{cls.__name__}.{name}")
+            note(item.description, f"{cls.__name__}.{name}")
+result = found
+"""
+
+
+def in_sources():
+    """{text: file:line} of the literals in sjc_blender/ui, the words of words.py and the advice of trouble.py."""
+    found = {}
+    for path in sorted((ROOT / "ui").glob("*.py")):
+        if path.stem in {"korean", "korean_settings", "translations"}:
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
+            found.setdefault(text, f"{path.name}:{line}")
+    for name in ("trouble.py", "jobs.py", "process.py", "backend/sjc/worker.py"):
+        path = ROOT.parent / name if name.startswith("backend") else ROOT / name
+        for text, line in _advice(ast.parse(path.read_text("utf-8"))):
+            found.setdefault(text, f"{path.name}:{line}")
+    return found
+
+
+def _advice(tree):
+    """What a failed job says: sentences at module level and among the words of problems."""
+    yield from _constants(tree)
+    for node in ast.walk(tree):
+        called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
+        for argument in node.args if called in {"Problem", "_error"} else ():
+            yield from ((text, line) for text, line in _literals(argument) if " " in text)
+
+
+def _drawn(tree):
+    yield from _constants(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in CALLS:
+                for argument in node.args:
+                    yield from _literals(argument)
+            elif called.endswith("Property"):
+                continue  # Blender tells of those
+            for keyword in node.keywords:
+                if keyword.arg in KEYWORDS:
+                    yield from _literals(keyword.value)
+        elif isinstance(node, ast.ClassDef):
+            yield from _of_class(node)
+
+
+def _of_class(node):
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+            pairs = (
+                zip(target.elts, statement.value.elts, strict=True)
+                if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple)
+                else [(target, statement.value)]
+            )
+            for name, value in pairs:
+                if getattr(name, "id", "") in CLASS_NAMES:
+                    yield from _literals(value)
+
+
+def _constants(tree):
+    """Sentences at module level: NAME = "several words"."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.BinOp | ast.JoinedStr):
+            for text, line in _literals(node.value):
+                if " " in text and "%" not in text:
+                    yield text, line
+
+
+def _words(tree):
+    """The values of the tables in words.py: labels, tooltips; of pairs the first."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            for value in node.value.values:
+                first = value.elts[0] if isinstance(value, ast.Tuple) else value
+                if getattr(node.targets[0], "id", "") not in {"ACRONYMS", "SMALL", "CHOICE_LABELS"}:
+                    yield from _literals(first)
+
+
+def _literals(node):
+    """Texts within an expression, not those of an f-string, a key or a comparison."""
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and any(c.isalpha() for c in node.value)
+    ):
+        yield node.value, node.lineno
+    elif isinstance(node, ast.IfExp):
+        yield from _literals(node.body)
+        yield from _literals(node.orelse)
+    elif isinstance(node, ast.BinOp):
+        yield from _literals(node.left)
+        yield from _literals(node.right)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        yield from _literals(node.func.value)
+
+
+if __name__ == "__main__":
+    for text, where in in_sources().items():
+        print(f"{where:28} {text!r}")
