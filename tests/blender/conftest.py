@@ -4,6 +4,7 @@ Blender's module may hang or crash when an interpreter that holds it ends (handl
 such process ends with os._exit after its answer is on disk, and has a time limit.
 """
 
+import functools
 import importlib.util
 import json
 import os
@@ -17,9 +18,12 @@ _spec = importlib.util.spec_from_file_location("venvs", Path(__file__).with_name
 venvs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(venvs)
 
+STAGE = Path(__file__).resolve().parents[2] / "build" / "stage"
+
 FRAME = """
 import json, os, sys, traceback
 answer, given = sys.argv[1], json.loads(sys.argv[2])
+sys.path.insert(0, given["stage"])
 code = 1
 try:
     import bpy
@@ -47,7 +51,8 @@ def bpy_python():
 def in_blender(bpy_python, tmp_path):
     """Run lines in a fresh Blender: in_blender(script, **given) -> the JSON value that the script leaves in `result`.
 
-    The script has `bpy`, `np` and `given`, a dict of JSON values, in an empty scene with factory settings.
+    The script has `bpy`, `np` and `given`, a dict of JSON values, in an empty scene with factory settings, and can
+    import the staged `sjc_blender`.
     """
 
     def run(script, *, timeout=240, python=bpy_python, **given):
@@ -56,9 +61,10 @@ def in_blender(bpy_python, tmp_path):
         answer = home / "answer.json"
         answer.unlink(missing_ok=True)
         given = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+        frame = {"script": textwrap.dedent(script), "stage": str(STAGE)}
         quiet = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST"))}
         done = subprocess.run(
-            [python, "-c", FRAME, answer, json.dumps(given | {"script": textwrap.dedent(script)})],
+            [python, "-c", FRAME, answer, json.dumps(given | frame)],
             env=quiet | {"BLENDER_USER_RESOURCES": str(home), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
@@ -71,3 +77,15 @@ def in_blender(bpy_python, tmp_path):
         return json.loads(answer.read_text("utf-8"))
 
     return run
+
+
+@pytest.fixture(params=venvs.usable())
+def each_blender(request, in_blender):
+    """`in_blender`, in every version that the scene must work in."""
+    return functools.partial(in_blender, python=venvs.ensure_bpy(request.param))
+
+
+def pytest_report_header():
+    """Say which versions run: one that cannot is not hidden."""
+    missing = "".join(f"; {version} is left out: no Python for it" for version in venvs.left_out())
+    return f"bpy: {', '.join(venvs.usable())}{missing}"

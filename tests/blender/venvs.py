@@ -3,6 +3,7 @@
 Standard library only: build.py calls it before any environment exists (`python tests/blender/venvs.py [VERSION ...]`).
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ VERSIONS = {
     "5.2.3": ("3.13", []),
 }
 DEFAULT = "5.0.1"
+# What the scene is tested in: the newest of before and after 5.0, and 5.2 where the machine has its Python.
+REQUIRED, WHERE_POSSIBLE = (DEFAULT, "4.5.15"), ("5.2.3",)
 
 
 def ensure_bpy(version=DEFAULT):
@@ -55,9 +58,29 @@ def ensure_bpy(version=DEFAULT):
     return python
 
 
+def usable():
+    """Return the versions that the scene's tests run in on this machine."""
+    return [*REQUIRED, *(version for version in WHERE_POSSIBLE if _has_python(version))]
+
+
+def left_out():
+    """Return the versions that this machine cannot run."""
+    return [version for version in WHERE_POSSIBLE if not _has_python(version)]
+
+
+@functools.cache
+def _has_python(version):
+    try:
+        _find_python(VERSIONS[version][0])
+    except RuntimeError:
+        return False
+    return True
+
+
 def _find_python(minor):
-    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's."""
-    candidates = [[sys.executable], [f"python{minor}"], ["py", f"-{minor}"]]
+    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's, or one that pyenv keeps."""
+    managed = sorted(Path.home().glob(f".pyenv/versions/{minor}.*/bin/python{minor}"))
+    candidates = [[sys.executable], [f"python{minor}"], ["py", f"-{minor}"], *([path] for path in managed)]
     for command in candidates:
         probe = [*command, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys._base_executable)"]
         try:
@@ -81,10 +104,12 @@ def _run(command, failure):
 
 
 def main(versions):
-    """Make the environments named (or the usual one); return an exit code."""
+    """Make the environments named (or those that tests run in); return an exit code."""
     try:
-        for version in versions or [DEFAULT]:
+        for version in versions or usable():
             ensure_bpy(version)
+        for version in [] if versions else left_out():
+            print(f"setup: bpy {version} is left out: there is no Python {VERSIONS[version][0]}", flush=True)
     except RuntimeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

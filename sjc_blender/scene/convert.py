@@ -1,0 +1,36 @@
+"""A field as .npz into the .vdb that Blender shows: a script for a process of its own, since it takes up to a second.
+
+`command` gives its command line, to be run with Blender's own Python (it needs NumPy and the standard library alone).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def command(npz: Path, vdb: Path) -> list[str]:
+    """The process that writes `vdb` from `npz`, whole; 0 when it did, else 1 with one line on stderr."""
+    return [sys.executable, "-B", "-X", "utf8", str(Path(__file__)), str(npz), str(vdb)]
+
+
+def main(npz: str, vdb: str) -> int:
+    """Read, convert, write."""
+    sys.path.insert(
+        0, str(Path(__file__).parents[1] / "backend")
+    )  # a process of its own: no other code sees this path
+    from sjc.errors import SjcError
+    from sjc.output import files
+    from sjc.output.vdb import write_vdb
+
+    try:
+        field = files.read_npz(npz)
+        write_vdb(vdb, field.density, field.color, bounds=field.bounds, half=True, compress=False)
+    except (SjcError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

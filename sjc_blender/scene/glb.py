@@ -1,0 +1,114 @@
+"""Reads the mesh.glb that this program writes, with NumPy alone: any other GLB is a matter for Blender's own importer.
+
+Blender's importer takes 0.5 to 1 s for a mesh of 90,000 vertices on the main thread, splits vertices and rounds colours to
+bytes. No bpy: it may run in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..backend.sjc.errors import SjcError
+
+_MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
+_DTYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_TRIANGLES = 4
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """points [V, 3] f4, z up; faces [F, 3] i4, counter-clockwise from outside; colors [V, 4] f4, scene-linear RGBA."""
+
+    points: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    colors: NDArray[np.float32]
+
+
+def read(path: str | os.PathLike[str]) -> Triangles:
+    """The one coloured mesh of `path`. Raises SjcError with one line for a missing, cut short, damaged or foreign file."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
+    document, binary = _chunks(data, path)
+    try:
+        points, faces, colors = _arrays(document, binary)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise SjcError(
+            f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files."
+        ) from error
+    if len(points) == 0 or len(faces) == 0 or faces.max() >= len(points) or not np.isfinite(points).all():
+        raise SjcError(f"{path} is damaged: its faces do not fit its points.")
+    # glTF's frame has y up: (x, y, z) -> (x, -z, y).
+    upright = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
+    return Triangles(upright, _outward(upright, _proper(faces)), colors)
+
+
+def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
+    """The JSON and the binary chunk of a GLB container."""
+    if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
+        raise SjcError(f"{path} is no glTF 2.0 binary file.")
+    found: dict[int, bytes] = {}
+    at = 12
+    if len(data) < struct.unpack_from("<I", data, 8)[0]:
+        raise SjcError(f"{path} is cut short.")
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from("<II", data, at)
+        found.setdefault(kind, data[at + 8 : at + 8 + length])
+        at += 8 + length
+    try:
+        return json.loads(found[_JSON]), found.get(_BIN, b"")
+    except (KeyError, ValueError) as error:
+        raise SjcError(f"{path} is damaged: its JSON part cannot be read.") from error
+
+
+def _arrays(
+    document: dict[str, Any], binary: bytes
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+    """Points, faces and colours of a document with one mesh of one primitive and no transforms. Else ValueError."""
+    (mesh,) = document["meshes"]
+    (primitive,) = mesh["primitives"]
+    moved = any({"matrix", "translation", "rotation", "scale"} & set(node) for node in document["nodes"])
+    if moved or primitive.get("mode", _TRIANGLES) != _TRIANGLES:
+        raise ValueError
+    points = _accessor(document, binary, primitive["attributes"]["POSITION"])
+    paint = _accessor(document, binary, primitive["attributes"]["COLOR_0"])
+    indices = _accessor(document, binary, primitive["indices"])
+    if points.shape[1] != 3 or indices.shape[1] != 1 or len(paint) != len(points):
+        raise ValueError
+    colors = np.ones((len(paint), 4), np.float32)
+    colors[:, : paint.shape[1]] = paint if paint.dtype.kind == "f" else paint / np.iinfo(paint.dtype).max
+    return points.astype(np.float32), indices.astype(np.int32).reshape(-1, 3), colors
+
+
+def _accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:
+    """The values [count, width] of an accessor whose items lie one after the other."""
+    accessor = document["accessors"][index]
+    view = document["bufferViews"][accessor["bufferView"]]
+    dtype, width = np.dtype(_DTYPES[accessor["componentType"]]), _WIDTHS[accessor["type"]]
+    if view.get("byteStride", dtype.itemsize * width) != dtype.itemsize * width:
+        raise ValueError
+    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+    return np.frombuffer(binary, dtype, accessor["count"] * width, start).reshape(-1, width)
+
+
+def _proper(faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Without faces that name a point twice, which Blender takes for damage."""
+    a, b, c = faces.T
+    return faces[(a != b) & (b != c) & (c != a)]
+
+
+def _outward(points: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The faces, turned over when the volume that they enclose is negative."""
+    a, b, c = (points[faces[:, i]].astype(np.float64) for i in range(3))
+    volume = np.einsum("ij,ij->", a, np.cross(b, c))
+    return faces if volume >= 0 else np.ascontiguousarray(faces[:, ::-1])

@@ -1,0 +1,133 @@
+"""The result in the scene: a coloured mesh that stands where it shall, and what may be done to it without a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from . import collect, glb, materials
+from .assets import asset_mark
+
+__all__ = ["asset_mark", "decimate", "find", "import_mesh", "set_threshold", "smooth", "volume_to_mesh"]
+
+_JOB = "sjc_job"
+DECIMATE, SMOOTH, SURFACE = "SJC Decimate", "SJC Smooth", "SJC Surface"
+
+
+def import_mesh(
+    path: Path,
+    *,
+    name: str,
+    location: Sequence[float],
+    size: float = 1.0,
+    properties: Mapping[str, Any] | None = None,
+    collection: Any | None = None,
+    job_id: str = "",
+) -> Any:
+    """Bring a job's mesh.glb into the scene. -> its object; nothing is selected, moved or changed besides.
+
+    The longest side is `size` metres, the origin the middle of the base, standing on `location`; smooth, in its colours
+    (attribute "Color", scene-linear), with `properties` as custom properties; in `collection`, or the scene's own of ours.
+    Raises SjcError for a file that is not there, cut short, damaged or not of this program.
+    """
+    triangles = glb.read(path)
+    line = collect.block_name(name)
+    target = bpy.data.objects.new(line, _mesh(line, triangles, size))
+    target.location = location
+    # For viewports that show one colour an object.
+    target.color = (*triangles.colors[:, :3].mean(0).tolist(), 1.0)
+    if job_id:
+        target[_JOB] = job_id
+    collect.write_properties(target, properties or {})
+    (collection or collect.collection(bpy.context.scene)).objects.link(target)
+    return target
+
+
+def find(job_id: str) -> Any | None:
+    """The mesh object of a job, the newest where it was imported twice."""
+    found = [
+        item
+        for item in bpy.data.objects
+        if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene
+    ]
+    return max(found, key=lambda item: item.session_uid, default=None)
+
+
+def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
+    """A mesh datablock; `foreach_set` alone, because Python loops would take seconds."""
+    points, faces = _stand(triangles.points, size), triangles.faces
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(points))
+    mesh.loops.add(faces.size)
+    mesh.polygons.add(len(faces))
+    mesh.vertices.foreach_set("co", points.reshape(-1))
+    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(faces).reshape(-1))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()
+    paint = mesh.color_attributes.new(materials.COLOR_ATTRIBUTE, "FLOAT_COLOR", "POINT")
+    paint.data.foreach_set("color", triangles.colors.reshape(-1))
+    mesh.color_attributes.active_color = paint
+    mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
+    mesh.materials.append(materials.mesh_material())
+    return mesh
+
+
+def _stand(points: np.ndarray, size: float) -> np.ndarray:
+    """Points of longest side `size` with the origin in the middle of their base."""
+    low, high = points.min(0), points.max(0)
+    base = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
+    return ((points - base) * (size / max(float((high - low).max()), 1e-9))).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------------------ modifiers
+
+
+def decimate(target: Any, ratio: float) -> Any | None:
+    """Keep `ratio` (0..1] of the faces, as a modifier that can be changed or applied later; 1 takes it off."""
+    modifier = _modifier(target, DECIMATE, "DECIMATE", wanted=ratio < 1)
+    if modifier:
+        modifier.ratio = ratio
+    return modifier
+
+
+def smooth(target: Any, repeats: int) -> Any | None:
+    """Smooth the surface `repeats` times, keeping its volume, as a modifier; 0 takes it off."""
+    modifier = _modifier(target, SMOOTH, "LAPLACIANSMOOTH", wanted=repeats > 0)
+    if modifier:
+        modifier.iterations, modifier.use_volume_preserve = repeats, True
+    return modifier
+
+
+def volume_to_mesh(volume_object: Any, threshold: float) -> Any:
+    """A mesh object that follows a volume's surface live: `threshold`, in density, is its modifier's, for the artist.
+
+    It stands with the volume, has no colours (the modifier meshes one grid), and needs the volume's files.
+    """
+    name = f"{volume_object.name[: collect.compat.name_bytes() - 8]} surface"
+    target = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+    target.matrix_world = volume_object.matrix_world
+    modifier = target.modifiers.new(SURFACE, "VOLUME_TO_MESH")
+    modifier.object, modifier.grid_name, modifier.threshold = volume_object, "density", threshold
+    modifier.resolution_mode, modifier.use_smooth_shade = "GRID", True
+    collect.collection(bpy.context.scene).objects.link(target)
+    return target
+
+
+def set_threshold(surface_object: Any, threshold: float) -> None:
+    """Move a live surface to another density; without effect on other objects."""
+    if modifier := surface_object.modifiers.get(SURFACE):
+        modifier.threshold = threshold
+
+
+def _modifier(target: Any, name: str, kind: str, *, wanted: bool) -> Any | None:
+    found = target.modifiers.get(name)
+    if wanted:
+        return found or target.modifiers.new(name, kind)
+    if found:
+        target.modifiers.remove(found)
+    return None

@@ -1,0 +1,83 @@
+"""What the add-on must know of a .vdb before Blender opens it: is it whole, how wide is a voxel. No bpy, no OpenVDB.
+
+Blender reads grids only when it draws them, and a file cut short would show as nothing without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..backend.sjc.errors import SjcError
+
+_MAGIC = b" BDV\0\0\0\0"
+_TRANSFORM = "UniformScaleTranslateMap"
+_LONGEST = 4096  # no name or metadata of ours comes near
+
+
+@dataclass(frozen=True)
+class Header:
+    """grids: their names in the file's order; voxel: edge length in the volume's own units."""
+
+    grids: tuple[str, ...]
+    voxel: float
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read the head of a .vdb written by this program. Raises SjcError for one that is cut short, foreign or missing."""
+    try:
+        with Path(path).open("rb") as stream:
+            return _read(stream, path)
+    except OSError as error:
+        raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
+    except (struct.error, UnicodeDecodeError) as error:
+        raise SjcError(f"{path} is cut short or damaged.") from error
+
+
+def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
+    size = os.fstat(stream.fileno()).st_size
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise SjcError(f"{path} is no OpenVDB file.")
+    stream.seek(struct.calcsize("<III?") + 36, os.SEEK_CUR)  # versions, flag, UUID
+    _skip_metadata(stream)
+    names, voxel = [], 0.0
+    for _ in range(_number(stream)):
+        names.append(_string(stream))
+        _string(stream)  # type
+        _string(stream)  # parent
+        start, _blocks, end = struct.unpack("<qqq", stream.read(24))
+        if not stream.tell() <= start < end <= size:
+            raise SjcError(f"{path} is cut short.")
+        stream.seek(start + 4)  # compression
+        _skip_metadata(stream)
+        if _string(stream) != _TRANSFORM:
+            raise SjcError(
+                f"{path} was not written by this program; use Add > Volume > Import OpenVDB for it."
+            )
+        voxel = struct.unpack("<6d", stream.read(48))[3]  # translation, scale
+        stream.seek(end)
+    if "density" not in names:
+        raise SjcError(f"{path} holds no grid named density.")
+    return Header(tuple(names), voxel)
+
+
+def _number(stream: BinaryIO) -> int:
+    (value,) = struct.unpack("<I", stream.read(4))
+    return int(value)
+
+
+def _string(stream: BinaryIO) -> str:
+    length = _number(stream)
+    if length > _LONGEST:
+        raise struct.error
+    return stream.read(length).decode()
+
+
+def _skip_metadata(stream: BinaryIO) -> None:
+    for _ in range(_number(stream)):
+        _string(stream)
+        _string(stream)
+        stream.seek(_number(stream), os.SEEK_CUR)

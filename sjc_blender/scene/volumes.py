@@ -1,0 +1,219 @@
+"""The live volume of a job: made once, then only its file path changes; later its history on the timeline.
+
+How live and history live together: the volume shows the newest snapshot until the timeline is touched. From then on it is
+a sequence that begins at the scene's first frame: every frame shows its snapshot, and every frame past the last shows the
+newest, so the end of the timeline stays live. `follow_timeline`, called at every turn of the timer, notices the touch: no
+handler is needed.
+
+Where it stands: before 5.0 Blender draws volumes half a voxel off (compat). That half voxel is taken back in the object's
+*delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no parent is needed.
+A delta does not turn with the object, so it is worked out again at every snapshot and after every file load.
+
+A volume is known by the job in a custom property of its datablock; nothing here keeps a reference, which an undo would kill.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+from mathutils import Vector
+
+from ..backend.sjc.errors import SjcError
+from . import collect, compat, history, materials, vdb
+
+_JOB, _SCENE, _FRAME, _VOXEL = "sjc_job", "sjc_scene", "sjc_frame", "sjc_voxel"  # on the datablock
+_SHIFT = "sjc_shift"  # on the object: what of its delta location is ours
+# The engine's box is 2 across; an object's longest side usually takes this much of it.
+USUAL_EXTENT = 1.4
+
+_shown: set[str] = set()
+
+
+def show_snapshot(
+    job_id: str,
+    path: Path,
+    *,
+    name: str,
+    location: Sequence[float],
+    size: float = 1.0,
+    make_again: bool = False,
+) -> Any | None:
+    """Show the snapshot `path` (.vdb) as the volume of its job; -> its object, or None when the user has deleted it.
+
+    The first call makes the object: named after `name` (the prompt), in the collection SJC of the scene, standing on
+    `location`, of such a scale that an object of usual extent is `size` long. Later calls change its file alone.
+    A missing object is made again only on `make_again`, after an undo or a file load took it away.
+    Raises SjcError for a file that is missing, foreign or cut short; the volume then stays as it is.
+    """
+    header = vdb.read_header(path)
+    target = find(job_id)
+    if target is None:
+        if job_id in _shown and not make_again:
+            return None
+        target = _make(job_id, path, name, location, size)
+    volume = target.data
+    follow_timeline(job_id)
+    if volume.is_sequence:
+        volume.frame_duration = max(volume.frame_duration, history.number(path))
+    else:
+        volume.filepath = blend_path(path)
+    volume[_VOXEL] = header.voxel
+    _centre(target)
+    _shown.add(job_id)
+    return target
+
+
+def find(job_id: str) -> Any | None:
+    """The Volume object of a job, where one is in a scene."""
+    volume = _volume(job_id)
+    if volume is None or not volume.users:
+        return None
+    owners = (item for item in bpy.data.objects if item.data == volume)
+    return next((item for item in owners if item.users_scene), None)
+
+
+def follow_timeline(job_id: str) -> None:
+    """Make the live volume a sequence once the current frame has changed. A few microseconds: for every tick."""
+    volume = _volume(job_id)
+    if volume is None or volume.is_sequence:
+        return
+    if _scene(volume).frame_current != volume.get(_FRAME):
+        _become_sequence(volume)
+
+
+def hide(job_id: str) -> Any | None:
+    """At the end: the history on the timeline, the object hidden in viewport (the eye: Alt-H) and render. -> it, or None."""
+    target = find(job_id)
+    if target is None:
+        return None
+    if not target.data.is_sequence:
+        _become_sequence(target.data)
+    target.hide_render = True
+    try:
+        target.hide_set(True)
+    except RuntimeError:  # not in the view layer at hand (another scene, an excluded collection)
+        target.hide_viewport = True
+    return target
+
+
+def use_history(job_id: str, folder: Path) -> None:
+    """Have the volume show the files of `folder` (see history.thin, which may run in a thread) from now on."""
+    volume, paths = _volume(job_id), history.volumes(folder)
+    if volume is None or not paths:
+        return
+    volume.filepath = blend_path(paths[-1])
+    _become_sequence(volume)
+
+
+def place_all() -> None:
+    """After a file load: the half voxel of every volume of ours, for the Blender that runs now."""
+    for item in bpy.data.objects:
+        if item.type == "VOLUME" and item.data and _VOXEL in item.data and item.library is None:
+            _centre(item)
+
+
+# --------------------------------------------------------------------------------------------------------------- paths
+
+
+def blend_path(path: Path) -> str:
+    """`path` as the .blend shall hold it: relative (//) where the .blend is saved and both share more than the root."""
+    path = path.absolute()
+    if not bpy.data.filepath:
+        return str(path)
+    try:
+        shared = Path(os.path.commonpath([path, Path(bpy.data.filepath).parent]))
+    except ValueError:  # two drives
+        return str(path)
+    near = len(shared.parts) > 1
+    return bpy.path.relpath(str(path)) if near else str(path)
+
+
+def folder_of(volume: Any) -> Path:
+    """The folder of a volume's files."""
+    return Path(bpy.path.abspath(volume.filepath)).parent
+
+
+def make_relative() -> None:
+    """Before the .blend is saved again, or after its first save: paths of our volumes relative where they can be."""
+    for volume in _ours():
+        volume.filepath = blend_path(Path(bpy.path.abspath(volume.filepath)))
+
+
+def copy_beside(job_id: str) -> Path:
+    """Copy (or link) a volume's files to //sjc/<job>/ beside the saved .blend and use them. -> the folder.
+
+    Raises SjcError when the .blend is not saved, the volume is not there or the copy fails.
+    """
+    volume = _volume(job_id)
+    if volume is None:
+        raise SjcError("This job has no volume in the scene.")
+    if not bpy.data.filepath:
+        raise SjcError("Save the .blend first: the copies lie beside it.")
+    source, beside = folder_of(volume), Path(bpy.data.filepath).parent
+    if source.is_relative_to(beside):
+        make_relative()
+        return source
+    shown = Path(volume.filepath).name
+    target = beside / "sjc" / source.parent.name / source.name
+    if not target.is_dir():
+        history.copy_to(source, target)
+    volume.filepath = blend_path(target / shown)
+    return target
+
+
+# -------------------------------------------------------------------------------------------------------------- inside
+
+
+def _ours() -> list[Any]:
+    return [volume for volume in bpy.data.volumes if volume.get(_JOB) and volume.library is None]
+
+
+def _volume(job_id: str) -> Any | None:
+    """The job's datablock. Of copies made by the user the first by name counts: the others keep what they show."""
+    return next((volume for volume in _ours() if volume[_JOB] == job_id), None)
+
+
+def _scene(volume: Any) -> Any:
+    return bpy.data.scenes.get(volume.get(_SCENE, "")) or bpy.context.scene
+
+
+def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: float) -> Any:
+    scene = bpy.context.scene
+    for old in [volume for volume in _ours() if volume[_JOB] == job_id]:
+        if old.users:
+            del old[_JOB]  # a copy that the user made: it is theirs
+        else:
+            bpy.data.volumes.remove(old)  # what a deleted object left behind
+    volume = bpy.data.volumes.new(collect.block_name(name))
+    volume[_JOB], volume[_SCENE], volume[_FRAME] = job_id, scene.name, scene.frame_current
+    volume.filepath = blend_path(path)
+    volume.materials.append(materials.volume_material())
+    volume.grids.load()
+    volume.grids.active_index = list(volume.grids.keys()).index("density")  # what Solid mode draws
+    target = bpy.data.objects.new(volume.name, volume)
+    target.scale = [size / USUAL_EXTENT] * 3
+    target.location = Vector(location) + Vector((0, 0, size / 2))
+    collect.collection(scene).objects.link(target)
+    return target
+
+
+def _become_sequence(volume: Any) -> None:
+    """Frame by frame from the scene's first on; past the last the newest stays."""
+    newest = history.number(Path(volume.filepath))
+    volume.is_sequence = True
+    volume.frame_start, volume.frame_offset = _scene(volume).frame_start, 0
+    volume.frame_duration, volume.sequence_mode = newest, "EXTEND"
+
+
+def _centre(target: Any) -> None:
+    """Take back the half voxel that this Blender adds, in the object's own axes and scale as they are now."""
+    half = compat.VOLUME_OFFSET * target.data.get(_VOXEL, 0.0)
+    shift = target.matrix_basis.to_3x3() @ Vector((-half, -half, -half))
+    change = shift - Vector(target.get(_SHIFT, (0.0, 0.0, 0.0)))
+    if change.length > 1e-7:
+        target.delta_location += change
+        target[_SHIFT] = shift
