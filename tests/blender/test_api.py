@@ -1,0 +1,238 @@
+"""The scripting API in the installed extension: with the real worker and the embedded model, and with a scripted one."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tools import package
+
+ENABLE = """
+import importlib, os, sys
+from pathlib import Path
+
+module = "bl_ext.user_default.sjc_blender"
+bpy.ops.extensions.package_install_files(
+    filepath=given["archive"], repo="user_default", enable_on_install=True, overwrite=True
+)
+api, live, places, environment = (
+    importlib.import_module(f"{module}.{name}") for name in ("api", "live", "places", "environment")
+)
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+home = Path(given["home"])
+bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
+
+def fake(fault):
+    real = environment.worker_command(given["backend"])
+    api.queue().command = lambda: [*real, "--fake", fault]
+
+def about(job):
+    mesh, volume = job.mesh_object, job.volume_object
+    return {
+        "state": job.state, "error": job.error, "folder": str(job.folder), "progress": job.progress,
+        "mesh": mesh and mesh.name, "volume": volume and volume.name,
+    }
+"""
+
+
+@pytest.fixture(scope="session")
+def archive():
+    """The extension as people get it."""
+    return package.build_zip()
+
+
+@pytest.fixture(scope="session")
+def lent_python(tmp_path_factory):
+    """An environment outside the checkout that has the backend's packages, but not `sjc`."""
+    home = tmp_path_factory.mktemp("lent")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    python = home / "bin" / "python"
+    ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
+    Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
+    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
+    assert "No module named 'sjc'" in found.stderr
+    return python
+
+
+@pytest.fixture
+def given(archive, lent_python, tmp_path):
+    """What the scripts need."""
+    home = tmp_path / "Arbeit ü"
+    home.mkdir()
+    return {"archive": archive, "backend": lent_python, "home": home}
+
+
+def test_generate_with_the_real_worker(each_blender, given):
+    got = each_blender(
+        ENABLE
+        + """
+heard = []
+bpy.context.scene.cursor.location = (1, 2, 3)
+job = api.generate("a red mushroom", preset="test", seed=3, on_progress=lambda j: heard.append(j.state))
+mesh, volume = job.mesh_object, job.volume_object
+points = np.empty(len(mesh.data.vertices) * 3, "f4")
+mesh.data.vertices.foreach_get("co", points)
+points = points.reshape(-1, 3) + np.array(mesh.location)
+import addon_utils
+addon_utils._is_first_reset()
+hello = api.queue().hello
+bpy.ops.wm.save_mainfile()
+bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+again = about(job)
+result = {
+    **about(job), "again": again, "heard": sorted(set(heard)), "inside": hello["folder"], "package": str(places.BACKEND),
+    "low": points.min(0).tolist(), "high": points.max(0).tolist(),
+    "prompt": bpy.data.objects[again["mesh"]]["prompt"], "seed": bpy.data.objects[again["mesh"]]["seed"],
+    "hidden": bpy.data.objects[again["volume"]].hide_render, "path": bpy.data.objects[again["volume"]].data.filepath,
+    "colors": [c.name for c in bpy.data.objects[again["mesh"]].data.color_attributes],
+    "warnings": addon_utils._extensions_warnings_get(), "blend": bpy.data.filepath,
+}
+api.close()
+""",
+        **given,
+    )
+    assert got["state"] == "finished", got["error"]
+    assert got["progress"] == 1
+    assert {"running", "finished"} <= set(got["heard"])
+    assert got["inside"].startswith(got["package"])
+    assert "/extensions/user_default/sjc_blender/backend" in got["inside"]
+    assert got["folder"] == str(given["home"] / "sjc" / "a-red-mushroom-3")
+    low, high = got["low"], got["high"]
+    assert max(h - lo for lo, h in zip(low, high, strict=True)) == pytest.approx(1, abs=1e-4)
+    assert [(lo + h) / 2 for lo, h in zip(low[:2], high[:2], strict=True)] == pytest.approx([1, 2], abs=1e-4)
+    assert low[2] == pytest.approx(3, abs=1e-4)
+    assert (got["prompt"], got["seed"]) == ("a red mushroom", 3)
+    assert got["hidden"]
+    assert got["path"].startswith("//sjc")
+    assert got["colors"] == ["Color"]
+    assert got["again"]["mesh"]
+    assert got["again"]["volume"]
+    assert got["warnings"] == {}
+
+
+def test_a_batch_survives_a_failing_item(in_blender, given):
+    got = in_blender(
+        ENABLE
+        + """
+fake("ok")
+made = api.batch(["a red cube", "a blue cube", "a green cube"], preset="test", block=False)
+made[1].folder.rmdir()
+made[1].folder.write_text("in the way")
+for job in made:
+    job.wait(60)
+result = {"jobs": [about(job) for job in made], "x": [job.mesh_object.location.x for job in made if job.mesh_object]}
+api.close()
+""",
+        **given,
+    )
+    assert [job["state"] for job in got["jobs"]] == ["finished", "failed", "finished"]
+    assert got["jobs"][1]["error"]
+    assert got["x"] == pytest.approx([0, 3.0])
+
+
+def test_bad_ones_are_refused_before_anything_starts(in_blender, given):
+    got = in_blender(
+        ENABLE
+        + """
+def refused(call):
+    try:
+        call()
+    except api.SjcError as error:
+        return str(error)
+    return None
+result = {
+    "empty": refused(lambda: api.generate("  ")),
+    "steps": refused(lambda: api.generate("a cube", steps="many")),
+    "name": refused(lambda: api.generate("a cube", stepz=3)),
+    "batch": refused(lambda: api.batch(["a cube", "", {"prompt": "a cone", "grid": 4}])),
+    "folder": refused(lambda: api.import_result(home)),
+    "nothing": refused(lambda: api.import_result(home / "gone")),
+    "jobs": len(api.queue().jobs),
+}
+api.close()
+""",
+        **given,
+    )
+    assert got["jobs"] == 0
+    assert "empty" in got["empty"]
+    assert "steps" in got["steps"]
+    assert "did you mean steps" in got["name"]
+    assert len(got["batch"].splitlines()) == 2
+    assert "no job folder" in got["folder"]
+    assert "not there" in got["nothing"]
+
+
+def test_import_of_finished_and_half_finished_folders(in_blender, given):
+    got = in_blender(
+        ENABLE
+        + """
+import shutil
+fake("ok")
+job = api.generate("a red cube", preset="test")
+done = Path(job.folder)
+half = done.with_name("half")
+shutil.copytree(done, half)
+for name in ("mesh.glb", "run.json"):
+    (half / name).unlink()
+bare = half.with_name("bare")
+shutil.copytree(half, bare)
+for path in (bare / "snapshots").glob("*.vdb"):
+    path.unlink()
+broken = half.with_name("broken")
+shutil.copytree(done, broken)
+(broken / "mesh.glb").write_bytes((done / "mesh.glb").read_bytes()[:100])
+jobs = [api.import_result(p) for p in (done, next(done.glob("*.sjc")), half, bare)]
+try:
+    api.import_result(broken)
+    said = None
+except api.SjcError as error:
+    said = str(error)
+result = {"jobs": [about(j) for j in jobs], "said": said, "first": about(job)}
+api.close()
+""",
+        **given,
+    )
+    whole, pointed, half, bare = got["jobs"]
+    assert whole["mesh"] and pointed["mesh"]  # noqa: PT018
+    assert not half["mesh"]
+    assert half["volume"]
+    assert bare["volume"]
+    assert "\n" not in got["said"]
+
+
+def test_the_queue_survives_a_restart(in_blender, given):
+    first = in_blender(
+        ENABLE
+        + """
+fake("slow")
+job = api.generate("a red cube", preset="test", block=False)
+later = api.generate("a blue cube", preset="test", block=False)
+import time
+while job.record.step < 2:
+    api.pump(); time.sleep(0.02)
+result = {"folder": str(job.folder)}
+""",
+        **given,
+    )
+    got = in_blender(
+        ENABLE.replace("bpy.ops.wm.save_as_mainfile", "bpy.ops.wm.open_mainfile")
+        + """
+fake("ok")
+records = api.queue().jobs
+before = [(r.state.value, str(r.folder)) for r in records]
+jobs = [api.Job(r) for r in records]
+jobs[0].resume()
+for job in jobs:
+    job.wait(60)
+result = {"before": before, "after": [about(job) for job in jobs]}
+api.close()
+""",
+        **given,
+    )
+    assert got["before"][0] == ["stopped", first["folder"]]
+    assert [job["state"] for job in got["after"]] == ["finished", "finished"]
+    assert all(job["mesh"] for job in got["after"])
