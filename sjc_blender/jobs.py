@@ -54,6 +54,7 @@ class Queue:
         self.jobs: list[Job] = []
         self.current: Job | None = None
         self.process: WorkerProcess | None = None
+        self.hello: Message | None = None  # the present worker's first message: device, versions
         self._folder_lock: Lock | None = None
         self._list = ListFile(state_file) if state_file else None
         self._changed = self._free = False
@@ -63,11 +64,6 @@ class Queue:
         self._pumped = clock()
         if self._list and self._list.path.exists():
             self.jobs = self._list.take(known=())
-
-    @property
-    def hello(self) -> Message | None:
-        """The present worker's first message: device, versions."""
-        return self.process.hello if self.process else None
 
     @property
     def problem(self) -> Problem | None:
@@ -236,7 +232,7 @@ class Queue:
         assert self._folder_lock is not None
         self.process.log = job.folder / "worker.log"
         self._folder_lock.add(self.process.pid)
-        if self.process.hello:
+        if self.hello:
             self._begin(job)
 
     def _start_process(self) -> None:
@@ -275,7 +271,7 @@ class Queue:
         for message in self.process.poll():
             self._take(message)
         if not self.process.alive:
-            self.process = None
+            self.process = self.hello = None
             if self.current:  # it was told to end while it had a job
                 self._end(self.current, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
 
@@ -298,8 +294,10 @@ class Queue:
                 "text": f"the snapshot of step {message['step']} is damaged; it is left out",
             }
             kind = "warning"
-        if kind == "hello" and job:
-            self._begin(job)
+        if kind == "hello":
+            self.hello = message
+            if job:
+                self._begin(job)
         elif job:
             job.take(message)
         self._events.append((job, message))

@@ -127,8 +127,8 @@ class WorkerProcess:
 
     @property
     def stopping(self) -> bool:
-        """Whether it is being ended, by `stop` or because of an error."""
-        return self._stopping
+        """Whether it is being ended, by `stop` or because of an error, or is dead already."""
+        return self._stopping or (self._process is not None and self._process.returncode is not None)
 
     def send(self, type_: str, **fields: Any) -> None:
         """Send a command; one that the process can no longer read is lost."""

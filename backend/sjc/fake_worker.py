@@ -95,6 +95,7 @@ class FakeWorker(Worker):
         self.send("status", stage="load", text="loading the model fake")
         if resume:
             chosen = jobs.read_settings(folder)
+            jobs.clear_temporary(folder)
         else:
             chosen = settings.resolve(None, given)
             if not chosen.prompt:

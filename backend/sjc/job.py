@@ -345,11 +345,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Before resuming: leftovers of an interrupted export go, the state stays; snapshots past the checkpoint too."""
+def clear_temporary(folder: Path) -> None:
+    """Remove what was being written when a process was killed."""
     for path in (*folder.glob(".*~*"), *(folder / "snapshots").glob(".*~*")):
         if re.fullmatch(r"\..+\.\d+~(\.\w+)?", path.name):  # the temporary names of files.replacing
             path.unlink(missing_ok=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Before resuming: leftovers of an interrupted export go, the state stays; snapshots past the checkpoint too."""
+    clear_temporary(folder)
     if not (folder / checkpoint.NAME).exists():
         for path in _snapshot_files(folder):
             path.unlink(missing_ok=True)

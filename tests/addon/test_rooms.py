@@ -1,0 +1,24 @@
+"""The rooms without Blender stay without Blender, and without what Blender's Python may not have."""
+
+import subprocess
+import sys
+
+import pytest
+
+ROOMS = ["environment", "installer", "jobs", "locks", "pipes", "process", "queue_file", "records", "trouble"]
+DOOR = ["backend.sjc.protocol", "backend.sjc.settings"]
+
+
+@pytest.mark.parametrize("name", ROOMS + DOOR)
+def test_only_the_standard_library(name, stage_folder):
+    code = f"import sys; sys.path[:0] = [sys.argv[1]]; import sjc_blender.{name}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(stage_folder.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    brought = {module.split(".")[0] for module in done.stdout.split()}
+    assert not {"bpy", "torch", "numpy", "diffusers", "warp"} & brought
+    assert "sjc" not in brought  # the package has one name here
