@@ -9,40 +9,15 @@ import sys
 import time
 from pathlib import Path
 
-from tools import environment, mutants, package, rooms, rules, system
-from tools.common import ROOT, BuildError, run, say, typed
+from tools import demo, environment, mutants, package, rooms, rules, system
+from tools.common import ROOT, BuildError, run, say
 from tools.environment import Environment
 from tools.stage import stage
 
-PROMPT = "a red mushroom"
-DEMO = Path("outputs", "demo")
 
-# What a finished demo leaves behind, in the order in which it is shown.
-RESULTS = ("mesh.glb", "preview.png")
-EXTRAS = ("turntable.mp4", "scene.blend")
-
-
-def demo(arguments: argparse.Namespace) -> int:
+def run_demo(arguments: argparse.Namespace) -> int:
     """Run the main job on the embedded model and print where the results are."""
-    words = (
-        arguments.rest
-        if arguments.rest and not arguments.rest[0].startswith("-")
-        else [PROMPT, *arguments.rest]
-    )
-    python = Environment().ensure()
-    command = [python, "-m", "sjc", "generate", *words, "--out", DEMO, "--overwrite"]
-    say(f"demo: {typed(['sjc', *command[3:]])}")
-    code = run(command)
-    if code != 0:
-        return code
-    missing = [name for name in RESULTS if not (ROOT / DEMO / name).is_file()]
-    if missing:
-        raise BuildError(f"the job ended without {' and '.join(missing)}: see {DEMO / 'run.json'}.")
-    say("")
-    for name in (*RESULTS, *EXTRAS):
-        if (ROOT / DEMO / name).is_file():
-            say(f"{name:14} {ROOT / DEMO / name}")
-    return 0
+    return demo.demo(arguments)
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -171,10 +146,10 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(function=function)
         return made
 
-    one = command("demo", demo, "run the main job on the embedded model and print where the results are")
+    one = command("demo", run_demo, "run the main job on the embedded model and print where the results are")
     one.usage = "build.py demo [PROMPT] [options of sjc generate ...]"
     one.add_argument(
-        "rest", nargs="*", help=f"what to make (default: {PROMPT!r}), then options of sjc generate"
+        "rest", nargs="*", help=f"what to make (default: {demo.PROMPT!r}), then options of sjc generate"
     )
     one = command(
         "test", test, "run the tests room by room; paths under tests/ and pytest's options may follow"

@@ -1,8 +1,10 @@
 """The one command: its help, what it passes on, how it ends."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,36 +68,67 @@ def test_words_after_demo_test_and_bench_go_on_untouched():
         (["--seed", "3"], ["a red mushroom", "--seed", "3"]),
     ],
 )
-def test_demo_starts_the_job_and_prints_its_files(words, expected, tmp_path, monkeypatch, capsys):
-    started = []
-
-    def generate(command):
-        started.append([str(part) for part in command])
-        for name in ("mesh.glb", "preview.png"):
-            path = tmp_path / "outputs" / "demo" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"x")
-        return 0
-
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "run", generate)
-    monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
+def test_demo_without_blender_starts_the_job_and_prints_its_files(words, expected, demo_ground, capsys):
+    demo_ground.blender = BuildError("none here")
     assert build.main(["demo", *words]) == 0
-    assert started == [
-        ["python", "-m", "sjc", "generate", *expected, "--out", str(build.DEMO), "--overwrite"]
-    ]
+    command = [str(part) for part in demo_ground.started[0]]
+    assert command == [
+        "python", "-m", "sjc", "generate", *expected, "--out", str(build.demo.FOLDER), "--overwrite",
+    ]  # fmt: skip
     out = capsys.readouterr().out
-    assert str(tmp_path / "outputs" / "demo" / "mesh.glb") in out
-    assert str(tmp_path / "outputs" / "demo" / "preview.png") in out
+    assert "without Blender (none here)" in out
+    assert str(demo_ground.folder / "mesh.glb") in out
+    assert str(demo_ground.folder / "preview.png") in out
+
+
+def test_demo_in_blender_hands_over_prompt_and_settings(demo_ground, capsys):
+    assert build.main(["demo", "a blue tree", "--seed", "3"]) == 0
+    blender, script, _ = demo_ground.started[0]
+    assert (blender, script.name) == (Path("bpy"), "demo_scene.py")
+    given = demo_ground.given
+    assert (given["prompt"], given["python"]) == ("a blue tree", "python")
+    assert given["settings"] == {"options": ["--seed", "3"], "overwrite": True}
+    assert given["folder"] == str(demo_ground.folder)
+    assert not Path(given["home"]).exists()
+    assert str(demo_ground.folder / "preview.png") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 2), (130, 130), (1, 1)])
-def test_demo_without_results_is_no_success(code, expected, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "run", lambda _command: code)
-    monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
+def test_demo_without_results_is_no_success(code, expected, demo_ground, capsys):
+    demo_ground.code, demo_ground.makes = code, ()
     assert build.main(["demo"]) == expected
     assert ("without mesh.glb and preview.png" in capsys.readouterr().err) == (code == 0)
+
+
+@pytest.fixture
+def demo_ground(tmp_path, monkeypatch):
+    """The demo on a machine that starts nothing: what would be started is written down."""
+    ground = SimpleNamespace(
+        started=[], given=None, code=0, makes=("mesh.glb", "preview.png"), blender=Path("bpy"),
+        folder=tmp_path / build.demo.FOLDER,
+    )  # fmt: skip
+
+    def start(command):
+        ground.started.append(command)
+        if Path(command[-1]).suffix == ".json":
+            ground.given = json.loads(Path(command[-1]).read_text("utf-8"))
+        ground.folder.mkdir(parents=True, exist_ok=True)
+        for name in ground.makes:
+            (ground.folder / name).write_bytes(b"x")
+        return ground.code
+
+    def blender():
+        if isinstance(ground.blender, Exception):
+            raise ground.blender
+        return ground.blender
+
+    monkeypatch.setattr(build.demo, "ROOT", tmp_path)
+    monkeypatch.setattr(build.demo, "run", start)
+    monkeypatch.setattr(build.demo, "_blender", blender)
+    monkeypatch.setattr(build.demo, "_settings", lambda _python, options: {"options": options})
+    monkeypatch.setattr(build.demo.package, "build_zip", lambda: tmp_path / "dist" / "x.zip")
+    monkeypatch.setattr(build.demo.Environment, "ensure", lambda _self: Path("python"))
+    return ground
 
 
 @pytest.mark.parametrize(("error", "code"), [(BuildError("no such thing"), 2), (KeyboardInterrupt(), 130)])
