@@ -46,7 +46,8 @@ def read(path: str | os.PathLike[str]) -> Triangles:
         raise SjcError(
             f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files."
         ) from error
-    if len(points) == 0 or len(faces) == 0 or faces.max() >= len(points) or not np.isfinite(points).all():
+    fits = len(points) > 0 and len(faces) > 0 and 0 <= faces.min() and faces.max() < len(points)
+    if not fits or not np.isfinite(points).all():
         raise SjcError(f"{path} is damaged: its faces do not fit its points.")
     # glTF's frame has y up: (x, y, z) -> (x, -z, y).
     upright = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
