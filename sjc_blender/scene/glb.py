@@ -46,7 +46,7 @@ def read(path: str | os.PathLike[str]) -> Triangles:
         raise SjcError(
             f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files."
         ) from error
-    fits = len(points) > 0 and len(faces) > 0 and 0 <= faces.min() and faces.max() < len(points)
+    fits = len(points) > 0 and len(faces) > 0 and faces.min() >= 0 and faces.max() < len(points)
     if not fits or not np.isfinite(points).all():
         raise SjcError(f"{path} is damaged: its faces do not fit its points.")
     # glTF's frame has y up: (x, y, z) -> (x, -z, y).

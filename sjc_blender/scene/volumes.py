@@ -134,13 +134,18 @@ def blend_path(path: Path) -> str:
 
 def folder_of(volume: Any) -> Path:
     """The folder of a volume's files."""
-    return Path(bpy.path.abspath(volume.filepath)).parent
+    return _absolute(volume.filepath).parent
+
+
+def _absolute(filepath: str) -> Path:
+    """A path of the .blend on the disk, without the ".." that `//../` leaves."""
+    return Path(os.path.normpath(bpy.path.abspath(filepath)))
 
 
 def make_relative() -> None:
     """Before the .blend is saved again, or after its first save: paths of our volumes relative where they can be."""
     for volume in _ours():
-        volume.filepath = blend_path(Path(bpy.path.abspath(volume.filepath)))
+        volume.filepath = blend_path(_absolute(volume.filepath))
 
 
 def copy_beside(job_id: str) -> Path:
