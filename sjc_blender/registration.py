@@ -92,8 +92,9 @@ def register() -> None:
 
 def unregister() -> None:
     """Switch off: the worker ends, jobs can be taken up again later."""
-    if bpy.app.timers.is_registered(_begin):
-        bpy.app.timers.unregister(_begin)
+    for timer in (_begin, mirror.follow_worker):
+        if bpy.app.timers.is_registered(timer):
+            bpy.app.timers.unregister(timer)
     leaving()
     live.stop_timer()
     live.forget()

@@ -64,10 +64,9 @@ KOREAN = {
     "Places": "자리 수",
     "Negative: earlier": "음수이면 앞으로",
     "No job waits": "기다리는 작업이 없습니다",
-    "Clear Finished": "완료된 작업 지우기",
-    "Take all finished jobs off the list; their folders and objects stay":
-        "완료된 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
-    "No job is finished": "완료된 작업이 없습니다",
+    "Clear Ended Jobs": "끝난 작업 지우기",
+    "Take all jobs that have finished, stopped or failed off the list; their folders and objects stay": "완료되거나 멈추거나 실패한 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
+    "No job has ended": "끝난 작업이 없습니다",
     "Free GPU Memory": "GPU 메모리 비우기",
     "End the worker process, and with it what it holds of the graphics card's memory; a running job ends first":
         "작업자 프로세스를 끝내 그래픽 카드의 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 합니다",

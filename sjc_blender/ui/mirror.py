@@ -15,6 +15,8 @@ from ..backend.sjc.errors import SjcError
 from ..scene import preview
 from . import past
 
+WORKER_SECONDS = 0.5
+
 
 def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
     """A job has news (see `live.listeners`): one entry is brought up to date, or all of them at its end."""
@@ -75,6 +77,14 @@ def start() -> None:
     if places.state_file().is_file():
         refresh()
     refresh_history()
+
+
+def follow_worker() -> float | None:
+    """A timer, while a worker is being ended: its end comes without a message. None once it is gone."""
+    if api.queue().process is not None:
+        return WORKER_SECONDS
+    refresh()
+    return None
 
 
 def job_of(job_id: str) -> api.Job:

@@ -209,10 +209,10 @@ class SJC_OT_move(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
-    """Take all finished jobs off the list; their folders and objects stay"""
+    """Take all jobs that have finished, stopped or failed off the list; their folders and objects stay"""
 
-    bl_idname, bl_label = "sjc.clear_finished", "Clear Finished"
-    states, reason = ("finished",), "No job is finished"
+    bl_idname, bl_label = "sjc.clear_finished", "Clear Ended Jobs"
+    states, reason = ENDED, "No job has ended"
 
     def act(self, _context: Any) -> None:
         """As `api.clear_finished`."""
@@ -235,6 +235,8 @@ class SJC_OT_free_memory(JobButton, bpy.types.Operator):
     def act(self, _context: Any) -> None:
         """As `api.free_memory`."""
         api.free_memory()
+        if not bpy.app.background and not bpy.app.timers.is_registered(mirror.follow_worker):
+            bpy.app.timers.register(mirror.follow_worker, persistent=True)
 
 
 class SJC_OT_queue_from_text(Button, bpy.types.Operator):

@@ -36,15 +36,18 @@ def _property(spec: Spec) -> Any:
     if spec.kind == "text":
         return bpy.props.EnumProperty(default=spec.default, items=_items(spec), **_on_choice(spec), **common)
     low = 0 if spec.zero else spec.low
-    bounds = {"default": spec.default, "min": low, "max": spec.high, **common}
+    bounds: dict[str, Any] = {"default": spec.default, "min": low, "max": spec.high, **common}
     if spec.zero and spec.low:
         bounds["update"] = _leave_gap(spec.name, spec.low)
     if spec.kind == "int":
         return bpy.props.IntProperty(**bounds)
-    fine = (
-        min(abs(number) for number in (spec.default, spec.low or 1.0) if number) if spec.default else spec.low
-    )
-    return bpy.props.FloatProperty(precision=5 if fine and fine < 0.01 else 3, **bounds)
+    return bpy.props.FloatProperty(precision=_digits(spec), **bounds)
+
+
+def _digits(spec: Spec) -> int:
+    """Digits after the point: learning rates and thresholds need four."""
+    numbers = [abs(n) for n in (spec.default, spec.low) if isinstance(n, int | float) and n]
+    return 4 if min(numbers, default=1.0) < 0.001 else 3
 
 
 def _text_property(spec: Spec, common: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ FEWEST = 16  # columns
 
 def columns(context: Any) -> int:
     """How many Latin letters fit into a line of the region that is drawn."""
-    region, scale = context.region, context.preferences.system.ui_scale
+    region, scale = context.region, context.preferences.system.ui_scale or 1.0  # 0 without a window
     return max(FEWEST, int((region.width / scale - MARGIN) / PIXELS_PER_COLUMN)) if region else 40
 
 

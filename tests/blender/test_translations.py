@@ -4,7 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-
 _spec = importlib.util.spec_from_file_location("ui_texts", Path(__file__).with_name("ui_texts.py"))
 ui_texts = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(ui_texts)

@@ -47,7 +47,7 @@ def in_sources():
         tree = ast.parse(path.read_text("utf-8"))
         for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
             found.setdefault(text, f"{path.name}:{line}")
-    for name in ("trouble.py", "jobs.py", "process.py", "backend/sjc/worker.py"):
+    for name in ("trouble.py", "jobs.py", "process.py", "queue_file.py", "backend/sjc/worker.py"):
         path = ROOT.parent / name if name.startswith("backend") else ROOT / name
         for text, line in _advice(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, f"{path.name}:{line}")
@@ -59,7 +59,7 @@ def _advice(tree):
     yield from _constants(tree)
     for node in ast.walk(tree):
         called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
-        for argument in node.args if called in {"Problem", "_error"} else ():
+        for argument in node.args if called in {"Problem", "Failed", "_error"} else ():
             yield from ((text, line) for text, line in _literals(argument) if " " in text)
 
 
