@@ -15,6 +15,7 @@ KOREAN = {
     "a red mushroom": "a red mushroom",
     "What to keep away from": "피할 것",
     "Step {} of {}": "스텝 {} / {}",
+    "Stopped at step {} of {}; Retry goes on from there": "스텝 {} / {}에서 멈췄습니다. 다시 시도하면 거기서 계속합니다",
     "{} left": "{} 남음",
     "The queue is empty": "대기열이 비어 있습니다",
     "The output folder holds no jobs yet": "출력 폴더에 아직 작업이 없습니다",

@@ -151,11 +151,16 @@ class SJC_PT_queue(Child, bpy.types.Panel):
         else:
             row = layout.row()
             row.template_list("SJC_UL_jobs", "", runtime, "jobs", runtime, "active_job", rows=4)
-            self._draw_buttons(row.column(align=True), runtime)
+            active = runtime.jobs[min(max(runtime.active_job, 0), len(runtime.jobs) - 1)]
+            self._draw_buttons(row.column(align=True), active)
+            if active.state == "stopped":
+                at = iface_("Stopped at step {} of {}; Retry goes on from there").format(
+                    active.step, active.total
+                )
+                text.paragraph(layout, context, at)
         layout.operator("sjc.queue_from_text", icon="TEXT")
 
-    def _draw_buttons(self, column: Any, runtime: Any) -> None:
-        active = runtime.jobs[min(max(runtime.active_job, 0), len(runtime.jobs) - 1)]
+    def _draw_buttons(self, column: Any, active: Any) -> None:
         column.operator("sjc.remove", text="", icon="REMOVE").job = active.name
         side = column.column(align=True)
         side.enabled = active.state in ("stopped", "failed")

@@ -331,6 +331,7 @@ result["touched"] = touched
         assert any(text.endswith(" ...") for text in texts), "a long hint is cut"
     for state in ("waiting", "finished", "stopped"):
         assert got[state][main]["operators"] == ["sjc.generate"]
+    assert any(t.startswith("Stopped at step 3 of 8") for t in got["stopped"]["SJC_PT_queue"]["texts"])
     assert got["waiting"]["SJC_PT_queue"]["operators"].count("sjc.move") == 2
     assert got["running"]["SJC_UL_jobs"] == [[("a red mushroom " * 6).strip(), "38%"]]
     assert got["finished"]["SJC_UL_jobs"][0][1] == "Finished"

@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2] / "sjc_blender"
 KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
+NOT_DRAWN = {"INTERRUPTED"}  # a job's own text, which the panel says in other words
 CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 
 # Run in Blender, with the add-on on: {text: where}.
@@ -97,7 +98,8 @@ def _of_class(node):
 def _constants(tree):
     """Sentences at module level: NAME = "several words"."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.BinOp | ast.JoinedStr):
+        name = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) else ""
+        if name and name not in NOT_DRAWN and isinstance(node.value, ast.Constant | ast.BinOp):
             for text, line in _literals(node.value):
                 if " " in text and "%" not in text:
                     yield text, line
