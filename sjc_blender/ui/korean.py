@@ -211,6 +211,6 @@ KOREAN = {
     "The log of the worker tells more; please report it. What was made so far is kept and can be resumed.":
         "작업자의 로그에 자세한 내용이 있으니 알려 주세요. 지금까지 만든 것은 남아 있어 이어서 할 수 있습니다.",
     "Wait until it is done there, then Retry.": "거기서 끝날 때까지 기다린 뒤 다시 시도하세요.",
-    "Choose another output folder, then Retry.": "다른 출력 폴더를 고른 뒤 다시 시도하세요.",
+    "Choose another output folder, then Generate again.": "다른 출력 폴더를 고른 뒤 다시 생성하세요.",
     "Jobs made here work, but are not remembered after quitting.": "여기서 만든 작업은 되지만 끝내면 기억되지 않습니다.",
 }  # fmt: skip

@@ -60,8 +60,11 @@ def _advice(tree):
     yield from _constants(tree)
     for node in ast.walk(tree):
         called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
-        for argument in node.args if called in {"Problem", "Failed", "_error"} else ():
-            yield from ((text, line) for text, line in _literals(argument) if " " in text)
+        parts = node.args if called in {"Problem", "Failed", "_error"} else []
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "hint":
+            parts = [node.value]
+        for part in parts:
+            yield from ((text, line) for text, line in _literals(part) if " " in text)
 
 
 def _drawn(tree):
