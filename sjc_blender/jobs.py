@@ -17,6 +17,7 @@ from . import queue_file
 from .backend.sjc.errors import SjcError
 from .backend.sjc.settings_schema import Settings
 from .locks import Lock
+from .pipes import newest
 from .process import USUAL, Times, WorkerProcess
 from .queue_file import Failed, ListFile, lock_folder, read_folder
 from .records import Job, Snapshot, State
@@ -85,7 +86,7 @@ class Queue:
         job = Job(settings=settings, folder=place, resume=resume, total=settings.steps)
         with contextlib.suppress(
             OSError
-        ):  # the name is taken from now on; what is wrong with it is told at the start
+        ):  # takes the name; what is wrong with the folder is told at the start
             job.folder.mkdir(parents=True, exist_ok=True)
         self.jobs.append(job)
         self._changed = True
@@ -126,10 +127,7 @@ class Queue:
         else:
             job.resume = queue_file.resumable(job.folder) and not anew
             job.settings = replace(job.settings, overwrite=anew or job.settings.overwrite)
-            if not job.resume:
-                job.step, job.seconds, job.snapshots = 0, 0.0, []
-            job.state, job.problem, job.stage, job.text = State.WAITING, None, "", "waiting"
-            job.metrics, job.warnings, job.it_s, job.eta_s = {}, [], 0.0, None
+            job.wait_again()
         self._changed = True
 
     def remove(self, job: Job) -> None:
@@ -163,8 +161,8 @@ class Queue:
             self.process.stop()
 
     def clear_finished(self) -> None:
-        """Take the finished ones off the list; stopped and failed ones can still be taken up and stay."""
-        self.jobs = [job for job in self.jobs if job.state is not State.FINISHED]
+        """Take all that have ended off the list; their folders stay."""
+        self.jobs = [job for job in self.jobs if not job.finished]
         self._changed = True
 
     def close(self, seconds: float = 2.0) -> None:
@@ -208,7 +206,7 @@ class Queue:
         if self._changed:
             self._save()
         events, self._events = self._events, []
-        return _newest(events)
+        return newest(events)
 
     # --------------------------------------------------------------------------------------------------- the process
 
@@ -236,34 +234,23 @@ class Queue:
             self._begin(job)
 
     def _start_process(self) -> None:
-        self.process = WorkerProcess(
-            self.command(),
-            environment=self.environment,
-            package=self.package,
-            times=self.times,
-            clock=self.clock,
-        )
-        try:
-            self.process.start()
-        except SjcError:
-            self.process = None
-            raise
+        process = WorkerProcess(
+            self.command(), environment=self.environment, package=self.package, times=self.times, clock=self.clock
+        )  # fmt: skip
+        process.start()
+        self.process = process
 
     def _begin(self, job: Job) -> None:
-        self._send("start", folder=str(job.folder), settings=asdict(job.settings), resume=job.resume)
-        if job.state is State.PAUSED:
-            self._send("pause")
-        if job.state is State.STOPPING:
-            self._send("cancel")
+        assert self.process is not None
+        settings = asdict(job.settings)
+        self.process.send("start", folder=str(job.folder), settings=settings, resume=job.resume)
+        if told_before := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
+            self.process.send(told_before)
 
     def _tell(self, command: str) -> None:
         """To a worker that has its job; one that is starting is told with its job."""
-        if self.hello:
-            self._send(command)
-
-    def _send(self, command: str, **fields: Any) -> None:
-        if self.process:
-            self.process.send(command, **fields)
+        if self.process and self.hello:
+            self.process.send(command)
 
     def _listen(self) -> None:
         if self.process is None:
@@ -289,11 +276,8 @@ class Queue:
                 self._fail(job, of_error(message), message)
             return
         if kind == "snapshot" and job and not self._add_snapshot(job, message):
-            message = {
-                "type": "warning",
-                "text": f"the snapshot of step {message['step']} is damaged; it is left out",
-            }
-            kind = "warning"
+            kind, step = "warning", message["step"]
+            message = {"type": kind, "text": f"the snapshot of step {step} is damaged; it is left out"}
         if kind == "hello":
             self.hello = message
             if job:
@@ -313,9 +297,7 @@ class Queue:
         if state is State.FAILED and job.problem is None:
             job.problem = Problem("bug", "The worker gave up without a reason.", "Open Log tells more.")
         at = f"stopped at step {job.step} of {job.total}; Retry goes on from there"
-        text = {State.FINISHED: "finished", State.STOPPED: at}.get(
-            state, job.problem.text if job.problem else ""
-        )
+        text = at if state is State.STOPPED else job.problem.text if job.problem else state.value
         self._end(job, state, text, message)
 
     def _fail(self, job: Job, problem: Problem, message: Message | None = None) -> None:
@@ -342,16 +324,3 @@ class Queue:
         if job.id in self._removed:
             self._removed.discard(job.id)
             self.jobs.remove(job)
-
-
-def _newest(events: list[Event]) -> list[Event]:
-    """Without the progress and the snapshots that newer ones of the same job have overtaken."""
-    seen: set[tuple[int, str]] = set()
-    kept: list[Event] = []
-    for job, message in reversed(events):
-        key = (id(job), message["type"])
-        if message["type"] in {"progress", "snapshot"} and key in seen:
-            continue
-        seen.add(key)
-        kept.append((job, message))
-    return kept[::-1]

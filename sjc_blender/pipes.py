@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-__all__ = ["CHUNK", "Inbox", "lines_of"]
+__all__ = ["CHUNK", "Inbox", "lines_of", "newest"]
 
 Message = dict[str, Any]
 CHUNK = 1 << 16
@@ -66,3 +66,16 @@ def lines_of(
                 wait(FLOOD_SECONDS)
     if rest.strip() and not skipping:
         yield rest
+
+
+def newest(events: list[tuple[Any, Message]]) -> list[tuple[Any, Message]]:
+    """Without the progress and the snapshots that newer ones of the same job have overtaken; (job, message) pairs."""
+    seen: set[tuple[int, str]] = set()
+    kept: list[tuple[Any, Message]] = []
+    for job, message in reversed(events):
+        key = (id(job), message["type"])
+        if message["type"] in {"progress", "snapshot"} and key in seen:
+            continue
+        seen.add(key)
+        kept.append((job, message))
+    return kept[::-1]

@@ -89,6 +89,13 @@ class Job:
         """Whether nothing more will happen by itself: finished, stopped or failed."""
         return self.state in ENDED
 
+    def wait_again(self) -> None:
+        """Back to waiting: what the last attempt said is forgotten, and what it made unless `resume` takes it up."""
+        if not self.resume:
+            self.step, self.seconds, self.snapshots = 0, 0.0, []
+        self.state, self.problem, self.stage, self.text = State.WAITING, None, "", "waiting"
+        self.metrics, self.warnings, self.it_s, self.eta_s = {}, [], 0.0, None
+
     def take(self, message: dict[str, Any]) -> None:
         """Bring it up to date with one message of the worker's."""
         kind = message["type"]

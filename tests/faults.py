@@ -25,6 +25,7 @@ PARITY = "tests/backend/test_parity.py"
 LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/test_paas.py"
 MODELS = "tests/backend/test_diffusers_pixel.py"
+JOBS, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("jobs", "process", "worker"))
 
 FAULTS = [
     # ------------------------------------------------------------------------------------------------- cameras and rays
@@ -360,5 +361,129 @@ FAULTS = [
         "from[i] = 0.0f;",
         "",
         ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
+    ),
+    # ------------------------------------------------------------------------------------- worker, its supervisor, queue
+    Fault(
+        "snapshot-announced-before-it-is-whole",
+        f"{SJC}/fake_worker.py",
+        """        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
+        if self.fault""",
+        """        threading.Timer(0.5, files.write_npz, (path, density, color), {"meta": meta}).start()
+        if self.fault""",
+        (f"{JOBS}::test_a_job_from_beginning_to_end",),
+    ),
+    Fault(
+        "cancel-not-heard",
+        f"{SJC}/worker.py",
+        """        elif kind == "cancel":
+            self.cancelled.set()""",
+        """        elif kind == "cancel":
+            self.paused.clear()""",
+        (f"{JOBS}::test_cancel_keeps_the_work_and_retry_goes_on",),
+    ),
+    Fault(
+        "cancel-kept-for-the-next-job",
+        f"{SJC}/worker.py",
+        "            self.cancelled.clear()\n",
+        "",
+        (f"{WORKER}::test_a_cancel_of_the_last_job_is_not_the_next_ones",),
+    ),
+    Fault(
+        "end-of-input-not-noticed",
+        f"{SJC}/worker.py",
+        "            os._exit(0)\n",
+        "            pass\n",
+        (f"{WORKER}::test_the_end_of_the_input_ends_it_whatever_it_does[asleep]",),
+    ),
+    Fault(
+        "end-of-input-needs-the-interpreter",
+        f"{SJC}/worker.py",
+        "faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=True)",
+        "faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=False)",
+        (f"{WORKER}::test_the_end_of_the_input_ends_it_whatever_it_does[holding-the-interpreter]",),
+    ),
+    Fault(
+        "start-lost-behind-free",
+        f"{SJC}/worker.py",
+        'if kind == "start" and self.busy:',
+        'if kind == "start" and (self.busy or not self.starts.empty()):',
+        (f"{WORKER}::test_free_and_start_at_once",),
+    ),
+    Fault(
+        "full-disk-taken-for-bad-input",
+        f"{SJC}/worker.py",
+        "        error = error.__cause__\n",
+        "        break\n",
+        (f"{WORKER}::test_errors_in_words",),
+    ),
+    Fault(
+        "message-lost-for-a-nan",
+        f"{SJC}/protocol.py",
+        "return value if math.isfinite(value) else None",
+        "return value",
+        ("tests/addon/test_protocol.py::test_numbers_that_json_lacks_do_not_lose_the_message",),
+    ),
+    Fault(
+        "other-sources-accepted",
+        f"{SJC}/protocol.py",
+        'if message["hash"] != source_hash(package):',
+        'if not message["hash"]:',
+        (f"{PROCESS}::test_one_that_is_not_ours",),
+    ),
+    Fault(
+        "sleep-of-the-computer-taken-for-a-hang",
+        "sjc_blender/process.py",
+        "self._waited += min(now - self._polled, self.times.gap)",
+        "self._waited += now - self._polled",
+        (f"{PROCESS}::test_time_in_which_nobody_polled_is_no_silence",),
+    ),
+    Fault(
+        "children-of-the-worker-left-behind",
+        "sjc_blender/process.py",
+        "os.killpg(self._process.pid, signal.SIGKILL)",
+        "os.kill(self._process.pid, signal.SIGKILL)",
+        (f"{PROCESS}::test_children_of_the_worker_go_with_it",),
+    ),
+    Fault(
+        "messages-pile-up",
+        "sjc_blender/pipes.py",
+        "elif len(self._messages) >= self.LIMIT:",
+        "elif len(self._messages) >= 100 * self.LIMIT:",
+        (f"{PROCESS}::test_the_inbox_merges_progress_and_keeps_what_matters",),
+    ),
+    Fault(
+        "lock-of-the-dead-honoured",
+        "sjc_blender/locks.py",
+        "(now == born or",
+        "(now or",
+        (f"{JOBS}::test_a_later_process_with_the_same_number_holds_nothing",),
+    ),
+    Fault(
+        "lock-of-the-living-taken",
+        "sjc_blender/locks.py",
+        "if not own and pid.isdigit()",
+        "if own and pid.isdigit()",
+        (f"{JOBS}::test_a_lock_counts_as_long_as_the_worker_lives",),
+    ),
+    Fault(
+        "retry-begins-anew",
+        "sjc_blender/jobs.py",
+        "job.resume = queue_file.resumable(job.folder) and not anew",
+        "job.resume = False",
+        (f"{JOBS}::test_cancel_keeps_the_work_and_retry_goes_on",),
+    ),
+    Fault(
+        "failing-job-stops-the-next",
+        "sjc_blender/jobs.py",
+        "            self.process = self.hello = None\n",
+        "            self.hello = None\n",
+        (f"{JOBS}::test_a_fault_is_the_problem_of_its_job_only[crash:3-memory-ended by the system]",),
+    ),
+    Fault(
+        "list-written-in-place-of-another-blender's",
+        "sjc_blender/queue_file.py",
+        "        if self._mine:\n            try:",
+        "        if True:\n            try:",
+        (f"{JOBS}::test_two_blenders",),
     ),
 ]

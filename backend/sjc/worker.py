@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .job import Job
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
+NICENESS = 10
 MEMORY_HINT = "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
 DISK_HINT = "Free some space, then resume the job; or choose another output folder."
 PACKAGE_HINT = "Install the backend again: its environment lacks something."
@@ -259,7 +260,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
 def be_modest() -> None:
     """Low priority, and one core left to Blender.  Before torch is imported."""
     with contextlib.suppress(OSError, AttributeError):
-        os.nice(10)
+        os.nice(max(0, NICENESS - os.nice(0)))  # not below what whoever started Blender has already chosen
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
 
 

@@ -53,7 +53,11 @@ class Watched(jobs.Queue):
         return self
 
     def run_until(self, condition, seconds=60):
-        until(condition, self.turn, seconds)
+        def turn():
+            assert self.busy, [(job.state, job.problem) for job in self.jobs]
+            self.turn()
+
+        until(condition, turn, seconds)
         return self
 
     def kinds(self, job=None):

@@ -31,7 +31,7 @@ def finished(tmp_path_factory):
     """(queue, two jobs): the first was paused for a while, the second cancelled in the middle and taken up again."""
     folder = tmp_path_factory.mktemp("real")
     queue = Real(state_file=folder / "list.json", times=PATIENT)
-    first = queue.add(chosen('a "red" mushroom 🍄', steps=10), folder / "ein Ordner")
+    first = queue.add(chosen("a red mushroom", steps=10), folder / "ein Ördner 🍄")
     second = queue.add(chosen("a blue tree", steps=12, snapshot_every=3, checkpoint_every=100), folder / "b")
     queue.run_until(lambda: first.step >= 2, 280)
     queue.pause(first)
@@ -67,7 +67,7 @@ def test_a_paused_job_finishes(finished):
     files = {path.name for path in first.folder.iterdir()}
     assert {"job.json", "run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png"} <= files
     assert ".lock" not in files
-    assert json.loads((first.folder / "job.json").read_text("utf-8"))["prompt"] == 'a "red" mushroom 🍄'
+    assert json.loads((first.folder / "job.json").read_text("utf-8"))["prompt"] == "a red mushroom"
 
 
 @pytest.mark.slow
