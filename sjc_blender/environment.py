@@ -21,7 +21,16 @@ from typing import Any
 
 from .backend.sjc.errors import SjcError
 
-__all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
+__all__ = [
+    "PACKAGE",
+    "Backend",
+    "clean_environment",
+    "doctor",
+    "find_pythons",
+    "stored",
+    "use",
+    "worker_command",
+]
 
 PACKAGE = Path(__file__).parent / "backend"
 REQUIREMENTS = PACKAGE / "requirements.txt"
@@ -64,7 +73,9 @@ def interpreter(given: str | Path) -> Path:
     """A Python from what a person named: the program, or the folder of an environment. Raises SjcError."""
     path = Path(os.path.expandvars(str(given).strip())).expanduser()
     if not str(given).strip():
-        raise SjcError("No Python is chosen for the backend; install the backend, or choose one in the preferences.")
+        raise SjcError(
+            "No Python is chosen for the backend; install the backend, or choose one in the preferences."
+        )
     if path.is_dir():
         inside = [path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe"]
         path = next((p for p in inside if p.exists()), path)
@@ -83,7 +94,11 @@ def stored(home: Path, chosen: str = "") -> Backend:
     """
     own = os.environ.get(VARIABLE, "") or chosen
     record = _read(home / RECORD)
-    known = Backend(**{k: v for k, v in record.items() if k in Backend.__dataclass_fields__}) if record else Backend()
+    known = (
+        Backend(**{k: v for k, v in record.items() if k in Backend.__dataclass_fields__})
+        if record
+        else Backend()
+    )
     if own:
         try:
             python = str(interpreter(own))

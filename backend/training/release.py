@@ -11,6 +11,7 @@ from typing import Any
 import sjc
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
+from training.text import TEXT_BATCH
 
 TARGET = Path(sjc.__file__).parent / "embedded" / "model"
 LIMIT = 16 * 2**20  # bytes; what a package may spend on its model
@@ -50,13 +51,15 @@ Never shown, for ever ({held} of {pairs} pairs of object and main colour, {share
 
 `{command}`
 
-{steps} steps of {batch} pictures in {minutes:.0f} minutes on {machine}; the weights are the moving average. Progress, with
+First the text encoder and its pooling alone, {text_steps} steps of {text_batch} sentences, learn to sketch what is meant
+(`training.text`); then everything together, {steps} steps of {batch} pictures. {minutes:.0f} minutes in all on
+{machine}; the weights are the moving average. Progress, with
 the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen and of held-out pairs, is in
 `training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen}, held out {unseen}.
 """
 
 
-def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str) -> str:
+def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str, text_steps: int = 0) -> str:
     """The model card's text, every figure from the log or from the world's own tables."""
     last = rows[-1]
     error = {k: " / ".join(str(last[f"{k}_{s}"]) for s in (0.5, 1.5, 5.0)) for k in ("seen", "held_out")}
@@ -78,6 +81,8 @@ def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str) -> 
         command=command,
         steps=last["step"],
         batch=batch,
+        text_steps=text_steps,
+        text_batch=TEXT_BATCH * batch,
         minutes=last["minutes"],
         machine=machine,
         loss=last["loss"],
@@ -91,7 +96,8 @@ def main(argv: list[str] | None = None) -> None:
     p = argparse.ArgumentParser(prog="python -m training.release", description=__doc__)
     p.add_argument("run", type=Path, help="folder of a training run")
     p.add_argument("--command", required=True, help="the training command, for the card")
-    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--batch", type=int, default=24)
+    p.add_argument("--text-steps", type=int, default=2500)
     p.add_argument("--machine", default="2 CPU cores (float32)")
     p.add_argument("--target", type=Path, default=TARGET)
     args = p.parse_args(argv)
@@ -99,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     shutil.copytree(args.run / "model", args.target, dirs_exist_ok=True)
     shutil.copyfile(args.run / "log.jsonl", args.target / "training_log.jsonl")
     (args.target / "README.md").write_text(
-        card(rows, args.command, args.batch, args.machine), encoding="utf-8"
+        card(rows, args.command, args.batch, args.machine, args.text_steps), encoding="utf-8"
     )
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:

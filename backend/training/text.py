@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from training.pictures import SIZE
 
+TEXT_BATCH = 4  # sentences per picture of the UNet's batch: a sketch costs little
+
 
 class Sketcher(nn.Module):
     """From a sentence to its picture without light and background: tokens -> (colour times cover, cover) [B, 4, S, S].

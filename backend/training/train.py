@@ -30,9 +30,10 @@ from training.model import (
 )
 from training.pictures import SUPERSAMPLE, Bank, make_bank, random_light, shade
 from training.prompts import Described, phrase, random_described, random_view
-from training.text import Sketcher, sketch_target
+from training.text import TEXT_BATCH, Sketcher, sketch_target
 
 MAX_PARTS = 4
+SKETCHES_TOLD = 100  # steps of the text encoder's schooling between two lines of the log
 EVAL_SIGMAS = (0.2, 0.5, 1.5, 5.0, 20.0)
 
 
@@ -140,13 +141,15 @@ def evaluate(
     return out
 
 
-def school(model: Model, data: Data, steps: int, batch: int, peak: float = 2e-3) -> None:
-    """Teach the text encoder and its pooling to sketch; the learning rate warms up and falls to zero."""
+def school(
+    model: Model, data: Data, steps: int, batch: int, tell: Callable[[dict[str, Any]], None], peak: float = 2e-3
+) -> None:
+    """Teach the text encoder and its pooling to sketch; the learning rate warms up, then falls to zero."""
     sketcher = Sketcher(model.text_encoder, model.unet.add_embedding, CONDITION)
     optimizer = torch.optim.AdamW(
         sketcher.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
-    began, total = time.time(), 0.0
+    began, losses = time.time(), []
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = peak * min(1.0, step / 100, (steps - step + 1) / (0.5 * steps))
@@ -156,15 +159,12 @@ def school(model: Model, data: Data, steps: int, batch: int, peak: float = 2e-3)
         loss.backward()
         nn.utils.clip_grad_norm_(sketcher.parameters(), 1.0)
         optimizer.step()
-        total += loss.item()
-        if step % 100 == 0 or step == steps:
-            row = {
-                "sketch_step": step,
-                "minutes": round((time.time() - began) / 60, 1),
-                "rms": round((total / ((step - 1) % 100 + 1)) ** 0.5, 4),
-            }
-            print(json.dumps(row), flush=True)
-            total = 0.0
+        losses.append(loss.item())
+        if step % SKETCHES_TOLD == 0 or step == steps:
+            rms = (sum(losses) / len(losses)) ** 0.5
+            minutes = round((time.time() - began) / 60, 1)
+            tell({"sketch_step": step, "minutes": minutes, "rms": round(rms, 4)})
+            losses = []
 
 
 def learning_rate(step: int, args: argparse.Namespace) -> float:
@@ -229,11 +229,17 @@ def main(argv: list[str] | None = None) -> Path:
     log_file, checkpoint = args.out / "log.jsonl", args.out / "checkpoint.safetensors"
     bank = Bank.load(bank_file)
     ema = Model()
+
+    def tell(row: dict[str, Any]) -> None:
+        with log_file.open("a", encoding="utf-8") as f:
+            f.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
     if checkpoint.exists():
         step, seconds = restore(checkpoint, model, ema, optimizer)
     else:
         began = time.time()
-        school(model, Data(bank, args.seed + 500), args.text_steps, 4 * args.batch)
+        school(model, Data(bank, args.seed + 500), args.text_steps, TEXT_BATCH * args.batch, tell)
         ema.load_state_dict(model.state_dict())
         step, seconds = 0, time.time() - began
     # A resumed run draws new pictures; the seed of the data holds the step.
@@ -271,9 +277,7 @@ def main(argv: list[str] | None = None) -> Path:
             }
             row |= {"loss": round(sum(losses) / len(losses), 4), **evaluate(ema, batches, sigma)}
             losses = []
-            with log_file.open("a", encoding="utf-8") as f:
-                f.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+            tell(row)
             save(checkpoint, model, ema, optimizer, step, time.time() - began)
             save_folder(
                 args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer

@@ -78,12 +78,8 @@ def test_the_mesh_is_closed_and_red(folder):
     assert color[0] > 2 * color[1:].max(), f"the object is not red: {color}"
 
 
-YOUNG = "the embedded model follows colours, but has not yet learned shapes and parts (see its card)"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xfail(reason=YOUNG, strict=True)
 def test_the_stem_is_light(folder):
     mesh = read_glb(folder / "mesh.glb")
     z = mesh.vertices[:, 2]
@@ -93,7 +89,6 @@ def test_the_stem_is_light(folder):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xfail(reason=YOUNG, strict=True)
 def test_the_solid_is_the_mushroom(folder):
     truth = ground_truth(PROMPT).inside(lattice()).reshape((CELLS,) * 3)
     made = inside_lattice(read_glb(folder / "mesh.glb"), CELLS)
