@@ -111,4 +111,5 @@ def _settings(python: Path, options: list[str]) -> dict[str, object]:
     if done.returncode != 0:
         raise BuildError((done.stderr.strip().splitlines() or ["bad options"])[-1])
     settings: dict[str, object] = json.loads(done.stdout)
+    settings.pop("prompt", None)
     return settings

@@ -80,9 +80,9 @@ class Settings:
 
     views_per_step: int = _knob(2, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
-    guidance: float = _knob(6.0, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
+    guidance: float = _knob(4.0, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
-    score_weight: str = _knob("1/sigma", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2.", choices=("1/sigma", "1/sigma^2", "1"))
+    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
 
