@@ -70,18 +70,23 @@ class Data:
 
     def batch(self, size: int, held_out: bool = False) -> tuple[Tensor, list[str]]:
         """Random pictures [B, 3, 32, 32] and their prompts; `held_out` draws only pairs never trained on."""
-        index, palette, texts = self.choose(size, held_out)
+        index, things, texts = self.choose(size, held_out)
+        return self.draw(index, things), texts
+
+    def draw(self, index: list[int], things: list[Described]) -> Tensor:
+        """Pictures [B, 3, 32, 32] of bank views `index`, coloured as described, lit at random."""
         part = torch.from_numpy(self.bank.part[index])
         normal = torch.from_numpy(self.bank.normal[index]).float() / 127
-        return shade(part, normal, palette, *random_light(size, self.generator), SUPERSAMPLE), texts
+        light = random_light(len(index), self.generator)
+        return shade(part, normal, palettes(things), *light, SUPERSAMPLE)
 
     def sketches(self, size: int) -> tuple[Tensor, list[str]]:
         """Targets of the text encoder's schooling [B, 4, 32, 32], and their prompts."""
-        index, palette, texts = self.choose(size)
-        return sketch_target(torch.from_numpy(self.bank.part[index]), palette, SUPERSAMPLE), texts
+        index, things, texts = self.choose(size)
+        return sketch_target(torch.from_numpy(self.bank.part[index]), palettes(things), SUPERSAMPLE), texts
 
-    def choose(self, size: int, held_out: bool = False) -> tuple[list[int], Tensor, list[str]]:
-        """Random views of the bank: their numbers, colours by part [B, MAX_PARTS, 3], and prompts with view words."""
+    def choose(self, size: int, held_out: bool = False) -> tuple[list[int], list[Described], list[str]]:
+        """Random views of the bank: their numbers, what they shall show, and prompts with view words."""
         index = [self.rng.randrange(len(self.bank.thing)) for _ in range(size)]
         names = list(world.THINGS)
         things = []
@@ -98,11 +103,16 @@ class Data:
             )
             for i, d in zip(index, things, strict=True)
         ]
-        palette = torch.zeros(size, MAX_PARTS, 3)
-        for row, described in zip(palette, things, strict=True):
-            for i, color in enumerate(described.palette()):
-                row[i] = torch.tensor(world.COLORS[color])
-        return index, palette, texts
+        return index, things, texts
+
+
+def palettes(things: list[Described]) -> Tensor:
+    """Colours by part [B, MAX_PARTS, 3], sRGB."""
+    palette = torch.zeros(len(things), MAX_PARTS, 3)
+    for row, described in zip(palette, things, strict=True):
+        for i, color in enumerate(described.palette()):
+            row[i] = torch.tensor(world.COLORS[color])
+    return palette
 
 
 def sigmas(device: str = "cpu") -> Tensor:
@@ -142,7 +152,12 @@ def evaluate(
 
 
 def school(
-    model: Model, data: Data, steps: int, batch: int, tell: Callable[[dict[str, Any]], None], peak: float = 2e-3
+    model: Model,
+    data: Data,
+    steps: int,
+    batch: int,
+    tell: Callable[[dict[str, Any]], None],
+    peak: float = 2e-3,
 ) -> None:
     """Teach the text encoder and its pooling to sketch; the learning rate warms up, then falls to zero."""
     sketcher = Sketcher(model.text_encoder, model.unet.add_embedding, CONDITION)
