@@ -24,6 +24,7 @@ from .settings_schema import Settings
 if TYPE_CHECKING:
     import torch
 
+    from .guidance.text_denoiser import TextDenoiser
     from .optimize import Optimization
 
 RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
@@ -140,6 +141,9 @@ class Job:
     a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job whose
     loaded model is taken over if it is the same.
     """
+
+    denoiser: TextDenoiser
+    device: torch.device
 
     def __init__(
         self,
