@@ -391,8 +391,8 @@ FAULTS = [
     Fault(
         "end-of-input-not-noticed",
         f"{SJC}/worker.py",
-        "            os._exit(0)\n",
-        "            pass\n",
+        "        finally:  # whatever",
+        "        except EOFError:  # whatever",
         (f"{WORKER}::test_the_end_of_the_input_ends_it_whatever_it_does[asleep]",),
     ),
     Fault(
@@ -456,14 +456,14 @@ FAULTS = [
         "sjc_blender/locks.py",
         "(now == born or",
         "(now or",
-        (f"{JOBS}::test_a_later_process_with_the_same_number_holds_nothing",),
+        ("tests/addon/test_locks.py::test_a_later_process_with_the_same_number_holds_nothing",),
     ),
     Fault(
         "lock-of-the-living-taken",
         "sjc_blender/locks.py",
         "if not own and pid.isdigit()",
         "if own and pid.isdigit()",
-        (f"{JOBS}::test_a_lock_counts_as_long_as_the_worker_lives",),
+        ("tests/addon/test_locks.py::test_a_lock_counts_as_long_as_the_worker_lives",),
     ),
     Fault(
         "retry-begins-anew",
