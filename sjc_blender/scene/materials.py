@@ -15,7 +15,7 @@ _MARK = "sjc_material"
 COLOR_ATTRIBUTE = "Color"  # of meshes
 # Share of its own colour with which the volume shines: with it, it shows its colours in an unlit scene; the rest of its
 # look comes from the light it scatters.
-GLOW = 0.5
+GLOW = 0.6
 
 
 def _shared(kind: str, name: str, build: Any) -> Any:
