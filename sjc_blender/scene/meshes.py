@@ -110,6 +110,7 @@ def volume_to_mesh(volume_object: Any, threshold: float) -> Any:
     """
     name = f"{volume_object.name[: collect.compat.name_bytes() - 8]} surface"
     target = bpy.data.objects.new(name, bpy.data.meshes.new(name))
+    bpy.context.view_layer.update()  # a volume made or moved a moment ago does not know its matrix yet
     target.matrix_world = volume_object.matrix_world
     modifier = target.modifiers.new(SURFACE, "VOLUME_TO_MESH")
     modifier.object, modifier.grid_name, modifier.threshold = volume_object, "density", threshold

@@ -3,7 +3,9 @@
 How live and history live together: the volume shows the newest snapshot until the timeline is touched. From then on it is
 a sequence that begins at the scene's first frame: every frame shows its snapshot, and every frame past the last shows the
 newest, so the end of the timeline stays live. `follow_timeline`, called at every turn of the timer, notices the touch: no
-handler is needed.
+handler is needed. A job that ends with the timeline untouched leaves a repeating sequence that begins at the *next* frame:
+where the user stands the volume shows the result, also to whom opens the .blend without this add-on, and from there on
+the history plays.
 
 Where it stands: before 5.0 Blender draws volumes half a voxel off (compat). That half voxel is taken back in the object's
 *delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no parent is needed.
@@ -82,7 +84,7 @@ def follow_timeline(job_id: str) -> None:
     if volume is None or volume.is_sequence:
         return
     if _scene(volume).frame_current != volume.get(_FRAME):
-        _become_sequence(volume)
+        _become_sequence(volume, first=_scene(volume).frame_start, mode="EXTEND")
 
 
 def hide(job_id: str) -> Any | None:
@@ -90,8 +92,7 @@ def hide(job_id: str) -> Any | None:
     target = find(job_id)
     if target is None:
         return None
-    if not target.data.is_sequence:
-        _become_sequence(target.data)
+    rest(job_id)
     target.hide_render = True
     try:
         target.hide_set(True)
@@ -100,13 +101,21 @@ def hide(job_id: str) -> Any | None:
     return target
 
 
+def rest(job_id: str) -> None:
+    """Nothing more will come: the history onto the timeline, the newest snapshot where the user stands."""
+    follow_timeline(job_id)
+    volume = _volume(job_id)
+    if volume is not None and not volume.is_sequence:
+        _become_sequence(volume, first=_scene(volume).frame_current + 1, mode="REPEAT")
+
+
 def use_history(job_id: str, folder: Path) -> None:
     """Have the volume show the files of `folder` (see history.thin, which may run in a thread) from now on."""
     volume, paths = _volume(job_id), history.volumes(folder)
     if volume is None or not paths:
         return
-    volume.filepath = blend_path(paths[-1])
-    _become_sequence(volume)
+    volume.filepath, volume.frame_duration = blend_path(paths[-1]), len(paths)
+    rest(job_id)
 
 
 def place_all() -> None:
@@ -206,12 +215,11 @@ def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: f
     return target
 
 
-def _become_sequence(volume: Any) -> None:
-    """Frame by frame from the scene's first on; past the last the newest stays."""
+def _become_sequence(volume: Any, *, first: int, mode: str) -> None:
+    """Snapshot 1 at the frame `first`, one a frame up to the one that is shown now; `mode` says what lies around."""
     newest = history.number(Path(volume.filepath))
-    volume.is_sequence = True
-    volume.frame_start, volume.frame_offset = _scene(volume).frame_start, 0
-    volume.frame_duration, volume.sequence_mode = newest, "EXTEND"
+    volume.is_sequence, volume.sequence_mode = True, mode
+    volume.frame_start, volume.frame_offset, volume.frame_duration = first, 0, newest
 
 
 def _centre(target: Any) -> None:

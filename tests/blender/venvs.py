@@ -15,6 +15,7 @@ HOME = Path(__file__).resolve().parents[2] / "build" / "blender"
 # bpy version -> (the one Python minor version that its wheel is for, what else to pin).
 VERSIONS = {
     "4.2.23": ("3.11", ["numpy<2"]),
+    "4.4.0": ("3.11", []),
     "4.5.15": ("3.11", []),
     "5.0.1": ("3.11", []),
     "5.2.3": ("3.13", []),
@@ -59,8 +60,9 @@ def ensure_bpy(version=DEFAULT):
 
 
 def usable():
-    """Return the versions that the scene's tests run in on this machine."""
-    return [*REQUIRED, *(version for version in WHERE_POSSIBLE if _has_python(version))]
+    """Return the versions that the scene's tests run in: those that SJC_BPY names, else what this machine can run."""
+    chosen = os.environ.get("SJC_BPY", "").split()
+    return chosen or [*REQUIRED, *(version for version in WHERE_POSSIBLE if _has_python(version))]
 
 
 def left_out():
