@@ -1,4 +1,4 @@
-"""`python3 build.py bench [quality|render|job|table|freeze]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|render|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import job, prompts, quality, report
+from benchmarks import bridge, job, prompts, quality, report
 from sjc import settings as schema
 from sjc.errors import SjcError
 
@@ -20,9 +20,9 @@ JOB_REPEATS = 3
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python3 build.py bench", description=__doc__)
-    made.add_argument("name", nargs="?", choices=("quality", "render", "job", "table", "freeze"))
+    made.add_argument("name", nargs="?", choices=("quality", "render", "job", "bridge", "table", "freeze"))
     made.add_argument(
-        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; render: fewer"
+        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; render, bridge: fewer"
     )
     made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
     made.add_argument(
@@ -91,6 +91,11 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     return {**record, "summary": ratios}
 
 
+def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+    """Time the add-on inside Blender."""
+    return bridge.benchmark(arguments.quick)
+
+
 def render_text(record: report.Record) -> str:
     """The renderers' result as a table."""
     names = ("warp", "warp_exact", "reference", "grid_sample")
@@ -108,7 +113,9 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "render": (run_render, render_text),
     "job": (run_job, job.text),
+    "bridge": (run_bridge, bridge.text),
 }
+BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 
 
 def result_path(name: str, arguments: argparse.Namespace) -> Path:
@@ -141,7 +148,7 @@ def main(words: list[str]) -> int:
         elif arguments.name:
             run(arguments.name, words)
         else:
-            for name in BENCHMARKS:
+            for name in BARE:
                 quick = ["--quick"] if name == "quality" and not arguments.quick else []
                 run(name, [name, *quick, *words])
     except SjcError as error:

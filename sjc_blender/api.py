@@ -216,8 +216,15 @@ def queue() -> jobs.Queue:
     """The one queue, made at the first call; it remembers its jobs in the output folder."""
     global _queue  # noqa: PLW0603 (one Blender, one queue)
     if _queue is None:
-        state = places.state_file()
-        _queue = jobs.Queue(places.worker_command, places.BACKEND / "sjc", state)
+        from .ui import preferences
+
+        _queue = jobs.Queue(
+            places.worker_command,
+            places.BACKEND / "sjc",
+            places.state_file(),
+            preferences.worker_environment(),
+            times=preferences.worker_times(),
+        )
         for record in _queue.jobs:
             _wrap(record, None)
     return _queue

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import jobs
 from .backend.sjc import settings as schema
+from .backend.sjc.errors import SjcError
 
 if TYPE_CHECKING:
     import bpy
@@ -89,7 +90,10 @@ def handle(record: jobs.Job, message: dict[str, Any]) -> None:
     if kind == "snapshot" and record.snapshots:
         show(record)
     elif kind == "result":
-        finish(record)
+        try:
+            finish(record)
+        except SjcError as error:  # the job's files are there; only the scene does not have them
+            record.problem = jobs.Problem("folder", str(error), "Import Result tries again.")
     for listener in tuple(listeners):
         listener(record, message)
 
@@ -104,7 +108,7 @@ def show(record: jobs.Job) -> None:
     shown = volumes.show_snapshot(
         record.id,
         record.snapshots[-1].vdb,
-        name=record.prompt,
+        name=f"{record.prompt} volume",
         location=place.location,
         make_again=place.renewed or not place.shown,
         size=output_settings()["size"],
@@ -155,12 +159,14 @@ def _thin_history(record: jobs.Job) -> None:
     """Bring a long history within its limits, in a thread; `tick` then shows it."""
     import threading
 
-    from .backend.sjc.errors import SjcError
     from .scene import history
+    from .ui import preferences
+
+    limits = preferences.history_limits()
 
     def work() -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
-            thinned = history.thin(record.folder / history.SNAPSHOTS)
+            thinned = history.thin(record.folder / history.SNAPSHOTS, *limits)
             if thinned.name != history.SNAPSHOTS:
                 _thinned.append((record.id, thinned))
 
@@ -172,7 +178,8 @@ _thinned: list[tuple[str, Path]] = []
 
 def bring_in(record: jobs.Job) -> None:
     """A job folder made elsewhere: its mesh, or its newest volume. Raises SjcError when it holds neither."""
-    from .backend.sjc.errors import SjcError
+    import bpy
+
     from .scene import history, volumes
 
     if (record.folder / "mesh.glb").is_file():
@@ -183,20 +190,18 @@ def bring_in(record: jobs.Job) -> None:
         raise SjcError(f"{record.folder} has no mesh and no snapshot yet; go on with it: sjc resume.")
     if newest.suffix == ".npz":
         newest = _converted(newest)
+    name, place = f"{record.prompt} volume", _place(record)
     volumes.show_snapshot(
-        record.id,
-        newest,
-        name=record.prompt,
-        location=_place(record).location,
-        size=output_settings()["size"],
+        record.id, newest, name=name, location=place.location, size=output_settings()["size"]
     )
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message="Import Volume (SJC)")
 
 
 def _converted(npz: Path) -> Path:
     """The .vdb of a snapshot that came without one, written by a process of its own. Raises SjcError."""
     import subprocess
 
-    from .backend.sjc.errors import SjcError
     from .environment import clean_environment
     from .scene import convert
 

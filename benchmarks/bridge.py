@@ -1,0 +1,173 @@
+"""What the add-on costs Blender's main thread: one snapshot shown, and a turn of the timer with nothing to do.
+
+Each Blender runs in a process of its own, in its wheel. A snapshot costs the call that shows it and then Blender's own
+update of the scene, which reads the file's grids; a wheel has no viewport, so drawing is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from sjc.errors import SjcError
+from sjc.output.vdb import write_vdb
+from tests.blender import venvs
+
+SIZES = (100, 200)
+REPEATS, TICKS = 9, 500
+
+SCRIPT = """
+import json, os, platform, sys, time, traceback
+code = 1
+try:
+    stage, folder, repeats, ticks, answer = sys.argv[1:]
+    sys.path.insert(0, stage)
+    from pathlib import Path
+    import bpy, numpy
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    folder = Path(folder)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "bench.blend"))  # the queue's memory lies beside it
+    from sjc_blender import live
+    from sjc_blender.scene import volumes
+
+    def clock():
+        return time.perf_counter(), time.thread_time()
+
+    def since(before):
+        return [1000 * (b - a) for a, b in zip(before, clock())]
+
+    result = {"snapshots": {}}
+    for kind in sorted(path.parent.name for path in folder.glob("*/f_0001.vdb")):
+        rows = []
+        for n in range(1, int(repeats) + 2):
+            path = folder / kind / f"f_{n:04d}.vdb"
+            path.read_bytes()  # it was written a moment ago, so the system has it in memory
+            before = clock()
+            volumes.show_snapshot(kind, path, name=kind, location=(0, 0, 0))
+            call = since(before)
+            before = clock()
+            bpy.context.view_layer.update()
+            rows.append({"call": call, "update": since(before)})
+        result["snapshots"][kind] = rows[1:]  # the first makes the object and its material
+        bpy.data.objects.remove(volumes.find(kind))
+    volumes.show_snapshot("idle", path, name="idle", location=(0, 0, 0), make_again=True)
+    live.tick()
+    result["ticks"] = []
+    for _ in range(int(ticks)):
+        before = clock()
+        live.tick()
+        volumes.follow_timeline("idle")  # as in a tick of a running job
+        result["ticks"].append(since(before))
+    result["versions"] = {
+        "blender": bpy.app.version_string, "python": platform.python_version(), "numpy": numpy.__version__
+    }
+    Path(answer).write_text(json.dumps(result))
+    code = 0
+except BaseException:
+    traceback.print_exc()
+sys.stderr.flush()
+os._exit(code)
+"""
+
+
+def benchmark(quick: bool) -> dict[str, Any]:
+    """{"summary", "blenders"}; milliseconds, medians of the wall's clock. quick: one Blender, fewer repeats."""
+    repeats = 3 if quick else REPEATS
+    chosen = [venvs.DEFAULT] if quick else venvs.usable()
+    with tempfile.TemporaryDirectory(prefix="sjc-bench-") as name:
+        folder = Path(name)
+        for n in SIZES:
+            for kind, density in _fields(n).items():
+                _write(folder / f"{kind} {n}", density, repeats + 1)
+        blenders = {version: _measure(version, folder, repeats) for version in chosen}
+    first = blenders[chosen[0]]
+    return {
+        "device": f"bpy {', '.join(chosen)}",
+        "summary": {
+            "snapshot_ms": {str(n): first["snapshots"][f"object {n}"]["ms"] for n in SIZES},
+            "tick_ms": first["tick_ms"],
+        },
+        "blenders": blenders,
+        "left_out": venvs.left_out(),
+    }
+
+
+def text(record: report.Record) -> str:
+    """The result as a table."""
+    kinds = list(next(iter(record["blenders"].values()))["snapshots"])
+    rows = [["Blender", *(f"{kind}^3 ms" for kind in kinds), "idle tick ms"]]
+    for version, found in record["blenders"].items():
+        cells = (f"{found['snapshots'][kind]['ms']:.1f}" for kind in kinds)
+        rows.append([version, *cells, f"{found['tick_ms']:.3f}"])
+    return report.table(rows)
+
+
+def _fields(n: int) -> dict[str, np.ndarray]:
+    """What a job shows: a formed object (a rough ball, 27 % of the box) and, at its beginning, fog all over the box."""
+    c = (np.arange(n) + 0.5) * 2 / n - 1
+    x, y, z = np.meshgrid(c, c, c, indexing="ij", sparse=True)
+    rough = np.random.default_rng(0).uniform(0.5, 1, (n, n, n)).astype(np.float32)
+    return {"object": 100 * rough * (x * x + y * y + z * z < 0.8**2), "fog": 3 * rough}
+
+
+def _write(folder: Path, density: np.ndarray, count: int) -> None:
+    """The same snapshot under `count` names, as the worker writes it: Blender keeps what it has read by name."""
+    color = np.broadcast_to(np.linspace(0, 1, len(density), dtype=np.float32)[:, None], (*density.shape, 3))
+    first = folder / "f_0001.vdb"
+    write_vdb(first, density, color, half=True, compress=False)
+    for n in range(2, count + 1):
+        shutil.copyfile(first, folder / f"f_{n:04d}.vdb")
+
+
+def _measure(version: str, folder: Path, repeats: int) -> dict[str, Any]:
+    answer = folder / f"{version}.json"
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [
+            venvs.ensure_bpy(version),
+            "-c",
+            SCRIPT,
+            report.ROOT / "build" / "stage",
+            folder,
+            str(repeats),
+            str(TICKS),
+            answer,
+        ],
+        env={**kept, "BLENDER_USER_RESOURCES": str(folder / "home"), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SjcError(f"bpy {version} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    found = json.loads(answer.read_text("utf-8"))
+    snapshots = {kind: _snapshot(rows) for kind, rows in found["snapshots"].items()}
+    ticks = [wall for wall, _ in found["ticks"]]
+    return {
+        "versions": found["versions"],
+        "snapshots": snapshots,
+        "tick_ms": round(statistics.median(ticks), 4),
+        "tick_ms_longest": round(max(ticks), 3),
+        "tick_ms_own": round(statistics.median(own for _, own in found["ticks"]), 4),
+    }
+
+
+def _snapshot(rows: list[dict[str, list[float]]]) -> dict[str, Any]:
+    """Medians of [wall, main thread's own processor time] and every single one."""
+    totals = [row["call"][0] + row["update"][0] for row in rows]
+    return {
+        "ms": round(statistics.median(totals), 2),
+        "ms_call": round(statistics.median(row["call"][0] for row in rows), 2),
+        "ms_update": round(statistics.median(row["update"][0] for row in rows), 2),
+        "ms_own": round(statistics.median(row["call"][1] + row["update"][1] for row in rows), 2),
+        "each_ms": [round(total, 2) for total in totals],
+    }
