@@ -45,8 +45,8 @@ SETTINGS = {
     "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15)":
         "노이즈를 더한 렌더(식 15) 대신 깨끗한 렌더(식 16)를 뺍니다",
     "Score Weight": "스코어 가중치",
-    "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2":
-        "디노이저의 보정에 곱하는 값: 공개 코드는 1/sigma, 논문은 1/sigma^2",
+    "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is":
+        "디노이저의 보정에 곱하는 값: 공개 코드는 1/sigma, 논문은 1/sigma^2, 1은 그대로 씀",
     "View Words": "시점 단어",
     "Words that tell the model where the camera stands": "카메라의 위치를 모델에 알려 주는 단어",
     "Fine": "세밀하게",
