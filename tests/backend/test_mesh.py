@@ -1,5 +1,7 @@
 """Meshes of solids whose shape is known in closed form: volume, surface, normals, colour, closedness, and what is dropped."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from sjc.errors import SjcError
 from sjc.output import mesh as meshes
 from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
-from sjc.output.threshold import automatic_threshold, projections
+from sjc.output.threshold import automatic_threshold, least_depth
 from sjc.output.voxelize import inside_lattice, solid
 
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
@@ -18,9 +20,6 @@ DENSE = 100.0
 def lattice(n):
     centers = (np.arange(n) + 0.5) * 2 / n - 1
     return np.stack(np.meshgrid(centers, centers, centers, indexing="ij"), -1)
-
-
-DIAGONALS = [(1, 1, 0), (1, -1, 0), (0, 1, 1), (0, 1, -1), (1, 0, 1), (-1, 0, 1)]
 
 
 # Signed distances, negative inside.
@@ -233,13 +232,13 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
     assert (inside & truth).sum() / (inside | truth).sum() > {20: 0.9, 100: 0.8, 1000: 0.75}[dense]
 
 
-def test_automatic_threshold_repeats_the_silhouettes():
-    """Soft edges: the mesh's shadow along x is the field's own, opacity > 1/2."""
-    n = 64
-    density = (60 / (1 + np.exp(sphere(lattice(n)) * n / 2))).astype("f4")
-    inside = inside_lattice(extract_mesh(density, np.zeros((n, n, n, 3))), n)
-    shadow = 1 - np.exp(-density.sum(0) * 2 / n) > 0.5
-    assert (inside.any(0) & shadow).sum() / (inside.any(0) | shadow).sum() > 0.95
+@pytest.mark.parametrize("slope", [50, 200, 800])
+def test_automatic_threshold_is_where_half_of_the_light_gets(slope):
+    """Density rising by `slope` per unit of depth: straight in, half is gone where slope t^2 / 2 = ln 2."""
+    inwards = np.maximum(-sphere(lattice(96)), 0)
+    found = automatic_threshold((slope * inwards).astype("f4"))
+    assert found.tau == pytest.approx((2 * slope * np.log(2)) ** 0.5, rel=0.08)
+    assert found.iou > 0.9
 
 
 def test_thin_fields_are_meshed_with_a_warning():
@@ -255,25 +254,25 @@ def test_fog_alone_is_one_clear_line(fog):
         extract_mesh(fog * noise, np.zeros((24, 24, 24, 3)))
 
 
-def test_projections_are_sums_along_rays():
-    """All nine views keep the total; a lone voxel appears once in each, with its own value."""
-    density = np.zeros((5, 5, 5), "f4")
-    density[1, 2, 4] = 3
-    views = list(projections(density, 0.4))
-    assert len(views) == 9
-    for depth, densest in views:
-        assert densest.max() == densest.sum() == 3
-        assert depth.sum() == pytest.approx(3 * 0.4 * (1 if depth.shape == (5, 5) else 2**0.5))
+def test_light_takes_the_shortest_way_to_each_voxel():
+    """A dense cube: the depth of a voxel is its distance to the nearest side, times the density, half at the edge."""
+    density = np.zeros((12, 12, 12), "f4")
+    density[3:9, 2:10, 4:8] = 5
+    x, y, z = np.indices(density.shape)
+    layers = np.minimum.reduce([x - 3, 8 - x, y - 2, 9 - y, z - 4, 7 - z]) + 0.5
+    inside = density > 0
+    np.testing.assert_allclose(least_depth(density, 0.1)[inside], (0.5 * layers)[inside], rtol=1e-5)
+    assert not least_depth(density, 0.1)[~inside].any()
 
 
-@pytest.mark.parametrize("direction", [(1, 0, 0), (0, 1, 0), (0, 0, 1), *DIAGONALS])
-def test_every_direction_is_looked_along_once(direction):
-    """Two voxels on a line in that direction fall on the same ray in one of the nine views and in no other."""
-    density = np.zeros((7, 7, 7), "f4")
-    density[3, 3, 3] = 3
-    density[tuple(3 + 2 * np.array(direction))] = 2
-    spacing = 0.4 * np.linalg.norm(direction)
-    assert sum(depth.max() == pytest.approx(5 * spacing) for depth, _ in projections(density, 0.4)) == 1
+@pytest.mark.parametrize("way", [w for w in itertools.product((-1, 0, 1), repeat=3) if any(w)])
+def test_light_comes_along_every_way(way):
+    """A rock with one straight bore: its middle is reached through the bore, whichever of the 26 ways that runs."""
+    density = np.full((9, 9, 9), 7, "f4")
+    assert least_depth(density, 0.1)[4, 4, 4] == pytest.approx(0.1 * 7 * 4.5)
+    for k in range(5):
+        density[tuple(4 + k * np.array(way))] = 0
+    assert least_depth(density, 0.1)[4, 4, 4] == 0
 
 
 def test_nothing_above_a_given_threshold_is_one_clear_line():

