@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
         "--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts"
     )
     made.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="quality: runs side by side, for many cores [1]"
+    )
+    made.add_argument(
         "--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]"
     )
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
@@ -72,7 +75,9 @@ def run_quality(arguments: argparse.Namespace, settings: schema.Settings) -> dic
     seeds = (1 if arguments.quick else SEEDS) if arguments.seeds is None else arguments.seeds
     if seeds < 1:
         raise SjcError(f"--seeds {seeds}: at least one is needed.")
-    return quality.benchmark(settings, which, seeds, arguments.cache / "quality")
+    if arguments.at_once < 1:
+        raise SjcError(f"--at-once {arguments.at_once}: at least one is needed.")
+    return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
 
 
 def run_job(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
@@ -171,27 +172,44 @@ def text(record: report.Record) -> str:
 
 
 def benchmark(
-    settings: Settings, which: Sequence[str], seeds: int, cache: Path, make: Generate = generate
+    settings: Settings,
+    which: Sequence[str],
+    seeds: int,
+    cache: Path,
+    make: Generate = generate,
+    at_once: int = 1,
 ) -> dict[str, Any]:
-    """Make what is missing, score everything: {"device", "identity", "summary", "rows"}."""
+    """Make what is missing, score everything: {"device", "identity", "summary", "rows"}.
+
+    at_once: runs side by side. Share the cores out with OMP_NUM_THREADS then; wall times tell of the machine's load.
+    """
     known = identity(settings)
     parent = place(cache, known)
+    wanted = [
+        schema.validate(replace(settings, prompt=prompt, seed=seed))
+        for prompt in which
+        for seed in range(seeds)
+    ]
     rows = []
-    for prompt in which:
-        for seed in range(seeds):
-            one = schema.validate(replace(settings, prompt=prompt, seed=seed))
-            folder, measured = obtain(one, parent, make)
-            rows.append(row(one, folder, measured))
-            r = rows[-1]
-            print(
-                f"[{len(rows)}/{len(which) * seeds}] {prompt} (seed {seed}): solid {r['solid']:.3f}, "
-                f"silhouette {r['silhouette']:.3f}, colour {r['color']:.1f} {r['error']}",
-                file=sys.stderr,
-            )
+    with ThreadPoolExecutor(at_once) as pool:
+        made = [pool.submit(obtain, one, parent, make) for one in wanted]
+        try:
+            for one, future in zip(wanted, made, strict=True):
+                rows.append(row(one, *future.result()))
+                r = rows[-1]
+                print(
+                    f"[{len(rows)}/{len(wanted)}] {one.prompt} (seed {one.seed}): solid {r['solid']:.3f}, "
+                    f"silhouette {r['silhouette']:.3f}, colour {r['color']:.1f} {r['error']}",
+                    file=sys.stderr,
+                )
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return {
         "device": ", ".join(sorted({r["device"] for r in rows if r["device"]})),
         "identity": known,
         "threads": os.environ.get("OMP_NUM_THREADS", "as torch chooses"),
+        "at_once": at_once,
         "summary": summarise(rows),
         "rows": rows,
     }

@@ -1,4 +1,4 @@
-"""Put a trained run into the package: `python -m training.release RUN`. Copies the model, its log, and writes its card."""
+"""Put a trained run into the package: `python -m training.release RUN ...`. Copies the model, the logs, and writes its card."""
 
 from __future__ import annotations
 
@@ -49,18 +49,37 @@ Never shown, for ever ({held} of {pairs} pairs of object and main colour, {share
 
 ## How it was trained
 
-`{command}`
+{stages}
+In each run the text encoder and its pooling learn first and alone to sketch what a sentence means (`training.text`);
+then everything learns together. A later run starts from the UNet of the one before. On {machine}; the weights are the
+moving average. Progress, with the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen
+and of held-out pairs, is in `training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen},
+held out {unseen}.
+"""
 
-First the text encoder and its pooling alone, {text_steps} steps of {text_batch} sentences, learn to sketch what is meant
-(`training.text`); then everything together, {steps} steps of {batch} pictures. {minutes:.0f} minutes in all on
-{machine}; the weights are the moving average. Progress, with
-the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen and of held-out pairs, is in
-`training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen}, held out {unseen}.
+STAGE = """{number}. `{command}`
+
+   {text_steps} steps of {text_batch} sentences, then {steps} steps of {batch} pictures, {minutes:.0f} minutes in all.
+
 """
 
 
-def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str, text_steps: int = 0) -> str:
-    """The model card's text, every figure from the log or from the world's own tables."""
+def stage(number: int, rows: list[dict[str, Any]], command: str, batch: int) -> str:
+    """One training run for the card, from its log."""
+    return STAGE.format(
+        number=number,
+        command=command,
+        text_steps=max((row["sketch_step"] for row in rows if "sketch_step" in row), default=0),
+        text_batch=TEXT_BATCH * batch,
+        steps=rows[-1]["step"],
+        batch=batch,
+        minutes=rows[-1]["minutes"],
+    )
+
+
+def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, machine: str) -> str:
+    """The model card's text, every figure from the logs (one per run, in order) or from the world's own tables."""
+    rows = runs[-1]
     last = rows[-1]
     error = {k: " / ".join(str(last[f"{k}_{s}"]) for s in (0.5, 1.5, 5.0)) for k in ("seen", "held_out")}
     pairs = len(world.THINGS) * len(world.COLORS)
@@ -78,12 +97,10 @@ def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str, tex
         pairs=pairs,
         share=100 * len(world.HELD_OUT) / pairs,
         held_out=", ".join(f"{color} {name}" for name, color in sorted(world.HELD_OUT)),
-        command=command,
-        steps=last["step"],
-        batch=batch,
-        text_steps=text_steps,
-        text_batch=TEXT_BATCH * batch,
-        minutes=last["minutes"],
+        stages="".join(
+            stage(n, log, command, batch)
+            for n, (log, command) in enumerate(zip(runs, commands, strict=True), 1)
+        ),
         machine=machine,
         loss=last["loss"],
         seen=error["seen"],
@@ -92,20 +109,25 @@ def card(rows: list[dict[str, Any]], command: str, batch: int, machine: str, tex
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Copy RUN/model into the package."""
+    """Copy the last run's model into the package, with the logs of all."""
     p = argparse.ArgumentParser(prog="python -m training.release", description=__doc__)
-    p.add_argument("run", type=Path, help="folder of a training run")
-    p.add_argument("--command", required=True, help="the training command, for the card")
+    p.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of the training runs, in order")
+    p.add_argument("--command", action="append", required=True, help="the command of each run, for the card")
     p.add_argument("--batch", type=int, default=24)
-    p.add_argument("--text-steps", type=int, default=2500)
     p.add_argument("--machine", default="2 CPU cores (float32)")
     p.add_argument("--target", type=Path, default=TARGET)
     args = p.parse_args(argv)
-    rows = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    shutil.copytree(args.run / "model", args.target, dirs_exist_ok=True)
-    shutil.copyfile(args.run / "log.jsonl", args.target / "training_log.jsonl")
+    if len(args.command) != len(args.runs):
+        raise SystemExit(f"{len(args.runs)} runs need as many --command, not {len(args.command)}")
+    texts = [(run / "log.jsonl").read_text(encoding="utf-8") for run in args.runs]
+    logs = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    shutil.copytree(args.runs[-1] / "model", args.target, dirs_exist_ok=True)
+    rows = [{"run": n, **row} for n, log in enumerate(logs, 1) for row in log]
+    (args.target / "training_log.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
     (args.target / "README.md").write_text(
-        card(rows, args.command, args.batch, args.machine, args.text_steps), encoding="utf-8"
+        card(logs, args.command, args.batch, args.machine), encoding="utf-8"
     )
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:

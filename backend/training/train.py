@@ -219,7 +219,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--init",
         type=Path,
-        help="model folder whose weights a new run starts from, where names and shapes fit",
+        help="model folder whose UNet a new run starts from; what reads the text is schooled anew",
     )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
@@ -315,13 +315,16 @@ def save(
 
 
 def start_from(model: Model, folder: Path) -> None:
-    """Take the weights of a saved model folder wherever name and shape fit; the rest stays as it was made."""
-    for part, module in (("unet", model.unet), ("text_encoder", model.text_encoder)):
-        own = module.state_dict()
-        saved = {k: v for file in (folder / part).glob("*.safetensors") for k, v in load_file(file).items()}
-        fitting = {k: v.float() for k, v in saved.items() if k in own and own[k].shape == v.shape}
-        print(f"{part}: {len(fitting)} of {len(own)} tensors from {folder}", flush=True)
-        module.load_state_dict(fitting, strict=False)
+    """Take the UNet's weights of a saved model folder where name and shape fit, but none of what pools the text."""
+    own = model.unet.state_dict()
+    saved = {k: v for file in (folder / "unet").glob("*.safetensors") for k, v in load_file(file).items()}
+    fitting = {
+        k: v.float()
+        for k, v in saved.items()
+        if k in own and own[k].shape == v.shape and not k.startswith("add_embedding.")
+    }
+    print(f"{len(fitting)} of {len(own)} tensors of the UNet from {folder}", flush=True)
+    model.unet.load_state_dict(fitting, strict=False)
 
 
 def restore(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:

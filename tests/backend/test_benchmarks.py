@@ -260,6 +260,14 @@ def test_quality_goes_on_by_prompt_and_seed(small, chair, tmp_path):
     assert third.made == []
 
 
+def test_runs_side_by_side_score_alike_and_in_order(small, chair, tmp_path):
+    prompts_ = [CHAIR, MUG, "a red torus"]
+    alone = quality.benchmark(small, prompts_, 2, tmp_path / "a", FakeGenerate(chair))
+    beside = quality.benchmark(small, prompts_, 2, tmp_path / "b", FakeGenerate(chair), at_once=3)
+    assert beside["rows"] == alone["rows"]
+    assert (alone["at_once"], beside["at_once"]) == (1, 3)
+
+
 def test_unfinished_and_changed_jobs_are_made_anew(small, chair, tmp_path):
     quality.benchmark(small, [CHAIR], 2, tmp_path, FakeGenerate(chair))
     unfinished, changed = sorted(path.parent for path in tmp_path.rglob("run.json"))
