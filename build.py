@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import demo, environment, mutants, package, rooms, rules, system
+from tools import demo, environment, mutants, package, rooms, rules, system, window
 from tools.common import ROOT, BuildError, run, say
 from tools.environment import Environment
 from tools.stage import stage
@@ -90,6 +90,12 @@ def repo(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def blender_window(arguments: argparse.Namespace) -> int:
+    """Fetch a Blender with a window and a virtual display, for the window's tests."""
+    say(str(window.ensure(arguments.folder)))
+    return 0
+
+
 def lock(_arguments: argparse.Namespace) -> int:
     """Write requirements.lock from the environment as it stands."""
     python = Environment().python
@@ -163,6 +169,19 @@ def parser() -> argparse.ArgumentParser:
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("repo", repo, "build an extension repository for any static web server: dist/repo")
+    one = command(
+        "blender-window",
+        blender_window,
+        "fetch a Blender with a window, as a Debian system in a folder (root)",
+    )
+    one.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=window.FOLDER,
+        metavar="DIR",
+        help="default: build/window-blender",
+    )
     command("lock", lock, "write requirements.lock from .venv as it stands")
     one = command("clean", clean, "remove build/, dist/ and caches")
     one.add_argument("--all", action="store_true", help="remove .venv, too")

@@ -26,6 +26,7 @@ LIBRARIES = {
 }
 DRIVERS = ("/usr/lib/*/dri/*_dri.so", "/usr/lib/dri/*_dri.so", "/usr/lib64/dri/*_dri.so")
 DRIVERS_PACKAGE = "libgl1-mesa-dri"
+INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
 PROGRAMS = {"node": "nodejs", "npm": "npm"}
 
 VALIDATOR = "gltf-validator"
@@ -50,17 +51,22 @@ def ensure_packages() -> list[str]:
     missing = missing_packages()
     if not missing:
         return []
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    if _is_debian() and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
+    line = " ".join([*INSTALL, *missing])
+    if is_debian() and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
         say(f"setup: installing system packages: {' '.join(missing)}")
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "update", "-qq"], **quiet)
-        run([*install, "-qq"], **quiet)
+        install(missing)
         missing = missing_packages()
     if missing:
         say(f"setup: missing on this system: {' '.join(missing)}. To install them (Debian or Ubuntu), type:")
-        say(f"    sudo apt-get update && sudo {' '.join(install)}")
+        say(f"    sudo apt-get update && sudo {line}")
     return missing
+
+
+def install(packages: list[str]) -> bool:
+    """Install Debian packages, as root; whether apt says that it did."""
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-qq"], **quiet)
+    return run([*INSTALL, *packages, "-qq"], **quiet) == 0
 
 
 def ensure_validator(root: Path) -> Path:
@@ -94,7 +100,8 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _is_debian() -> bool:
+def is_debian() -> bool:
+    """Whether this is Debian or one of its children."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:

@@ -198,7 +198,7 @@ def test_system_packages_are_installed_by_root_and_named_to_others(monkeypatch, 
     recorder = Recorder()
     monkeypatch.setattr(system, "run", recorder)
     monkeypatch.setattr(system, "missing_packages", lambda: ["libgl1", "nodejs"])
-    monkeypatch.setattr(system, "_is_debian", lambda: True)
+    monkeypatch.setattr(system, "is_debian", lambda: True)
     monkeypatch.setattr(system.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(system.os, "geteuid", lambda: 0 if root else 1000, raising=False)
     assert system.ensure_packages() == ["libgl1", "nodejs"]
