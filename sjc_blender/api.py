@@ -5,41 +5,45 @@
     job.wait()                                          # in scripts: until it is done, with a bar on stderr
 
 In background Blender (`blender -b`, the bpy module) `generate` waits by itself. Settings are those of the command line,
-by name (docs/settings.md); bad ones raise `SjcError` with one line each.
+by name (docs/settings.md); bad ones raise `SjcError` with one line each. docs/scripting.md has an example of everything.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import jobs, live, places
+from . import live, places
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .bar import Bar
+from .jobs import Job as Record
+from .jobs import Queue, State, read_folder
+from .prompts import prompts_in
 
 if TYPE_CHECKING:
     import bpy
 
 __all__ = [
-    "Job", "SjcError", "batch", "cancel", "clear_finished", "free_memory", "generate", "import_result", "move", "pause",
-    "pump", "queue", "remove", "resume", "retry", "snapshot_now",
+    "Job", "SjcError", "batch", "cancel", "clear_finished", "free_memory", "generate", "import_result", "jobs", "move",
+    "pause", "pump", "queue", "remove", "resume", "retry", "settings_of", "snapshot_now",
 ]  # fmt: skip
 
 PUMP_SECONDS = 0.05
 OnProgress = Callable[["Job"], None]
 
-_queue: jobs.Queue | None = None
+_queue: Queue | None = None
 _jobs: dict[str, Job] = {}
 
 
 class Job:
     """One prompt on its way to a mesh.  state: waiting, starting, running, paused, stopping, finished, stopped, failed."""
 
-    def __init__(self, record: jobs.Job, on_progress: OnProgress | None = None) -> None:
+    def __init__(self, record: Record, on_progress: OnProgress | None = None) -> None:
         self.record, self.on_progress = record, on_progress
 
     def __repr__(self) -> str:
@@ -92,12 +96,17 @@ class Job:
         return live.mesh_of(self.record.id)
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Pump until it has ended, with a bar on stderr; gives itself back. Raises TimeoutError after `timeout` seconds."""
+        """Pump until it has ended, with a bar on stderr; gives itself back. Raises TimeoutError after `timeout` seconds.
+
+        SjcError for one that has left the queue without an end, as when the add-on was switched off.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        bar = _Bar(self)
+        bar = Bar(self)
         while not self.finished:
             pump()
             bar.draw()
+            if not self.finished and self.record not in queue().jobs:
+                raise SjcError(f"{self.prompt!r} is no longer in the queue; there is nothing to wait for.")
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(f"{self.prompt!r} was not done after {timeout:g} s; it goes on")
             time.sleep(PUMP_SECONDS)
@@ -114,8 +123,8 @@ class Job:
         queue().pause(self.record)
 
     def resume(self) -> None:
-        """Go on after a pause; a stopped or failed one is taken up where it stands."""
-        if self.record.finished:
+        """Go on after a pause; a stopped or failed one is taken up where it stands. Nothing happens to a finished one."""
+        if self.record.state in {State.STOPPED, State.FAILED}:
             queue().retry(self.record)
         else:
             queue().resume(self.record)
@@ -137,14 +146,15 @@ def generate(
     """Make one object.  Returns its Job: at once in the window, finished in background Blender (`block` overrides).
 
     folder: the job folder, by default `//sjc/<prompt>-<seed>` beside the saved .blend, else in the folder of the
-    preferences. location: where it grows and stands, by default the 3D cursor. on_progress: called with the Job, in
-    Blender's main thread, at every message. settings: see docs/settings.md. Raises SjcError for bad ones.
+    preferences; `//` is the .blend's own. location: where it grows and stands, by default the 3D cursor. on_progress:
+    called with the Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is
+    called no more. settings: see docs/settings.md. Raises SjcError for bad ones.
     """
     chosen = schema.resolve(None, {**settings, "prompt": prompt})
     if not chosen.prompt:
         raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
     taken = [j.folder for j in queue().jobs]
-    place = Path(folder) if folder else places.free_folder(places.output_folder(), chosen, taken)
+    place = _path(folder) if folder else places.free_folder(places.output_folder(), chosen, taken)
     job = _wrap(queue().add(chosen, place), on_progress)
     live.expect(job.record, location)
     live.keep_pumping()
@@ -152,7 +162,7 @@ def generate(
 
 
 def batch(
-    prompts: Iterable[str | Mapping[str, Any]],
+    prompts: str | bpy.types.Text | Iterable[str | Mapping[str, Any]],
     *,
     block: bool | None = None,
     on_progress: OnProgress | None = None,
@@ -160,11 +170,12 @@ def batch(
 ) -> list[Job]:
     """Make many, one after the other: texts, or mappings of settings with a "prompt". A failing one does not stop the rest.
 
-    All are checked first: SjcError lists every bad one, and nothing has started then.
+    A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins a
+    comment. All are checked first: SjcError lists every bad one, and nothing has started then.
     """
     wanted, problems = [], []
-    for number, item in enumerate(prompts, 1):
-        own = {"prompt": item} if isinstance(item, str) else dict(item)
+    for number, item in enumerate(_items(prompts), 1):
+        own = dict(item) if isinstance(item, Mapping) else {"prompt": item}
         try:
             if not schema.resolve(None, {**settings, **own}).prompt:
                 raise SjcError("the prompt is empty")  # noqa: TRY301
@@ -183,20 +194,34 @@ def batch(
     return made
 
 
+def _items(prompts: Any) -> Iterable[str | Mapping[str, Any]]:
+    """What `batch` was given, one by one: lines of a text are taken apart."""
+    if hasattr(prompts, "as_string"):  # a Text datablock
+        return prompts_in(prompts.as_string())
+    return prompts_in(prompts) if isinstance(prompts, str) else prompts
+
+
 def import_result(path: str | Path, *, location: tuple[float, float, float] | None = None) -> Job:
     """Bring in a job folder made elsewhere, finished or half finished: the folder, its NAME.sjc, or a file in it.
 
     A finished one gives its mesh, a half-finished one its newest volume. Raises SjcError with one line for anything else.
     """
-    folder = places.job_folder(Path(path))
-    record = jobs.read_folder(folder)
+    folder = places.job_folder(_path(path))
+    record = read_folder(folder)
     job = _wrap(record, None)
     live.expect(record, location)
     live.bring_in(record)
     return job
 
 
-def _wrap(record: jobs.Job, on_progress: OnProgress | None) -> Job:
+def _path(given: str | Path) -> Path:
+    """A path as people write it in Blender: `//` stands for the folder of the .blend."""
+    import bpy
+
+    return Path(bpy.path.abspath(str(given))).expanduser()
+
+
+def _wrap(record: Record, on_progress: OnProgress | None) -> Job:
     job = _jobs.get(record.id) or Job(record)
     job.on_progress = on_progress or job.on_progress
     _jobs[record.id] = job
@@ -212,13 +237,13 @@ def _blocks(block: bool | None) -> bool:
 # ----------------------------------------------------------------------------------------------------------- the queue
 
 
-def queue() -> jobs.Queue:
+def queue() -> Queue:
     """The one queue, made at the first call; it remembers its jobs in the output folder."""
     global _queue  # noqa: PLW0603 (one Blender, one queue)
     if _queue is None:
         from .ui import preferences
 
-        _queue = jobs.Queue(
+        _queue = Queue(
             places.worker_command,
             places.BACKEND / "sjc",
             places.state_file(),
@@ -230,15 +255,27 @@ def queue() -> jobs.Queue:
     return _queue
 
 
+def jobs() -> list[Job]:
+    """All jobs of the queue, in its order; also those that an earlier Blender left in the same place."""
+    return [_wrap(record, None) for record in queue().jobs]
+
+
 def pump() -> bool:
     """Take in what the worker has said and bring the scene up to date; whether there is more to come. Never blocks."""
-    for record, message in queue().pump():
-        if record is None:
-            continue
-        job = _wrap(record, None)
-        live.handle(record, message)
-        if job.on_progress:
-            job.on_progress(job)
+    news = [(_wrap(record, None), message) for record, message in queue().pump() if record is not None]
+    for job, message in news:
+        try:
+            live.handle(job.record, message)
+        except Exception:  # noqa: BLE001 (the messages behind it still count)
+            traceback.print_exc()
+    # Only now: the records know of all the news, so a job that says "finished" must have its mesh.
+    for job, _ in news:
+        try:
+            if job.on_progress:
+                job.on_progress(job)
+        except Exception:  # noqa: BLE001 (somebody else's function)
+            job.on_progress = None
+            traceback.print_exc()
     return queue().busy
 
 
@@ -297,34 +334,6 @@ def free_memory() -> None:
 def clear_finished() -> None:
     """Take all that have ended off the list; their folders stay."""
     queue().clear_finished()
-
-
-class _Bar:
-    """One line on stderr: a bar that overwrites itself on a terminal, a line every ten percent elsewhere."""
-
-    def __init__(self, job: Job, width: int = 24) -> None:
-        self.job, self.width, self.shown = job, width, ""
-
-    def draw(self) -> None:
-        record = self.job.record
-        live_terminal = sys.stderr is not None and sys.stderr.isatty()
-        full = int(self.job.progress * self.width)
-        eta = f", {self.job.eta:.0f} s left" if self.job.eta else ""
-        counted = (
-            f"{record.step}/{record.total} {record.it_s:.1f} step/s{eta}" if record.total else record.text
-        )
-        stage = record.stage or self.job.state
-        text = f"{self.job.prompt[:40]}  {stage:<9} [{'#' * full}{'.' * (self.width - full)}] {counted}"
-        key = text if live_terminal else f"{stage} {int(self.job.progress * 10)}"
-        if key != self.shown and sys.stderr is not None:
-            self.shown = key
-            sys.stderr.write(f"\r{text:<110}" if live_terminal else text + "\n")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        if sys.stderr is not None:
-            end = f"{self.job.prompt[:40]}  {self.job.state}: {self.job.error or self.job.folder}"
-            sys.stderr.write(("\r" + " " * 110 + "\r" if sys.stderr.isatty() else "") + end + "\n")
 
 
 def settings_of(job: Job) -> dict[str, Any]:

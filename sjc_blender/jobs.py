@@ -137,6 +137,8 @@ class Queue:
             self.cancel(job)
         elif job in self.jobs:
             self.jobs.remove(job)
+            if job.state is State.WAITING:  # whoever waits for it learns that nothing will come
+                job.state, job.text = State.STOPPED, "taken off the list"
             with contextlib.suppress(OSError):
                 job.folder.rmdir()
             self._changed = True

@@ -105,14 +105,17 @@ def show(record: jobs.Job) -> None:
     place = _place(record)
     if place.gone:
         return
-    shown = volumes.show_snapshot(
-        record.id,
-        record.snapshots[-1].vdb,
-        name=f"{record.prompt} volume",
-        location=place.location,
-        make_again=place.renewed or not place.shown,
-        size=output_settings()["size"],
-    )
+    try:
+        shown = volumes.show_snapshot(
+            record.id,
+            record.snapshots[-1].vdb,
+            name=f"{record.prompt} volume",
+            location=place.location,
+            make_again=place.renewed or not place.shown,
+            size=output_settings()["size"],
+        )
+    except SjcError:  # damaged since it was announced
+        return
     place.renewed, place.shown = False, True
     place.gone = shown is None
 

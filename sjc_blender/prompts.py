@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..backend.sjc.errors import SjcError
+from .backend.sjc.errors import SjcError
 
 
 def prompts_in(text: str) -> list[str | dict[str, Any]]:

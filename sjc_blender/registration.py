@@ -64,6 +64,14 @@ def leaving(*_arguments: Any) -> None:
     api.close()
 
 
+def at_exit() -> None:
+    """The interpreter ends. As a Python module Blender must find nothing of ours then, or 5.2 does not end."""
+    if bpy.app.binary_path:
+        leaving()
+    else:
+        unregister()
+
+
 HANDLERS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("undo_post", scene_replaced),
     ("redo_post", scene_replaced),
@@ -72,8 +80,13 @@ HANDLERS: tuple[tuple[str, Callable[..., None]], ...] = (
 )
 
 
+_on = False
+
+
 def register() -> None:
     """Switch on."""
+    global _on  # noqa: PLW0603
+    _on = True
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.attach()
@@ -83,7 +96,7 @@ def register() -> None:
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).append(handler)
-    atexit.register(leaving)
+    atexit.register(at_exit)
     live.listeners.append(mirror.on_message)
     backend_task.refresh()
     if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
@@ -91,7 +104,11 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Switch off: the worker ends, jobs can be taken up again later."""
+    """Switch off: the worker ends, jobs can be taken up again later. Once off, nothing (see `at_exit`)."""
+    global _on  # noqa: PLW0603
+    if not _on:
+        return
+    _on = False
     for timer in (_begin, mirror.follow_worker):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
@@ -99,7 +116,7 @@ def unregister() -> None:
     live.stop_timer()
     live.forget()
     preview.close()
-    atexit.unregister(leaving)
+    atexit.unregister(at_exit)
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).remove(handler)

@@ -11,7 +11,7 @@ import bpy
 from .. import api
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.settings_schema import SPECS
-from . import mirror, preferences, prompts, properties
+from . import mirror, preferences, properties
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -268,7 +268,7 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
             raise SjcError(f'There is no text "{self.text}" in this file.')
         common = {**preferences.defaults(), **properties.settings_from(context.scene)}
         common.pop("prompt", None)
-        made = api.batch(prompts.prompts_in(bpy.data.texts[self.text].as_string()), **common)
+        made = api.batch(bpy.data.texts[self.text], **common)
         mirror.refresh()
         self.report({"INFO"}, bpy.app.translations.pgettext_rpt("{} jobs queued").format(len(made)))
 

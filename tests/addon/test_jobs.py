@@ -214,6 +214,7 @@ def test_remove_a_waiting_and_a_running_one(queue, tmp_path):
     q.run_until(lambda: running.step > 1)
     q.remove(waiting)
     assert not (tmp_path / "b").exists()
+    assert waiting.state == "stopped"
     q.remove(running)
     q.run()
     assert q.jobs == []

@@ -9,10 +9,14 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
+import sysconfig
 import textwrap
 from pathlib import Path
 
 import pytest
+
+from tools import package
 
 _spec = importlib.util.spec_from_file_location("venvs", Path(__file__).with_name("venvs.py"))
 venvs = importlib.util.module_from_spec(_spec)
@@ -77,6 +81,27 @@ def in_blender(bpy_python, tmp_path):
         return json.loads(answer.read_text("utf-8"))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def archive():
+    """The extension as people get it."""
+    return package.build_zip()
+
+
+@pytest.fixture(scope="session")
+def lent_python(tmp_path_factory):
+    """An environment outside the checkout that has the backend's packages, but not `sjc`."""
+    home = tmp_path_factory.mktemp("lent")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    python = home / "bin" / "python"
+    ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
+    Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
+    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
+    assert "No module named 'sjc'" in found.stderr
+    return python
 
 
 @pytest.fixture(params=venvs.usable())

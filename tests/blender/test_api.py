@@ -1,13 +1,6 @@
 """The scripting API in the installed extension: with the real worker and the embedded model, and with a scripted one."""
 
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
-
 import pytest
-
-from tools import package
 
 ENABLE = """
 import importlib, os, sys
@@ -35,27 +28,6 @@ def about(job):
         "mesh": mesh and mesh.name, "volume": volume and volume.name,
     }
 """
-
-
-@pytest.fixture(scope="session")
-def archive():
-    """The extension as people get it."""
-    return package.build_zip()
-
-
-@pytest.fixture(scope="session")
-def lent_python(tmp_path_factory):
-    """An environment outside the checkout that has the backend's packages, but not `sjc`."""
-    home = tmp_path_factory.mktemp("lent")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
-    python = home / "bin" / "python"
-    ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-    # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
-    Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
-    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
-    assert "No module named 'sjc'" in found.stderr
-    return python
 
 
 @pytest.fixture
@@ -236,3 +208,78 @@ api.close()
     assert got["before"][0] == ["stopped", first["folder"]]
     assert [job["state"] for job in got["after"]] == ["finished", "finished"]
     assert all(job["mesh"] for job in got["after"])
+
+
+def test_news_that_come_at_once(in_blender, given):
+    """A slow main thread gets many messages in one turn: none is lost, and a finished job has its mesh when it says so."""
+    got = in_blender(
+        ENABLE
+        + """
+import time
+fake("ok")
+told = []
+def slow(job):
+    told.append([job.state, job.mesh_object is not None])
+def broken(job):
+    told.append("broken")
+    raise RuntimeError("somebody else's mistake")
+first = api.generate("a red cube", preset="test", block=False, on_progress=slow)
+second = api.generate("a blue cube", preset="test", block=False, on_progress=broken)
+queue = api.queue()
+real, kept = queue.pump, []
+while not second.finished:
+    kept += real()
+    time.sleep(0.02)
+damaged = first.record.snapshots[-1].vdb
+damaged.write_bytes(damaged.read_bytes()[:-50])
+queue.pump = lambda: kept
+api.pump()
+result = {
+    "told": [one for one in told if one != "broken"], "broken": told.count("broken"),
+    "jobs": [about(job) for job in api.jobs()], "same": api.jobs()[0] is first,
+}
+first.resume()
+result["resumed"] = first.state
+api.close()
+""",
+        **given,
+    )
+    assert got["told"]
+    assert all(told == ["finished", True] for told in got["told"])
+    assert got["broken"] == 1
+    assert [job["mesh"] for job in got["jobs"]] == ["a red cube", "a blue cube"]
+    assert got["same"]
+    assert got["resumed"] == "finished"
+
+
+def test_batch_reads_a_text_and_waiting_ends_with_the_queue(in_blender, given):
+    got = in_blender(
+        ENABLE
+        + """
+fake("slow")
+text = bpy.data.texts.new("prompts")
+text.write('# two\\na red cube\\n{"prompt": "a blue cube", "seed": 5}\\n')
+made = api.batch(text, preset="test", block=False) + api.batch("a green cube", preset="test", block=False)
+result = {"prompts": [job.prompt for job in made], "seeds": [job.record.settings.seed for job in made]}
+api.remove(made[1])
+result["removed"] = [made[1].wait(5).state, len(api.jobs())]
+api.close()
+def refused(call):
+    try:
+        call()
+    except api.SjcError as error:
+        return str(error)
+result["closed"] = refused(made[2].wait)
+result["bad"] = [refused(lambda given=given: api.batch(given)) for given in ("", bpy.data.texts.new("none"), [3])]
+result["beside"] = str(api.generate("a cone", preset="test", block=False, folder="//here").folder)
+api.close()
+""",
+        **given,
+    )
+    assert got["prompts"] == ["a red cube", "a blue cube", "a green cube"]
+    assert got["seeds"][1] == 5
+    assert got["removed"] == ["stopped", 2]
+    assert "no longer in the queue" in got["closed"]
+    assert ["holds no prompts" in said for said in got["bad"]] == [True, True, False]
+    assert got["bad"][2] == "1: prompt: needs text, not int."
+    assert got["beside"] == str(given["home"] / "here")

@@ -1,9 +1,5 @@
 """The built zip, installed and switched on as a person would, through Blender's own extension system."""
 
-import pytest
-
-from tools import package
-
 SWITCH = """
 import addon_utils, importlib, sys
 from pathlib import Path
@@ -37,12 +33,6 @@ def warnings():
     addon_utils._is_first_reset()
     return addon_utils._extensions_warnings_get()
 """
-
-
-@pytest.fixture(scope="session")
-def archive():
-    """The extension as people get it."""
-    return package.build_zip()
 
 
 def test_installs_switches_on_and_off_twice_and_leaves_nothing(each_blender, archive):

@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2] / "sjc_blender"
 KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
+BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 NOT_DRAWN = {"INTERRUPTED"}  # a job's own text, which the panel says in other words
 CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 
@@ -40,9 +41,9 @@ result = found
 
 
 def in_sources():
-    """{text: file:line} of the literals in sjc_blender/ui, the words of words.py and the advice of trouble.py."""
+    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
     found = {}
-    for path in sorted((ROOT / "ui").glob("*.py")):
+    for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
         if path.stem in {"korean", "korean_settings", "translations"}:
             continue
         tree = ast.parse(path.read_text("utf-8"))
