@@ -158,7 +158,7 @@ def doctor(python: str | Path, seconds: float = DOCTOR_SECONDS) -> Backend:
     try:
         done = subprocess.run(
             command, env=clean_environment(), capture_output=True, text=True, timeout=seconds, check=False,
-            encoding="utf-8", errors="replace", cwd=Path(python).parent, **_quiet(),
+            encoding="utf-8", errors="replace", cwd=Path(python).parent, **quiet(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Backend("broken", python, f"did not answer within {seconds:.0f} s")
@@ -182,7 +182,7 @@ def _understood(python: str, said: str, log: str) -> Backend:
     return Backend("ready", python, device, lines)
 
 
-def _quiet() -> dict[str, Any]:
+def quiet() -> dict[str, Any]:
     """No console window on Windows."""
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
 
@@ -214,7 +214,7 @@ def probe(python: str | Sequence[str]) -> tuple[int, int] | None:
     try:
         done = subprocess.run(
             [*command, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=20, check=False,
-            **_quiet(),
+            **quiet(),
         )  # fmt: skip
         major, minor = (int(x) for x in done.stdout.split())
     except (OSError, ValueError, subprocess.TimeoutExpired):

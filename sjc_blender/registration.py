@@ -13,6 +13,7 @@ from .scene import preview
 from .ui import (
     backend_task,
     mirror,
+    model_line,
     operators,
     operators_backend,
     operators_scene,
@@ -115,6 +116,7 @@ def unregister() -> None:
     leaving()
     live.stop_timer()
     live.forget()
+    model_line.stop()
     preview.close()
     atexit.unregister(at_exit)
     for name, handler in HANDLERS:

@@ -60,9 +60,15 @@ def build_parser() -> argparse.ArgumentParser:
     models = commands.add_parser(
         "models", help="which models can be used", description="Which models can be used."
     )
-    models.add_argument("action", nargs="?", choices=("list", "info"), default="list")
     models.add_argument(
-        "model", nargs="?", default="embedded", help="with info: embedded, a folder or a hub id"
+        "action",
+        nargs="?",
+        choices=("list", "info", "fetch"),
+        default="list",
+        help="list, info, or fetch: download a hub model into the local model cache",
+    )
+    models.add_argument(
+        "model", nargs="?", default="embedded", help="with info and fetch: embedded, a folder or a hub id"
     )
     models.add_argument("--json", action="store_true", help="for machines")
 
@@ -262,6 +268,10 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 def _models(args: argparse.Namespace) -> int:
     from .doctor import model_info, print_table
 
+    if args.action == "fetch":
+        from .guidance import model_files
+
+        model_files.locate(args.model, download=True)
     rows = model_info(args.model)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))

@@ -12,12 +12,11 @@ from typing import Any, Protocol
 
 import bpy
 
-from .. import environment, installer, places
+from .. import environment, fetching, installer, places
 from ..backend.sjc.errors import SjcError
-from . import mirror
+from . import mirror, model_line, words
 
 TICK_SECONDS = 0.25
-OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
 
 
 class Task(Protocol):
@@ -65,7 +64,7 @@ _task: Task | None = None
 def install(python: str = "", build: str = "auto") -> None:
     """Begin to install; the caller has asked the person. Raises SjcError when offline, busy or without a fit Python."""
     if not bpy.app.online_access:
-        raise SjcError(OFFLINE)
+        raise SjcError(words.OFFLINE)
     _begin(installer.Installer(home(), python, build).start, "installing")
 
 
@@ -73,6 +72,16 @@ def check(python: str) -> None:
     """Begin to ask the doctor of `python`; the answer counts from then on. Raises SjcError when busy or for no Python."""
     path = str(environment.interpreter(python))
     _begin(lambda: Check(home(), path), "checking")
+
+
+def fetch(model: str) -> None:
+    """Begin to download a model into the hub's cache; the caller has asked the person. Raises SjcError."""
+    if not bpy.app.online_access:
+        raise SjcError(words.OFFLINE)
+    python = places.backend().python
+    if not python:
+        raise SjcError("Install the backend first: it is what downloads models.")
+    _begin(lambda: fetching.Fetch(python, model).start(), "fetching")
 
 
 def cancel() -> None:
@@ -119,6 +128,7 @@ def tick() -> float | None:
     if now.state == "done" and isinstance(_task, installer.Installer):
         _forget_choice()
     _task = None
+    model_line.look_again()
     refresh()
     runtime.backend_problem = now.text if now.state == "failed" else ""
     return None

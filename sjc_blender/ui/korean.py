@@ -168,6 +168,20 @@ KOREAN = {
     "Choose the folder of a text-to-image model in the diffusers layout": "diffusers 구조의 텍스트-이미지 모델 폴더를 고릅니다",
     "Folder": "폴더",
     "No folder is chosen.": "선택한 폴더가 없습니다.",
+    "Looking for the model": "모델을 찾는 중",
+    "Comes with the add-on": "애드온에 들어 있습니다",
+    "On this machine": "이 컴퓨터에 있습니다",
+    "Must be downloaded": "내려받아야 합니다",
+    "licence {}": "라이선스 {}",
+    "The variable {} keeps it offline: unset it and start Blender again":
+        "환경 변수 {} 때문에 오프라인입니다. 변수를 없애고 Blender를 다시 시작하세요",
+    "Download Model": "모델 내려받기",
+    "Download the chosen model from the Hugging Face hub into its cache, where every program finds it":
+        "고른 모델을 Hugging Face 허브에서 캐시로 내려받습니다. 다른 프로그램도 거기서 찾습니다",
+    "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.":
+        "{} 모델을 최대 수 GB까지 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
+    "Downloading the model": "모델을 내려받는 중",
+    "Install the backend first: it is what downloads models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받습니다.",
     # preferences
     "Output Folder": "출력 폴더",
     "Where job folders go while the .blend is not saved; empty: sjc in your documents":

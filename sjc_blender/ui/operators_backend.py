@@ -6,8 +6,9 @@ No `from __future__ import annotations` here: Blender reads the annotations them
 from typing import Any
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
-from .. import installer, places
+from .. import installer, models, places
 from ..backend.sjc.errors import SjcError
 from . import backend_task, text
 from .operators import Button
@@ -152,10 +153,43 @@ class SJC_OT_choose_model(Button, bpy.types.Operator):
         context.scene.sjc.model = str(folder)
 
 
+class SJC_OT_fetch_model(_BackendButton, bpy.types.Operator):
+    """Download the chosen model from the Hugging Face hub into its cache, where every program finds it"""
+
+    bl_idname, bl_label = "sjc.fetch_model", "Download Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs leave to go online, and a backend."""
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Preferences > System > Network first")
+            return False
+        if context.window_manager.sjc.backend_state == "missing":
+            cls.poll_message_set("Install the backend first")
+            return False
+        return super().poll(context)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask first: it is a large download."""
+        self.model = self.model or context.scene.sjc.model
+        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Download Model")
+
+    def draw(self, context: Any) -> None:
+        """What will happen."""
+        asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
+        text.paragraph(self.layout, context, asked.format(self.model, models.hub_folder()), icon="IMPORT")
+
+    def act(self, context: Any) -> None:
+        """As `backend_task.fetch`."""
+        backend_task.fetch(self.model or context.scene.sjc.model)
+
+
 CLASSES = (
     SJC_OT_install_backend,
     SJC_OT_cancel_install,
     SJC_OT_check_backend,
     SJC_OT_use_python,
     SJC_OT_choose_model,
+    SJC_OT_fetch_model,
 )

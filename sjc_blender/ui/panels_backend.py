@@ -16,6 +16,7 @@ ICONS = {
     "broken": "ERROR",
     "installing": "SORTTIME",
     "checking": "SORTTIME",
+    "fetching": "SORTTIME",
 }
 
 
@@ -24,7 +25,7 @@ def draw_backend(layout: Any, context: Any) -> None:
     runtime = context.window_manager.sjc
     state = runtime.backend_state
     column = layout.column(align=True)
-    if state in ("installing", "checking"):
+    if state in ("installing", "checking", "fetching"):
         _draw_work(column, context, runtime)
         return
     column.label(
@@ -44,12 +45,14 @@ def draw_backend(layout: Any, context: Any) -> None:
 
 def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     column.label(text=words.BACKEND_STATES[runtime.backend_state], icon=ICONS[runtime.backend_state])
-    column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
+    if runtime.backend_state != "fetching":  # how large a model is, only its server knows
+        column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:
         text.paragraph(column, context, runtime.backend_text, most=2)
     row = column.row(align=True)
     row.operator("sjc.cancel_install", icon="CANCEL")
-    row.operator("sjc.open_log", icon="TEXT").folder = ""
+    if runtime.backend_state == "installing":
+        row.operator("sjc.open_log", icon="TEXT").folder = ""
 
 
 def _draw_mend(column: Any, context: Any, state: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..backend.sjc.settings_schema import GROUPS, SPECS
-from . import words
+from . import model_line, words
 from .presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
 
@@ -39,6 +39,7 @@ class SJC_PT_settings(Child, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(group, "model")
         row.operator("sjc.choose_model", text="", icon="FILE_FOLDER")
+        model_line.draw(layout, context)
         layout.prop(group, "device")
 
 

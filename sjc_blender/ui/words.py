@@ -63,10 +63,20 @@ STATES = {
     "failed": ("Failed", "ERROR"),
 }
 
+# What is known of the chosen model; size, folder and licence follow.
+MODEL_STATES = {
+    "embedded": "Comes with the add-on",
+    "folder": "On this machine",
+    "cached": "On this machine",
+    "missing": "Must be downloaded",
+}
+OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
+
 BACKEND_STATES = {
     "missing": "The backend is not installed",
     "installing": "Installing the backend",
     "checking": "Checking the backend",
+    "fetching": "Downloading the model",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
 }

@@ -291,7 +291,7 @@ for state in jobs.State:
     result[str(state)] = draw_all()
     result[f"{state} folded"] = draw_all(folded=True)
 queue.current = None
-for state in ("missing", "installing", "checking", "ready", "broken", ""):
+for state in ("missing", "installing", "checking", "fetching", "ready", "broken", ""):
     runtime.backend_state, runtime.backend_text, runtime.backend_factor = state, "words", 0.25
     runtime.backend_stale, runtime.backend_problem = state == "ready", "trouble" if state == "broken" else ""
     runtime.worker_alive = state == "ready"
@@ -337,6 +337,7 @@ result["touched"] = touched
     assert got["finished"]["SJC_UL_jobs"][0][1] == "Finished"
     assert got["backend missing"]["mend"] == ["sjc.install_backend", "sjc.use_python", "screen.userpref_show"]
     assert got["backend installing"]["mend"] == ["sjc.cancel_install", "sjc.open_log"]
+    assert got["backend fetching"]["mend"] == ["sjc.cancel_install"]
     assert "sjc.copy_error" in got["backend broken"]["mend"]
     assert "sjc.install_backend" in got["backend ready"]["mend"], "made for another version"
     assert "sjc.install_backend" in got["backend missing"][main]["operators"]

@@ -58,11 +58,16 @@ def locate(model: str, *, download: bool = False, revision: str | None = None) -
         raise SjcError(
             f"{model} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on."
         )
-    if not _HUB_ID.fullmatch(model):
+    if not is_hub_id(model):
         raise SjcError(
             f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.'
         )
     return _hub_snapshot(model, download, revision)
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether `model` could be the id of a model on the hub."""
+    return _HUB_ID.fullmatch(model) is not None
 
 
 def _hub_snapshot(model: str, download: bool, revision: str | None) -> Path:
@@ -71,7 +76,8 @@ def _hub_snapshot(model: str, download: bool, revision: str | None) -> Path:
     try:
         wanted = None
         if download:
-            wanted = wanted_files(HfApi().list_repo_files(model, revision=revision))
+            names = HfApi().list_repo_files(model, revision=revision)
+            wanted = [*wanted_files(names), "README.md"]  # the card states the licence
         return Path(
             snapshot_download(model, revision=revision, local_files_only=not download, allow_patterns=wanted)
         )

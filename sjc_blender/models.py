@@ -1,0 +1,213 @@
+"""What is known of a chosen model: is it here, how large is it, what is missing.  No bpy, no torch, no network.
+
+`look` reads the disk, by the same rules as the worker (guidance/model_files); `Shelf` has it done in threads and remembers
+the answers, so that a panel can draw them at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .backend.sjc.errors import SjcError
+from .backend.sjc.guidance import model_files
+
+__all__ = ["Found", "Shelf", "hub_folder", "hub_offline", "look", "readable_size", "stamp"]
+
+EMBEDDED = "embedded"
+RECHECK_SECONDS = 5.0
+_LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_CARD_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """One answer.  kind: embedded, folder, cached (a hub model on this machine), missing (to be downloaded), bad.
+
+    folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's card
+    states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line.
+    """
+
+    kind: str
+    folder: Path
+    size: int = 0
+    licence: str = ""
+    problem: str = ""
+
+
+def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """The hub's cache, as the worker's library finds it: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache."""
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if environment.get(name):
+            return _expanded(environment[name])
+    if environment.get("HF_HOME"):
+        return _expanded(environment["HF_HOME"]) / "hub"
+    return _expanded(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+
+
+def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
+    """The variable that keeps the hub's library offline, "" if none does."""
+    names = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    yes = {"1", "ON", "YES", "TRUE"}
+    return next((name for name in names if environment.get(name, "").upper() in yes), "")
+
+
+def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
+    """What there is of `model`: "embedded", a folder, or a hub id such as name/model. Reads the disk; never raises."""
+    model = model.strip()
+    if not model:
+        return Found(
+            "bad",
+            Path(),
+            problem="No model is chosen; give embedded, a folder, or a hub id such as name/model.",
+        )
+    try:
+        if model != EMBEDDED and not Path(model).expanduser().exists() and model_files.is_hub_id(model):
+            return _in_cache(model, hub_folder(environment))
+        folder = model_files.locate(model)
+        return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)
+    except SjcError as error:
+        return Found("bad", Path(model), problem=str(error))
+    except OSError as error:
+        return Found("bad", Path(model), problem=f"{model} cannot be read: {error.strerror or error}.")
+
+
+def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:
+    """Changes when what `look` would say may have changed. A dozen file times; reads no file."""
+    model = model.strip()
+    folder = model_files.EMBEDDED if model == EMBEDDED else Path(model).expanduser()
+    repository = hub_folder(environment) / _repository(model)
+    places = [repository / "refs", repository / "refs" / "main", repository / "snapshots"]
+    places += [
+        place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)
+    ]
+    return tuple((str(place), _time(place)) for place in places)
+
+
+def readable_size(size: int) -> str:
+    """1234567 -> "1.2 MB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _in_cache(model: str, cache: Path) -> Found:
+    """As the hub's library looks without a network: refs/main names the snapshot."""
+    repository = cache / _repository(model)
+    try:
+        revision = (repository / "refs" / "main").read_text("utf-8").strip()
+    except FileNotFoundError:
+        return Found("missing", cache)
+    snapshot = repository / "snapshots" / revision
+    return _checked("cached", snapshot) if revision and snapshot.is_dir() else Found("missing", cache)
+
+
+def _checked(kind: str, folder: Path) -> Found:
+    return Found(kind, folder, model_files.check(folder).weight_bytes, _licence(folder))
+
+
+def _licence(folder: Path) -> str:
+    """The licence in the head of the model's card (README.md), "" where it states none."""
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            card = file.read(_CARD_BYTES)
+    except OSError:
+        return ""
+    head = card.split("\n---", 1)[0] if card.startswith("---") else ""
+    stated = _LICENCE.findall(head)
+    return next((name for name in reversed(stated) if name != "other"), stated[0] if stated else "")
+
+
+def _repository(model: str) -> str:
+    return "models--" + model.replace("/", "--")
+
+
+def _model_places(folder: Path) -> list[Path]:
+    return [
+        folder,
+        folder / "model_index.json",
+        *(folder / part for part in ("unet", "text_encoder", "tokenizer")),
+    ]
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError):  # no folder, or no path at all
+        return []
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+class Shelf:
+    """Answers that were given.  `known` and `stale` touch no disk; `ask` looks in a thread.
+
+    look, stamp, clock: for tests.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[str], Found] = look,
+        stamp: Callable[[str], tuple[Any, ...]] = stamp,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look, self._stamp, self._clock = look, stamp, clock
+        self._answers: dict[str, tuple[Found, tuple[Any, ...]]] = {}
+        self._times: dict[str, float] = {}
+        self._threads: dict[str, threading.Thread] = {}
+
+    def known(self, model: str) -> Found | None:
+        """The last answer."""
+        answer = self._answers.get(model)
+        return answer[0] if answer else None
+
+    def stale(self, model: str) -> bool:
+        """Whether it is time to ask: never asked, or some seconds ago, and nobody is asking now."""
+        asked = self._times.get(model)
+        old = asked is None or self._clock() - asked > RECHECK_SECONDS
+        return old and not self._at_work(model)
+
+    def ask(self, model: str) -> None:
+        """Look in a thread, if anything has changed on the disk since the last time."""
+        if self._at_work(model):
+            return
+        self._threads[model] = threading.Thread(target=self._ask, args=(model,), name="model", daemon=True)
+        self._threads[model].start()
+
+    def forget(self) -> None:
+        """Everything may be different: ask again."""
+        self._answers.clear()
+        self._times.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread looks."""
+        return any(map(self._at_work, list(self._threads)))
+
+    def join(self, seconds: float = 10.0) -> None:
+        """Wait for the threads, in background Blender and tests."""
+        for thread in list(self._threads.values()):
+            thread.join(seconds)
+
+    def _at_work(self, model: str) -> bool:
+        thread = self._threads.get(model)
+        return thread is not None and thread.is_alive()
+
+    def _ask(self, model: str) -> None:
+        now, before = self._stamp(model), self._answers.get(model)
+        if before is None or before[1] != now:
+            self._answers[model] = self._look(model), now
+        self._times[model] = self._clock()

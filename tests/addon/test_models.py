@@ -1,0 +1,266 @@
+"""What is known of a chosen model, by the worker's own rules; and that a panel may ask at any time."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from sjc.guidance import model_files as worker_rules
+from sjc_blender import environment, fetching, models
+from tests.addon.players import until
+
+ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the embedded model, to break."""
+    return shutil.copytree(worker_rules.EMBEDDED, tmp_path / "a mödel")
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """The variables of an empty hub cache."""
+    return {"HF_HUB_CACHE": str(tmp_path / "hub")}
+
+
+@pytest.fixture
+def cached(cache, folder):
+    """A hub model in it, as the hub's library lays it down; -> its snapshot."""
+    repository = models.hub_folder(cache) / "models--some-people--some-model"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(REVISION)
+    return shutil.copytree(folder, repository / "snapshots" / REVISION)
+
+
+def test_the_embedded_model():
+    found = models.look("embedded")
+    assert (found.kind, found.licence, found.problem) == ("embedded", "gpl-3.0", "")
+    assert found.folder.is_dir()
+    weights = sum(path.stat().st_size for path in found.folder.rglob("*.safetensors"))
+    assert found.size == weights > 1e6
+
+
+def test_a_folder_and_what_is_wrong_with_it(folder):
+    good = models.look(f"  {folder} ")
+    assert (good.kind, good.folder, good.licence) == ("folder", folder, "gpl-3.0")
+    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: deepfloyd-if\n---\nlicense: mit\n")
+    assert models.look(str(folder)).licence == "deepfloyd-if"
+    (folder / "README.md").write_text("# A card without a head\nlicense: mit\n")
+    assert models.look(str(folder)).licence == ""
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".bin"))
+    pickled = models.look(str(folder))
+    assert pickled.kind == "bad"
+    assert "refused: pickled weights" in pickled.problem
+    weights.with_suffix(".bin").unlink()
+    assert "diffusion_pytorch_model.safetensors is missing" in models.look(str(folder)).problem
+    (folder / "model_index.json").unlink()
+    assert "no model_index.json" in models.look(str(folder)).problem
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [("", "No model is chosen"), ("nowhere at all", "no model folder"), ("a\0b", "no model folder"), (__file__, "is a file")],
+)  # fmt: skip
+def test_what_is_no_model(named, said):
+    found = models.look(named)
+    assert found.kind == "bad"
+    assert said in found.problem
+    assert "\n" not in found.problem
+    models.stamp(named)
+
+
+def test_a_hub_model_that_is_here(cache, cached):
+    found = models.look(ID, cache)
+    assert (found.kind, found.folder, found.licence) == ("cached", cached, "gpl-3.0")
+    assert found.size > 1e6
+    (cached / "unet" / "config.json").unlink()
+    assert "is missing" in models.look(ID, cache).problem
+
+
+def test_a_hub_model_that_is_not(cache, cached, tmp_path):
+    assert models.look("some-people/other", cache) == models.Found("missing", tmp_path / "hub")
+    shutil.rmtree(cached)  # a download that had only begun
+    assert models.look(ID, cache).kind == "missing"
+
+
+def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
+    """Where the worker looks without a network is where we look."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
+    assert worker_rules.locate(ID) == models.look(ID, cache).folder
+    code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
+    for variables in (
+        {},
+        {"HF_HOME": "/a"},
+        {"XDG_CACHE_HOME": "/b"},
+        {"HF_HUB_CACHE": "/c", "HF_HOME": "/a"},
+        {"HUGGINGFACE_HUB_CACHE": "/d"},
+    ):
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == str(models.hub_folder(variables)), variables
+
+
+def test_what_keeps_the_hub_offline():
+    assert models.hub_offline({}) == models.hub_offline({"HF_HUB_OFFLINE": "0"}) == ""
+    assert models.hub_offline({"HF_HUB_OFFLINE": "1"}) == "HF_HUB_OFFLINE"
+    assert models.hub_offline({"TRANSFORMERS_OFFLINE": "yes"}) == "TRANSFORMERS_OFFLINE"
+
+
+def test_the_stamp_changes_with_the_disk(cache, cached, folder):
+    def changed(model, change):
+        before = models.stamp(model, cache)
+        assert models.stamp(model, cache) == before
+        time.sleep(0.02)
+        change()
+        return models.stamp(model, cache) != before
+
+    assert changed(str(folder), (folder / "unet" / "config.json").unlink)
+    assert changed(str(folder), lambda: (folder / "model_index.json").write_text("{}"))
+    assert changed(ID, (cached / "unet" / "config.json").unlink)
+    assert changed("a/b", lambda: (models.hub_folder(cache) / "models--a--b" / "refs").mkdir(parents=True))
+
+
+def test_the_shelf_looks_in_threads_and_only_when_something_changed():
+    looked, now, disk, threads = [], [0.0], ["as it was"], []
+
+    def look(model):
+        looked.append(model)
+        threads.append(threading.current_thread())
+        return models.Found("folder", models.Path(model), size=len(looked))
+
+    shelf = models.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
+    assert shelf.known("m") is None
+    assert shelf.stale("m")
+    assert looked == []  # asking whether it is known looks nowhere
+    shelf.ask("m")
+    shelf.join()
+    assert (shelf.known("m").size, shelf.stale("m"), shelf.busy) == (1, False, False)
+    now[0] = models.RECHECK_SECONDS + 1
+    assert shelf.stale("m")
+    shelf.ask("m")
+    shelf.join()
+    assert looked == ["m"]
+    assert not shelf.stale("m")
+    disk[0] = "changed"
+    shelf.ask("m")
+    shelf.join()
+    assert shelf.known("m").size == 2
+    shelf.forget()
+    assert shelf.known("m") is None
+    assert threading.current_thread() not in threads
+
+
+def test_a_slow_disk_is_asked_once_and_stops_nobody():
+    gate, looked = threading.Event(), []
+
+    def look(model):
+        looked.append(model)
+        gate.wait(30)
+        return models.Found("missing", models.Path())
+
+    shelf = models.Shelf(look, lambda _model: ())
+    began = time.monotonic()
+    for _ in range(3):
+        shelf.ask("m")
+    assert time.monotonic() - began < 5
+    assert (shelf.busy, shelf.stale("m"), shelf.known("m")) == (True, False, None)
+    gate.set()
+    shelf.join()
+    assert looked == ["m"]
+    assert shelf.known("m").kind == "missing"
+
+
+# ------------------------------------------------------------------------------------------------------------- download
+
+
+def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
+    """`sjc models fetch`, which the worker's advice names and the Download button runs."""
+    from sjc import cli
+
+    asked = {}
+
+    class Hub:
+        @staticmethod
+        def list_repo_files(model, revision):
+            asked.update(model=model, revision=revision)
+            files = (path for path in folder.rglob("*") if path.is_file())
+            return [path.relative_to(folder).as_posix() for path in files]
+
+    def download(model, *, revision, local_files_only, allow_patterns):
+        if not local_files_only:
+            asked.update(wanted=allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert cli.main(["models", "fetch", ID]) == 0
+    assert asked["model"] == ID
+    assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(
+        asked["wanted"]
+    )
+    assert str(folder) in capsys.readouterr().out
+
+
+def fetch(tmp_path, lines):
+    """A download by a program that stands in for the backend's Python."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\n" + lines, "utf-8")
+    program.chmod(0o755)
+    return fetching.Fetch(program, ID).start()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
+def test_a_download_ends_well_or_says_why_not(tmp_path):
+    log = tmp_path / "log"
+    done = fetch(tmp_path, f'printf "%s\\n" "$@" > "{log}"\n')
+    until(lambda: done.poll().state != "running")
+    assert done.poll().state == "done"
+    assert log.read_text().splitlines()[-2:] == [str(environment.PACKAGE), ID]
+    failed = fetch(
+        tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n'
+    )
+    until(lambda: failed.poll().state != "running")
+    assert (failed.poll().state, failed.poll().text) == (
+        "failed",
+        "The model could not be fetched: no network.",
+    )
+    missing = fetching.Fetch(tmp_path / "nowhere", ID).start()
+    until(lambda: missing.poll().state != "running")
+    assert "does not start" in missing.poll().text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for Python")
+def test_a_download_can_be_cancelled(tmp_path):
+    running = fetch(tmp_path, "exec sleep 60\n")
+    until(lambda: running.process is not None)
+    running.cancel()
+    running.thread.join(10)
+    assert running.poll().state == "cancelled"
+    assert running.process.returncode != 0
+
+
+def test_the_real_backend_is_told_offline(tmp_path):
+    """The whole way through `sjc models fetch`, as far as the missing network."""
+    job = fetching.Fetch(sys.executable, ID)
+    job.start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "failed"
+    assert job.poll().text.startswith(f'The model "{ID}" could not be fetched')
+
+
+def test_the_card_is_read_only_at_its_head(folder):
+    (folder / "README.md").write_bytes(b"---\nlicense: \xff\xfe\n---\n" + b"x" * 10**6)
+    assert models.look(str(folder)).kind == "folder"
+    (folder / "model_index.json").write_text(json.dumps({"unet": 3}))
+    assert models.look(str(folder)).kind == "bad"

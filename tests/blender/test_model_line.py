@@ -1,0 +1,101 @@
+"""The panel's line of state for the chosen model, and the button that downloads it."""
+
+import sys
+from pathlib import Path
+
+RECORDER = Path(__file__).with_name("recorder.py").read_text("utf-8")
+
+ON = """
+import os
+from pathlib import Path
+import sjc_blender
+
+home = Path(given["home"])
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+sjc_blender.register()
+from sjc_blender.ui import backend_task, panels_settings
+scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
+
+def refused(call, **named):
+    try:
+        call(**named)
+    except RuntimeError as error:
+        return str(error).strip()
+    return ""
+"""
+
+
+def test_the_line_below_the_model(in_blender, tmp_path):
+    """One line for every kind of answer; drawing asks for it, and a thread of its own looks."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+import shutil
+from sjc_blender import models
+from sjc_blender.ui import model_line
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ["HF_HUB_CACHE"] = str(home / "hub")
+embedded = models.look("embedded").folder
+(home / "model").mkdir()
+repository = home / "hub" / "models--some--model"
+(repository / "refs").mkdir(parents=True)
+(repository / "refs" / "main").write_text("abc")
+shutil.copytree(embedded, repository / "snapshots" / "abc")
+
+def shown(model):
+    scene.sjc.model = model
+    model_line.shelf.forget()
+    first = draw(panels_settings.SJC_PT_settings, bpy.context).texts()
+    while model_line.tick():
+        pass
+    layout = draw(panels_settings.SJC_PT_settings, bpy.context)
+    return first, " ".join(layout.texts()), layout.operators()
+
+result = {model: shown(model) for model in ("embedded", str(home / "model"), "some/model", "some/other")}
+os.environ["HF_HUB_OFFLINE"] = "1"
+result["variable"] = shown("some/other")
+del os.environ["HF_HUB_OFFLINE"]
+result["refused"] = refused(bpy.ops.sjc.fetch_model, model="some/other")
+class Online:
+    online_access, background, timers = True, True, bpy.app.timers
+class Face:
+    app, context, types = Online, bpy.context, bpy.types
+model_line.bpy = backend_task.bpy = Face
+result["online"] = shown("some/other")
+
+class Fetch:
+    def __init__(self, python, model):
+        self.given = [str(python), model]
+    def start(self):
+        return self
+    def poll(self):
+        result["fetched"] = self.given
+        shutil.copytree(repository, repository.with_name("models--some--other"))
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+backend_task.fetching.Fetch = Fetch
+backend_task.fetch("some/other")
+result["at work"] = runtime.backend_state
+result["waited"] = backend_task.wait()
+result["after"] = shown("some/other")
+result["home"] = str(home)
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    offline = "allow Online Access in Preferences > System > Network"
+    assert "Looking for the model" in got["embedded"][0]
+    assert "Comes with the add-on, " in got["embedded"][1]
+    assert "licence gpl-3.0" in got["embedded"][1]
+    assert "no model_index.json" in got[got["home"] + "/model"][1]
+    assert "On this machine, " in got["some/model"][1]
+    assert "Must be downloaded, " in got["some/other"][1]
+    assert offline in got["some/other"][1]
+    assert "screen.userpref_show" in got["some/other"][2]
+    assert "sjc.fetch_model" not in got["some/other"][2] + got["embedded"][2] + got["some/model"][2]
+    assert "HF_HUB_OFFLINE keeps it offline" in got["variable"][1]
+    assert "Allow Online Access" in got["refused"]
+    assert "sjc.fetch_model" in got["online"][2]
+    assert got["fetched"] == [sys.executable, "some/other"]
+    assert (got["at work"], got["waited"]) == ("fetching", "")
+    assert "On this machine, " in got["after"][1]
