@@ -25,6 +25,9 @@ PARITY = "tests/backend/test_parity.py"
 LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/test_paas.py"
 MODELS = "tests/backend/test_diffusers_pixel.py"
+MESHES, VOLUMES, LIVE, MATERIALS = (
+    f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
+)
 JOBS, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("jobs", "process", "worker"))
 
 FAULTS = [
@@ -485,5 +488,137 @@ FAULTS = [
         "        if self._mine:\n            try:",
         "        if True:\n            try:",
         (f"{JOBS}::test_two_blenders",),
+    ),
+    Fault(
+        "list-not-written",
+        "sjc_blender/jobs.py",
+        "            self._list.save(self.jobs)\n",
+        "            pass\n",
+        (f"{JOBS}::test_the_queue_file_and_its_folder_can_be_moved",),
+    ),
+    Fault(
+        "lock-of-the-folder-ignored",
+        "sjc_blender/queue_file.py",
+        "        folder.mkdir(parents=True, exist_ok=True)\n        lock.take()\n",
+        "        folder.mkdir(parents=True, exist_ok=True)\n",
+        (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
+    ),
+    # ---------------------------------------------------------------------------------------------- models, in the panel
+    Fault(
+        "hub-model-of-another-revision",
+        "sjc_blender/models.py",
+        'snapshot = repository / "snapshots" / revision',
+        'snapshot = next(iter(_children(repository / "snapshots")), repository / "snapshots" / revision)',
+        ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
+    ),
+    Fault(
+        "disk-asked-by-the-panel-itself",
+        "sjc_blender/models.py",
+        "        self._threads[model].start()\n",
+        "        self._threads[model].run()\n",
+        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+    ),
+    Fault(
+        "changes-on-the-disk-not-seen",
+        "sjc_blender/models.py",
+        "if before is None or before[1] != now:",
+        "if before is None:",
+        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+    ),
+    # -------------------------------------------------------------------------------------------------------- the scene
+    Fault(
+        "mesh-lies-on-its-back",
+        "sjc_blender/scene/glb.py",
+        "[points[:, 0], -points[:, 2], points[:, 1]]",
+        "[points[:, 0], points[:, 1], points[:, 2]]",
+        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+    ),
+    Fault(
+        "mesh-mirrored",
+        "sjc_blender/scene/glb.py",
+        "[points[:, 0], -points[:, 2], points[:, 1]]",
+        "[points[:, 0], points[:, 2], points[:, 1]]",
+        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+    ),
+    Fault(
+        "mesh-half-in-the-ground",
+        "sjc_blender/scene/meshes.py",
+        "(low[1] + high[1]) / 2, low[2]]",
+        "(low[1] + high[1]) / 2, (low[2] + high[2]) / 2]",
+        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+    ),
+    Fault(
+        "mesh-colours-taken-for-srgb",
+        "sjc_blender/scene/meshes.py",
+        'paint.data.foreach_set("color", triangles.colors.reshape(-1))',
+        'paint.data.foreach_set("color_srgb", triangles.colors.reshape(-1))',
+        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+    ),
+    Fault(
+        "material-encodes-once-more",
+        "sjc_blender/scene/materials.py",
+        'tree.links.new(color.outputs["Color"], shader.inputs["Base Color"])',
+        'gamma = tree.nodes.new("ShaderNodeGamma")\n'
+        "    gamma.inputs[1].default_value = 1 / 2.2\n"
+        '    tree.links.new(color.outputs["Color"], gamma.inputs[0])\n'
+        '    tree.links.new(gamma.outputs[0], shader.inputs["Base Color"])',
+        (f"{MATERIALS}::test_volume_and_mesh_show_their_colours_in_cycles[4.5.15]",),
+    ),
+    Fault(
+        "half-a-voxel-before-blender-5",
+        "sjc_blender/scene/compat.py",
+        "VOLUME_OFFSET = 0.0 if VERSION >= (5, 0, 0) else 0.5",
+        "VOLUME_OFFSET = 0.0",
+        (f"{VOLUMES}::test_a_volume_stands_where_its_voxels_are[4.5.15]",),
+    ),
+    Fault(
+        "half-a-voxel-from-blender-5-on",
+        "sjc_blender/scene/compat.py",
+        "VOLUME_OFFSET = 0.0 if VERSION >= (5, 0, 0) else 0.5",
+        "VOLUME_OFFSET = 0.5",
+        (f"{VOLUMES}::test_a_volume_stands_where_its_voxels_are[5.0.1]",),
+    ),
+    Fault(
+        "old-snapshot-shown",
+        "sjc_blender/live.py",
+        "record.snapshots[-1].vdb",
+        "record.snapshots[0].vdb",
+        (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
+    ),
+    Fault(
+        "undo-step-for-every-preview",
+        "sjc_blender/live.py",
+        "    place.renewed, place.shown = False, True\n",
+        "    import bpy\n\n    place.renewed, place.shown = False, True\n"
+        '    bpy.ops.ed.undo_push(message="Preview")\n',
+        (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
+    ),
+    Fault(
+        "volume-not-hidden-at-the-end",
+        "sjc_blender/scene/volumes.py",
+        "        target.hide_set(True)\n",
+        "        target.hide_set(False)\n",
+        (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
+    ),
+    Fault(
+        "deleted-volume-forced-back",
+        "sjc_blender/live.py",
+        "make_again=place.renewed or not place.shown",
+        "make_again=True",
+        (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
+    ),
+    Fault(
+        "volume-lost-after-undo",
+        "sjc_blender/live.py",
+        "make_again=place.renewed or not place.shown",
+        "make_again=not place.shown",
+        (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
+    ),
+    Fault(
+        "paths-beside-the-blend-absolute",
+        "sjc_blender/scene/volumes.py",
+        "return bpy.path.relpath(str(path)) if near else str(path)",
+        "return str(path)",
+        (f"{VOLUMES}::test_paths_beside_the_blend[5.0.1]",),
     ),
 ]

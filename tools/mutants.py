@@ -57,6 +57,7 @@ def run(python: Path, names: list[str], root: Path = ROOT) -> int:
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / path, copy / path)
         stage(copy)
+        _lend_blender(root, copy)
         tests = sorted({test for fault in chosen for test in fault.tests})
         say(f"without a fault: {len(tests)} selections must pass")
         code, output = _pytest(python, copy, tests)
@@ -69,6 +70,14 @@ def run(python: Path, names: list[str], root: Path = ROOT) -> int:
     for name in (name for name, was in results.items() if not was):
         say(f"  SURVIVED: {name}")
     return 0 if caught == len(results) else 1
+
+
+def _lend_blender(root: Path, copy: Path) -> None:
+    """Blender's modules, which are made once (a gigabyte apiece), stand in the copy, too."""
+    made = root / "build" / "blender"
+    if made.is_dir():
+        (copy / "build").mkdir(exist_ok=True)
+        (copy / "build" / "blender").symlink_to(made, target_is_directory=True)
 
 
 def _try(python: Path, copy: Path, fault: object) -> bool:

@@ -264,3 +264,11 @@ def test_the_card_is_read_only_at_its_head(folder):
     assert models.look(str(folder)).kind == "folder"
     (folder / "model_index.json").write_text(json.dumps({"unet": 3}))
     assert models.look(str(folder)).kind == "bad"
+
+
+def test_of_two_snapshots_the_one_that_counts(cache, cached):
+    """An older download lies beside it; refs/main says which is meant."""
+    older = shutil.copytree(cached, cached.with_name("0" * 40))
+    (older / "unet" / "config.json").unlink()
+    found = models.look(ID, cache)
+    assert (found.kind, found.folder) == ("cached", cached)
