@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import live, places
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .backend.sjc.settings_schema import Settings
 from .bar import Bar
 from .jobs import Job as Record
 from .jobs import Queue, State, read_folder
@@ -150,9 +151,7 @@ def generate(
     called with the Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is
     called no more. settings: see docs/settings.md. Raises SjcError for bad ones.
     """
-    chosen = schema.resolve(None, {**settings, "prompt": prompt})
-    if not chosen.prompt:
-        raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
+    chosen = _resolved({**settings, "prompt": prompt})
     taken = [j.folder for j in queue().jobs]
     place = _path(folder) if folder else places.free_folder(places.output_folder(), chosen, taken)
     job = _wrap(queue().add(chosen, place), on_progress)
@@ -177,8 +176,7 @@ def batch(
     for number, item in enumerate(_items(prompts), 1):
         own = dict(item) if isinstance(item, Mapping) else {"prompt": item}
         try:
-            if not schema.resolve(None, {**settings, **own}).prompt:
-                raise SjcError("the prompt is empty")  # noqa: TRY301
+            _resolved({**settings, **own})
             wanted.append({**settings, **own})
         except SjcError as error:
             problems.append(f"{number}: {error}")
@@ -192,6 +190,16 @@ def batch(
         for job in made:
             job.wait()
     return made
+
+
+def _resolved(given: Mapping[str, Any]) -> Settings:
+    """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
+    from .ui import preferences
+
+    chosen = schema.resolve(None, {**preferences.defaults(), **given})
+    if not chosen.prompt:
+        raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
+    return chosen
 
 
 def _items(prompts: Any) -> Iterable[str | Mapping[str, Any]]:
@@ -277,6 +285,19 @@ def pump() -> bool:
             job.on_progress = None
             traceback.print_exc()
     return queue().busy
+
+
+def follow_file(*, same_scene: bool) -> None:
+    """The .blend has another path now.  same_scene: it was saved there, and the list of jobs goes along.
+
+    Otherwise another .blend was opened, which has a list of its own. What runs goes on: then the list stays where it is.
+    """
+    if _queue is None or _queue.state_file == places.state_file():
+        return
+    if same_scene:
+        _queue.keep_at(places.state_file())
+    elif not _queue.busy:
+        close()
 
 
 def close() -> None:

@@ -184,6 +184,22 @@ class Queue:
         if self._list:
             self._list.release()
 
+    def keep_at(self, state_file: Path) -> None:
+        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as before."""
+        if self._list is None or self._list.path == state_file:
+            return
+        moved = ListFile(state_file)
+        if self.jobs or state_file.exists():  # else its folder is not made yet
+            found = moved.take(known={job.folder for job in self.jobs})
+            if moved.problem:
+                moved.release()
+                return
+            self.jobs += found
+        self._list.save([])
+        self._list.release()
+        self._list, self.state_file = moved, state_file
+        self._save()
+
     def _save(self) -> None:
         self._changed = False
         if self._list and (self.jobs or self._list.path.exists()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,28 @@ if TYPE_CHECKING:
 
 TICK_SECONDS, IDLE_SECONDS = 0.1, 1.0
 ROW_SPACING = 1.5  # sizes between the objects of a batch
+
+SMALL_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "its",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "to",
+        "with",
+    ]
+)
 
 Listener = Callable[[jobs.Job, dict[str, Any]], None]
 listeners: list[Listener] = []  # the panel's mirror, tests
@@ -63,7 +86,10 @@ def output_settings() -> dict[str, Any]:
     import bpy
 
     chosen = getattr(bpy.context.scene, "sjc_output", None)
-    defaults = {"size": 1.0, "smooth": True, "decimate": 1.0, "mark_as_asset": False, "volume_to_mesh": False}
+    defaults = {
+        "size": 1.0, "smooth": True, "smooth_repeats": 0, "decimate": 1.0, "mark_as_asset": False, "volume_to_mesh": False,
+        "copy_beside": False,
+    }  # fmt: skip
     return {name: getattr(chosen, name, default) for name, default in defaults.items()}
 
 
@@ -137,9 +163,10 @@ def finish(record: jobs.Job) -> bpy.types.Object:
     )
     if not wanted["smooth"]:
         made.data.shade_flat()
+    meshes.smooth(made, wanted["smooth_repeats"])
     meshes.decimate(made, wanted["decimate"])
     if wanted["mark_as_asset"]:
-        meshes.asset_mark(made, record.prompt, record.prompt.split())
+        meshes.asset_mark(made, record.prompt, tags_of(record.prompt))
     volume = volumes.hide(record.id)
     if volume and wanted["volume_to_mesh"]:
         meshes.volume_to_mesh(volume, _threshold(record))
@@ -223,6 +250,12 @@ def _converted(npz: Path) -> Path:
     return vdb
 
 
+def tags_of(prompt: str) -> list[str]:
+    """The words of a prompt that one would look for in the Asset Browser."""
+    words = (word.strip(".,;:!?\"'()").lower() for word in prompt.split())
+    return [word for word in words if word and word not in SMALL_WORDS]
+
+
 def properties_of(record: jobs.Job) -> dict[str, Any]:
     """Custom properties of a result: how to make it again."""
     s = record.settings
@@ -271,12 +304,16 @@ def tick() -> float | None:
 
 def _follow(record: jobs.Job | None) -> None:
     """What is not a message: the timeline was touched, a history was thinned."""
-    from .scene import volumes
+    from .scene import history, volumes
 
     if record:
         volumes.follow_timeline(record.id)
     while _thinned:
-        volumes.use_history(*_thinned.pop())
+        job_id, thinned = _thinned.pop()
+        volumes.use_history(job_id, thinned)
+        long_history = thinned.with_name(history.SNAPSHOTS)
+        if not volumes.uses(long_history):  # a copy that the person made may still show it
+            history.drop(long_history)
 
 
 def stop_timer() -> None:
@@ -292,6 +329,19 @@ def renew(*_arguments: Any) -> None:
     for place in _places.values():
         place.renewed = True
         place.gone = False
+
+
+def before_save(filepath: str) -> None:
+    """The .blend is about to be written: paths of volumes relative where they can be, their files beside it if wanted."""
+    from .scene import volumes
+
+    if output_settings()["copy_beside"] and filepath:
+        for job_id in volumes.jobs():
+            try:
+                volumes.copy_beside(job_id, Path(filepath).parent)
+            except (SjcError, OSError) as error:  # the .blend is more important
+                print(f"sjc: {error}", file=sys.stderr)
+    volumes.make_relative()
 
 
 def forget() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from . import api, live
-from .scene import preview
+from .scene import preview, volumes
 from .ui import (
     backend_task,
     mirror,
@@ -52,9 +52,24 @@ def scene_replaced(*_arguments: Any) -> None:
 
 @bpy.app.handlers.persistent
 def file_loaded(*_arguments: Any) -> None:
-    """After a file load: so, too, and the window manager may be a new one."""
+    """After a file load: so, too, and the window manager may be a new one, the list of jobs another."""
     live.renew()
+    volumes.place_all()
+    api.follow_file(same_scene=False)
     backend_task.refresh()
+    mirror.start()
+
+
+@bpy.app.handlers.persistent
+def saving(*arguments: Any) -> None:
+    """Before a .blend is written, to arguments[0]: where the volumes' files are, as it shall hold it."""
+    live.before_save(next((given for given in arguments if isinstance(given, str)), ""))
+
+
+@bpy.app.handlers.persistent
+def saved(*_arguments: Any) -> None:
+    """After a .blend was written: perhaps for the first time, or to another place."""
+    api.follow_file(same_scene=True)
     mirror.start()
 
 
@@ -77,6 +92,8 @@ HANDLERS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("undo_post", scene_replaced),
     ("redo_post", scene_replaced),
     ("load_post", file_loaded),
+    ("save_pre", saving),
+    ("save_post", saved),
     ("exit_pre", leaving),  # from 5.1 on; before, atexit
 )
 

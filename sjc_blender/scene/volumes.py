@@ -154,20 +154,32 @@ def _absolute(filepath: str) -> Path:
 def make_relative() -> None:
     """Before the .blend is saved again, or after its first save: paths of our volumes relative where they can be."""
     for volume in _ours():
-        volume.filepath = blend_path(_absolute(volume.filepath))
+        path = blend_path(_absolute(volume.filepath))
+        if path != volume.filepath:  # a path that is set is read anew
+            volume.filepath = path
 
 
-def copy_beside(job_id: str) -> Path:
-    """Copy (or link) a volume's files to //sjc/<job>/ beside the saved .blend and use them. -> the folder.
+def jobs() -> list[str]:
+    """The jobs whose volumes this file has."""
+    return list(dict.fromkeys(volume[_JOB] for volume in _ours()))
 
-    Raises SjcError when the .blend is not saved, the volume is not there or the copy fails.
+
+def uses(folder: Path) -> bool:
+    """Whether any volume of this file, whoever made it, shows files of `folder`."""
+    return any(volume.filepath and folder_of(volume) == folder for volume in bpy.data.volumes)
+
+
+def copy_beside(job_id: str, beside: Path | None = None) -> Path:
+    """Copy (or link) a volume's files to sjc/<job>/ in `beside`, by default the saved .blend's folder, and use them.
+
+    -> the folder of the files. Raises SjcError when the .blend is not saved, the volume is not there or the copy fails.
     """
     volume = _volume(job_id)
     if volume is None:
         raise SjcError("This job has no volume in the scene.")
-    if not bpy.data.filepath:
+    if beside is None and not bpy.data.filepath:
         raise SjcError("Save the .blend first: the copies lie beside it.")
-    source, beside = folder_of(volume), Path(bpy.data.filepath).parent
+    source, beside = folder_of(volume), beside or Path(bpy.data.filepath).parent
     if source.is_relative_to(beside):
         make_relative()
         return source

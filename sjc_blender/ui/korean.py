@@ -121,6 +121,13 @@ KOREAN = {
     "Length of the longest side": "가장 긴 변의 길이",
     "Smooth Shading": "스무스 셰이딩",
     "Shade the mesh smooth": "메쉬를 부드럽게 셰이딩합니다",
+    "Smooth Surface": "표면 부드럽게",
+    "How often to smooth the surface, by a modifier that can be changed later":
+        "표면을 부드럽게 하는 횟수. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
+    "Material": "재질",
+    "Copy beside .blend": ".blend 옆에 복사",
+    "When the .blend is saved, bring the files of its volumes into sjc beside it":
+        ".blend를 저장할 때 볼륨 파일을 그 옆의 sjc 폴더로 가져옵니다",
     "Decimate": "데시메이트",
     "Fraction of the faces to keep, by a modifier that can be changed later": "남길 면의 비율. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
     "Mark as Asset": "에셋으로 표시",

@@ -11,7 +11,7 @@ import bpy
 from .. import api
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.settings_schema import SPECS
-from . import mirror, preferences, properties
+from . import mirror, properties
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -97,8 +97,7 @@ class SJC_OT_generate(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """As `api.generate` with what the panel says."""
-        chosen = {**preferences.defaults(), **properties.settings_from(context.scene)}
-        api.generate(**chosen)
+        api.generate(**properties.settings_from(context.scene))
         mirror.refresh()
 
 
@@ -124,8 +123,7 @@ class SJC_OT_add(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """As `api.generate` with the panel's settings."""
-        chosen = {**preferences.defaults(), **properties.settings_from(context.scene), "prompt": self.prompt}
-        api.generate(**chosen)
+        api.generate(**{**properties.settings_from(context.scene), "prompt": self.prompt})
         mirror.refresh()
 
 
@@ -266,7 +264,7 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
         """As `api.batch` with the panel's settings."""
         if self.text not in bpy.data.texts:
             raise SjcError(f'There is no text "{self.text}" in this file.')
-        common = {**preferences.defaults(), **properties.settings_from(context.scene)}
+        common = properties.settings_from(context.scene)
         common.pop("prompt", None)
         made = api.batch(bpy.data.texts[self.text], **common)
         mirror.refresh()

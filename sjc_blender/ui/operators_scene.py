@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
-from .. import api
+from .. import api, live
 from ..backend.sjc import settings as schema
 from ..backend.sjc.errors import SjcError
 from . import backend_task, mirror, properties
@@ -49,8 +49,8 @@ class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
             if self.directory and names
             else [Path(self.filepath)]
         )
-        for path in paths:
-            api.import_result(Path(bpy.path.abspath(str(path))))
+        for number, path in enumerate(paths):  # several stand beside each other
+            api.import_result(path, location=live.in_a_row(number))
 
 
 class SJC_FH_result(bpy.types.FileHandler):

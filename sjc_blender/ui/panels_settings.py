@@ -11,6 +11,12 @@ from . import model_line, words
 from .presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
 
+# What of a modifier the panel offers: (property, what it is called).
+LIVE = {
+    "VOLUME_TO_MESH": ("threshold", "Level"),
+    "LAPLACIANSMOOTH": ("iterations", "Smooth Surface"),
+    "DECIMATE": ("ratio", "Decimate"),
+}
 BASIC = ("steps", "grid", "guidance")
 ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "device", "overwrite", *BASIC)
 
@@ -73,17 +79,21 @@ class SJC_PT_output(Child, bpy.types.Panel):
         """Called by Blender."""
         layout = self.layout
         layout.use_property_split, layout.use_property_decorate = True, False
-        for name in ("size", "smooth", "decimate", "mark_as_asset", "volume_to_mesh"):
+        for name in (
+            "size", "smooth", "smooth_repeats", "decimate", "mark_as_asset", "volume_to_mesh", "copy_beside",
+        ):  # fmt: skip
             layout.prop(context.scene.sjc_output, name)
         self._draw_active(layout, context)
 
     def _draw_active(self, layout: Any, context: Any) -> None:
-        """The selected object's level, or the button that gives it one; export."""
+        """What can be changed in the selected object: its material, the modifiers of ours; export."""
         target = context.active_object
-        modifiers = target.modifiers if target is not None and target.type == "MESH" else ()
-        for modifier in modifiers:
-            if modifier.type == "VOLUME_TO_MESH":
-                layout.prop(modifier, "threshold", text="Level")
+        if target is not None and target.type == "MESH":
+            layout.prop(target, "active_material", text="Material")
+            for modifier in target.modifiers:
+                if modifier.type in LIVE:
+                    name, label = LIVE[modifier.type]
+                    layout.prop(modifier, name, text=label)
         if target is not None and target.type == "VOLUME":
             layout.operator("sjc.surface", icon="MOD_REMESH")
         row = layout.row(align=True)

@@ -154,6 +154,10 @@ class SJC_PG_output(bpy.types.PropertyGroup):
     smooth: bpy.props.BoolProperty(
         name="Smooth Shading", description="Shade the mesh smooth", default=True, options=set()
     )
+    smooth_repeats: bpy.props.IntProperty(
+        name="Smooth Surface", description="How often to smooth the surface, by a modifier that can be changed later",
+        default=0, min=0, soft_max=50, max=1000, options=set(),
+    )  # fmt: skip
     decimate: bpy.props.FloatProperty(
         name="Decimate", description="Fraction of the faces to keep, by a modifier that can be changed later",
         default=1.0, min=0.01, max=1.0, subtype="FACTOR", options=set(),
@@ -165,6 +169,10 @@ class SJC_PG_output(bpy.types.PropertyGroup):
     )
     volume_to_mesh: bpy.props.BoolProperty(
         name="Live Surface", description="Add a second mesh that follows the volume, with its level as a modifier",
+        options=set(),
+    )  # fmt: skip
+    copy_beside: bpy.props.BoolProperty(
+        name="Copy beside .blend", description="When the .blend is saved, bring the files of its volumes into sjc beside it",
         options=set(),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import jobs, locks
+from sjc_blender import jobs, locks, queue_file
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.jobs import State
 from sjc_blender.process import Times
@@ -580,6 +580,32 @@ def test_the_queue_file_and_its_folder_can_be_moved(queue, tmp_path):
     first, second = queue("ok", tmp_path / "new" / "list.json").jobs
     assert first.folder == tmp_path / "new" / "job"
     assert second.folder == tmp_path / "elsewhere"
+
+
+def test_the_list_moves_along(queue, tmp_path):
+    """Saved elsewhere, the .blend takes its list with it; what lies there already is kept, too."""
+    here, there = tmp_path / "here" / "list.json", tmp_path / "there" / "list.json"
+    other = queue(state_file=there)
+    other.add(chosen("a green cube"), there.parent / "other")
+    other.close(seconds=0.0)
+    q = queue("ok", here)
+    q.keep_at(tmp_path / "empty" / "list.json")
+    assert not (tmp_path / "empty").exists()
+    q.keep_at(here)
+    first = q.add(chosen("a red cube"), here.parent / "one")
+    q.run()
+    q.keep_at(there)
+    assert [job.prompt for job in q.jobs] == ["a red cube", "a green cube"]
+    assert q.problem is None
+    assert queue_file.load(here) == []
+    assert [job.prompt for job in queue_file.load(there)] == ["a red cube", "a green cube"]
+    assert queue_file.load(there)[0].folder == first.folder
+    second = queue("ok", here)
+    second.add(chosen("a blue cube"), here.parent / "two")
+    second.run()
+    second.keep_at(there)  # somebody has it
+    assert second.state_file == here
+    assert [job.prompt for job in queue_file.load(here)] == ["a blue cube"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"jobs": []}', '{"sjc_queue": 99, "jobs": []}', "\udcff"])

@@ -467,6 +467,29 @@ api.close()
     assert "no longer in the queue" in got["gone"]
 
 
+def test_output_offers_what_can_be_changed_later(ui):
+    got = ui(
+        RECORDER
+        + """
+fake("ok")
+scene.sjc.preset, scene.sjc.prompt = "test", "a blue tree"
+scene.sjc_output.smooth_repeats, scene.sjc_output.decimate, scene.sjc_output.volume_to_mesh = 3, 0.5, True
+bpy.ops.sjc.generate()
+mesh, surface = api.jobs()[0].mesh_object, bpy.data.objects["a blue tree volume surface"]
+result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "iterations": mesh.modifiers[0].iterations}
+for target in (mesh, surface):
+    bpy.context.view_layer.objects.active = target
+    layout = draw(panels_settings.SJC_PT_output, bpy.context)
+    result[target.name] = [given[1] for name, given, _ in layout.seen if name == "prop" and given[0] != scene.sjc_output]
+api.close()
+"""
+    )
+    assert got["kinds"] == [["LAPLACIANSMOOTH", "DECIMATE"], ["VOLUME_TO_MESH"]]
+    assert got["iterations"] == 3
+    assert got["a blue tree"] == ["active_material", "iterations", "ratio"]
+    assert got["a blue tree volume surface"] == ["active_material", "threshold"]
+
+
 def test_blenders_own_presets_keep_settings_and_not_the_prompt(ui):
     got = ui("""
 from sjc_blender.ui import presets

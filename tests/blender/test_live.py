@@ -1,0 +1,163 @@
+"""The scene follows a job: the newest snapshot, one undo step, what the person deleted stays away, hidden at the end."""
+
+import sys
+
+import pytest
+
+ON = """
+import os, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from sjc_blender import api, environment, live
+from sjc_blender.scene import assets, history, meshes, preview, volumes
+from sjc_blender.ui import preferences
+
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
+api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", "slow:0.1"]
+
+# The window's Blender: it has an undo stack, which is written down here.
+pushed = []
+undo = SimpleNamespace(ed=SimpleNamespace(undo_push=lambda message: pushed.append(message)))
+window = SimpleNamespace(
+    app=SimpleNamespace(background=False, timers=bpy.app.timers), context=bpy.context, ops=undo, data=bpy.data, path=bpy.path
+)
+
+def turn():
+    sys.modules["bpy"] = window
+    try:
+        api.pump()
+    finally:
+        sys.modules["bpy"] = bpy
+
+def follow(job, until, each=lambda: None):
+    while not (job.finished or until()):
+        turn()
+        each()
+        time.sleep(0.01)
+
+def begin(prompt):
+    return api.generate(prompt, preset="test", steps=12, snapshot_every=3, block=False)
+
+def volumes_here():
+    return [o.name for o in bpy.data.objects if o.type == "VOLUME"]
+"""
+
+
+@pytest.fixture
+def live(each_blender, tmp_path):
+    """live(script) -> what it leaves in `result`."""
+    return lambda script: each_blender(ON + script, home=tmp_path, backend=sys.executable)
+
+
+def test_the_newest_snapshot_and_one_undo_step(live):
+    got = live("""
+preferences.history_limits = lambda: (2, 10**9)
+job = begin("a red cube")
+seen = []
+def look():
+    shown = job.volume_object
+    if shown:
+        entry = [Path(bpy.path.abspath(shown.data.filepath)).name, job.record.snapshots[-1].vdb.name, len(pushed)]
+        if entry not in seen:
+            seen.append(entry)
+follow(job, lambda: False, look)
+shown = job.volume_object
+result = {
+    "seen": seen, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
+    "hidden": [shown.hide_render, shown.hide_get()], "frames": [shown.data.frame_duration, len(job.record.snapshots)],
+}
+deadline = time.monotonic() + 60
+while not live._thinned and time.monotonic() < deadline:
+    time.sleep(0.01)
+live._follow(None)
+files = lambda name: sorted(path.name for path in (job.folder / name).glob("*.vdb"))
+result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), volumes.folder_of(shown.data).name]
+api.close()
+""")
+    assert got["state"] == "finished"
+    during = [entry for entry in got["seen"] if entry[2] == 0]
+    assert len(during) >= 3
+    assert all(shown == newest for shown, newest, _ in got["seen"])
+    assert got["pushed"] == ["Text to 3D (SJC)"]
+    assert (got["mesh"], got["volumes"]) == ("a red cube", ["a red cube volume"])
+    assert got["hidden"] == [True, True]
+    assert got["frames"][0] == got["frames"][1] >= 4
+    assert got["thinned"] == [2, ["f_0001.vdb", "f_0002.vdb"], [], "history"], (
+        "the long one takes no room any more"
+    )
+
+
+def test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back(live):
+    got = live("""
+result = {}
+job = begin("a red cube")
+follow(job, lambda: job.volume_object)
+bpy.data.objects.remove(job.volume_object)
+follow(job, lambda: False)
+result["deleted"] = [job.state, volumes_here(), bool(job.mesh_object)]
+job = begin("a blue cube")
+follow(job, lambda: job.volume_object)
+bpy.data.objects.remove(job.volume_object)
+live.renew()
+follow(job, lambda: False)
+result["taken by undo"] = [job.state, volumes_here()]
+api.close()
+""")
+    assert got["deleted"] == ["finished", [], True]
+    assert got["taken by undo"] == ["finished", ["a blue cube volume"]]
+
+
+def test_saving_takes_volumes_and_list_along(each_blender, tmp_path):
+    """Made in a .blend that has no name yet, saved into a project: everything that the project needs is then in it."""
+    got = each_blender(
+        """
+import os, shutil, sys
+from pathlib import Path
+
+home = Path(given["home"])
+user, project, other = home / "user", home / "project", home / "other"
+for folder in (user, project, other):
+    folder.mkdir()
+os.environ["HOME"] = os.environ["USERPROFILE"] = str(user)
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+import sjc_blender
+sjc_blender.register()
+from sjc_blender import api, environment, queue_file
+from sjc_blender.scene import volumes
+
+bpy.ops.wm.save_as_mainfile(filepath=str(other / "b.blend"), copy=True)
+api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", "ok"]
+job = api.generate("a red cube", preset="test")
+prompts = lambda: [one.prompt for one in api.jobs()]
+listed = lambda folder: [one.prompt for one in queue_file.load(folder / "sjc" / "sjc_queue.json")]
+result = {"folder": str(job.folder), "before": [listed(user), job.volume_object.data.filepath]}
+bpy.context.scene.sjc_output.copy_beside = True
+blend = str(project / "a.blend")
+bpy.ops.wm.save_as_mainfile(filepath=blend)
+result["after"] = [listed(user), listed(project), prompts()]
+bpy.ops.wm.open_mainfile(filepath=str(other / "b.blend"))
+result["other"] = [prompts(), (other / "sjc").exists()]
+api.close()
+shutil.rmtree(user)
+bpy.ops.wm.open_mainfile(filepath=blend)
+result["again"] = prompts()
+volume = volumes.find(volumes.jobs()[0]).data
+result["path"] = volume.filepath
+bpy.context.scene.frame_set(1)
+result["loads"] = [volume.grids.load(), sorted(volume.grids.keys())]
+result["uses"] = [volumes.uses(volumes.folder_of(volume)), volumes.uses(project)]
+api.close()
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert got["folder"].startswith(str(tmp_path / "user"))
+    assert got["before"][0] == ["a red cube"]
+    assert got["before"][1].startswith(got["folder"])
+    assert got["after"] == [[], ["a red cube"], ["a red cube"]]
+    assert got["other"] == [[], False]
+    assert got["again"] == ["a red cube"]
+    assert got["path"].startswith("//sjc/a-red-cube-0/snapshots/f_")
+    assert got["loads"] == [True, ["color", "density"]]
+    assert got["uses"] == [True, False]
