@@ -80,15 +80,15 @@ class Settings:
 
     views_per_step: int = _knob(2, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
-    guidance: float = _knob(4.0, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
+    guidance: float = _knob(3.0, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
     score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
 
     sigma_schedule: str = _knob("annealed", "noise", "How the noise level is chosen: any tick alike, as released, or falling over the run.", choices=("uniform", "annealed"), symbol="sigma")
-    sigma_max: float = _knob(10.0, "noise", "Highest noise level.", low=0.001, high=1000, zero="the model's")
-    sigma_min: float = _knob(0.1, "noise", "Lowest noise level.", low=0.001, high=1000, zero="the model's")
+    sigma_max: float = _knob(3.0, "noise", "Highest noise level.", low=0.001, high=1000, zero="the model's")
+    sigma_min: float = _knob(0.7, "noise", "Lowest noise level.", low=0.001, high=1000, zero="the model's")
     sigma_jitter: float = _knob(0.0, "noise", "Half-width of the spread about the annealed level, in e-folds.", low=0, high=5)
 
     grid: int = _knob(64, "field", "Voxels along each edge of the volume.", basic=True, low=8, high=512, symbol="N")
@@ -112,7 +112,7 @@ class Settings:
     learning_rate_end: float = _knob(1.0, "optimizer", "Fraction of the step size that is left at the end; 1 keeps it.", low=0, high=1)
     background_learning_rate: float = _knob(1e-4, "optimizer", "Step size of the learned background.", low=0, high=10)
 
-    emptiness_weight: float = _knob(1.0, "regularizers", "Pull towards empty space.", low=0, high=1e9, symbol="lambda_1")
+    emptiness_weight: float = _knob(10.0, "regularizers", "Pull towards empty space.", low=0, high=1e9, symbol="lambda_1")
     emptiness_multiplier: float = _knob(20.0, "regularizers", "Factor on that pull after the switch.", low=0, high=1e6, symbol="lambda_2/lambda_1")
     emptiness_switch: float = _knob(0.5, "regularizers", "When the factor sets in, as a fraction of the run.", low=0, high=1, symbol="K")
     emptiness_beta: float = _knob(10.0, "regularizers", "Sharpness of the pull, log(1 + beta w).", low=0.001, high=1e4, symbol="beta")
