@@ -149,7 +149,7 @@ def test_stdlib_only():
         ({"qqq": 5}, '"qqq" is no setting; see the table'),
         ({"fov_min": 60}, "fov_min: 60 is above fov_max 38; swap them or change one."),
         ({"elevation_max": -40}, "elevation_min: -30 is above elevation_max -40; swap them or change one."),
-        ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 10; swap them or change one."),
+        ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 3; swap them or change one."),
         ({"grid": 16, "coarse_to_fine": 2}, "coarse_to_fine: 2 doublings up to a grid of 16 would start below 8"),
         ({"preset": "best"}, 'preset: "best" is unknown; allowed are embedded, fast, quality, paper, test.'),
         ({"preset": ["fast"]}, "preset: ['fast'] is unknown;"),
