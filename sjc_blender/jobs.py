@@ -57,6 +57,7 @@ class Queue:
         self.process: WorkerProcess | None = None
         self.hello: Message | None = None  # the present worker's first message: device, versions
         self._folder_lock: Lock | None = None
+        self._reused = False  # whether the worker of the current job was there before it
         self._list = ListFile(state_file) if state_file else None
         self._changed = self._free = False
         self._removed: set[str] = set()
@@ -236,6 +237,7 @@ class Queue:
         job.state, job.text, self._changed = State.STARTING, "starting", True
         try:
             self._folder_lock = lock_folder(job.folder)
+            self._reused = self.process is not None
             if self.process is None:
                 self._start_process()
         except Failed as error:
@@ -290,6 +292,9 @@ class Queue:
         if kind == "error" and message["code"] == "worker" and job:
             if job.state is State.STOPPING:  # killed because it would not stop: that is what was asked for
                 self._end(job, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+            elif job.state is State.STARTING and self._reused:  # it died idle, before it knew of the job
+                again = {"type": "status", "stage": "start", "text": "waiting for a new worker"}
+                self._end(job, State.WAITING, again["text"], again)
             else:
                 self._fail(job, of_error(message), message)
             return

@@ -107,7 +107,10 @@ def scripted(given, tmp_path):
 def test_in_every_blender(each_blender, scripted):
     """What each example has done; one without a line here fails."""
     got = each_blender(
-        PRELUDE + RUN_ALL, **scripted(), examples=[one for one in IN_ONE if one[0] not in REAL]
+        # Slow enough to be seen running.
+        PRELUDE + RUN_ALL,
+        **scripted("slow:0.05"),
+        examples=[one for one in IN_ONE if one[0] not in REAL],
     )
     red, tree, duck = "a red mushroom", "a blue tree", "a yellow duck"
     brought = {
