@@ -31,7 +31,17 @@ def test(arguments: argparse.Namespace) -> int:
             system.ensure_validator(ROOT)
     if "blender" in chosen:
         _ensure_blender(python)
+    if "window" in chosen:
+        _ensure_window()
     return rooms.run_rooms(python, arguments.rest)
+
+
+def _ensure_window() -> None:
+    """Let the window's room have its Blender; where that cannot be, the room says so itself."""
+    try:
+        window.ensure()
+    except BuildError as error:
+        say(f"setup: {error}")
 
 
 def _ensure_blender(python: Path) -> None:

@@ -96,11 +96,12 @@ def job_of(job_id: str) -> api.Job:
 
 
 def redraw() -> None:
-    """Have every 3D viewport draw its panels anew."""
+    """Have every sidebar of a 3D viewport draw its panels anew; not the viewports, which may hold a heavy scene."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
 
 
 def _chosen(runtime: Any) -> str:

@@ -14,7 +14,8 @@ from .. import places, process
 def _changed_python(_self: Any, _context: Any) -> None:
     from . import backend_task
 
-    backend_task.refresh()
+    if not backend_task.running():  # the answer that is awaited says more than the record
+        backend_task.refresh()
 
 
 class SJC_AP_preferences(bpy.types.AddonPreferences):

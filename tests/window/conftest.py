@@ -1,0 +1,49 @@
+"""The window's tests: one Blender for all of them, because a person too goes on where they are."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.window.desk import Desk
+from tools import package, window
+from tools.common import ROOT
+from tools.environment import Environment
+
+PICTURES = ROOT / "build" / "window"
+
+
+@pytest.fixture(scope="session")
+def desk():
+    """The desk, with the extension installed and Blender open."""
+    if reason := window.obstacle():
+        pytest.skip(reason)
+    folder = window.ensure()
+    archive = package.build_zip()
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
+    desk = Desk(folder, archive, PICTURES)
+    try:
+        desk.sit_down(archive)
+        yield desk
+        times = json.dumps({"blender": desk.version, "parts": desk.reports}, indent=1)
+        (PICTURES / "times.json").write_text(times + "\n", "utf-8")
+    finally:
+        desk.stand_up()
+
+
+@pytest.fixture(scope="session")
+def panel(desk):
+    """The desk, with the sidebar at the tab SJC and the project's environment chosen in the file browser."""
+    python = Environment().python
+    desk.open_tab("SJC")
+    desk.picture("01_no_backend")
+    desk.click("sjc.use_python")
+    desk.wait_for("place('FILE_BROWSER')", "the file browser")
+    desk.fill("params.directory", str(python.parent), "FILE_BROWSER")
+    desk.fill("params.filename", python.name, "FILE_BROWSER", "EXECUTE")
+    desk.picture("02_file_browser")
+    desk.click("file.execute", "FILE_BROWSER", "EXECUTE")
+    desk.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
+    desk.picture("03_ready")
+    return desk
