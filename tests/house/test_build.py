@@ -168,6 +168,8 @@ def test_no_path_means_every_room_and_house_comes_first():
     assert "backend" in chosen
     assert options == ["-x"]
     assert rooms.split(["tests"])[0] == chosen
+    assert set(rooms.ON_REQUEST) == set(rooms.rooms()) - set(chosen)
+    assert rooms.split(["tests/window"])[0] == {"window": ["tests/window"]}
 
 
 def test_a_room_that_is_not_there_is_named():
