@@ -23,7 +23,8 @@ def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
     runtime = bpy.context.window_manager.sjc
     if message["type"] == "heartbeat":
         return
-    if message["type"] in ("progress", "status", "snapshot") and record.id in runtime.jobs:
+    # A worker that is there already says no hello: the first news of a job may be of its first step.
+    if message["type"] in ("progress", "status", "snapshot") and record.id == runtime.current:
         _copy(runtime.jobs[record.id], record)
         _show_picture(runtime, record)
         redraw()
