@@ -38,12 +38,11 @@ def panel(desk):
     python = Environment().python
     desk.open_tab("SJC")
     desk.picture("01_no_backend")
-    desk.click("sjc.use_python")
-    desk.wait_for("place('FILE_BROWSER')", "the file browser")
+    desk.click("sjc.use_python", until="place('FILE_BROWSER')")
     desk.fill("params.directory", str(python.parent), "FILE_BROWSER")
     desk.fill("params.filename", python.name, "FILE_BROWSER", "EXECUTE")
     desk.picture("02_file_browser")
-    desk.click("file.execute", "FILE_BROWSER", "EXECUTE")
+    desk.click("file.execute", "not place('FILE_BROWSER')", "FILE_BROWSER", "EXECUTE")
     desk.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
     desk.picture("03_ready")
     return desk

@@ -209,16 +209,26 @@ class Desk:
         self.picture("missed")
         raise AssertionError(f"{name} is nowhere in {area} {part}, only {sorted(set(seen))}")
 
-    def click(self, name, area="VIEW_3D", part="UI"):
-        """Find and press."""
-        self.click_at(*self.find(name, area, part))
-        self.settle()
+    def click(self, name, until="True", area="VIEW_3D", part="UI"):
+        """Find and press; again if what should come does not, because Blender swallows clicks while its panels slide."""
+        for _ in range(5):
+            self.click_at(*self.find(name, area, part))
+            self.settle()
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                if self.ask(f"result = bool({until})"):
+                    return
+                time.sleep(0.05)
+        self.picture("missed")
+        raise AssertionError(f"{name} was pressed in vain: {until}")
 
     def fill(self, name, text, area="VIEW_3D", part="UI"):
         """Type into a field, in place of what it holds; once more if a key was lost, as happens while software draws."""
         spot = self.find(name, area, part)
-        for _ in range(3):
+        for _ in range(5):
             self.click_at(*spot)
+            if not self.is_typed_into(*spot):
+                continue
             self.press("ctrl+a")
             self.type(text)
             self.press("Return")
@@ -227,6 +237,14 @@ class Desk:
                 return
         self.picture("missed")
         raise AssertionError(f"{text!r} cannot be typed into {name}")
+
+    def is_typed_into(self, x, y):
+        """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to rest."""
+        for _ in range(3):
+            if self.under_the_mouse(x, y, keys=("ctrl+shift+c",)):
+                return False
+            time.sleep(0.4)
+        return True
 
     def over_the_viewport(self):
         """The mouse to where keys are meant for the 3D scene."""

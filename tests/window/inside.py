@@ -158,5 +158,6 @@ def tick():
 
 
 bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.system.viewport_aa = "OFF"  # else software draws every viewport eight times over
 watch()
 bpy.app.timers.register(tick, persistent=True)

@@ -32,8 +32,7 @@ def start(desk, prompt):
     """Type a prompt and press the large button."""
     desk.fill("sjc.prompt", prompt)
     assert desk.ask("result = bpy.context.scene.sjc.prompt") == prompt
-    desk.click("sjc.generate")
-    desk.wait_for(f"any(job.prompt == {prompt!r} for job in api.jobs())", "a job in the queue")
+    desk.click("sjc.generate", until=f"any(job.prompt == {prompt!r} for job in api.jobs())")
 
 
 def holds(report):
@@ -43,7 +42,8 @@ def holds(report):
     volume that is written here: each takes seconds.
     """
     gaps, callbacks = report["gaps"], report["callbacks"]
-    assert gaps["count"] > 5 * report["seconds"], report
+    assert gaps["count"] > report["seconds"], report
+    assert gaps["half_are_below"] < 0.2, report
     assert gaps["99_percent_are_below"] < 1.0, (
         report
     )  # a viewport that is drawn in software takes about half of it
@@ -118,15 +118,14 @@ def test_pause_resume_and_cancel(panel, measured):
             f"{job(prompt, 'record.step')} > 0 and {job(prompt, 'volume_object')}", "the first volume"
         )
         panel.picture("20_running")
-        panel.click("sjc.pause")
-        panel.wait_for(f"{job(prompt, 'state')} == 'paused'", "the pause")
+        panel.click("sjc.pause", until=f"{job(prompt, 'state')} == 'paused'")
         before = panel.wait_for(f"{job(prompt, 'record.step')}", "the step that was paused at")
         panel.picture("21_paused")
         assert panel.ask(f"result = {job(prompt, 'record.step')}") == before
-        panel.click("sjc.resume")
+        panel.click("sjc.resume", until=f"{job(prompt, 'state')} == 'running'")
         panel.wait_for(f"{job(prompt, 'record.step')} > {before}", "steps after the pause")
         panel.picture("22_resumed")
-        panel.click("sjc.cancel")
+        panel.click("sjc.cancel", until=f"{job(prompt, 'state')} in ('stopping', 'stopped')")
         panel.wait_for(f"{job(prompt, 'finished')}", "the end of the cancelled job")
     assert panel.ask(f"result = {job(prompt, 'state')}, {job(prompt, 'error')}") == ["stopped", None]
     assert panel.ask(f"result = {job(prompt, 'volume_object')} is not None"), "what was made stays"
