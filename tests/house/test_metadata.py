@@ -66,6 +66,6 @@ def test_commands_in_the_documents_exist():
 
     known = set(build.parser()._subparsers._group_actions[0].choices)
     for name in ("README.md", "CONTRIBUTING.md"):
-        named = re.findall(r"python3 build\.py ([a-z]+)", (ROOT / name).read_text("utf-8"))
+        named = re.findall(r"python3 build\.py ([a-z-]+)", (ROOT / name).read_text("utf-8"))
         assert named
         assert set(named) <= known
