@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Job", "SjcError", "batch", "cancel", "clear_finished", "free_memory", "generate", "import_result", "jobs", "move",
-    "pause", "pump", "queue", "remove", "resume", "retry", "settings_of", "snapshot_now",
+    "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry", "settings_of", "snapshot_now",
 ]  # fmt: skip
 
 PUMP_SECONDS = 0.05
@@ -220,6 +220,24 @@ def import_result(path: str | Path, *, location: tuple[float, float, float] | No
     live.expect(record, location)
     live.bring_in(record)
     return job
+
+
+def resume_folder(
+    path: str | Path,
+    *,
+    block: bool | None = None,
+    on_progress: OnProgress | None = None,
+    location: tuple[float, float, float] | None = None,
+) -> Job:
+    """Go on with a half-finished job folder, whoever began it: here, another Blender, or the command line.
+
+    path: as for `import_result`. The job joins the queue; the rest is as in `generate`. Raises SjcError for a finished
+    one, and for anything that is no job folder.
+    """
+    job = _wrap(queue().take_up(places.job_folder(_path(path))), on_progress)
+    live.expect(job.record, location)
+    live.keep_pumping()
+    return job.wait() if _blocks(block) else job
 
 
 def _path(given: str | Path) -> Path:

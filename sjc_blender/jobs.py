@@ -131,6 +131,24 @@ class Queue:
             job.wait_again()
         self._changed = True
 
+    def take_up(self, folder: Path) -> Job:
+        """Go on with a job folder, whoever began it.
+
+        Raises SjcError for one that is finished or at work, and where no settings can be read.
+        """
+        place = Path(folder).absolute()
+        job = next((job for job in self.jobs if job.folder == place), None)
+        if job is None:
+            job = read_folder(place)
+            if job.state is not State.FINISHED:
+                self.jobs.append(job)
+        if job.state is State.FINISHED:
+            raise SjcError(f"{place} is finished; import it, or generate with its settings.")
+        if not job.finished:
+            raise SjcError(f"{place} is in the queue already ({job.state.value}).")
+        self.retry(job)
+        return job
+
     def remove(self, job: Job) -> None:
         """Take it off the list, stopping it first; its folder stays unless it is empty."""
         if job is self.current:

@@ -157,7 +157,7 @@ def school(
     steps: int,
     batch: int,
     tell: Callable[[dict[str, Any]], None],
-    peak: float = 2e-3,
+    peak: float,
 ) -> None:
     """Teach the text encoder and its pooling to sketch; the learning rate warms up, then falls to zero."""
     sketcher = Sketcher(model.text_encoder, model.unet.add_embedding, CONDITION)
@@ -221,6 +221,11 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="model folder whose UNet a new run starts from; what reads the text is schooled anew",
     )
+    p.add_argument(
+        "--keep-text",
+        action="store_true",
+        help="with --init: what reads the text starts from the folder too, and is schooled on at half the rate",
+    )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
 
@@ -236,7 +241,7 @@ def main(argv: list[str] | None = None) -> Path:
         make_bank(args.views, args.seed).save(bank_file)
     model = Model(args.compile)
     if args.init:
-        start_from(model, args.init)
+        start_from(model, args.init, args.keep_text)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
@@ -254,7 +259,8 @@ def main(argv: list[str] | None = None) -> Path:
         step, seconds = restore(checkpoint, model, ema, optimizer)
     else:
         began = time.time()
-        school(model, Data(bank, args.seed + 500), args.text_steps, TEXT_BATCH * args.batch, tell)
+        peak = 1e-3 if args.keep_text else 2e-3
+        school(model, Data(bank, args.seed + 500), args.text_steps, TEXT_BATCH * args.batch, tell, peak)
         ema.load_state_dict(model.state_dict())
         step, seconds = 0, time.time() - began
     # A resumed run draws new pictures; the seed of the data holds the step.
@@ -314,17 +320,23 @@ def save(
     temporary.replace(path)
 
 
-def start_from(model: Model, folder: Path) -> None:
-    """Take the UNet's weights of a saved model folder where name and shape fit, but none of what pools the text."""
+def start_from(model: Model, folder: Path, keep_text: bool) -> None:
+    """Take the UNet's weights of a saved model folder where name and shape fit.
+
+    What reads the text (the encoder, and the UNet's pooling of its output) is taken only with `keep_text`.
+    """
     own = model.unet.state_dict()
     saved = {k: v for file in (folder / "unet").glob("*.safetensors") for k, v in load_file(file).items()}
     fitting = {
         k: v.float()
         for k, v in saved.items()
-        if k in own and own[k].shape == v.shape and not k.startswith("add_embedding.")
+        if k in own and own[k].shape == v.shape and (keep_text or not k.startswith("add_embedding."))
     }
     print(f"{len(fitting)} of {len(own)} tensors of the UNet from {folder}", flush=True)
     model.unet.load_state_dict(fitting, strict=False)
+    if keep_text:
+        text = load_file(folder / "text_encoder" / "model.safetensors")
+        model.text_encoder.load_state_dict({k: v.float() for k, v in text.items()}, strict=False)
 
 
 def restore(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer) -> tuple[int, float]:

@@ -56,6 +56,7 @@ KOREAN = {
         "작업을 멈춥니다. 만든 것은 폴더에 남고, 다시 시도하면 이어서 합니다",
     "Nothing is running or waiting": "진행 중이거나 기다리는 작업이 없습니다",
     "Retry": "다시 시도",
+    "Go on with this half-finished job from its last checkpoint": "절반만 끝난 이 작업을 마지막 체크포인트부터 계속합니다",
     "Go on with the stopped or failed job from its last checkpoint": "멈추거나 실패한 작업을 마지막 체크포인트부터 계속합니다",
     "No job has stopped or failed": "멈추거나 실패한 작업이 없습니다",
     "Remove": "제거",

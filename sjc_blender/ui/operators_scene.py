@@ -82,6 +82,17 @@ class SJC_OT_reuse_settings(Button, bpy.types.Operator):
         properties.apply(context.scene.sjc, vars(chosen))
 
 
+class SJC_OT_resume_folder(Button, bpy.types.Operator):
+    """Go on with this half-finished job from its last checkpoint"""
+
+    bl_idname, bl_label = "sjc.resume_folder", "Resume"
+    folder: _folder()
+
+    def act(self, _context: Any) -> None:
+        """As `api.resume_folder`."""
+        api.resume_folder(self.folder)
+
+
 class SJC_OT_refresh_history(Button, bpy.types.Operator):
     """Look again which jobs are in the output folder"""
 
@@ -182,6 +193,6 @@ def draw_add(self: Any, _context: Any) -> None:
 MENUS = (("TOPBAR_MT_file_import", draw_import), ("VIEW3D_MT_mesh_add", draw_add))
 
 CLASSES = (
-    SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_refresh_history, SJC_OT_surface, SJC_OT_copy_error,
-    SJC_OT_open_log, SJC_OT_open_folder,
+    SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_resume_folder, SJC_OT_refresh_history, SJC_OT_surface,
+    SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_folder,
 )  # fmt: skip

@@ -189,6 +189,8 @@ class SJC_PT_history(Child, bpy.types.Panel):
             past = runtime.history[min(max(runtime.active_past, 0), len(runtime.history) - 1)]
             row = layout.row(align=True)
             row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = past.folder
+            if not past.finished:
+                row.operator("sjc.resume_folder", icon="PLAY").folder = past.folder
             row.operator("sjc.reuse_settings", icon="SETTINGS").folder = past.folder
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = past.folder
         row = layout.row(align=True)

@@ -162,6 +162,45 @@ def test_cancel_keeps_the_work_and_retry_goes_on(queue, tmp_path):
     assert [s.step for s in job.snapshots] == list(range(2, 41, 2))
 
 
+def test_a_half_finished_folder_of_anybody_is_taken_up(queue, tmp_path):
+    first = queue("slow:0.02")
+    job = first.add(chosen(steps=40), tmp_path / "job")
+    first.run_until(lambda: len(job.snapshots) > 2)
+    first.cancel(job)
+    first.run()
+    stopped_at = job.step
+    q = queue("slow:0.02")  # another Blender, whose list does not know it
+    taken = q.take_up(tmp_path / "job")
+    assert q.jobs == [taken]
+    assert taken.settings == job.settings
+    with pytest.raises(SjcError, match="in the queue already"):
+        q.take_up(tmp_path / "job")
+    q.run()
+    assert taken.state is State.FINISHED
+    assert q.said(taken, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
+    with pytest.raises(SjcError, match="is finished"):
+        q.take_up(tmp_path / "job")
+    q.clear_finished()
+    with pytest.raises(SjcError, match="is finished"):
+        q.take_up(tmp_path / "job")
+    assert q.jobs == []
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SjcError, match="no job folder"):
+        q.take_up(tmp_path / "none")
+
+
+def test_a_job_of_the_list_is_taken_up_by_its_folder(queue, tmp_path):
+    q = queue("slow:0.02")
+    job = q.add(chosen(steps=40), tmp_path / "job")
+    q.run_until(lambda: len(job.snapshots) > 2)
+    q.cancel(job)
+    q.run()
+    assert q.take_up(tmp_path / "job") is job
+    assert q.jobs == [job]
+    q.run()
+    assert job.state is State.FINISHED
+
+
 def test_cancel_while_paused_or_starting_or_waiting(queue, tmp_path):
     q = queue("slow:0.02")
     first, second, third = (q.add(chosen(steps=40), tmp_path / name) for name in "abc")

@@ -430,6 +430,23 @@ bpy.ops.sjc.retry(job=failed.name)
 while api.pump():
     pass
 result["retried"] = runtime.jobs[len(runtime.jobs) - 1].state
+fake("memory")
+bpy.ops.sjc.free_memory()
+while api.pump():
+    pass
+scene.sjc.prompt = "a gray duck"
+refused(bpy.ops.sjc.generate)
+half = runtime.jobs[len(runtime.jobs) - 1].folder
+bpy.ops.sjc.clear_finished()
+mirror.refresh_history()
+result["unfinished"] = [past.prompt for past in runtime.history if not past.finished]
+fake("ok")
+bpy.ops.sjc.free_memory()
+while api.pump():
+    pass
+bpy.ops.sjc.resume_folder(folder=half)
+result["resumed"] = [[e.prompt, e.state] for e in runtime.jobs]
+result["resumed again"] = refused(bpy.ops.sjc.resume_folder, folder=half)
 bpy.ops.sjc.clear_finished()
 result["cleared"] = len(runtime.jobs)
 live_queue = api.queue()
@@ -457,6 +474,9 @@ api.close()
     assert got["queue"] == [["a blue tree", "finished"], ["a red cube", "finished"], ["a ball", "finished"]]
     assert got["steps"] == [8, 8, 8]
     assert got["failed"] == ["failed", "memory", True]
+    assert got["unfinished"] == ["a gray duck"]
+    assert got["resumed"] == [["a gray duck", "finished"]]
+    assert "is finished; import it" in got["resumed again"]
     assert got["copied"][0] == "a green cone"
     assert got["freeing"] > 0
     assert got["freed"] == [None, False]
