@@ -1,5 +1,6 @@
 """What the add-on's tests without Blender play with: the worker with scripted faults, and a queue that keeps its events."""
 
+import json
 import sys
 import time
 
@@ -65,3 +66,8 @@ class Watched(jobs.Queue):
 
     def said(self, job, kind):
         return [message for owner, message in self.events if owner is job and message["type"] == kind]
+
+
+def loaded(state_file):
+    """The entries of a list of jobs, as they stand on the disk."""
+    return json.loads(state_file.read_text("utf-8"))["jobs"]
