@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from . import environment
+from . import environment, models
 from .installer import Progress
 
 __all__ = ["Fetch"]
 
-FETCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['models', 'fetch', sys.argv[1]]))"
+FETCH = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
+    "sys.exit(main(['models', 'fetch', sys.argv[1], '--json']))"
+)
+LOOK_SECONDS = 0.5
 
 
 class Fetch:
@@ -22,7 +29,8 @@ class Fetch:
         self.command = [
             str(python), "-X", "utf8", "-B", "-c", FETCH, str(environment.PACKAGE), model,
         ]  # fmt: skip
-        self.state, self.text = "running", ""
+        self.place = models.cache_folder(model)
+        self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
         self.process: subprocess.Popen[str] | None = None
         self.thread = threading.Thread(target=self._run, name="fetch", daemon=True)
 
@@ -32,8 +40,8 @@ class Fetch:
         return self
 
     def poll(self) -> Progress:
-        """Where it stands; never blocks."""
-        return Progress(self.state, "fetch", 0.0, self.text)
+        """Where it stands, as measured on the disk twice a second; never blocks."""
+        return Progress(self.state, "fetch", self.factor, self.text)
 
     def cancel(self) -> None:
         """Stop; what came so far is kept in the cache."""
@@ -43,18 +51,29 @@ class Fetch:
 
     def _run(self) -> None:
         options: dict[str, Any] = environment.quiet()
+        variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         try:
             self.process = subprocess.Popen(
-                self.command, env=environment.clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                self.command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", **options,
             )  # fmt: skip
-            if self.state == "cancelled":
-                self.process.kill()
-            _, said = self.process.communicate()
         except OSError as error:
             self._end("failed", f"{self.command[0]} does not start: {error.strerror or error}")
             return
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        if self.state == "cancelled":
+            self.process.kill()
+        said: list[str] = []
+        readers = [
+            threading.Thread(target=read, args=(stream,), daemon=True)
+            for read, stream in ((self._read_size, self.process.stdout), (said.extend, self.process.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        while self._runs():
+            self._measure()
+        for reader in readers:
+            reader.join()
+        lines = [line.strip() for line in said if line.strip()]
         if self.process.returncode == 0:
             self._end("done", "")
         else:
@@ -62,6 +81,34 @@ class Fetch:
                 "failed", lines[-1].removeprefix("sjc: ") if lines else "the download ended without a word"
             )
 
+    def _runs(self) -> bool:
+        assert self.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(LOOK_SECONDS)
+        return self.process.poll() is None
+
+    def _read_size(self, stream: IO[str]) -> None:
+        """The first line says how many bytes there are in all; what follows is of no use here."""
+        for line in stream:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self.total = int(json.loads(line)["download_bytes"])
+
+    def _measure(self) -> None:
+        if self.total > 0 and self.state == "running":
+            here = min(_bytes_below(self.place), self.total)
+            self.factor = here / self.total
+            self.text = f"{models.readable_size(here)} / {models.readable_size(self.total)}"
+
     def _end(self, state: str, text: str) -> None:
         if self.state == "running":
             self.text, self.state = text, state
+
+
+def _bytes_below(folder: Path) -> int:
+    """Of all files, half-loaded ones among them; the cache's links to them count nothing."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # renamed in this moment
+                found += (Path(parent) / name).lstat().st_size
+    return found

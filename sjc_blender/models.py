@@ -18,7 +18,7 @@ from typing import Any
 from .backend.sjc.errors import SjcError
 from .backend.sjc.guidance import model_files
 
-__all__ = ["Found", "Shelf", "hub_folder", "hub_offline", "look", "readable_size", "stamp"]
+__all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look", "readable_size", "stamp"]
 
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
@@ -49,6 +49,11 @@ def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
     if environment.get("HF_HOME"):
         return _expanded(environment["HF_HOME"]) / "hub"
     return _expanded(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface" / "hub"
+
+
+def cache_folder(model: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the hub's cache keeps everything of `model`."""
+    return hub_folder(environment) / _repository(model)
 
 
 def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
@@ -82,7 +87,7 @@ def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any,
     """Changes when what `look` would say may have changed. A dozen file times; reads no file."""
     model = model.strip()
     folder = model_files.EMBEDDED if model == EMBEDDED else Path(model).expanduser()
-    repository = hub_folder(environment) / _repository(model)
+    repository = cache_folder(model, environment)
     places = [repository / "refs", repository / "refs" / "main", repository / "snapshots"]
     places += [
         place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)

@@ -271,7 +271,13 @@ def _models(args: argparse.Namespace) -> int:
     if args.action == "fetch":
         from .guidance import model_files
 
-        model_files.locate(args.model, download=True)
+        def tell(size: int) -> None:
+            if args.json:
+                print(json.dumps({"download_bytes": size}), flush=True)
+            else:
+                print(f"{args.model}: {size / 1e6:.1f} MB, as far as it is not here yet", file=sys.stderr)
+
+        model_files.locate(args.model, download=True, tell=tell)
     rows = model_info(args.model)
     if args.json:
         print(json.dumps(rows, ensure_ascii=False))

@@ -45,7 +45,9 @@ def draw_backend(layout: Any, context: Any) -> None:
 
 def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     column.label(text=words.BACKEND_STATES[runtime.backend_state], icon=ICONS[runtime.backend_state])
-    if runtime.backend_state != "fetching":  # how large a model is, only its server knows
+    if (
+        runtime.backend_state != "fetching" or runtime.backend_factor
+    ):  # only its server knows how large a model is
         column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:
         text.paragraph(column, context, runtime.backend_text, most=2)

@@ -186,30 +186,40 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
 
 def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
     """`sjc models fetch`, which the worker's advice names and the Download button runs."""
+    from huggingface_hub.hf_api import RepoFile
+
     from sjc import cli
 
     asked = {}
 
     class Hub:
         @staticmethod
-        def list_repo_files(model, revision):
+        def list_repo_tree(model, *, recursive, revision):
+            assert recursive
             asked.update(model=model, revision=revision)
-            files = (path for path in folder.rglob("*") if path.is_file())
-            return [path.relative_to(folder).as_posix() for path in files]
+            files = [path for path in folder.rglob("*") if path.is_file()]
+            return [
+                RepoFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, oid="")
+                for path in files
+            ]
 
-    def download(model, *, revision, local_files_only, allow_patterns):
-        if not local_files_only:
-            asked.update(wanted=allow_patterns)
+    def download(model, *, revision, allow_patterns):
+        asked.update(wanted=allow_patterns)
         return str(folder)
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    cached = str(folder / "model_index.json")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: cached)
     assert cli.main(["models", "fetch", ID]) == 0
     assert asked["model"] == ID
     assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(
         asked["wanted"]
     )
-    assert str(folder) in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert str(folder) in said.out
+    assert f"{ID}: " in said.err
+    assert " MB, as far as it is not here yet" in said.err
 
 
 def fetch(tmp_path, lines):

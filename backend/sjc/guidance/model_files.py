@@ -6,8 +6,10 @@ weights in safetensors.  Stdlib only (huggingface_hub is imported for hub ids al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +42,17 @@ class ModelFiles:
         return str(self.index[component][1])
 
 
-def locate(model: str, *, download: bool = False, revision: str | None = None) -> Path:
+def locate(
+    model: str,
+    *,
+    download: bool = False,
+    revision: str | None = None,
+    tell: Callable[[int], None] = lambda _size: None,
+) -> Path:
     """The folder of "embedded", of a path, or of a hub id ("name/model") in the local hub cache.
 
-    The network is touched only for a hub id with download=True.  Raises SjcError where nothing is found.
+    The network is touched only for a hub id with download=True; `tell` is then given the bytes of all its files, before
+    the first comes.  Raises SjcError where nothing is found.
     """
     if model == "embedded":
         if not (EMBEDDED / "model_index.json").is_file():
@@ -62,7 +71,7 @@ def locate(model: str, *, download: bool = False, revision: str | None = None) -
         raise SjcError(
             f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.'
         )
-    return _hub_snapshot(model, download, revision)
+    return _downloaded(model, revision, tell) if download else _cached(model, revision)
 
 
 def is_hub_id(model: str) -> bool:
@@ -70,25 +79,33 @@ def is_hub_id(model: str) -> bool:
     return _HUB_ID.fullmatch(model) is not None
 
 
-def _hub_snapshot(model: str, download: bool, revision: str | None) -> Path:
+def _cached(model: str, revision: str | None) -> Path:
+    """Not by snapshot_download(local_files_only): it asks for every file of the repository (2.4), not those we need."""
+    from huggingface_hub import try_to_load_from_cache
+
+    with contextlib.suppress(ValueError):  # an id that the client does not take
+        index = try_to_load_from_cache(model, "model_index.json", revision=revision)
+        if isinstance(index, str):
+            return Path(index).parent
+    raise SjcError(
+        f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
+        f'"sjc models fetch {model}" or give a folder.'
+    )
+
+
+def _downloaded(model: str, revision: str | None, tell: Callable[[int], None]) -> Path:
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.hf_api import RepoFile
 
     try:
-        wanted = None
-        if download:
-            names = HfApi().list_repo_files(model, revision=revision)
-            wanted = [*wanted_files(names), "README.md"]  # the card states the licence
-        return Path(
-            snapshot_download(model, revision=revision, local_files_only=not download, allow_patterns=wanted)
-        )
+        tree = HfApi().list_repo_tree(model, recursive=True, revision=revision)
+        sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+        wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
+        tell(sum(sizes.get(name, 0) for name in wanted))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
     except SjcError:
         raise
     except Exception as error:  # the hub client and its transport raise many kinds
-        if not download:
-            raise SjcError(
-                f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
-                f'"sjc models fetch {model}" or give a folder.'
-            ) from error
         raise SjcError(f'The model "{model}" could not be fetched: {first_line(error)}') from error
 
 

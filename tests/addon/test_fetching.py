@@ -1,0 +1,111 @@
+"""A download through the hub's own client, from a hub on this machine."""
+
+import hashlib
+import http.server
+import json
+import sys
+import threading
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from sjc.guidance import model_files as worker_rules
+from sjc_blender import fetching, models
+from tests.addon.players import until
+
+ID = "some-people/some-model"
+
+
+class HubServer(http.server.BaseHTTPRequestHandler):
+    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the model's folder."""
+
+    root: Path
+    held: threading.Event  # while it is clear, the weights stop half-way
+    commit = "c" * 40
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, body):
+        path = urllib.parse.urlsplit(self.path).path
+        files = {p.relative_to(self.root).as_posix(): p for p in self.root.rglob("*") if p.is_file()}
+        if path.startswith(f"/api/models/{ID}/tree/"):
+            return self.send_json([
+                {"type": "file", "path": name, "size": p.stat().st_size, "oid": hashlib.sha1(name.encode()).hexdigest()}
+                for name, p in files.items()
+            ])  # fmt: skip
+        if path in (f"/api/models/{ID}", f"/api/models/{ID}/revision/main"):
+            return self.send_json(
+                {"id": ID, "sha": self.commit, "siblings": [{"rfilename": name} for name in files]}
+            )
+        name = path.removeprefix(f"/{ID}/resolve/").partition("/")[2]
+        if name not in files:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        data = files[name].read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+        self.send_header("X-Repo-Commit", self.commit)
+        self.end_headers()
+        if body:
+            half = len(data) // 2 if name.startswith("unet/") and name.endswith(".safetensors") else len(data)
+            self.wfile.write(data[:half])
+            if data[half:]:
+                self.held.wait(60)
+                self.wfile.write(data[half:])
+        return None
+
+    def send_json(self, found):
+        data = json.dumps(found).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
+    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event()})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    yield server_class
+    server_class.held.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_from_a_hub_with_its_size_and_share(hub):
+    """The real client against a hub on this machine: size first, share while it comes, the whole model at the end."""
+    assert models.look(ID).kind == "missing"
+    job = fetching.Fetch(sys.executable, ID).start()
+    until(lambda: job.poll().factor > 0 or job.poll().state != "running")
+    at = job.poll()
+    assert at.state == "running", at.text
+    assert at.factor < 0.9  # the weights are held back half-way
+    here, total = at.text.split(" / ")
+    sizes = {p.relative_to(hub.root).as_posix(): p.stat().st_size for p in hub.root.rglob("*") if p.is_file()}
+    wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]
+    assert total == models.readable_size(sum(sizes.get(name, 0) for name in wanted))
+    assert here != total
+    hub.held.set()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "done", job.poll().text
+    found = models.look(ID)
+    assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
