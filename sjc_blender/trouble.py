@@ -23,8 +23,8 @@ CRASH = "Retry goes on from the last checkpoint. If it happens again, update the
 _LAST_WORDS = (
     (r"MemoryError|out of memory|not enough memory|cannot allocate memory", "memory", "The computer or its graphics card ran out of memory.", MEMORY),
     (r"No space left on device|disk is full|disk quota|not enough space", "disk", "The disk is full.", DISK),
-    (r"(ModuleNotFoundError|ImportError|DLL load failed).*", "backend", "The backend's Python lacks something: {found}", BACKEND),
-    (r"can't open file.*", "backend", "The worker's program is missing: {found}", "Install the add-on again."),
+    (r"(ModuleNotFoundError|ImportError|DLL load failed).*", "backend", "The backend's Python lacks something: {}", BACKEND),
+    (r"can't open file.*", "backend", "The worker's program is missing: {}", "Install the add-on again."),
 )  # fmt: skip
 _WINDOWS_MEMORY, _WINDOWS_LEAST = (0xC0000017, 0xC000012D), 0xC0000000
 
@@ -50,7 +50,7 @@ def of_exit(code: int, tail: Iterable[str], said_hello: bool = True) -> Problem:
     for pattern, kind, text, hint in _LAST_WORDS:
         for line in reversed(lines[-5:]):
             if found := re.search(pattern, line, re.IGNORECASE):
-                return Problem(kind, text.format(found=found[0][:200]), hint, details)
+                return Problem(kind, text.format(found[0][:200]), hint, details)
     last = f': "{lines[-1][:200]}"' if lines else ""
     unsigned = code & 0xFFFFFFFF
     if code == -9 or unsigned in _WINDOWS_MEMORY:

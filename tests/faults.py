@@ -28,7 +28,9 @@ MODELS = "tests/backend/test_diffusers_pixel.py"
 MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
 )
-JOBS, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("jobs", "process", "worker"))
+JOBS, JOB_LIST, PROCESS, WORKER = (
+    f"tests/addon/test_{name}.py" for name in ("jobs", "job_list", "process", "worker")
+)
 
 FAULTS = [
     # ------------------------------------------------------------------------------------------------- cameras and rays
@@ -487,14 +489,30 @@ FAULTS = [
         "sjc_blender/queue_file.py",
         "        if self._mine:\n            try:",
         "        if True:\n            try:",
-        (f"{JOBS}::test_two_blenders",),
+        (f"{JOB_LIST}::test_two_blenders",),
+    ),
+    Fault(
+        "hub-model-looked-up-as-a-whole-repository",
+        "backend/sjc/guidance/model_files.py",
+        '        index = try_to_load_from_cache(model, "model_index.json", revision=revision)\n',
+        "        from huggingface_hub import snapshot_download\n\n"
+        '        index = snapshot_download(model, local_files_only=True) + "/model_index.json"\n',
+        ("tests/addon/test_fetching.py",),
+    ),
+    Fault(
+        "half-finished-folder-begun-anew",
+        "sjc_blender/jobs.py",
+        "            job = read_folder(place)\n",
+        "            job = Job(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
+        '            job.folder.joinpath("job.json").unlink()\n',
+        (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
     Fault(
         "list-not-written",
         "sjc_blender/jobs.py",
         "            self._list.save(self.jobs)\n",
         "            pass\n",
-        (f"{JOBS}::test_the_queue_file_and_its_folder_can_be_moved",),
+        (f"{JOB_LIST}::test_the_queue_file_and_its_folder_can_be_moved",),
     ),
     Fault(
         "lock-of-the-folder-ignored",

@@ -1,9 +1,11 @@
 """Korean: panels, buttons, messages."""
 
+from .korean_errors import ERRORS
 from .korean_settings import SETTINGS
 
 KOREAN = {
     **SETTINGS,
+    **ERRORS,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",

@@ -12,6 +12,7 @@ from .. import api
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.settings_schema import SPECS
 from . import mirror, properties
+from .said import said
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -31,7 +32,7 @@ class Button:
         try:
             self.act(context)
         except SjcError as error:
-            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            self.report({"ERROR"}, said(str(error)))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         return {"FINISHED"}
 

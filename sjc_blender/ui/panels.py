@@ -11,6 +11,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from ..scene import preview
 from . import properties, text, words
 from .panels_backend import draw_backend
+from .said import said
 from .sidebar import Child, Sidebar
 
 PICTURE_SCALE = 8.0
@@ -49,7 +50,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             draw_error(layout, context, failed)
         if runtime.queue_problem:
             text.paragraph(
-                layout, context, f"{runtime.queue_problem} {iface_(runtime.queue_hint)}", icon="INFO"
+                layout, context, f"{said(runtime.queue_problem)} {said(runtime.queue_hint)}", icon="INFO"
             )
 
 

@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 from typing import Any
 
-from bpy.app.translations import pgettext_iface as iface_
+from .said import said
 
 PIXELS_PER_COLUMN = 7.0  # of the interface font at scale 1, about
 MARGIN = 40  # pixels that a panel's frame takes
@@ -28,7 +28,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", most: int = 8) -> None:
     """A text in several labels, translated as a whole; after `most` lines it is cut."""
-    lines = wrapped(iface_(text), columns(context) - (3 if icon != "NONE" else 0))
+    lines = wrapped(said(text), columns(context) - (3 if icon != "NONE" else 0))
     column = layout.column(align=True)
     for number, line in enumerate(lines[:most]):
         shown = f"{line} ..." if number == most - 1 and len(lines) > most else line

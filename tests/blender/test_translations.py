@@ -85,3 +85,33 @@ result = {"languages": list(first), "contexts": sorted({context for context, _ i
 """
     )
     assert got == {"languages": ["ko_KR"], "contexts": ["*", "Operator"]}
+
+
+def test_errors_are_said_in_the_language_of_the_interface(in_blender):
+    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have English
+    alone, so the language is named here.)"""
+    got = in_blender(
+        SWITCH_ON
+        + """
+from sjc_blender.ui.said import said, said_in
+from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.trouble import of_exit
+try:
+    schema.resolve(None, {"steps": -3, "grid": "many"})
+except SjcError as error:
+    bad = str(error)
+crash = of_exit(-11, ["last words"]).text
+result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
+result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
+"""
+    )
+    assert got["english"] == got["raw"]
+    steps, grid = got["korean"][0].splitlines()
+    assert "범위를 벗어났습니다" in steps
+    assert steps.startswith("steps: -3")
+    assert "정수가 아닙니다" in grid
+    assert "many" in grid
+    assert got["korean"][1] == '작업자가 비정상 종료되었습니다 (SIGSEGV): "last words"'
+    assert got["korean"][2] == "nothing of ours"
+    assert got["korean"][3] not in ("", "The disk is full.")

@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2] / "sjc_blender"
 KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
+RAISED = {"SjcError", "Problem", "Failed"}
+LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 NOT_DRAWN = {"INTERRUPTED"}  # a job's own text, which the panel says in other words
 CLASS_NAMES = {"reason", "bl_label", "bl_description"}
@@ -44,7 +46,7 @@ def in_sources():
     """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
     found = {}
     for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
-        if path.stem in {"korean", "korean_settings", "translations"}:
+        if path.stem in {"korean", "korean_errors", "korean_settings", "translations"}:
             continue
         tree = ast.parse(path.read_text("utf-8"))
         for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
@@ -53,16 +55,42 @@ def in_sources():
         path = ROOT.parent / name if name.startswith("backend") else ROOT / name
         for text, line in _advice(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, f"{path.name}:{line}")
+    rooms = [*ROOT.glob("*.py"), *(ROOT / "scene").glob("*.py"), *(ROOT / "ui").glob("*.py")]
+    for path in [*sorted(rooms), ROOT.parent / "backend" / "sjc" / "settings.py"]:
+        for text, line in _with_gaps(ast.parse(path.read_text("utf-8"))):
+            found.setdefault(text, f"{path.name}:{line}")
     return found
+
+
+def _with_gaps(tree):
+    """Sentences of errors that are f-strings, with {} for what is filled in; those that are built line by line too."""
+    for node in ast.walk(tree):
+        parts = []
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            target = getattr(getattr(node.func, "value", None), "id", "")
+            parts = node.args if called in RAISED or (called == "append" and target == "lines") else []
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "text":
+            parts = [node.value]
+        for part in parts:
+            if isinstance(part, ast.JoinedStr):
+                text = "".join(v.value if isinstance(v, ast.Constant) else "{}" for v in part.values)
+                if len(text.replace("{}", "")) >= LEAST_LETTERS and " " in text.strip(" {}:"):
+                    yield text, part.lineno
 
 
 def _advice(tree):
     """What a failed job says: sentences at module level and among the words of problems."""
     yield from _constants(tree)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_LAST_WORDS":
+            for row in node.value.elts:
+                for part in row.elts[2:]:
+                    yield from _literals(part)
     for node in ast.walk(tree):
         called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
         parts = node.args if called in {"Problem", "Failed", "_error"} else []
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "hint":
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"hint", "text"}:
             parts = [node.value]
         for part in parts:
             yield from ((text, line) for text, line in _literals(part) if " " in text)

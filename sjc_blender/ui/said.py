@@ -1,0 +1,48 @@
+"""What went wrong, in the language of the interface: sentences come finished from rooms that know no Blender.
+
+A sentence that is in a table as it stands is looked up; else it is held against the tables' sentences with gaps ("{} is
+damaged."), and what stands in the gaps is kept. What fits none stays English.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+
+from .translations import TABLES
+
+LEAST_LETTERS = 8  # of a sentence besides its gaps: "{}: {}" would fit anything
+
+
+def said(message: str) -> str:
+    """A message of an error or a problem, in the interface's language."""
+    locale = bpy.app.translations.locale
+    wanted = locale in TABLES and bpy.context.preferences.view.use_translate_interface
+    return said_in(locale, message) if wanted else iface_(message)
+
+
+def said_in(locale: str, message: str) -> str:
+    """As a whole if a table has it so, else line by line."""
+    table = TABLES[locale]
+    return table.get(message) or "\n".join(_line(line, locale) for line in message.split("\n"))
+
+
+def _line(line: str, locale: str) -> str:
+    table = TABLES[locale]
+    if line in table:
+        return table[line]
+    for pattern, template in _patterns(locale):
+        if found := pattern.fullmatch(line):
+            return table[template].format(*found.groups())
+    return line
+
+
+@functools.cache
+def _patterns(locale: str) -> list[tuple[re.Pattern[str], str]]:
+    """The one with the most words first: it fits the least."""
+    gapped = [t for t in TABLES[locale] if "{}" in t and len(t.replace("{}", "")) >= LEAST_LETTERS]
+    gapped.sort(key=lambda t: len(t.replace("{}", "")), reverse=True)
+    return [(re.compile("(.+)".join(map(re.escape, t.split("{}"))), re.DOTALL), t) for t in gapped]
