@@ -80,7 +80,7 @@ class Settings:
 
     views_per_step: int = _knob(2, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
-    guidance: float = _knob(3.0, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
+    guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
     score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
@@ -108,8 +108,8 @@ class Settings:
     elevation_max: float = _knob(85.0, "camera", "Highest camera.", low=-90, high=90, unit="degrees")
 
     optimizer: str = _knob("adam", "optimizer", "Adamax, as released, or Adam.", choices=("adamax", "adam"))
-    learning_rate: float = _knob(0.1, "optimizer", "Step size of density, colour and density scale.", low=1e-6, high=10, symbol="lr")
-    learning_rate_end: float = _knob(1.0, "optimizer", "Fraction of the step size that is left at the end; 1 keeps it.", low=0, high=1)
+    learning_rate: float = _knob(0.2, "optimizer", "Step size of density, colour and density scale.", low=1e-6, high=10, symbol="lr")
+    learning_rate_end: float = _knob(0.25, "optimizer", "Fraction of the step size that is left at the end; 1 keeps it.", low=0, high=1)
     background_learning_rate: float = _knob(1e-4, "optimizer", "Step size of the learned background.", low=0, high=10)
 
     emptiness_weight: float = _knob(10.0, "regularizers", "Pull towards empty space.", low=0, high=1e9, symbol="lambda_1")

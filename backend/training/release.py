@@ -51,7 +51,8 @@ Never shown, for ever ({held} of {pairs} pairs of object and main colour, {share
 
 {stages}
 In each run the text encoder and its pooling learn first and alone to sketch what a sentence means (`training.text`);
-then everything learns together. A later run starts from the UNet of the one before. {machine}; the weights are
+then everything learns together. A later run starts from the UNet of the one before, with --keep-text
+from what reads the text too. {machine}; the weights are
 the moving average. Progress, with the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen
 and of held-out pairs, is in `training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen},
 held out {unseen}.
