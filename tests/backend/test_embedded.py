@@ -35,8 +35,13 @@ def test_a_side_view_faces_one_way(guess, prompt):
 
 
 def test_front_and_back_differ(guess):
-    front, back = guess("a pink chair", 0), guess("a pink chair", 180)
-    assert unlike(front, back) > 2 * unlike(front, front.flip(-1))
+    """From behind, the back hides the seat; in one colour the two views are nearly alike."""
+    front, back = (guess("a blue chair with a yellow seat", azimuth) for azimuth in (0, 180))
+    assert unlike(front, back) > 3 * unlike(front, front.flip(-1))
+    yellow = [
+        float((view[0] + view[1] - 2 * view[2]).clamp(min=0)[14:24, 8:24].mean()) for view in (front, back)
+    ]
+    assert yellow[0] > 10 * yellow[1]
 
 
 def test_the_words_order_binds_the_colours(guess):
