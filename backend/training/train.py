@@ -212,6 +212,7 @@ def parser() -> argparse.ArgumentParser:
         default=0.3,
         help="mean of ln sigma; high noise is where the text is learned",
     )
+    p.add_argument("--log-sigma-spread", type=float, default=1.4, help="standard deviation of ln sigma")
     p.add_argument("--ema", type=float, default=0.999)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--eval-every", type=int, default=250)
@@ -278,7 +279,7 @@ def main(argv: list[str] | None = None) -> Path:
         x, texts = data.batch(args.batch)
         texts = ["" if data.rng.random() < 0.1 else text for text in texts]  # for classifier-free guidance
         # ln sigma is normal: about where SJC asks, with tails over the whole range.
-        level = (args.log_sigma + 1.4 * torch.randn(args.batch, generator=generator)).exp()
+        level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
         t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
         loss = v_loss(model, x, *model.tokens(texts), t, torch.randn(x.shape, generator=generator), sigma)
         optimizer.zero_grad(set_to_none=True)
