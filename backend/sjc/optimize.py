@@ -21,6 +21,7 @@ from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from .field.grid import VoxelField
 from .field.regularizers import (
+    carving,
     center_depth_loss,
     emptiness_loss,
     emptiness_weight,
@@ -143,6 +144,12 @@ class Optimization:
             color = torch.tensor(s.background_color).expand(views, 3) * 2 - 1
         return color.to(self.device).repeat_interleave(len(directions) // views, dim=0)
 
+    @staticmethod
+    def _per_ray(images: Tensor, size: int) -> Tensor:
+        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared out."""
+        shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
+        return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
+
     def advance(self) -> Losses:
         """One step. Raises SjcError if a number of the field is no longer finite."""
         s = self.settings
@@ -155,7 +162,8 @@ class Optimization:
         rendered = self.render(
             self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
         )
-        flat = composite(rendered, self._background(cameras, directions))
+        background = self._background(cameras, directions)
+        flat = composite(rendered, background)
         y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
         if size != self.denoiser.size:
             y = F.interpolate(y, (self.denoiser.size,) * 2, mode="bilinear", align_corners=False)
@@ -186,6 +194,9 @@ class Optimization:
         if s.center_depth_weight:
             depth = full_depth(rendered).view(views, size, size)
             loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
+        if s.carving_weight:
+            weight = s.carving_weight * (1 - self.progress) / views  # a field that is carved to the end stays soft
+            loss = loss + weight * carving(rendered, self._per_ray(g, size), background)
         if s.opacity_entropy_weight:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
         if s.tv_weight:

@@ -119,6 +119,7 @@ class Settings:
     center_depth_weight: float = _knob(0.0, "regularizers", "Pull of the image's centre towards the camera; try 10 for flat results.", low=0, high=1e6)
     center_depth_ratio: float = _knob(50 / 64, "regularizers", "Edge of the centre as a fraction of the image.", low=0.1, high=0.98)
     tv_weight: float = _knob(0.0, "regularizers", "Smoothness of neighbouring voxels (total variation).", low=0, high=1e9)
+    carving_weight: float = _knob(0.06, "regularizers", "How firmly rays that should be clearer are cleared even where they are opaque; falls to 0 over the run.", low=0, high=1000)
     opacity_entropy_weight: float = _knob(100.0, "regularizers", "Pull of every pixel towards clear or solid.", low=0, high=1e9)
 
     checkpoint_every: int = _knob(0, "output", "Steps between checkpoints, from which a run can be resumed.", low=1, high=1_000_000, zero="automatic")
@@ -159,7 +160,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",
         "learning_rate": 0.05, "learning_rate_end": 1.0, "background_learning_rate": 1e-4,
         "emptiness_weight": 1e4, "emptiness_multiplier": 20.0, "emptiness_switch": 0.5, "emptiness_beta": 10.0,
-        "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "opacity_entropy_weight": 0.0,
+        "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "carving_weight": 0.0,
+        "opacity_entropy_weight": 0.0,
     },
     # Seconds: every stage runs, nothing gets good.
     "test": {

@@ -127,7 +127,9 @@ SETTINGS = {
     "Edge of the centre as a fraction of the image": "이미지에 대한 중심 영역 한 변의 비율",
     "TV Weight": "TV 가중치",
     "Smoothness of neighbouring voxels (total variation)": "이웃한 복셀의 매끄러움(전변동)",
+    "Carving Weight": "깎아내기 가중치",
     "Opacity Entropy Weight": "불투명도 엔트로피 가중치",
+    "How firmly rays that should be clearer are cleared even where they are opaque; falls to 0 over the run": "투명해야 할 광선을 불투명한 곳에서도 얼마나 강하게 비울지. 실행 동안 0으로 줄어듦",
     "Pull of every pixel towards clear or solid": "모든 픽셀을 투명 또는 불투명 쪽으로 당기는 힘",
     # output
     "Checkpoint Every": "체크포인트 간격",

@@ -39,6 +39,7 @@ def settings(**given):
         "density_shift": -1,
         "score_weight": "1/sigma",
         "emptiness_weight": 50,
+        "carving_weight": 0,
         "opacity_entropy_weight": 0,
     }
     return resolve(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sjc.errors import SjcError
 from sjc.output import mesh as meshes
 from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
-from sjc.output.threshold import automatic_threshold, least_depth
+from sjc.output.threshold import LEVEL, find_surface, least_depth
 from sjc.output.voxelize import inside_lattice, solid
 
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
@@ -97,7 +97,7 @@ def test_smoother_than_density_itself():
     n, rng = 64, np.random.default_rng(0)
     density, color = field(sphere, n)
     density *= np.exp(0.5 * rng.standard_normal(density.shape)).astype("f4")
-    tau = automatic_threshold(density).tau
+    tau = find_surface(density).tau
     vertices, faces, _, _ = marching_cubes(np.pad(density, 1), tau, gradient_direction="ascent")
     raw = meshes.Mesh((vertices - 0.5) * 2 / n - 1, faces, vertices)
     assert normal_error(sphere, extract_mesh(density, color, tau)) < 0.5 * normal_error(sphere, raw)
@@ -233,12 +233,35 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
 
 
 @pytest.mark.parametrize("slope", [50, 200, 800])
-def test_automatic_threshold_is_where_half_of_the_light_gets(slope):
-    """Density rising by `slope` per unit of depth: straight in, half is gone where slope t^2 / 2 = ln 2."""
+def test_the_surface_is_where_a_quarter_of_the_light_is_gone(slope):
+    """Density rising by `slope` per unit of depth t: straight in, the optical depth is slope t^2 / 2."""
     inwards = np.maximum(-sphere(lattice(96)), 0)
-    found = automatic_threshold((slope * inwards).astype("f4"))
-    assert found.tau == pytest.approx((2 * slope * np.log(2)) ** 0.5, rel=0.08)
+    density = (slope * inwards).astype("f4")
+    t = (2 * LEVEL / slope) ** 0.5
+    found = find_surface(density)
+    assert found.tau == pytest.approx(slope * t, rel=0.1)
     assert found.iou > 0.9
+    mesh = extract_mesh(density, np.zeros((96, 96, 96, 3)))
+    assert np.median(-sphere(mesh.vertices.astype(float))) == pytest.approx(t, abs=0.3 * 2 / 96)
+
+
+def test_one_density_need_not_mark_the_surface():
+    """A ball of thin stuff and one of dense: each ends where light ends, which no single density tells."""
+    p, n = lattice(64), 64
+    thin, dense = (sphere(p, 0.35, (x, 0, 0)) for x in (-0.5, 0.5))
+    density = 12 * covered(thin, n) / DENSE + 200 * covered(dense, n) / DENSE
+    mesh = extract_mesh(density, np.zeros((n, n, n, 3)))
+    left = mesh.vertices[:, 0] < 0
+    for side, x in ((left, -0.5), (~left, 0.5)):
+        off = sphere(mesh.vertices[side].astype(float), 0.35, (x, 0, 0))
+        assert abs(np.median(off)) < 1.0 * 2 / n
+    assert mesh.report.watertight
+
+
+def test_a_shell_that_light_cannot_pass_is_solid():
+    density, color = field(lambda p: np.abs(sphere(p)) - 0.06, 64)
+    mesh = extract_mesh(density, color)
+    assert solid(mesh, np.array([[0.03, 0.01, -0.02]]))[0]
 
 
 def test_thin_fields_are_meshed_with_a_warning():

@@ -227,6 +227,24 @@ def test_the_other_terms_enter_with_their_weight(name):
     torch.testing.assert_close(two, 2 * one, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("render_size", [0, 24])
+def test_carving_enters_with_its_weight_and_clears(render_size):
+    """A denoiser that sees nothing but a white background before a dark field: opaque rays are cleared at full rate."""
+
+    def grad(weight):
+        run = start(
+            lambda x, _sigma: torch.ones_like(x), learning_rate=1e-6, emptiness_weight=0, carving_weight=weight,
+            background="fixed", background_color=(1, 1, 1), density_shift=3, render_size=render_size,
+        )  # fmt: skip
+        run.advance()
+        return run.field.grid.grad[..., 0].clone()
+
+    none, one, two = grad(0), grad(10), grad(20)
+    assert (one - none).min() >= -1e-6, "descending takes density away"
+    assert (one - none).max() > 10 * none.abs().max(), "the score alone is damped where rays are opaque"
+    torch.testing.assert_close(two - none, 2 * (one - none), atol=1e-3 * float(two.max()), rtol=1e-2)
+
+
 def test_beta_reaches_the_renderer():
     mild, sharp = (grads(1, emptiness_weight=3, emptiness_beta=beta)[0] for beta in (1, 100))
     assert not torch.allclose(mild, sharp, rtol=0.1)

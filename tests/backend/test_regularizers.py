@@ -1,4 +1,4 @@
-"""Emptiness loss and schedule, centre depth loss."""
+"""Emptiness loss and schedule, centre depth loss, carving."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sjc.errors import SjcError
-from sjc.field.regularizers import center_depth_loss, emptiness_loss, emptiness_weight
+from sjc.field.regularizers import carving, center_depth_loss, emptiness_loss, emptiness_weight
 from sjc.field.render_reference import Rendered
 
 
@@ -65,3 +65,41 @@ def test_center_depth_is_finite_when_the_object_is_behind():
 def test_center_depth_needs_a_border_and_a_center(ratio):
     with pytest.raises(SjcError, match="larger image"):
         center_depth_loss(torch.ones(1, 16, 16), ratio)
+
+
+def seen(depth, color, requires_grad=True):
+    """What rays of these optical depths [R] see of one colour [C]."""
+    tau = torch.tensor(depth, dtype=torch.float64, requires_grad=requires_grad)
+    opacity = -torch.expm1(-tau)
+    flat = torch.tensor(color, dtype=torch.float64) * opacity[:, None]
+    return tau, Rendered(flat, opacity, opacity, opacity, samples=1)
+
+
+def test_carving_pulls_optical_depth_with_the_slope_of_opacity_and_no_damping():
+    """dL/dtau of the chain rule is dL/do exp(-tau); carving's is dL/do itself, however opaque the ray."""
+    depths = [0.01, 0.5, 3.0, 12.0]
+    tau, rendered = seen(depths, [1.0, -0.5, 0.0])
+    background, score = torch.tensor([-1.0, 0.25, 0.5]).double(), torch.tensor([-0.3, 0.1, 0.2]).double()
+    slope = -(score * (torch.tensor([1.0, -0.5, 0.0]) - background)).sum().item()
+    assert slope > 0, "the score asks for the background"
+    carving(rendered, score.expand(4, 3), background.expand(4, 3)).backward()
+    torch.testing.assert_close(tau.grad, torch.full((4,), slope).double(), rtol=1e-4, atol=0)
+
+    tau, rendered = seen(depths, [1.0, -0.5, 0.0])
+    picture = rendered.color + (1 - rendered.opacity)[:, None] * background
+    (-(picture * score).sum()).backward()
+    torch.testing.assert_close(tau.grad, slope * torch.exp(-tau.detach()), rtol=1e-6, atol=0)
+
+
+def test_carving_leaves_alone_what_the_score_wants_more_solid():
+    tau, rendered = seen([0.3, 2.0], [1.0, 1.0, 1.0])
+    carving(rendered, torch.full((2, 3), 0.5), torch.zeros(2, 3)).backward()
+    assert tau.grad.abs().max() == 0
+
+
+def test_carving_of_clear_and_of_black_rays_is_finite():
+    tau, rendered = seen([0.0, 80.0], [1.0, 1.0, 1.0])
+    loss = carving(rendered, torch.full((2, 3), -0.5), torch.zeros(2, 3))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(tau.grad).all()

@@ -5,6 +5,7 @@ keyboard. Each test takes prompts of its own, so each can run alone.
 """
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,7 @@ def test_a_python_of_ones_own_is_chosen(panel):
 
 def test_from_a_prompt_to_a_mesh_and_back_in_one_step(panel, measured):
     prompt = "a red mushroom"
-    panel.over_the_viewport()
-    panel.press("g", "x", "2", "Return")
-    panel.wait_for("abs(bpy.data.objects['Cube'].location.x - 2) < 1e-5", "the cube has been moved by hand")
+    panel.press_until("abs(bpy.data.objects['Cube'].location.x - 2) < 1e-5", "g", "x", "2", "Return")
     settings(panel, QUICK)
     with measured("from prompt to mesh"):
         start(panel, prompt)
@@ -99,13 +98,10 @@ def test_from_a_prompt_to_a_mesh_and_back_in_one_step(panel, measured):
     assert panel.ask(f"result = {chosen}") == [["Cube"], "Cube"]
 
     # One press takes the mesh away and nothing that the person did before; another one brings it back.
-    panel.over_the_viewport()
-    panel.press("ctrl+z")
-    panel.wait_for("'a red mushroom' not in bpy.data.objects", "undo")
+    panel.press_until("'a red mushroom' not in bpy.data.objects", "ctrl+z")
     assert panel.ask("result = bpy.data.objects['Cube'].location.x") == pytest.approx(2)
     panel.picture("12_undone")
-    panel.press("ctrl+shift+z")
-    panel.wait_for("'a red mushroom' in bpy.data.objects", "redo")
+    panel.press_until("'a red mushroom' in bpy.data.objects", "ctrl+shift+z")
     panel.picture("13_redone")
 
 
@@ -119,8 +115,9 @@ def test_pause_resume_and_cancel(panel, measured):
         )
         panel.picture("20_running")
         panel.click("sjc.pause", until=f"{job(prompt, 'state')} == 'paused'")
+        panel.picture("21_paused")  # and what the worker had said before it was asked has come
         before = panel.wait_for(f"{job(prompt, 'record.step')}", "the step that was paused at")
-        panel.picture("21_paused")
+        time.sleep(1)
         assert panel.ask(f"result = {job(prompt, 'record.step')}") == before
         panel.click("sjc.resume", until=f"{job(prompt, 'state')} == 'running'")
         panel.wait_for(f"{job(prompt, 'record.step')} > {before}", "steps after the pause")

@@ -51,6 +51,22 @@ def opacity_entropy(rendered: Rendered, eps: float = 1e-5) -> Tensor:
     return -torch.mean(p * p.log() + (1 - p) * (1 - p).log())
 
 
+def carving(rendered: Rendered, score: Tensor, background: Tensor, eps: float = 1e-6) -> Tensor:
+    """[] sum over rays of max(dL/do, 0) * tau: what the score wants thinner gets thinner, opaque or not.
+
+    score, background [R,C]: PAAS's pull on the composited pixels, and what stands behind them. A ray of optical depth
+    tau has opacity o = 1 - exp(-tau), so the chain rule damps every pull on its density by exp(-tau): what is opaque by
+    mistake, such as the fat around a flat side that rays graze, stays (measured, with a denoiser that cannot be wrong:
+    a cube 14 % too large, a torus 32 %). Here tau itself is pulled, with the slope dL/do = -score . (color - background)
+    and no damping. Rays opaquer than 1 - eps count as 1 - eps and get no pull.
+    """
+    opacity = rendered.opacity
+    with torch.no_grad():
+        color = rendered.color / opacity.clamp(min=1e-4)[:, None]
+        slope = -(score * (color - background)).sum(-1)
+    return -(slope.clamp(min=0) * (1 - opacity).clamp(min=eps).log()).sum()
+
+
 def total_variation(field: VoxelField) -> Tensor:
     """[] mean squared difference of activated density and raw colour between neighbouring voxels, summed over the axes."""
     values = torch.cat([field.activated_density()[..., None], field.grid[..., 1:]], dim=-1)

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import SjcError
-from .threshold import automatic_threshold
+from .threshold import find_surface
 
 BLUR = 0.7  # voxels
 # Log-density counts up to the distance that the solid's own median reaches above the threshold, at most a factor of ten.
@@ -71,10 +71,10 @@ def extract_mesh(
     density, color = _checked(density, color_linear, threshold, faces)
     n = density.shape[0]
     warnings: list[str] = []
-    tau = threshold
+    values, iso, tau = density, threshold, threshold
     if not threshold:
-        found = automatic_threshold(density)
-        tau = found.tau
+        found = find_surface(density)
+        values, iso, tau = found.depth, found.level, found.tau
         if found.peak < 0.5:
             warnings.append(
                 f"The field is thin ({100 * found.peak:.0f} % opaque at most): the mesh is a guess."
@@ -89,7 +89,7 @@ def extract_mesh(
             "Give a lower threshold, or 0 to find one."
         )
 
-    level, cavities = _level(density, tau)
+    level, cavities = _level(values, iso)
     vertices, triangles = _march(level, n)
     vertices, triangles, islands, lost = _drop_islands(vertices, triangles)
     if lost > 0.2:

@@ -1,11 +1,10 @@
-"""The density at which a soft field counts as solid, found from how far light gets into it.
+"""Where the surface of a soft field lies, found from how far light gets into it.
 
-A density grid has no surface, and its outlines mislead: a ray that grazes a soft edge stays in it for long, so that the
-outlines of a soft field are fatter than what it shows face on. Seen is the place that half of the light reaches on
-the shortest way. The threshold is the tau whose solid {density > tau} is most like {less than half of the light gets
-here from any side}. (Measured on fields made with the embedded model and with a perfect denoiser: mushroom, hammer,
-chair, sphere; tau lies within 0.015 of the best IoU with the truth that any tau has, where agreement of
-outlines lost up to 0.15.)
+A density grid has no surface, and no one density marks it: a flat side, which many rays graze, is opaque at densities
+that an edge or a thin leg shows through. What a picture shows is the place that light reaches. So the solid is
+{less than three quarters of the light get here, on the shortest way from outside}: the points at an optical depth above
+LEVEL. The density tau whose solid {density > tau} is most like it serves whoever needs a density (Blender's live
+surface, the colour's weights). (LEVEL measured, see there.)
 """
 
 from __future__ import annotations
@@ -24,23 +23,31 @@ Lattice = NDArray[np.float32]
 HAZE = 1.0
 # Below this opacity nothing that a person would call an object is seen.
 FAINT = 0.05
-HALF_LIGHT = float(np.log(2))  # the optical depth that half of the light passes
+# Optical depth of the surface.
+LEVEL = 0.3
+THIN = 0.05  # of the largest depth, where that is less
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """tau, per unit length; iou, how far the two solids agree; peak, the largest opacity seen along an axis."""
+class Surface:
+    """The solid is {depth > level}: depth [N, N, N], level > 0.
 
+    tau, per unit length, is the density that comes nearest to it; iou, how far the two solids agree; peak, the largest
+    opacity seen along an axis.
+    """
+
+    depth: Lattice
+    level: float
     tau: float
     iou: float
     peak: float
 
 
-def automatic_threshold(density: Lattice, candidates: int = 97) -> Threshold:
-    """The tau whose solid is most like the one that light sees. density [N, N, N], per unit length, over [-1, 1]^3.
+def find_surface(density: Lattice, candidates: int = 97) -> Surface:
+    """The solid that light sees. density [N, N, N], per unit length, over [-1, 1]^3.
 
-    Where the whole field is so thin (an early snapshot) that half of the light gets everywhere, half of the largest
-    depth takes the place of ln 2. A uniform haze, the median density of the outermost voxels, is taken off first.
+    Where the whole field is so thin (an early snapshot) that light gets everywhere, a twentieth of the largest depth
+    takes the place of LEVEL. A uniform haze, the median density of the outermost voxels, is taken off first.
     Raises SjcError when nothing stands out of the haze.
     """
     haze = _haze(density)
@@ -53,7 +60,8 @@ def automatic_threshold(density: Lattice, candidates: int = 97) -> Threshold:
             f"Train for more steps, or give a threshold below {density.max():.3g}."
         )
     depth = least_depth(clear, voxel)
-    seen = depth > min(HALF_LIGHT, 0.5 * float(depth.max()))
+    level = min(LEVEL, THIN * float(depth.max()))
+    seen = depth > level
     top = float(clear.max())
     taus = np.geomspace(1e-4 * top, top, candidates, endpoint=False)
     scores = _agreement(clear, seen, taus)
@@ -65,7 +73,7 @@ def automatic_threshold(density: Lattice, candidates: int = 97) -> Threshold:
         low -= 1
     while high < candidates - 1 and plateau[high + 1]:
         high += 1
-    return Threshold(haze + float(np.sqrt(taus[low] * taus[high])), float(scores[best]), peak)
+    return Surface(depth, level, haze + float(np.sqrt(taus[low] * taus[high])), float(scores[best]), peak)
 
 
 def _haze(density: Lattice) -> float:
