@@ -195,7 +195,8 @@ class Optimization:
             depth = full_depth(rendered).view(views, size, size)
             loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
         if s.carving_weight:
-            weight = s.carving_weight * (1 - self.progress) / views  # a field that is carved to the end stays soft
+            # It falls to nothing over the run: a field that is carved to the end stays soft.
+            weight = s.carving_weight * (1 - self.progress) / views
             loss = loss + weight * carving(rendered, self._per_ray(g, size), background)
         if s.opacity_entropy_weight:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)

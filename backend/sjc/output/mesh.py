@@ -1,9 +1,10 @@
 """Density grid -> closed coloured mesh.
 
-The surface is drawn by marching cubes (Lewiner et al. 2003, as in scikit-image), not on density but on log-density about
-the threshold, cut off at the same distance on both sides, blurred by 0.7 voxel and shifted to keep the volume. Density
-runs over decades within a voxel or two, so a straight line through it puts the surface at the empty end of every edge and
-the lattice shows as terraces. On soft, noisy shapes of known form (64^3; sphere, torus, box) this has a half to a quarter
+The surface lies where light ends (`threshold.py`), or at a density that a person gives. It is drawn by marching cubes
+(Lewiner et al. 2003, as in scikit-image), not on optical depth or density but on their logarithm about the threshold,
+cut off at the same distance on both sides, blurred by 0.7 voxel and shifted to keep the volume. Density runs over decades
+within a voxel or two, so a straight line through it puts the surface at the empty end of every edge and the lattice shows
+as terraces. On soft, noisy shapes of known form (64^3; sphere, torus, box) this has a half to a quarter
 of the raw density's error of normals and lies where {density > threshold} lies, within a tenth of a voxel on the mean.
 """
 
@@ -21,7 +22,7 @@ from ..errors import SjcError
 from .threshold import find_surface
 
 BLUR = 0.7  # voxels
-# Log-density counts up to the distance that the solid's own median reaches above the threshold, at most a factor of ten.
+# The logarithm counts up to the distance that the solid's own median reaches above the threshold, at most a factor of ten.
 REACH = (0.05, np.log(10))
 # A blurred surface is shifted back by at most this much of the cut-off: more would be another surface.
 MAX_SHIFT = 0.3
@@ -132,14 +133,14 @@ def _checked(
     return density, np.nan_to_num(color)
 
 
-def _level(density: NDArray[np.float32], tau: float) -> tuple[NDArray[np.float32], int]:
-    """[N, N, N] -> (level [N+2, N+2, N+2], cavities filled): positive inside, an empty voxel around.
+def _level(values: NDArray[np.float32], iso: float) -> tuple[NDArray[np.float32], int]:
+    """values [N, N, N], solid above iso -> (level [N+2, N+2, N+2], cavities filled): positive inside, an empty voxel around.
 
     The blur alone would delete rods one voxel thick. Solid voxels with no blurred solid voxel beside them, and those
     that tie them to the rest, keep their own value.
     """
-    reach = np.clip(np.log(np.median(density[density > tau]) / tau), *REACH)
-    ratio = np.maximum(density / np.float32(tau), np.float32(1e-6))
+    reach = np.clip(np.log(np.median(values[values > iso]) / iso), *REACH)
+    ratio = np.maximum(values / np.float32(iso), np.float32(1e-6))
     sharp = np.pad((np.log(ratio) / np.float32(reach)).clip(-1, 1), 1, constant_values=-1)
     sharp, cavities = _fill_cavities(sharp)
     level = ndimage.gaussian_filter(sharp, BLUR, mode="constant", cval=-1)
