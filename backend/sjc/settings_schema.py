@@ -119,7 +119,7 @@ class Settings:
     center_depth_weight: float = _knob(0.0, "regularizers", "Pull of the image's centre towards the camera; try 10 for flat results.", low=0, high=1e6)
     center_depth_ratio: float = _knob(50 / 64, "regularizers", "Edge of the centre as a fraction of the image.", low=0.1, high=0.98)
     tv_weight: float = _knob(0.0, "regularizers", "Smoothness of neighbouring voxels (total variation).", low=0, high=1e9)
-    carving_weight: float = _knob(0.06, "regularizers", "How firmly rays that should be clearer are cleared even where they are opaque; falls to 0 over the run.", low=0, high=1000)
+    carving_weight: float = _knob(0.1, "regularizers", "How firmly rays that should be clearer are cleared even where they are opaque; falls to 0 over the run.", low=0, high=1000)
     opacity_entropy_weight: float = _knob(100.0, "regularizers", "Pull of every pixel towards clear or solid.", low=0, high=1e9)
 
     checkpoint_every: int = _knob(0, "output", "Steps between checkpoints, from which a run can be resumed.", low=1, high=1_000_000, zero="automatic")
