@@ -176,7 +176,12 @@ def _schedule(files: ModelFiles) -> tuple[VESchedule, str]:
         raise SjcError(
             f"{files.folder}: scheduler/scheduler_config.json is not usable: {first_line(error)}."
         ) from error
-    return VESchedule.from_alphas_cumprod(betas.alphas_cumprod), str(config.get("prediction_type", "epsilon"))
+    predicted = str(config.get("prediction_type", "epsilon"))
+    if predicted == "flow":  # our word for the families above
+        raise SjcError(
+            f'{files.folder}: its scheduler names the prediction type "flow", which no scheduler with betas has.'
+        )
+    return VESchedule.from_alphas_cumprod(betas.alphas_cumprod), predicted
 
 
 def _flow_schedule(config: dict[str, Any]) -> VESchedule:

@@ -135,6 +135,8 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
                 "or a control model)."
             )
         channels = channels // 4  # 2 x 2 latents are packed into one token
+    if not isinstance(channels, int):
+        raise SjcError(f"{folder}: {at}/config.json names no number of channels.")
     plain = vae.get("latent_channels", 4) if family.latent else (1, 3)
     if channels != plain if isinstance(plain, int) else channels not in plain:
         raise SjcError(

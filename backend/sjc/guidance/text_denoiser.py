@@ -140,16 +140,18 @@ class TextDenoiser:
                 f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
             )
         # Row 0 is the unconditional one, row 1 + i that of prompt i.
-        told = joined([self.text.unconditional(negative_prompt), self.text.conditions(prompts)])
+        conditional = self.text.conditions(prompts)
+        told = joined([self.text.unconditional(negative_prompt), conditional])
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             batch = x.shape[0]
             if batch % len(prompts):
                 raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
             rows = 1 + torch.arange(batch) % len(prompts)
+            shares = (value.split(chunk or batch) for value in (x, sigma, rows))
             parts = [
-                self._denoise(*part, told, guidance)
-                for part in zip(*(v.split(chunk or batch) for v in (x, sigma, rows)), strict=True)
+                self._denoise(xs, sigmas, ours, told, guidance)
+                for xs, sigmas, ours in zip(*shares, strict=True)
             ]
             return torch.cat(parts)
 
