@@ -159,6 +159,27 @@ def test_guidance_takes_the_pipelines_unconditional_half(saved, name, negative):
     close(denoiser.conditioned([PROMPT], negative, 4.0)(x, at), u + 4 * (c - u), 4 * sigma)
 
 
+@pytest.mark.parametrize("amount", [0.3, 1.0])
+def test_rescaling_is_the_librarys(saved, amount):
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
+
+    pipeline, denoiser = saved("sd-eps")
+    sigma = float(denoiser.sigmas[500])
+    x = noisy(2, 4) * (1 + sigma)
+    with torch.no_grad():
+        c, u = (
+            pipeline.unet(
+                x / (1 + sigma**2) ** 0.5, 500, half["encoder_hidden_states"].expand(2, -1, -1)
+            ).sample
+            for half in told(pipeline)
+        )
+    theirs = x - sigma * rescale_noise_cfg(u + 7 * (c - u), c, amount)
+    at = torch.full((2,), sigma)
+    ours = denoiser.conditioned([PROMPT], "", 7.0, rescale=amount)(x, at)
+    close(ours, theirs, 7 * sigma)
+    assert float((denoiser.conditioned([PROMPT], "", 7.0)(x, at) - ours).abs().max()) > 1e-3 * sigma
+
+
 def test_distilled_guidance_is_an_input(saved):
     _, denoiser = saved("flux-dev")
     x, sigma = noisy(1, 4), torch.tensor([1.0])

@@ -48,6 +48,15 @@ sys.exit(convert_here(*sys.argv[1:]))
 
 def convert_here(source: str, target: str) -> int:
     """The child's whole work: 0, or 1 after one line on stdout."""
+    try:
+        _convert(source, target)
+    except SjcError as error:
+        print(error)
+        return 1
+    return 0
+
+
+def _convert(source: str, target: str) -> None:
     import torch
     from safetensors.torch import save_file
 
@@ -55,25 +64,18 @@ def convert_here(source: str, target: str) -> int:
 
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception:  # torch names every refused class at length
-        print(
+    except Exception as error:  # torch names every refused class at length
+        raise SjcError(
             "it holds more than weights, or is damaged; get it in safetensors from a source that you trust."
-        )
-        return 1
+        ) from error
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if (
         not isinstance(loaded, dict)
         or not loaded
         or not all(isinstance(v, torch.Tensor) for v in loaded.values())
     ):
-        print("it is no table of named weights.")
-        return 1
+        raise SjcError("it is no table of named weights.")
     # Tied weights share memory, which safetensors refuses.
     weights = {str(name): weight.detach().clone().contiguous() for name, weight in loaded.items()}
-    try:
-        with replacing(target) as temporary:
-            save_file(weights, temporary, {"format": "pt"})
-    except SjcError as error:
-        print(error)
-        return 1
-    return 0
+    with replacing(target) as temporary:
+        save_file(weights, temporary, {"format": "pt"})

@@ -122,7 +122,13 @@ class TextDenoiser:
         return self.text.check_prompt(text)
 
     def conditioned(
-        self, prompts: list[str], negative_prompt: str = "", guidance: float = 1.0, chunk: int | None = None
+        self,
+        prompts: list[str],
+        negative_prompt: str = "",
+        guidance: float = 1.0,
+        chunk: int | None = None,
+        *,
+        rescale: float = 0.0,
     ) -> Denoise:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
@@ -131,7 +137,7 @@ class TextDenoiser:
         len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
         by default) go through the network in one call, both halves together.  x in any floating type and device;
         the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets the scale there and is
-        asked once; it knows no negative prompt.  Raises SjcError for prompts the model cannot read.
+        asked once; it knows no negative prompt.  rescale 0..1: see `rescaled`.  Raises SjcError for prompts the model cannot read.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
@@ -150,7 +156,7 @@ class TextDenoiser:
             rows = 1 + torch.arange(batch) % len(prompts)
             shares = (value.split(chunk or batch) for value in (x, sigma, rows))
             parts = [
-                self._denoise(xs, sigmas, ours, told, guidance)
+                self._denoise(xs, sigmas, ours, told, guidance, rescale)
                 for xs, sigmas, ours in zip(*shares, strict=True)
             ]
             return torch.cat(parts)
@@ -158,7 +164,9 @@ class TextDenoiser:
         return denoise
 
     @torch.no_grad()
-    def _denoise(self, x: Tensor, sigma: Tensor, rows: Tensor, told: Condition, guidance: float) -> Tensor:
+    def _denoise(
+        self, x: Tensor, sigma: Tensor, rows: Tensor, told: Condition, guidance: float, rescale: float
+    ) -> Tensor:
         ticks = self.schedule.tick(sigma)
         exact = self.sigmas[ticks]
         s = exact.to(self.device, torch.float32).view(-1, 1, 1, 1)
@@ -176,7 +184,7 @@ class TextDenoiser:
             both = self.network(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
-            output = output_u + guidance * (output_c - output_u)
+            output = rescaled(output_u + guidance * (output_c - output_u), output_c, rescale)
         return self._to_denoised(noised, s, output).to(x.device, x.dtype)
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
@@ -187,3 +195,15 @@ class TextDenoiser:
         if self.prediction_type == "flow":  # v = n - y, so y = x_t - t v
             return (x - s * output) / (1 + s)
         return output
+
+
+def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
+    """The guided output [B,C,H,W] brought towards the spread of the conditional one (Lin et al., arXiv 2305.08891, Eq. 14-16).
+
+    The standard deviation is that of each image; amount 0 leaves it, 1 takes all of the correction.
+    """
+    if not amount:
+        return guided
+    each = (1, 2, 3)
+    factor = conditional.std(each, keepdim=True) / guided.std(each, keepdim=True)
+    return guided * (amount * factor + 1 - amount)
