@@ -272,7 +272,7 @@ def _models(args: argparse.Namespace) -> int:
     from .doctor import model_info, print_table
 
     if args.action == "convert":
-        from .guidance.convert import convert
+        from .convert import convert
 
         written = convert(Path(args.model))
         print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")

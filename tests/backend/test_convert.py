@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from sjc.cli import main
 from sjc.errors import SjcError
-from sjc.guidance.convert import convert
+from sjc.convert import convert
 
 
 def test_weights_come_out_equal(tmp_path, capsys):

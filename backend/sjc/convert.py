@@ -1,6 +1,6 @@
 """`sjc models convert`: pickled weights to safetensors.
 
-The one place where a pickle is read: by torch.load(weights_only=True), which builds tensors and containers only, and
+The one place where a pickle is read: by torch's weights-only reader, which builds tensors and containers only, and
 in a process of its own, so that whatever a hostile file still achieves does not happen in the user's session.
 """
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..errors import SjcError
+from .errors import SjcError
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
@@ -40,8 +40,8 @@ def convert(path: Path) -> Path:
 
 _CHILD = f"""
 import sys
-sys.path[:0] = {[str(Path(__file__).resolve().parents[2])]!r}
-from sjc.guidance.convert import convert_here
+sys.path[:0] = {[str(Path(__file__).resolve().parents[1])]!r}
+from sjc.convert import convert_here
 sys.exit(convert_here(*sys.argv[1:]))
 """
 
@@ -60,7 +60,7 @@ def _convert(source: str, target: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from ..output.files import replacing
+    from .output.files import replacing
 
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
