@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from sjc.cli import main
-from sjc.errors import SjcError
 from sjc.convert import convert
+from sjc.errors import SjcError
 
 
 def test_weights_come_out_equal(tmp_path, capsys):
