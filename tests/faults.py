@@ -25,6 +25,7 @@ PARITY = "tests/backend/test_parity.py"
 LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/test_paas.py"
 MODELS = "tests/backend/test_diffusers_pixel.py"
+FAMILIES = "tests/backend/test_families.py"
 MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
 )
@@ -179,8 +180,8 @@ FAULTS = [
     Fault(
         "halves-of-the-guided-batch-swapped",
         f"{GUIDANCE}/text_denoiser.py",
-        "torch.cat([uncond, cond])",
-        "torch.cat([cond, uncond])",
+        "torch.cat([0 * rows, rows])",
+        "torch.cat([rows, 0 * rows])",
         (f"{MODELS}::test_guidance_in_eps_space_is_guidance_in_d_space",),
     ),
     Fault(
@@ -490,6 +491,41 @@ FAULTS = [
         "        if self._mine:\n            try:",
         "        if True:\n            try:",
         (f"{JOB_LIST}::test_two_blenders",),
+    ),
+    Fault(
+        "flow-denoised-as-if-variance-preserving",
+        f"{GUIDANCE}/text_denoiser.py",
+        "            return (x - s * output) / (1 + s)\n",
+        "            return x - s * output\n",
+        (FAMILIES,),
+    ),
+    Fault(
+        "sdxl-last-states-instead-of-the-penultimate",
+        f"{GUIDANCE}/text_encoders.py",
+        "output.hidden_states[-2]",
+        "output.hidden_states[-1]",
+        (FAMILIES,),
+    ),
+    Fault(
+        "sdxl-empty-negative-prompt-encoded",
+        f"{GUIDANCE}/text.py",
+        "        return found.zeros() if self.zero_empty and not negative else found\n",
+        "        return found\n",
+        (FAMILIES,),
+    ),
+    Fault(
+        "flux-rows-and-columns-swapped",
+        f"{GUIDANCE}/networks.py",
+        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))",
+        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))[:, [0, 2, 1]]",
+        (FAMILIES,),
+    ),
+    Fault(
+        "pickle-read-with-programs",
+        f"{SJC}/convert.py",
+        'map_location="cpu", weights_only=True)',
+        'map_location="cpu", weights_only=False)',
+        ("tests/backend/test_convert.py",),
     ),
     Fault(
         "hub-model-looked-up-as-a-whole-repository",

@@ -61,6 +61,9 @@ FORBIDDEN = {
 }
 PATTERNS = {reason: re.compile(pattern, re.IGNORECASE) for reason, pattern in FORBIDDEN.items()}
 
+# `sjc models convert` reads pickled weights, and nothing else may: tensors only, in a process of its own.
+CONVERTER, TENSORS_ONLY = "backend/sjc/convert.py", "weights_only=True"
+
 # Third-party wording, kept as it is.
 UNTOUCHED = ("LICENSE",)
 
@@ -69,9 +72,10 @@ def check_text(name: str, text: str) -> list[str]:
     """Return one line for every forbidden phrase in `text`."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
-        found += [
-            f"{name}:{number}: {reason}" for reason, pattern in PATTERNS.items() if pattern.search(line)
-        ]
+        reasons = [reason for reason, pattern in PATTERNS.items() if pattern.search(line)]
+        if name == CONVERTER and TENSORS_ONLY in line:
+            reasons = [reason for reason in reasons if reason != "loads a pickle"]
+        found += [f"{name}:{number}: {reason}" for reason in reasons]
     return found
 
 

@@ -63,12 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "action",
         nargs="?",
-        choices=("list", "info", "fetch"),
+        choices=("list", "info", "fetch", "convert"),
         default="list",
-        help="list, info, or fetch: download a hub model into the local model cache",
+        help="list, info, fetch: download a hub model into the local model cache, or convert: a .bin to safetensors",
     )
     models.add_argument(
-        "model", nargs="?", default="embedded", help="with info and fetch: embedded, a folder or a hub id"
+        "model",
+        nargs="?",
+        default="embedded",
+        help="with info and fetch: embedded, a folder or a hub id; with convert: a file",
     )
     models.add_argument("--json", action="store_true", help="for machines")
 
@@ -268,6 +271,12 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 def _models(args: argparse.Namespace) -> int:
     from .doctor import model_info, print_table
 
+    if args.action == "convert":
+        from .convert import convert
+
+        written = convert(Path(args.model))
+        print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
+        return 0
     if args.action == "fetch":
         from .guidance import model_files
 

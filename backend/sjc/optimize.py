@@ -173,7 +173,9 @@ class Optimization:
             view_prompt(s.view_words, float(a), float(e), s.prompt)
             for a, e in zip(cameras.azimuth_deg, cameras.elevation_deg, strict=True)
         ]
-        denoise = self.denoiser.conditioned(prompts, s.negative_prompt, s.guidance)
+        denoise = self.denoiser.conditioned(
+            prompts, s.negative_prompt, s.guidance, rescale=s.guidance_rescale
+        )
         g = paas(
             denoise,
             y,
@@ -183,6 +185,7 @@ class Optimization:
             weight=s.score_weight,
             generator=self.generator,
             shared_noise=s.shared_noise,
+            clip=s.score_clip,
         )
 
         # The chain rule: the upstream gradient on the render is -g, summed over pixels, averaged over views.

@@ -85,6 +85,8 @@ class Settings:
     score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
+    guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.", low=0, high=1, symbol="phi")
+    score_clip: float = _knob(0.0, "guidance", "Bound on every element of the score.", low=1e-4, high=1e4, zero="no bound")
 
     sigma_schedule: str = _knob("annealed", "noise", "How the noise level is chosen: any tick alike, as released, or falling over the run.", choices=("uniform", "annealed"), symbol="sigma")
     sigma_max: float = _knob(3.0, "noise", "Highest noise level.", low=0.001, high=1000, zero="the model's")
@@ -154,7 +156,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,
-        "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "sigma_schedule": "uniform",
+        "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
+        "score_clip": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,
         "density_shift": -1.0, "init": "fog", "color_std": 1.0, "background": "learned", "radius": 1.5, "fov_min": 40.0,
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",

@@ -53,6 +53,10 @@ SETTINGS = {
     "None": "없음",
     "Shared Noise": "공유 노이즈",
     "Give all views of a step the same noise": "한 스텝의 모든 시점에 같은 노이즈를 씁니다",
+    "Guidance Rescale": "가이던스 재조정",
+    "How much of the contrast that guidance adds is taken back": "가이던스가 더한 대비를 얼마나 되돌릴지의 비율",
+    "Score Clip": "스코어 제한",
+    "Bound on every element of the score. 0: no bound": "스코어의 각 원소에 두는 한계. 0: 제한 없음",
     # noise
     "Sigma Schedule": "시그마 스케줄",
     "How the noise level is chosen: any tick alike, as released, or falling over the run":

@@ -20,7 +20,7 @@ class StubDenoiser:
     def check_prompt(self, text):
         return text
 
-    def conditioned(self, prompts, negative_prompt, guidance):
+    def conditioned(self, prompts, negative_prompt, guidance, **_knobs):
         self.asked.append(prompts)
         return self.denoise
 

@@ -152,3 +152,14 @@ def test_no_gradient_flows_and_types_stay():
 def test_n_must_be_positive():
     with pytest.raises(SjcError, match="at least 1"):
         paas(GaussianDenoiser(MU, S), torch.zeros(1, 1, 2, 2), torch.tensor([1.0]), 0)
+
+
+def test_clipping_bounds_every_element_and_no_other():
+    x, sigma = torch.zeros(2, 3, 4, 4), torch.tensor([1.0, 2.0])
+    pull = torch.linspace(-3, 3, 96).view(2, 3, 4, 4)
+
+    def score(**knobs):
+        return paas(lambda _z, _s: pull, x, sigma, weight="1", generator=generator(1), **knobs)
+
+    torch.testing.assert_close(score(clip=0.5), pull.clamp(-0.5, 0.5), atol=0, rtol=0)
+    torch.testing.assert_close(score(), pull, atol=0, rtol=0)

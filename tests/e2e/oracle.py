@@ -49,7 +49,7 @@ class Oracle:
         """Every prompt of the world will do."""
         return text
 
-    def conditioned(self, prompts, _negative_prompt="", _guidance=1.0):
+    def conditioned(self, prompts, _negative_prompt="", _guidance=1.0, **_knobs):
         """D(x; sigma): the mean of the pictures, weighted by how well each explains x; backgrounds fitted to x."""
 
         def denoise(x, sigma):

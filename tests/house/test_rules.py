@@ -43,6 +43,13 @@ def test_honest_lines_pass(text):
     assert rules.check_text("a.md", text) == []
 
 
+def test_only_the_converter_reads_a_pickle_and_only_its_tensors():
+    safe = BREACHES["pickle"][:-1] + ", weights_only=True)"
+    assert rules.check_text(rules.CONVERTER, safe) == []
+    assert rules.check_text(rules.CONVERTER, BREACHES["pickle"]) != []
+    assert rules.check_text("backend/sjc/worker.py", safe) != []
+
+
 def test_module_lengths():
     short = {f"m{i}.py": 100 for i in range(20)}
     assert rules.check_lengths({**short, "a.py": 450, "b.py": 301}) == []

@@ -1,21 +1,23 @@
-"""Loading text-conditioned pixel-space diffusers models: the embedded model, DeepFloyd IF and their like.
+"""Loading diffusers models of every family (families.py) as denoisers.
 
 The libraries are imported when a model is loaded, not before, and as few of their modules as they allow.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import torch
 
 from ..errors import SjcError
-from . import model_files
+from . import model_files, networks, text_encoders
+from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .model_files import ModelFiles, first_line
 from .schedules import VESchedule
-from .text import TextEncoder
+from .text import NoText, TextEncoder
 from .text_denoiser import TextDenoiser
+from .text_encoders import Reader
 
 __all__ = ["TextDenoiser", "load_denoiser", "preload"]
 
@@ -54,38 +56,98 @@ def load_denoiser(
             else torch.float32
         )
 
-    unet, encoder = _load_unet(files, dtype), _load_text_encoder(files, dtype)
-    tokenizer = _load_tokenizer(files)
-    _check_fit(files.folder, unet, encoder, tokenizer)
+    unet = _load_network(files, dtype)
+    readers = _load_readers(files, dtype)
     try:
-        unet, encoder = unet.to(device), encoder.to(device)
+        for part in (unet, *(reader.encoder for reader in readers.values())):
+            part.to(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
-    lower = str(files.index.get("_class_name", "")).startswith("IF")  # IF's pipelines lower-case every prompt
-    text = TextEncoder(tokenizer, encoder, card=card, name=name, lower=lower)
+    text = _text(files, unet, readers, card, name)
     in_cache = files.folder.parent.name == "snapshots"
+    flux = files.family is FLUX
+    size = _flux_size(files, card) if flux else int(unet.config.sample_size)
     return TextDenoiser(
         unet,
+        _network(files, unet, size),
         text,
         schedule,
         prediction_type,
+        channels=int(unet.config.in_channels) // (4 if flux else 1),
+        size=size,
+        distilled=flux and bool(unet.config.guidance_embeds),
+        vae=files.folder / "vae" if files.family.latent else None,
         source=model,
         revision=files.folder.name if in_cache else revision,
     )
 
 
+def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
+    """FLUX names no size: 128 latents (1024 pixels) as diffusers' pipeline takes, unless sjc.json has a "size"."""
+    size = card.get("size", 128)
+    if not isinstance(size, int) or size < 2 or size % 2:
+        raise SjcError(
+            f"{files.folder}: sjc.json names the size {size}; it must be an even number of latents."
+        )
+    return size
+
+
+def _network(files: ModelFiles, unet: Any, size: int) -> networks.Network:
+    if files.family is FLUX:
+        return networks.flux_transformer(unet)
+    if files.family is SD3:
+        return networks.sd3_transformer(unet)
+    if files.family is UNCONDITIONAL:
+        return networks.unconditional_unet(unet)
+    if files.family is SDXL:
+        factor = 2 ** (len(files.configs["vae"]["block_out_channels"]) - 1)
+        return networks.sdxl_unet(unet, size * factor)
+    return networks.text_unet(unet)
+
+
+def _text(
+    files: ModelFiles, unet: Any, readers: dict[str, Reader], card: dict[str, Any], name: str
+) -> TextEncoder | NoText:
+    if not readers:
+        return NoText(name, card)
+    first, second = readers["text_encoder"], readers.get("text_encoder_2")
+    if second is not None and files.family is SDXL:
+        scheme = text_encoders.sdxl(first, second)
+    elif second is not None and files.family is SD3:
+        scheme = text_encoders.sd3(
+            first, second, readers.get("text_encoder_3"), int(unet.config.joint_attention_dim)
+        )
+    elif second is not None:
+        scheme = text_encoders.flux(first, second)
+    else:
+        scheme = text_encoders.plain(first)
+    text = TextEncoder(
+        second if second is not None and files.family is FLUX else first,
+        scheme,
+        card=card,
+        name=name,
+        lower=str(files.index.get("_class_name", "")).startswith(
+            "IF"
+        ),  # its pipelines lower-case every prompt
+        zero_empty=files.family is SDXL and bool(files.index.get("force_zeros_for_empty_prompt", True)),
+    )
+    _check_fit(files, unet, readers)
+    return text
+
+
 def preload() -> None:
     """Imports the libraries (some seconds, nearly all of it torch and diffusers), for a thread that starts early."""
+    from diffusers.models.unets import unet_2d_condition  # noqa: F401
+
     _libraries()
 
 
-def _libraries() -> tuple[Any, Any, Any]:
-    """(UNet2DConditionModel, DDPMScheduler, transformers), silenced: what goes wrong is said by SjcError."""
+def _libraries() -> tuple[Any, Any]:
+    """(DDPMScheduler, transformers), silenced: what goes wrong is said by SjcError."""
     import transformers
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -93,36 +155,84 @@ def _libraries() -> tuple[Any, Any, Any]:
     for logging in (diffusers_logging, transformers_logging):
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-    return UNet2DConditionModel, DDPMScheduler, transformers
+    return DDPMScheduler, transformers
 
 
 def _schedule(files: ModelFiles) -> tuple[VESchedule, str]:
     config = files.configs["scheduler"]
     named = str(config.get("_class_name", files.class_of("scheduler")))
-    if named.startswith(("FlowMatch", "EDM")):
+    flow = files.family in (SD3, FLUX)
+    if named.startswith("EDM") or flow != named.startswith("FlowMatch"):
+        wanted = "FlowMatchEulerDiscreteScheduler" if flow else "scheduler with betas (DDPM and its kin)"
         raise SjcError(
-            f"{files.folder}: its scheduler is a {named}; only models with betas (DDPM and its kin) can be used."
+            f"{files.folder}: its scheduler is a {named}; a {files.family.name} model needs a {wanted}."
         )
-    _, ddpm, _ = _libraries()
+    ddpm, _ = _libraries()
+    if flow:
+        return _flow_schedule(config), "flow"
     try:
         betas = ddpm(**{key: config[key] for key in _BETA_KEYS if config.get(key) is not None})
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         raise SjcError(
             f"{files.folder}: scheduler/scheduler_config.json is not usable: {first_line(error)}."
         ) from error
-    return VESchedule.from_alphas_cumprod(betas.alphas_cumprod), str(config.get("prediction_type", "epsilon"))
+    predicted = str(config.get("prediction_type", "epsilon"))
+    if predicted == "flow":  # our word for the families above
+        raise SjcError(
+            f'{files.folder}: its scheduler names the prediction type "flow", which no scheduler with betas has.'
+        )
+    return VESchedule.from_alphas_cumprod(betas.alphas_cumprod), predicted
 
 
-def _load_unet(files: ModelFiles, dtype: torch.dtype) -> Any:
-    unet_class, _, _ = _libraries()
-    return _from_pretrained(files, "unet", unet_class, torch_dtype=dtype)
+def _flow_schedule(config: dict[str, Any]) -> VESchedule:
+    """The scheduler's own times: evenly spaced, shifted towards noise unless the shift depends on the image's size."""
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+
+    keys = ("num_train_timesteps", "shift", "use_dynamic_shifting")
+    return VESchedule.from_flow(
+        FlowMatchEulerDiscreteScheduler(**{key: config[key] for key in keys if key in config}).sigmas
+    )
 
 
-def _load_text_encoder(files: ModelFiles, dtype: torch.dtype) -> Any:
-    _, _, transformers = _libraries()
-    encoder_class = getattr(transformers, files.class_of("text_encoder"))
-    # Wrong shapes are let through to be named by us: the library only points at a table in its log.
-    return _from_pretrained(files, "text_encoder", encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
+_NETWORK_MODULES = {
+    "UNet2DConditionModel": "unets.unet_2d_condition",
+    "UNet2DModel": "unets.unet_2d",
+    "SD3Transformer2DModel": "transformers.transformer_sd3",
+    "FluxTransformer2DModel": "transformers.transformer_flux",
+}
+
+
+def _load_network(files: ModelFiles, dtype: torch.dtype) -> Any:
+    named = files.family.network_class
+    network_class = getattr(import_module(f"diffusers.models.{_NETWORK_MODULES[named]}"), named)
+    return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
+
+
+def _load_readers(files: ModelFiles, dtype: torch.dtype) -> dict[str, Reader]:
+    _, transformers = _libraries()
+    readers = {}
+    for component in files.family.texts:
+        if component not in files.configs:
+            continue
+        encoder_class = getattr(transformers, files.class_of(component))
+        # Wrong shapes are let through to be named by us: the library only points at a table in its log.
+        encoder = _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
+        tokenizer = _load_tokenizer(files, tokenizer_of(component))
+        # T5 is trained with the padding masked; CLIP pipelines leave the mask out unless the config asks for it, those
+        # of SD3 and FLUX.1 always.
+        masked = files.family not in (SD3, FLUX) and (
+            not encoder.config.model_type.startswith("clip_text")
+            or bool(getattr(encoder.config, "use_attention_mask", False))
+        )
+        most = _MAX_TOKENS.get((files.family.name, component), 77)
+        readers[component] = Reader(
+            tokenizer, encoder, most if most > 77 else min(int(tokenizer.model_max_length), most), masked
+        )
+    return readers
+
+
+_MAX_TOKENS = {(SD3.name, "text_encoder_3"): 256, (FLUX.name, "text_encoder_2"): 512}
+"""What diffusers' pipelines encode, whatever the tokenizer could; 77 where nothing is said."""
 
 
 def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwargs: Any) -> Any:
@@ -150,10 +260,10 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
     return model.eval().requires_grad_(False)
 
 
-def _load_tokenizer(files: ModelFiles) -> Any:
-    _, _, transformers = _libraries()
-    folder = files.folder / "tokenizer"
-    named = getattr(transformers, files.class_of("tokenizer"), None)
+def _load_tokenizer(files: ModelFiles, component: str) -> Any:
+    _, transformers = _libraries()
+    folder = files.folder / component
+    named = getattr(transformers, files.class_of(component), None)
     is_tokenizer = isinstance(named, type) and issubclass(named, transformers.PreTrainedTokenizerBase)
     try:
         loader: Any = named if is_tokenizer else transformers.AutoTokenizer
@@ -167,13 +277,34 @@ def _load_tokenizer(files: ModelFiles) -> Any:
     return tokenizer
 
 
-def _check_fit(folder: Path, unet: Any, encoder: Any, tokenizer: Any) -> None:
-    needed = unet.config.encoder_hid_dim or unet.config.cross_attention_dim
-    if encoder.config.hidden_size != needed:
+def _check_fit(files: ModelFiles, unet: Any, readers: dict[str, Reader]) -> None:
+    """Raises SjcError where tokenizers, text encoders and the network are of different models."""
+    for reader in readers.values():
+        words, known = len(reader.tokenizer), reader.encoder.config.vocab_size
+        if words > known:
+            raise SjcError(f"{files.folder}: its tokenizer has {words} words, its text encoder only {known}.")
+    config, network = unet.config, files.family.network
+    encoders = {name: reader.encoder.config for name, reader in readers.items()}
+    widths = [encoder.hidden_size for encoder in encoders.values()]
+    if files.family is SDXL:
+        width, needed = sum(widths), config.cross_attention_dim
+        pooled = encoders["text_encoder_2"].projection_dim
+        takes = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+    elif files.family is SD3:
+        needed, takes = config.joint_attention_dim, config.pooled_projection_dim
+        width = widths[2] if len(widths) > 2 else needed  # without T5, zeros of the right width stand in
+        pooled = sum(encoders[name].projection_dim for name in ("text_encoder", "text_encoder_2"))
+    elif files.family is FLUX:
+        width, needed = widths[1], config.joint_attention_dim
+        pooled, takes = widths[0], config.pooled_projection_dim
+    else:
+        width, needed = widths[0], config.encoder_hid_dim or config.cross_attention_dim
+        pooled = takes = 0
+    if width != needed:
         raise SjcError(
-            f"{folder}: its text encoder gives {encoder.config.hidden_size} numbers per token, its unet takes {needed}."
+            f"{files.folder}: its text encoder gives {width} numbers per token, its {network} takes {needed}."
         )
-    if len(tokenizer) > encoder.config.vocab_size:
+    if pooled != takes:
         raise SjcError(
-            f"{folder}: its tokenizer has {len(tokenizer)} words, its text encoder only {encoder.config.vocab_size}."
+            f"{files.folder}: its text encoders give {pooled} pooled numbers, its {network} takes {takes}."
         )

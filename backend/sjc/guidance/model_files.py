@@ -1,7 +1,7 @@
 """Finding a diffusers model on disk and refusing, before anything heavy is imported, what cannot be used.
 
-A model is a folder in the ordinary diffusers layout: model_index.json, unet/, text_encoder/, tokenizer/, scheduler/,
-weights in safetensors.  Stdlib only (huggingface_hub is imported for hub ids alone).
+A model is a folder in the ordinary diffusers layout: model_index.json, unet/ or transformer/, text_encoder/, tokenizer/,
+scheduler/, vae/ and so on (families.py says which), weights in safetensors.  Stdlib only (huggingface_hub is imported for hub ids alone).
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
+from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
-WEIGHT_STEMS = {"unet": "diffusion_pytorch_model", "text_encoder": "model"}
+WEIGHT_STEMS = {
+    "unet": "diffusion_pytorch_model",
+    "transformer": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+    "text_encoder_3": "model",
+}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
-TEXT_ENCODERS = ("T5EncoderModel", "CLIPTextModel")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -32,6 +39,7 @@ class ModelFiles:
     """
 
     folder: Path
+    family: Family
     index: dict[str, Any]
     configs: dict[str, dict[str, Any]]
     variants: dict[str, str | None]
@@ -118,12 +126,13 @@ def wanted_files(names: list[str]) -> list[str]:
     if "model_index.json" not in names:
         raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
     wanted = ["model_index.json"] + [n for n in names if n == "sjc.json"]
-    wanted += [n for n in names if n.startswith(("tokenizer/", "scheduler/"))]
+    wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]
     for component in WEIGHT_STEMS:
         inside = [n for n in names if n.startswith(f"{component}/")]
         weights = [n for n in inside if n.endswith(".safetensors") or ".safetensors.index" in n]
         half = [n for n in weights if ".fp16" in n]
-        wanted += [f"{component}/config.json", *(half or weights)]
+        if inside:
+            wanted += [f"{component}/config.json", *(half or weights)]
     return wanted
 
 
@@ -141,71 +150,33 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check(folder: Path) -> ModelFiles:
-    """Reads the configs of a text-conditioned pixel-space model and finds its weights.
+    """Reads the configs of a model and finds its weights.
 
-    Raises SjcError for latent models (a VAE), transformers, upscalers, other text encoders, missing files and
-    pickled weights.
+    Raises SjcError for models of no known family, for upscalers, inpainters and their like, missing files and pickled
+    weights.
     """
     if not (folder / "model_index.json").is_file():
-        raise SjcError(f"{folder} is not a diffusers model: it has no model_index.json.")
+        single = folder / "config.json"
+        raise SjcError(not_a_pipeline(folder, read_json(single) if single.is_file() else {}))
     index = read_json(folder / "model_index.json")
-    used = {name for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[1]}
-    latent = used & {"vae", "vqvae", "movq", "vae_decoder"}
-    if latent:
-        raise SjcError(
-            f"{folder} is a latent model (it has a {min(latent)}); a text-to-image model in pixel space is needed."
-        )
-    missing = {"unet", "text_encoder", "tokenizer", "scheduler"} - used
-    if missing:
-        raise SjcError(
-            f"{folder} is not a text-to-image model in pixel space: model_index.json names no {', '.join(sorted(missing))}."
-        )
-    configs = {
-        "unet": read_json(folder / "unet" / "config.json"),
-        "text_encoder": read_json(folder / "text_encoder" / "config.json"),
-        "scheduler": read_json(folder / "scheduler" / "scheduler_config.json"),
-    }
-    if not (folder / "tokenizer").is_dir():
-        raise SjcError(f"{folder / 'tokenizer'} is missing; the model folder is not complete.")
-    _check_classes(folder, index, configs)
-    found = {name: _weights(folder / name, stem) for name, stem in WEIGHT_STEMS.items()}
+    family, used = family_of(folder, index), used_components(index)
+    texts = [name for name in family.texts if name in used]
+    parts = [family.network, *texts, *(["vae"] if family.latent else [])]
+    configs = {name: read_json(folder / name / "config.json") for name in parts}
+    configs["scheduler"] = read_json(folder / "scheduler" / "scheduler_config.json")
+    for name in map(tokenizer_of, texts):
+        if not (folder / name).is_dir():
+            raise SjcError(f"{folder / name} is missing; the model folder is not complete.")
+    check_network(folder, family, configs[family.network], configs.get("vae", {}))
+    found = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
     return ModelFiles(
         folder=folder,
+        family=family,
         index=index,
         configs=configs,
         variants={name: variant for name, (variant, _) in found.items()},
         weight_bytes=sum(size for _, size in found.values()),
     )
-
-
-def _check_classes(folder: Path, index: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
-    unet_class, text_class = index["unet"][1], index["text_encoder"][1]
-    if unet_class != "UNet2DConditionModel":
-        raise SjcError(f"{folder}: its unet is a {unet_class}; only UNet2DConditionModel can be used.")
-    if text_class not in TEXT_ENCODERS:
-        raise SjcError(
-            f"{folder}: its text encoder is a {text_class}; only {' or '.join(TEXT_ENCODERS)} can be used."
-        )
-    unet = configs["unet"]
-    channels, out = unet.get("in_channels"), unet.get("out_channels")
-    if channels not in (1, 3) or unet.get("class_embed_type") or unet.get("num_class_embeds"):
-        raise SjcError(
-            f"{folder}: its unet takes {channels} channels or a second condition (an upscaler, an inpainter or a "
-            "latent model); one that takes plain images is needed."
-        )
-    if out not in (channels, 2 * channels):
-        raise SjcError(
-            f"{folder}: its unet gives {out} channels for {channels}; needed are {channels} or {2 * channels}."
-        )
-    if unet.get("addition_embed_type") not in (None, "text"):
-        raise SjcError(
-            f"{folder}: its unet needs a {unet['addition_embed_type']} condition besides the text."
-        )
-    size = unet.get("sample_size")
-    if isinstance(size, list) and len(size) == 2 and size[0] == size[1]:
-        unet["sample_size"] = size = size[0]
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise SjcError(f"{folder}: unet/config.json names no square image size (sample_size is {size}).")
 
 
 def _weights(folder: Path, stem: str) -> tuple[str | None, int]:

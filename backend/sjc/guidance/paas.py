@@ -56,6 +56,7 @@ def paas(
     chunk: int | None = None,
     generator: torch.Generator | None = None,
     shared_noise: bool = False,
+    clip: float = 0.0,
 ) -> Tensor:
     """The score g [B,C,H,W] of the renders x [B,C,H,W] at noise levels sigma [B].
 
@@ -64,6 +65,8 @@ def paas(
                            var_red=False (Eq. 15)  g = mean_n (D(z; sigma) - z) * factor
     where factor is `score_factor(weight, sigma)`.  Both have the same mean; Eq. 16 has the lower variance where sigma
     exceeds the spread of the data, Eq. 15 where it does not.
+
+    clip > 0 bounds every element of g to [-clip, clip], weight included (static score clipping, arXiv 2303.15413, Sec. 4.1).
 
     n noises per view; `chunk` of them go through the denoiser in one call (None: all), as a batch of chunk * B images
     whose image i belongs to view i mod B.  The noise does not depend on `chunk`.  No gradient flows through D.  Raises SjcError for n < 1 and an unknown weight.
@@ -81,4 +84,5 @@ def paas(
         draws = z.shape[0]
         denoised = denoise(z.flatten(0, 1), sigma.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
         scores[start : start + draws] = (denoised - (x if var_red else z)) * factor
-    return scores.mean(0)
+    score = scores.mean(0)
+    return score.clamp(-clip, clip) if clip else score

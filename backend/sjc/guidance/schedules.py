@@ -47,6 +47,16 @@ class VESchedule:
         abar = abar[: int((abar > 0).sum())]
         return cls(((1 - abar) / abar).sqrt())
 
+    @classmethod
+    def from_flow(cls, times: Tensor) -> VESchedule:
+        """From the times t [T] of a rectified flow x_t = (1 - t) y + t n, in any order: sigma = t / (1 - t).
+
+        x_t / (1 - t) = y + sigma n.  t = 0 has no noise and t = 1 no finite sigma: both are left out.
+        """
+        t = times.detach().to("cpu", torch.float64).sort().values
+        t = t[(t > 0) & (t < 1)]
+        return cls(t / (1 - t))
+
     @property
     def sigma_min(self) -> float:
         """The lowest noise level."""

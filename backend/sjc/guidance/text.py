@@ -11,49 +11,81 @@ from torch import Tensor
 
 from ..errors import SjcError
 from .prompts import clean_prompt, view_prompt
+from .text_encoders import Condition, Reader, Scheme, joined
 
-MAX_TOKENS = 77
-"""What diffusers' pixel pipelines encode at most, whatever the tokenizer could."""
 UNLISTED = ("fillers", "views")
 """Kinds of words on a model's card that say nothing about what can be made."""
 
 
-class TextEncoder:
-    """Tokenizer and encoder of one model; each distinct sentence is encoded once and kept."""
+class NoText:
+    """In the place of `TextEncoder` where a model takes no text: only the empty sentence can be encoded."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, *, card: dict[str, Any], name: str, lower: bool) -> None:
-        self.tokenizer = tokenizer
-        self.encoder = encoder
+    def __init__(self, name: str, card: dict[str, Any]) -> None:
+        self.name, self.card = name, card
+
+    def conditions(self, texts: list[str]) -> Condition:
+        """Nothing, [N,0,0]. Raises SjcError for a sentence."""
+        if any(texts):
+            self.check_prompt("")
+        return Condition(torch.zeros(len(texts), 0, 0))
+
+    def unconditional(self, negative: str) -> Condition:
+        """As `conditions`, one row."""
+        return self.conditions([negative])
+
+    def check_prompt(self, _text: object) -> str:
+        """Raises SjcError, always."""
+        raise SjcError(
+            f"{self.name} takes no text, so no prompt can steer it; choose a text-to-image model with --model."
+        )
+
+
+class TextEncoder:
+    """What reads for one model; each distinct sentence is encoded once and kept.
+
+    reader: the tokenizer that sentences are checked by, with its encoder.  scheme: from sentences to conditions.
+    lower: whether prompts are lower-cased.  zero_empty: whether the empty negative prompt is all zeros rather than the
+    encoded empty sentence (SDXL's force_zeros_for_empty_prompt).
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        scheme: Scheme,
+        *,
+        card: dict[str, Any],
+        name: str,
+        lower: bool,
+        zero_empty: bool,
+    ) -> None:
+        self.tokenizer, self.encoder, self.max_tokens = reader.tokenizer, reader.encoder, reader.max_tokens
+        self.scheme = scheme
         self.card = card
         self.name = name
         self.lower = lower
-        self.max_tokens = min(int(tokenizer.model_max_length), MAX_TOKENS)
-        # T5 is trained with the padding masked; CLIP pipelines leave the mask out unless the config asks for it.
-        config = encoder.config
-        self.masked = config.model_type != "clip_text_model" or bool(
-            getattr(config, "use_attention_mask", False)
-        )
-        self._cache: dict[str, Tensor] = {}
+        self.zero_empty = zero_empty
+        self._cache: dict[str, Condition] = {}
 
     @torch.no_grad()
-    def encode(self, texts: list[str]) -> Tensor:
-        """N sentences -> the encoder's states [N, tokens, width].  Raises SjcError as `check` does."""
+    def conditions(self, texts: list[str]) -> Condition:
+        """N sentences -> N rows of what the network is told.  Raises SjcError as `check` does."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._cache]
         for text in fresh:
             self.check(text)
         for start in range(0, len(fresh), 32):
             part = fresh[start : start + 32]
-            tokens = self.tokenizer(
-                [self._normal(text) for text in part],
-                padding="max_length",
-                max_length=self.max_tokens,
-                truncation=True,
-                return_tensors="pt",
-            ).to(self.encoder.device)
-            mask = tokens.attention_mask if self.masked else None
-            states = self.encoder(input_ids=tokens.input_ids, attention_mask=mask).last_hidden_state
-            self._cache.update(zip(part, states.unbind(0), strict=True))
-        return torch.stack([self._cache[text] for text in texts])
+            found = self.scheme([self._normal(text) for text in part])
+            self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(part)})
+        return joined([self._cache[text] for text in texts])
+
+    def encode(self, texts: list[str]) -> Tensor:
+        """The states of `conditions` alone, [N, tokens, width]."""
+        return self.conditions(texts).states
+
+    def unconditional(self, negative: str) -> Condition:
+        """What takes the prompt's place in the other half of classifier-free guidance, one row."""
+        found = self.conditions([negative])
+        return found.zeros() if self.zero_empty and not negative else found
 
     def check_prompt(self, text: object) -> str:
         """The cleaned prompt.

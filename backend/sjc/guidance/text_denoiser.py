@@ -1,40 +1,54 @@
-"""A text-to-image model in pixel space as a family of denoisers D(x; sigma).
+"""A diffusion model as a family of denoisers D(x; sigma).
 
 Every model becomes the same thing at this one edge (the VE view, Karras et al. 2022; released code, adapt.py): x is
-scaled by c_in = 1/sqrt(1 + sigma^2) to the model's own x_t, and what the network predicts is turned into the denoised
-image.  Inside `sjc` there is only sigma.
+scaled by c_in to the model's own x_t, and what the network predicts is turned into the denoised image.  c_in is
+1/sqrt(1 + sigma^2) for variance-preserving models and 1/(1 + sigma) = 1 - t for rectified flows, x_t = (1-t) y + t n.
+Inside `sjc` there is only sigma.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from .networks import Network
 from .paas import Denoise
 from .schedules import VESchedule
-from .text import TextEncoder
+from .text import NoText, TextEncoder
+from .text_encoders import Condition, joined
 
-PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
+if TYPE_CHECKING:
+    from .autoencoder import Autoencoder
+
+PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow")
 
 
 class TextDenoiser:
-    """A text-to-image model as a family of denoisers.
+    """A diffusion model as a family of denoisers.
 
-    channels, size: its images are [channels, size, size] in [-1,1].  sigmas: its noise levels [T], ascending float64;
-    sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera, words ...), {} without.
-    name: for people; source, revision: for run.json.
+    channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
+    [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
+    words ...), {} without.  name: for people; source, revision: for run.json.  distilled: whether the network takes the
+    guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space.
     """
 
     def __init__(
         self,
         unet: Any,
-        text: TextEncoder,
+        network: Network,
+        text: TextEncoder | NoText,
         schedule: VESchedule,
         prediction_type: str,
         *,
+        channels: int,
+        size: int,
+        distilled: bool = False,
+        vae: Path | None = None,
         source: str = "",
         revision: str | None = None,
     ) -> None:
@@ -43,13 +57,30 @@ class TextDenoiser:
                 f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.'
             )
         self.unet = unet
+        self.network = network
         self.text = text
         self.schedule = schedule
         self.prediction_type = prediction_type
-        self.channels = int(unet.config.in_channels)
-        self.size = int(unet.config.sample_size)
+        self.channels = channels
+        self.size = size
+        self.distilled = distilled
+        self.vae = vae
         self.source = source
         self.revision = revision
+
+    @cached_property
+    def autoencoder(self) -> Autoencoder | None:
+        """What turns latents into pictures, loaded when first asked for; None in pixel space."""
+        if self.vae is None:
+            return None
+        from .autoencoder import load_autoencoder
+
+        return load_autoencoder(self.vae, self.device, self.unet.dtype)
+
+    @property
+    def color_activation(self) -> str:
+        """How the field's raw colours become the model's values: "identity" for latents, else "tanh_sigmoid"."""
+        return "tanh_sigmoid" if self.vae is None else "identity"
 
     @property
     def card(self) -> dict[str, Any]:
@@ -91,7 +122,13 @@ class TextDenoiser:
         return self.text.check_prompt(text)
 
     def conditioned(
-        self, prompts: list[str], negative_prompt: str = "", guidance: float = 1.0, chunk: int | None = None
+        self,
+        prompts: list[str],
+        negative_prompt: str = "",
+        guidance: float = 1.0,
+        chunk: int | None = None,
+        *,
+        rescale: float = 0.0,
     ) -> Denoise:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
@@ -99,59 +136,74 @@ class TextDenoiser:
         half alone, 0 the other alone.  One prompt per view: image i of a batch gets prompts[i mod len(prompts)], so the batch must be a multiple of
         len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
         by default) go through the network in one call, both halves together.  x in any floating type and device;
-        the result has the same.  Raises SjcError for prompts the model cannot read.
+        the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets the scale there and is
+        asked once; it knows no negative prompt.  rescale 0..1: see `rescaled`.  Raises SjcError for prompts the model cannot read.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
-        conditional = self.text.encode(prompts)
-        unconditional = self.text.encode([negative_prompt])
+        if self.distilled and negative_prompt:
+            raise SjcError(
+                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
+            )
+        # Row 0 is the unconditional one, row 1 + i that of prompt i.
+        conditional = self.text.conditions(prompts)
+        told = joined([self.text.unconditional(negative_prompt), conditional])
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             batch = x.shape[0]
             if batch % len(prompts):
                 raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
-            each = conditional.repeat(batch // len(prompts), 1, 1)
+            rows = 1 + torch.arange(batch) % len(prompts)
+            shares = (value.split(chunk or batch) for value in (x, sigma, rows))
             parts = [
-                self._denoise(xs, sigmas, states, unconditional, guidance)
-                for xs, sigmas, states in zip(
-                    x.split(chunk or batch),
-                    sigma.split(chunk or batch),
-                    each.split(chunk or batch),
-                    strict=True,
-                )
+                self._denoise(xs, sigmas, ours, told, guidance, rescale)
+                for xs, sigmas, ours in zip(*shares, strict=True)
             ]
             return torch.cat(parts)
 
         return denoise
 
     @torch.no_grad()
-    def _denoise(self, x: Tensor, sigma: Tensor, cond: Tensor, uncond: Tensor, guidance: float) -> Tensor:
+    def _denoise(
+        self, x: Tensor, sigma: Tensor, rows: Tensor, told: Condition, guidance: float, rescale: float
+    ) -> Tensor:
         ticks = self.schedule.tick(sigma)
-        s = self.sigmas[ticks].to(self.device, torch.float32).view(-1, 1, 1, 1)
+        exact = self.sigmas[ticks]
+        s = exact.to(self.device, torch.float32).view(-1, 1, 1, 1)
         noised = x.to(self.device, torch.float32)
-        scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
-        uncond = uncond.expand(x.shape[0], -1, -1)
-        if guidance == 1:
-            output = self._network(scaled, t, cond)
-        elif guidance == 0:
-            output = self._network(scaled, t, uncond)
+        if self.prediction_type == "flow":
+            scaled, t = noised / (1 + s), (1000 * exact / (1 + exact)).to(self.device, torch.float32)
         else:
-            both = self._network(torch.cat([scaled, scaled]), torch.cat([t, t]), torch.cat([uncond, cond]))
+            scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
+        if self.distilled or guidance == 1:
+            output = self.network(scaled, t, told.take(rows), guidance)
+        elif guidance == 0:
+            output = self.network(scaled, t, told.take(0 * rows), guidance)
+        else:
+            halves = told.take(torch.cat([0 * rows, rows]))
+            both = self.network(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
-            output = output_u + guidance * (output_c - output_u)
+            output = rescaled(output_u + guidance * (output_c - output_u), output_c, rescale)
         return self._to_denoised(noised, s, output).to(x.device, x.dtype)
-
-    def _network(self, scaled: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        dtype = self.unet.dtype
-        output: Tensor = self.unet(
-            scaled.to(dtype), t, encoder_hidden_states=states.to(dtype), return_dict=False
-        )[0]
-        return output[:, : self.channels].float()  # a learned variance is the second half of the channels
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
         if self.prediction_type == "epsilon":
             return x - s * output
         if self.prediction_type == "v_prediction":  # v = sqrt(abar) n - sqrt(1-abar) y
             return x / (1 + s**2) - s / (1 + s**2).sqrt() * output
+        if self.prediction_type == "flow":  # v = n - y, so y = x_t - t v
+            return (x - s * output) / (1 + s)
         return output
+
+
+def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
+    """The guided output [B,C,H,W] brought towards the spread of the conditional one (Lin et al., arXiv 2305.08891, Eq. 14-16).
+
+    The standard deviation is that of each image; amount 0 leaves it, 1 takes all of the correction.
+    """
+    if not amount:
+        return guided
+    each = (1, 2, 3)
+    factor = conditional.std(each, keepdim=True) / guided.std(each, keepdim=True)
+    return guided * (amount * factor + 1 - amount)

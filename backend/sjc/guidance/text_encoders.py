@@ -1,0 +1,98 @@
+"""From token ids to conditions: how each family's pipeline puts the states of its text encoders together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Condition(NamedTuple):
+    """What a network is told: states [N, tokens, width] and, where the family has one, a pooled vector [N, width]."""
+
+    states: Tensor
+    pooled: Tensor | None = None
+
+    def take(self, rows: Tensor) -> Condition:
+        """The rows [M] of both."""
+        rows = rows.to(self.states.device)
+        return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows])
+
+    def zeros(self) -> Condition:
+        """As many zeros."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return Condition(torch.zeros_like(self.states), pooled)
+
+
+def joined(conditions: Sequence[Condition]) -> Condition:
+    """All their rows, one after the other."""
+    pooled = [c.pooled for c in conditions if c.pooled is not None]
+    return Condition(torch.cat([c.states for c in conditions]), torch.cat(pooled) if pooled else None)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A tokenizer with its encoder.  masked: whether the encoder is told which tokens are padding."""
+
+    tokenizer: Any
+    encoder: Any
+    max_tokens: int
+    masked: bool = False
+
+    def __call__(self, texts: list[str], **kwargs: Any) -> Any:
+        """The encoder's output for texts padded to max_tokens."""
+        tokens = self.tokenizer(
+            texts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
+        ).to(self.encoder.device)
+        mask = tokens.attention_mask if self.masked else None
+        return self.encoder(input_ids=tokens.input_ids, attention_mask=mask, **kwargs)
+
+
+Scheme = Callable[[list[str]], Condition]
+
+
+def plain(reader: Reader) -> Scheme:
+    """DeepFloyd IF, Stable Diffusion 1 and 2: the last states of one encoder."""
+    return lambda texts: Condition(reader(texts).last_hidden_state)
+
+
+def _penultimate(readers: Sequence[Reader], texts: list[str]) -> tuple[Tensor, list[Any]]:
+    outputs = [reader(texts, output_hidden_states=True) for reader in readers]
+    return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), outputs
+
+
+def sdxl(first: Reader, second: Reader) -> Scheme:
+    """SDXL (arXiv 2307.01952, Sec. 2.1): both penultimate states side by side; the second's projected vector."""
+
+    def scheme(texts: list[str]) -> Condition:
+        states, outputs = _penultimate((first, second), texts)
+        return Condition(states, outputs[1].text_embeds)
+
+    return scheme
+
+
+def sd3(first: Reader, second: Reader, third: Reader | None, width: int, third_tokens: int = 256) -> Scheme:
+    """Stable Diffusion 3 (arXiv 2403.03206, Sec. 4): CLIP's states padded to T5's width, then T5's; both pooled.
+
+    width: of the transformer's joint attention.  Without the third encoder its tokens are zeros.
+    """
+
+    def scheme(texts: list[str]) -> Condition:
+        clip, outputs = _penultimate((first, second), texts)
+        if third is None:
+            t5 = clip.new_zeros(len(texts), third_tokens, width)
+        else:
+            t5 = third(texts).last_hidden_state.to(clip.dtype)
+        clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
+        return Condition(torch.cat([clip, t5], 1), torch.cat([o.text_embeds for o in outputs], -1))
+
+    return scheme
+
+
+def flux(clip: Reader, t5: Reader) -> Scheme:
+    """FLUX.1: T5's last states and CLIP's pooled vector (diffusers, FluxPipeline.encode_prompt)."""
+    return lambda texts: Condition(t5(texts).last_hidden_state, clip(texts).pooler_output)
