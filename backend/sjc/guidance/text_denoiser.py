@@ -7,7 +7,7 @@ image.  Inside `sjc` there is only sigma.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +17,9 @@ from .paas import Denoise
 from .schedules import VESchedule
 from .text import TextEncoder
 
+if TYPE_CHECKING:
+    from .autoencoder import Autoencoder
+
 PREDICTION_TYPES = ("epsilon", "v_prediction", "sample")
 
 
@@ -25,8 +28,13 @@ class TextDenoiser:
 
     channels, size: its images are [channels, size, size] in [-1,1].  sigmas: its noise levels [T], ascending float64;
     sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera, words ...), {} without.
-    name: for people; source, revision: for run.json.
+    name: for people; source, revision: for run.json.  autoencoder: what decodes latents, None in pixel space;
+    color_activation: how a field's raw colours become the model's values ("tanh_sigmoid" in [-1,1], "identity" for
+    latents).
     """
+
+    autoencoder: Autoencoder | None = None
+    color_activation = "tanh_sigmoid"
 
     def __init__(
         self,

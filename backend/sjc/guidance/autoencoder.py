@@ -1,0 +1,71 @@
+"""The autoencoder of a latent model: pictures from latents and back, latents scaled as the network sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import SjcError
+from .model_files import first_line
+
+CHUNK = 4
+"""Pictures through the network at once: a decoder at full resolution needs more memory than the denoiser."""
+
+
+class Autoencoder:
+    """channels: of its latents.  factor: pixels along the edge of one latent.
+
+    Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
+    """
+
+    def __init__(self, vae: Any) -> None:
+        self.vae = vae
+        self.channels = int(vae.config.latent_channels)
+        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.scale = float(vae.config.scaling_factor)
+        self.shift = float(vae.config.shift_factor or 0.0)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [B,C,h,w] -> rgb [B,3,H,W], cut to [-1,1].  Raises SjcError for other channels or NaN."""
+        self.check_channels(latents.shape[1])
+        raw = latents.to(self.vae.device, self.vae.dtype) / self.scale + self.shift
+        rgb = torch.cat([self.vae.decode(part).sample for part in raw.split(CHUNK)])
+        if not rgb.isfinite().all():
+            raise SjcError(
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
+            )
+        return rgb.clamp(-1, 1).to(latents.device, latents.dtype)
+
+    @torch.no_grad()
+    def encode(self, rgb: Tensor) -> Tensor:
+        """The posterior's mean, latents [B,C,h,w], of rgb [B,3,H,W] in [-1,1]."""
+        parts = rgb.to(self.vae.device, self.vae.dtype).split(CHUNK)
+        raw = torch.cat([self.vae.encode(part).latent_dist.mean for part in parts])
+        return ((raw - self.shift) * self.scale).to(rgb.device, rgb.dtype)
+
+    def check_channels(self, channels: int) -> None:
+        """Raises SjcError unless latents of so many channels can be decoded."""
+        if channels != self.channels:
+            raise SjcError(
+                f"The autoencoder takes latents of {self.channels} channels, the model's have {channels}; the two do not "
+                "belong together."
+            )
+
+
+def load_autoencoder(folder: Path, device: str | torch.device, dtype: torch.dtype) -> Autoencoder:
+    """The AutoencoderKL saved in `folder` (vae/ of a model), from safetensors alone.  Raises SjcError, one line."""
+    if not (folder / "config.json").is_file():
+        raise SjcError(f"{folder} has no config.json: the model's autoencoder (its vae folder) is missing.")
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    try:
+        vae: Any = AutoencoderKL.from_pretrained(
+            str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+    except Exception as error:
+        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
+    return Autoencoder(vae.eval().requires_grad_(False).to(device))
