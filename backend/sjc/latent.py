@@ -27,6 +27,7 @@ def decoded_views(
 
     Depth and opacity are rendered at the pictures' own resolution. Raises SjcError if the channels do not fit.
     """
+    autoencoder.check_channels(field.channels)
     device, edge = field.grid.device, size * autoencoder.factor
     render = renderer("auto", device)
     plain = torch.zeros(1, 3, edge, edge, device=device)
@@ -34,7 +35,9 @@ def decoded_views(
     elevations = [e for e in ELEVATIONS for _ in range(AZIMUTHS)]
     azimuths = [360 * (i % AZIMUTHS) / AZIMUTHS for i in range(len(elevations))]
     found = []
-    for camera in look_at(azimuths, elevations, radius, fov_deg):
+    cameras = look_at(azimuths, elevations, radius, fov_deg)
+    for index in range(len(cameras)):
+        camera = cameras[index]
         with torch.no_grad():
             low, high = (
                 render(field, *(r.reshape(-1, 3).to(device) for r in rays(camera, n, n)))

@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from sjc.errors import SjcError
 from sjc.field.grid import VoxelField, voxel_centers
+from sjc.guidance.autoencoder import Autoencoder
 from sjc.latent import decoded_views, linear_map
 from sjc.output.bake import bake_vertices
 from sjc.output.mesh import extract_mesh
@@ -13,7 +15,7 @@ from sjc.output.mesh import extract_mesh
 RGB = torch.tensor([[0.9, -0.3, 0.1], [-0.2, 0.3, -0.9]])  # of the halves x < 0 and x > 0, in [-1, 1]
 
 
-class Codec:
+class Codec(Autoencoder):
     """Latents are the 2 x 2 pixels of a block, each to the power `power`."""
 
     channels, factor = 12, 2
@@ -60,3 +62,8 @@ def test_a_linear_codec_is_found_exactly():
     fitted = linear_map(codec)
     flat = codec.encode(RGB[:, :, None, None].expand(-1, -1, 2, 2))[:, :, 0, 0]
     assert np.c_[flat.numpy(), np.ones(2)] @ fitted == pytest.approx(RGB.numpy(), abs=1e-5)
+
+
+def test_a_field_of_other_channels_is_refused():
+    with pytest.raises(SjcError, match="takes latents of 12 channels, the model's have 4"):
+        decoded_views(VoxelField(4, 4), Codec(1), 8, 3.0, 36.0)
