@@ -38,9 +38,6 @@ from .settings_schema import Settings
 if TYPE_CHECKING:
     from .guidance.text_denoiser import TextDenoiser
 
-COLOR_ACTIVATION = (
-    "tanh_sigmoid"  # pixel models live in [-1, 1]; a latent model's grid will be the latent itself
-)
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
@@ -65,7 +62,7 @@ def grid_size(settings: Settings, step: int) -> int:
 class Optimization:
     """The state of a run, and its step.
 
-    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels` and `conditioned`). device: where the
+    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation` and `conditioned`). device: where the
     field lives. The prompt is checked by the caller.
     """
 
@@ -78,7 +75,7 @@ class Optimization:
             denoiser.channels,
             init=settings.init,
             density_shift=settings.density_shift,
-            color_activation=COLOR_ACTIVATION,
+            color_activation=denoiser.color_activation,
             learned_background=settings.background == "learned",
             color_std=settings.color_std,
             generator=self.generator,
@@ -242,7 +239,7 @@ class Optimization:
         s = self.settings
         field = {k.removeprefix("field."): v for k, v in tensors.items() if k.startswith("field.")}
         loaded = VoxelField.from_state(
-            field, density_shift=s.density_shift, color_activation=COLOR_ACTIVATION
+            field, density_shift=s.density_shift, color_activation=self.denoiser.color_activation
         )
         step = tensors.get("step")
         if step is None or step.numel() != 1 or "generator" not in tensors:

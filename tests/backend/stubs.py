@@ -13,6 +13,7 @@ class StubDenoiser:
     """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
 
     schedule, channels, source, revision = SCHEDULE, 3, "stub", None
+    autoencoder, color_activation = None, "tanh_sigmoid"
 
     def __init__(self, denoise, size=SIZE, card=None):
         self.denoise, self.size, self.card, self.asked = denoise, size, card or {}, []

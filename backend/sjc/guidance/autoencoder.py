@@ -11,9 +11,15 @@ from torch import Tensor
 from ..errors import SjcError
 from .model_files import first_line
 
+CHUNK = 4
+"""Pictures through the network at once: a decoder at full resolution needs more memory than the denoiser."""
+
 
 class Autoencoder:
-    """channels: of its latents.  factor: pixels along the edge of one latent."""
+    """channels: of its latents.  factor: pixels along the edge of one latent.
+
+    Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
+    """
 
     def __init__(self, vae: Any) -> None:
         self.vae = vae
@@ -22,23 +28,42 @@ class Autoencoder:
         self.scale = float(vae.config.scaling_factor)
         self.shift = float(vae.config.shift_factor or 0.0)
 
+    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B,C,h,w] -> rgb [B,3,H,W] in [-1,1]."""
-        rgb: Tensor = self.vae.decode(latents.to(self.vae.dtype) / self.scale + self.shift).sample
-        return rgb.to(latents.dtype)
+        """Latents [B,C,h,w] -> rgb [B,3,H,W], cut to [-1,1].  Raises SjcError for other channels or NaN."""
+        self.check_channels(latents.shape[1])
+        raw = latents.to(self.vae.device, self.vae.dtype) / self.scale + self.shift
+        rgb = torch.cat([self.vae.decode(part).sample for part in raw.split(CHUNK)])
+        if not rgb.isfinite().all():
+            raise SjcError(
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
+            )
+        return rgb.clamp(-1, 1).to(latents.device, latents.dtype)
 
+    @torch.no_grad()
     def encode(self, rgb: Tensor) -> Tensor:
-        """The mean of the latents [B,C,h,w] of rgb [B,3,H,W]."""
-        raw: Tensor = self.vae.encode(rgb.to(self.vae.dtype)).latent_dist.mean
-        return ((raw - self.shift) * self.scale).to(rgb.dtype)
+        """The posterior's mean, latents [B,C,h,w], of rgb [B,3,H,W] in [-1,1]."""
+        parts = rgb.to(self.vae.device, self.vae.dtype).split(CHUNK)
+        raw = torch.cat([self.vae.encode(part).latent_dist.mean for part in parts])
+        return ((raw - self.shift) * self.scale).to(rgb.device, rgb.dtype)
+
+    def check_channels(self, channels: int) -> None:
+        """Raises SjcError unless latents of so many channels can be decoded."""
+        if channels != self.channels:
+            raise SjcError(
+                f"The autoencoder takes latents of {self.channels} channels, the model's have {channels}; the two do not "
+                "belong together."
+            )
 
 
-def load_autoencoder(folder: Path, device: torch.device, dtype: torch.dtype) -> Autoencoder:
-    """The autoencoder saved in `folder` (vae/ of a model).  Raises SjcError, one line."""
+def load_autoencoder(folder: Path, device: str | torch.device, dtype: torch.dtype) -> Autoencoder:
+    """The AutoencoderKL saved in `folder` (vae/ of a model), from safetensors alone.  Raises SjcError, one line."""
+    if not (folder / "config.json").is_file():
+        raise SjcError(f"{folder} has no config.json: the model's autoencoder (its vae folder) is missing.")
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     try:
-        vae = AutoencoderKL.from_pretrained(
+        vae: Any = AutoencoderKL.from_pretrained(
             str(folder), torch_dtype=dtype, use_safetensors=True, local_files_only=True
         )
     except Exception as error:
