@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .field.cameras import Cameras, look_at, rays
 from .field.render import renderer
-from .output.colour import albedo_from_model, srgb_to_linear, to_uint8
+from .output.colour import painted, srgb_to_linear, to_uint8
 from .output.files import snapshot_stem, write_npz
 from .output.glb import write_glb
 from .output.mesh import Mesh, extract_mesh
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from .field.grid import VoxelField
     from .settings_schema import Settings
 
+Paint = NDArray[np.float64]
+"""[C+1, 3]: a model's values and a 1 to albedo, sRGB-encoded (`colour.painted`)."""
+Shown = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+"""A picture [S,S,3] on paper, depth [S,S] of what is there, opacity [S,S]."""
+Look = Callable[[Cameras, int], Iterator[Shown]]
+"""What cameras see in pictures of so many pixels: `views` or, for latents, `latent.views`, bound to a field."""
+
 PAPER = 0.92  # the grey that pictures are shown on, sRGB-encoded
 SHEET_ELEVATION, SHEET_VIEWS, SHEET_SIZE = 20.0, 8, 256
 LIVE_AZIMUTH, LIVE_SIZE = 30.0, 128
@@ -29,18 +36,22 @@ TURN_FRAMES, TURN_SIZE = 72, 256
 FINE_STEP = 0.5  # voxels between samples in pictures
 
 
-def arrays(field: VoxelField, mean_shade: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """density [N,N,N] per unit length and colour [N,N,N,3] scene-linear albedo of a pixel model's field."""
+def arrays(field: VoxelField, paint: Paint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """density [N,N,N] per unit length and colour [N,N,N,3] scene-linear albedo of a field."""
     density = field.activated_density().detach().cpu().numpy()
-    rgb = (field.activated_color().detach().cpu().numpy().transpose(1, 2, 3, 0) + 1) / 2
-    linear = srgb_to_linear(albedo_from_model(rgb, mean_shade))
+    linear = srgb_to_linear(painted(channels(field), paint))
     return np.ascontiguousarray(density, np.float32), np.ascontiguousarray(linear, np.float32)
 
 
+def channels(field: VoxelField) -> NDArray[np.float32]:
+    """[N,N,N,C] the field's values as the model knows them."""
+    return np.asarray(field.activated_color().detach().cpu().numpy().transpose(1, 2, 3, 0))
+
+
 def views(
-    field: VoxelField, cameras: Cameras, size: int, mean_shade: float, render_name: str = "auto"
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]]:
-    """Every camera's picture [S,S,3] u8 on paper, depth [S,S] (of what is there) and opacity [S,S]."""
+    field: VoxelField, cameras: Cameras, size: int, paint: Paint, render_name: str = "auto"
+) -> Iterator[Shown]:
+    """What every camera sees of a field, by its paint."""
     import torch
 
     device = field.grid.device
@@ -52,61 +63,73 @@ def views(
         with torch.no_grad():
             seen = render(field, origins, directions, step=FINE_STEP * field.voxel)
         opacity = seen.opacity.cpu().numpy()[:, None]
-        # Colour is premultiplied: sum w c with c in [-1, 1] is sum w (2 rgb - 1).
-        rgb = (seen.color.cpu().numpy() + opacity) / 2
-        picture = np.clip(rgb / mean_shade, 0, 1) + (1 - opacity) * PAPER
+        # Colour is premultiplied, sum w c, and so is what the paint adds to it.
+        rgb = seen.color.cpu().numpy() @ paint[:-1] + opacity * paint[-1]
+        picture = np.clip(rgb, 0, 1) + (1 - opacity) * PAPER
         depth = seen.depth.cpu().numpy() / np.maximum(opacity[:, 0], 1e-6)
         yield to_uint8(picture.reshape(size, size, 3)), depth.reshape(size, size), opacity.reshape(size, size)
 
 
 def write_snapshot(
-    folder: Path, number: int, density: NDArray[Any], color: NDArray[Any], meta: dict[str, Any]
+    folder: Path,
+    number: int,
+    density: NDArray[Any],
+    color: NDArray[Any],
+    meta: dict[str, Any],
+    latent: NDArray[Any] | None = None,
 ) -> Path:
     """snapshots/f_NNNN.vdb, then .npz (which counts); returns the npz."""
     path = folder / "snapshots" / f"{snapshot_stem(number)}.npz"
     write_vdb(path.with_suffix(".vdb"), density, color, half=True, compress=False)
-    write_npz(path, density, color, meta=meta, half=True, compress=False)
+    write_npz(path, density, color, meta=meta, latent=latent, half=True, compress=False)
     return path
 
 
-def write_volumes(folder: Path, density: NDArray[Any], color: NDArray[Any], meta: dict[str, Any]) -> None:
+def write_volumes(
+    folder: Path,
+    density: NDArray[Any],
+    color: NDArray[Any],
+    meta: dict[str, Any],
+    latent: NDArray[Any] | None = None,
+) -> None:
     """field.npz and field.vdb."""
-    write_npz(folder / "field.npz", density, color, meta=meta, compress=False)
+    write_npz(folder / "field.npz", density, color, meta=meta, latent=latent, compress=False)
     write_vdb(folder / "field.vdb", density, color)
 
 
 def write_mesh(
-    folder: Path, density: NDArray[Any], color: NDArray[Any], settings: Settings, extras: dict[str, Any]
+    folder: Path,
+    density: NDArray[Any],
+    color: NDArray[Any],
+    settings: Settings,
+    extras: dict[str, Any],
+    recolor: Callable[[Mesh], Mesh] = lambda mesh: mesh,
 ) -> Mesh:
-    """mesh.glb, named after the prompt. Raises SjcError when there is nothing to mesh."""
-    mesh = extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces)
+    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError when there is nothing to mesh."""
+    mesh = recolor(extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces))
     write_glb(folder / "mesh.glb", mesh, settings.prompt, extras)
     return mesh
 
 
-def write_preview(folder: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:
+def write_preview(folder: Path, look: Look, settings: Settings) -> None:
     """preview.png: eight views around the object, their depths below."""
-    fov = (settings.fov_min + settings.fov_max) / 2
     azimuths = [360 * i / SHEET_VIEWS for i in range(SHEET_VIEWS)]
-    cameras = look_at(azimuths, [SHEET_ELEVATION] * SHEET_VIEWS, settings.radius, fov)
-    seen = list(views(field, cameras, SHEET_SIZE, mean_shade, settings.renderer))
+    seen = list(look(_around(azimuths, settings), SHEET_SIZE))
     pictures, depths, opacities = (np.stack(x) for x in zip(*seen, strict=True))
     contact_sheet(pictures, depths, folder / "preview.png", azimuths, opacities)
 
 
-def write_picture(path: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:
+def write_picture(path: Path, look: Look, settings: Settings) -> None:
     """One small view, for whoever watches."""
-    cameras = look_at(
-        [LIVE_AZIMUTH], [SHEET_ELEVATION], settings.radius, (settings.fov_min + settings.fov_max) / 2
-    )
-    seen = next(iter(views(field, cameras, LIVE_SIZE, mean_shade, settings.renderer)))
-    write_png(path, seen[0])
+    write_png(path, next(iter(look(_around([LIVE_AZIMUTH], settings), LIVE_SIZE)))[0])
 
 
-def write_turntable(folder: Path, field: VoxelField, settings: Settings, mean_shade: float) -> None:
+def write_turntable(folder: Path, look: Look, settings: Settings) -> None:
     """turntable.mp4: once around."""
+    cameras = _around([360 * i / TURN_FRAMES for i in range(TURN_FRAMES)], settings)
+    turntable((seen[0] for seen in look(cameras, TURN_SIZE)), folder / "turntable.mp4", fps=24)
+
+
+def _around(azimuths: list[float], settings: Settings) -> Cameras:
     fov = (settings.fov_min + settings.fov_max) / 2
-    azimuths = [360 * i / TURN_FRAMES for i in range(TURN_FRAMES)]
-    cameras = look_at(azimuths, [SHEET_ELEVATION] * TURN_FRAMES, settings.radius, fov)
-    frames = (v[0] for v in views(field, cameras, TURN_SIZE, mean_shade, settings.renderer))
-    turntable(frames, folder / "turntable.mp4", fps=24)
+    return look_at(azimuths, [SHEET_ELEVATION] * len(azimuths), settings.radius, fov)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__, checkpoint
 from . import settings as settings_module
+from .appearance import Appearance
 from .errors import SjcError
 from .output import files
 from .progress import Event, Rate, Report, silent
@@ -198,7 +199,7 @@ class Job:
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
-        self.mean_shade = float(self.denoiser.card.get("mean_shade", 1.0))
+        self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
 
@@ -281,11 +282,14 @@ class Job:
     def _snapshot(self, run: Optimization) -> None:
         from . import export
 
-        density, color = export.arrays(run.field, self.mean_shade)
+        density, color = export.arrays(run.field, self.appearance.paint)
         number = files.next_snapshot(self.folder / "snapshots")
-        path = export.write_snapshot(self.folder, number, density, color, self._meta(run, "preview"))
+        meta = self._meta(run, "preview")
+        path = export.write_snapshot(
+            self.folder, number, density, color, meta, self.appearance.latent(run.field)
+        )
         if self.preview:
-            export.write_picture(path.with_suffix(".png"), run.field, self.settings, self.mean_shade)
+            export.write_picture(path.with_suffix(".png"), self.appearance.painted(run.field), self.settings)
         event: Event = {"type": "snapshot", "step": run.step, "path": str(path), "shape": list(density.shape)}
         self.report(event)
 
@@ -294,21 +298,26 @@ class Job:
         from .output.pictures import curves
 
         run, s = self.run_state, self.settings
-        density, color = export.arrays(run.field, self.mean_shade)
-        meta = self._meta(run, "final")
-        export.write_volumes(self.folder, density, color, meta)
-        export.write_snapshot(
-            self.folder, files.next_snapshot(self.folder / "snapshots"), density, color, meta
-        )
+        density, color = export.arrays(run.field, self.appearance.paint)
+        latent = self.appearance.latent(run.field)
+        # A latent voxel has no true colour: in volumes it stays a preview, on the mesh and in pictures it is decoded.
+        meta = self._meta(run, "final" if latent is None else "preview")
+        export.write_volumes(self.folder, density, color, meta, latent)
+        number = files.next_snapshot(self.folder / "snapshots")
+        export.write_snapshot(self.folder, number, density, color, meta, latent)
         self._ask()
-        export.write_preview(self.folder, run.field, s, self.mean_shade)
-        mesh = export.write_mesh(self.folder, density, color, s, {"prompt": s.prompt, "seed": s.seed})
+        look = self.appearance.true(run.field)
+        export.write_preview(self.folder, look, s)
+        extras = {"prompt": s.prompt, "seed": s.seed}
+        if latent is not None:
+            self._say("export", "decoding views for the mesh's colours")
+        mesh = export.write_mesh(self.folder, density, color, s, extras, self.appearance.recolor(run.field))
         for text in mesh.report.warnings if mesh.report else ():
             self.warnings.append(text)
             self.report({"type": "warning", "text": text})
         self._ask()
         if s.turntable:
-            export.write_turntable(self.folder, run.field, s, self.mean_shade)
+            export.write_turntable(self.folder, look, s)
         curves(self.history, self.folder / "curves.png", s.prompt)
         return mesh
 
@@ -366,7 +375,8 @@ def clear_unfinished(folder: Path) -> None:
     step = int(checkpoint.load(folder)[0].get("step", 0))
     for path in files.snapshots(folder / "snapshots"):
         meta = files.read_npz(path).meta
-        if int(meta.get("step", 0)) > step or meta.get("color") == "final":
+        last = "steps" in meta and meta["step"] == meta["steps"]
+        if int(meta.get("step", 0)) > step or last or meta.get("color") == "final":
             path.unlink(missing_ok=True)
             path.with_suffix(".vdb").unlink(missing_ok=True)
             path.with_suffix(".png").unlink(missing_ok=True)

@@ -1,62 +1,129 @@
-"""True colour of a field that holds latents: its views are rendered as latents, decoded, and laid onto the mesh."""
+"""Latent fields: what a person may see of them. Cheap, by an affine map; true, by decoding rendered latents.
+
+A latent voxel has no colour: only pictures do, once the autoencoder has decoded them. The mesh gets its colours from
+decoded views that are laid onto it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
 
-from .field.cameras import look_at, rays
+from .export import PAPER, Paint, Shown
+from .field.cameras import Cameras, look_at, rays
 from .field.render import renderer
-from .output.bake import View
+from .output.bake import View, bake_vertices
+from .output.colour import srgb_to_linear, to_uint8
 
 if TYPE_CHECKING:
     from .field.grid import VoxelField
     from .guidance.autoencoder import Autoencoder
+    from .output.mesh import Mesh
+    from .settings_schema import Settings
 
-ELEVATIONS, AZIMUTHS = (-40.0, 0.0, 35.0, 70.0), 6
+RINGS, AZIMUTHS, STEEPEST = 4, 6, 75.0
+TOLERANCE = 1.5  # voxels that a vertex may lie behind what a view sees
 FIT_PICTURES, FIT_EDGE = 64, 8  # latents along an edge
 
 
-def decoded_views(
-    field: VoxelField, autoencoder: Autoencoder, size: int, radius: float, fov_deg: float
-) -> list[View]:
-    """24 views around the object, decoded from latents [C, size, size] over the latent of plain grey.
+def decoded(
+    field: VoxelField, autoencoder: Autoencoder, cameras: Cameras, size: int, render_name: str = "auto"
+) -> Iterator[View]:
+    """Every camera's view, decoded from latents [C, size, size] over the latent of plain grey.
 
     Depth and opacity are rendered at the pictures' own resolution. Raises SjcError if the channels do not fit.
     """
     autoencoder.check_channels(field.channels)
     device, edge = field.grid.device, size * autoencoder.factor
-    render = renderer("auto", device)
-    plain = torch.zeros(1, 3, edge, edge, device=device)
-    background = autoencoder.encode(plain).mean((0, 2, 3))
-    elevations = [e for e in ELEVATIONS for _ in range(AZIMUTHS)]
-    azimuths = [360 * (i % AZIMUTHS) / AZIMUTHS for i in range(len(elevations))]
-    found = []
-    cameras = look_at(azimuths, elevations, radius, fov_deg)
+    render = renderer(render_name, device)
+    grey = plain_latents(autoencoder, torch.full((1, 3), 0.5))[0].to(device)
     for index in range(len(cameras)):
-        camera = cameras[index]
+        camera = cameras[index : index + 1]
         with torch.no_grad():
             low, high = (
                 render(field, *(r.reshape(-1, 3).to(device) for r in rays(camera, n, n)))
                 for n in (size, edge)
             )
-        latents = low.color + (1 - low.opacity)[:, None] * background
+        latents = low.color + (1 - low.opacity)[:, None] * grey
         rgb = autoencoder.decode(latents.T.reshape(1, -1, size, size))[0]
         opacity = high.opacity.view(edge, edge).cpu().numpy()
-        found.append(
-            View(
-                picture=((rgb.permute(1, 2, 0) + 1) / 2).cpu().numpy(),
-                depth=high.depth.view(edge, edge).cpu().numpy() / np.maximum(opacity, 1e-6),
-                opacity=opacity,
-                eye=camera.eye[0].numpy(),
-                rotation=camera.rotation[0].numpy(),
-                fov_deg=float(camera.fov_deg[0]),
-            )
+        yield View(
+            picture=((rgb.permute(1, 2, 0) + 1) / 2).cpu().numpy(),
+            depth=high.depth.view(edge, edge).cpu().numpy() / np.maximum(opacity, 1e-6),
+            opacity=opacity,
+            eye=camera.eye[0].numpy(),
+            rotation=camera.rotation[0].numpy(),
+            fov_deg=float(camera.fov_deg[0]),
         )
-    return found
+
+
+def views(
+    field: VoxelField,
+    cameras: Cameras,
+    size: int,
+    *,
+    autoencoder: Autoencoder,
+    latent_size: int,
+    render_name: str = "auto",
+) -> Iterator[Shown]:
+    """What every camera sees, decoded and brought to pictures of `size` pixels on paper."""
+    for view in decoded(field, autoencoder, cameras, latent_size, render_name):
+        layers = np.concatenate([view.picture, view.depth[..., None], view.opacity[..., None]], -1)
+        tensor = torch.from_numpy(layers).permute(2, 0, 1)[None].float()
+        shrunk = (
+            interpolate(tensor, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+        )
+        picture, depth, opacity = shrunk[..., :3], shrunk[..., 3], shrunk[..., 4]
+        on_paper = opacity[..., None] * picture + (1 - opacity[..., None]) * PAPER
+        yield to_uint8(on_paper), depth, opacity
+
+
+def true_colors(
+    mesh: Mesh, field: VoxelField, autoencoder: Autoencoder, size: int, settings: Settings
+) -> Mesh:
+    """The mesh with the colours of 24 decoded views, scene-linear. size: latents along a view's edge."""
+    steepest = max(min(settings.elevation_max, STEEPEST), settings.elevation_min)
+    elevations = np.repeat(np.linspace(settings.elevation_min, steepest, RINGS), AZIMUTHS).tolist()
+    azimuths = [360 * (i % AZIMUTHS + (i // AZIMUTHS % 2) / 2) / AZIMUTHS for i in range(len(elevations))]
+    cameras = look_at(azimuths, elevations, settings.radius, (settings.fov_min + settings.fov_max) / 2)
+    seen = list(decoded(field, autoencoder, cameras, size, settings.renderer))
+    colors, _ = bake_vertices(mesh.vertices, mesh.faces, seen, TOLERANCE * field.voxel)
+    return replace(mesh, colors=srgb_to_linear(colors).astype(np.float32))
+
+
+def latent_paint(autoencoder: Autoencoder) -> Paint:
+    """[C+1,3]: latents and a 1 to sRGB in [0, 1], as near as an affine map comes."""
+    paint = linear_map(autoencoder) / 2
+    paint[-1] += 0.5
+    return paint
+
+
+def plain_latents(autoencoder: Autoencoder, colors: Tensor) -> Tensor:
+    """Latents [K,C] of pictures of one colour each; colors [K,3], sRGB in [0, 1]."""
+    edge = FIT_EDGE * autoencoder.factor
+    pictures = (colors * 2 - 1)[:, :, None, None].expand(-1, -1, edge, edge)
+    return autoencoder.encode(pictures.contiguous()).mean((2, 3))
+
+
+class Backdrop:
+    """Colours to latents, quickly: those of the colour cube's corners, trilinear between."""
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+        self.table = plain_latents(autoencoder, corners)
+
+    def __call__(self, colors: Tensor) -> Tensor:
+        """Latents [V,C] of colors [V,3], sRGB in [0, 1]."""
+        pairs = torch.stack([1 - colors, colors], -1)  # [V, rgb, 2]
+        weights = torch.einsum("va,vb,vc->vabc", *pairs.unbind(1)).flatten(1)
+        return weights @ self.table.to(colors)
 
 
 def linear_map(autoencoder: Autoencoder) -> NDArray[np.float64]:

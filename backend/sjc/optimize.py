@@ -10,6 +10,7 @@ an uninterrupted one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def grid_size(settings: Settings, step: int) -> int:
 class Optimization:
     """The state of a run, and its step.
 
-    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation` and `conditioned`). device: where the
+    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and `conditioned`). device: where the
     field lives. The prompt is checked by the caller.
     """
 
@@ -81,6 +82,11 @@ class Optimization:
             generator=self.generator,
         ).to(device)
         self.optimizer = self._make_optimizer()
+        self.backdrop: Callable[[Tensor], Tensor] | None = None
+        if denoiser.autoencoder is not None and settings.background != "learned":
+            from .latent import Backdrop
+
+            self.backdrop = Backdrop(denoiser.autoencoder)
         self.render = renderer(settings.renderer, device)
         self.law = sigma_law(
             settings.sigma_schedule,
@@ -136,10 +142,12 @@ class Optimization:
         if s.background == "learned":
             return self.field.background_color(directions)
         if s.background == "random":
-            color = torch.rand(views, self.field.channels, generator=self.generator) * 2 - 1
+            count = 3 if self.backdrop else self.field.channels
+            color = torch.rand(views, count, generator=self.generator)
         else:
-            color = torch.tensor(s.background_color).expand(views, 3) * 2 - 1
-        return color.to(self.device).repeat_interleave(len(directions) // views, dim=0)
+            color = torch.tensor(s.background_color).expand(views, 3)
+        values = self.backdrop(color) if self.backdrop else color * 2 - 1
+        return values.to(self.device).repeat_interleave(len(directions) // views, dim=0)
 
     @staticmethod
     def _per_ray(images: Tensor, size: int) -> Tensor:

@@ -44,15 +44,17 @@ def test_albedo_divides_the_constant_out():
     light = rng.normal(size=(200_000, 3))
     light /= np.linalg.norm(light, axis=1, keepdims=True)
     lit = albedo * shade * (1 + 0.3 * light[:, 2:])
-    np.testing.assert_allclose(colour.albedo_from_model(lit.mean(0), shade), albedo, atol=2e-3)
+    np.testing.assert_allclose(
+        colour.painted(2 * lit.mean(0) - 1, colour.pixel_paint(shade)), albedo, atol=2e-3
+    )
 
 
 def test_albedo_stays_a_colour_and_one_changes_nothing():
     rgb = np.array([0.9, 0.1, 0.0])
-    np.testing.assert_array_equal(colour.albedo_from_model(rgb, 1), rgb)
-    assert colour.albedo_from_model(rgb, 0.8).max() == 1
+    np.testing.assert_allclose(colour.painted(2 * rgb - 1, colour.pixel_paint(1)), rgb, atol=1e-15)
+    assert colour.painted(2 * rgb - 1, colour.pixel_paint(0.8)).max() == 1
     with pytest.raises(ValueError, match="mean_shade"):
-        colour.albedo_from_model(rgb, 0)
+        colour.pixel_paint(0)
 
 
 def test_to_uint8_rounds_and_clips():

@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from sjc import export
 from sjc.errors import SjcError
+from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.guidance.autoencoder import Autoencoder
-from sjc.latent import decoded_views, linear_map
-from sjc.output.bake import bake_vertices
+from sjc.latent import Backdrop, latent_paint, plain_latents, true_colors, views
+from sjc.output.colour import linear_to_srgb
 from sjc.output.mesh import extract_mesh
+from tests.backend.stubs import settings
+from training.truth import ground_truth
 
-RGB = torch.tensor([[0.9, -0.3, 0.1], [-0.2, 0.3, -0.9]])  # of the halves x < 0 and x > 0, in [-1, 1]
+RGB = torch.tensor([[0.95, 0.35, 0.55], [0.4, 0.65, 0.05]])
 
 
 class Codec(Autoencoder):
@@ -31,39 +36,77 @@ class Codec(Autoencoder):
         return (rgb.sign() * rgb.abs() ** (1 / self.power)).clamp(-1, 1)
 
 
-def colours(power):
-    """Of a two-coloured ball: vertices, and colours in [0, 1] true, by the linear map, and by decoded views."""
-    codec, size = Codec(power), 24
+def field_of(codec, prompt, size):
+    """The prompt's exact solid, 200 dense, and the latents of its exact colours."""
+    truth = ground_truth(prompt)
+    centers = voxel_centers(size).reshape(-1, 3).double().numpy()
+    rgb = torch.from_numpy(truth.color(centers)).float() * 2 - 1
+    latents = codec.encode(rgb[:, :, None, None].expand(-1, -1, 2, 2))[:, :, 0, 0]
     field = VoxelField(size, codec.channels, density_shift=-10.0, learned_background=False)
-    latents = codec.encode(RGB[:, :, None, None].expand(-1, -1, 2, 2))[:, :, 0, 0]
-    centers = voxel_centers(size)
+    inside = torch.from_numpy(truth.inside(centers)).float()
     with torch.no_grad():
-        field.color.copy_(latents[(centers[..., 0] > 0).long()].permute(3, 0, 1, 2))
-        field.density.copy_((200.0 * (centers.norm(dim=-1) < 0.6).float())[None])
-    density = field.activated_density().detach().numpy()
-    mesh = extract_mesh(density, np.zeros((*density.shape, 3)), 20.0)
-    baked, _ = bake_vertices(
-        mesh.vertices, mesh.faces, decoded_views(field, codec, 24, 3.0, 36.0), field.voxel
-    )
-    side = (mesh.vertices[:, 0] > 0).astype(int)
-    linear = (np.c_[latents.numpy(), np.ones(2)] @ linear_map(codec) + 1) / 2
-    away = np.abs(mesh.vertices[:, 0]) > 0.15  # from the seam, where latents mix
-    return ((RGB.numpy() + 1) / 2)[side][away], linear[side][away], baked[away]
+        field.color.copy_(latents.T.reshape(-1, size, size, size))
+        field.density.copy_(200 * inside.view(1, size, size, size))
+    return field
 
 
-def test_decoded_views_beat_the_linear_map():
-    true, linear, baked = colours(3)
-    assert np.abs(linear - true).mean() > 0.03
-    assert np.abs(baked - true).mean() < 0.5 * np.abs(linear - true).mean()
+def differences(codec, prompt, size=40):
+    """Mean CIEDE2000 on the mesh of an exact field: first three channels as rgb, affine map, decoded views."""
+    field, truth = field_of(codec, prompt, size), ground_truth(prompt)
+    chosen = settings(prompt=prompt, elevation_min=-30, elevation_max=85, radius=3, fov_min=34, fov_max=38)
+    first = np.concatenate([np.eye(codec.channels)[:, :3], np.zeros((1, 3))]) / 2
+    first[-1] = 0.5
+    found = []
+    for paint in (first, latent_paint(codec)):
+        mesh = extract_mesh(*export.arrays(field, paint), 20.0)
+        found.append(mesh)
+    found.append(true_colors(found[-1], field, codec, 32, chosen))
+    albedo = truth.color(found[-1].vertices.astype(float))
+    return [
+        float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean())
+        for mesh in found
+    ]
 
 
-def test_a_linear_codec_is_found_exactly():
+@pytest.mark.parametrize("prompt", ["a brown boat with a pink sail", "a green chair with a red seat"])
+def test_decoding_tells_colours_that_no_map_of_channels_can(prompt):
+    """A field of the truth's own latents, a codec with a curve in it."""
+    first, affine, decoded_ = differences(Codec(3), prompt)
+    assert first > affine > 8
+    assert decoded_ < 0.5 * affine
+    assert decoded_ < 5
+
+
+def test_an_affine_codec_is_found_exactly():
     codec = Codec(1)
-    fitted = linear_map(codec)
-    flat = codec.encode(RGB[:, :, None, None].expand(-1, -1, 2, 2))[:, :, 0, 0]
-    assert np.c_[flat.numpy(), np.ones(2)] @ fitted == pytest.approx(RGB.numpy(), abs=1e-5)
+    flat = plain_latents(codec, RGB)
+    known = np.c_[flat.numpy(), np.ones(2)]
+    np.testing.assert_allclose(known @ latent_paint(codec), RGB.numpy(), atol=1e-5)
+
+
+def test_colours_behind_the_field_become_latents():
+    """Exact at the corners of the colour cube, and everywhere for an affine codec."""
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
+    torch.testing.assert_close(Backdrop(Codec(3))(corners), plain_latents(Codec(3), corners))
+    inside = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(Backdrop(Codec(1))(inside), plain_latents(Codec(1), inside), atol=1e-5, rtol=0)
+
+
+def test_pictures_of_latents_stand_on_paper():
+    field = field_of(Codec(3), "a red sphere", 24)
+    cameras = look_at([0.0, 90.0], [0.0, 20.0], 3.0, 36.0)
+    seen = list(views(field, cameras, 40, autoencoder=Codec(3), latent_size=16))
+    assert len(seen) == 2
+    for picture, depth, opacity in seen:
+        assert picture.shape == (40, 40, 3)
+        np.testing.assert_allclose(picture[0, 0], 255 * export.PAPER, atol=1)
+        red = 255 * ground_truth("a red sphere").color(np.zeros((1, 3)))[0]
+        np.testing.assert_allclose(picture[20, 20], red, atol=3)
+        assert opacity[20, 20] == pytest.approx(1, abs=1e-3)
+        assert 2.2 < depth[20, 20] < 2.6
 
 
 def test_a_field_of_other_channels_is_refused():
+    cameras = look_at([0.0], [0.0], 3.0, 36.0)
     with pytest.raises(SjcError, match="takes latents of 12 channels, the model's have 4"):
-        decoded_views(VoxelField(4, 4), Codec(1), 8, 3.0, 36.0)
+        list(views(VoxelField(4, 4), cameras, 8, autoencoder=Codec(1), latent_size=8))

@@ -6,7 +6,7 @@ import torch
 
 from sjc import export, settings
 from sjc.optimize import Optimization
-from sjc.output.colour import linear_to_srgb
+from sjc.output.colour import linear_to_srgb, pixel_paint
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
 from tests.e2e.oracle import Oracle
@@ -24,7 +24,7 @@ def mesh():
     run = Optimization(chosen, Oracle(), torch.device("cpu"))
     while not run.done:
         run.advance()
-    return extract_mesh(*export.arrays(run.field, MEAN_SHADE))
+    return extract_mesh(*export.arrays(run.field, pixel_paint(MEAN_SHADE)))
 
 
 @pytest.mark.timeout(600)

@@ -38,8 +38,8 @@ def linear_to_srgb(linear: ArrayLike) -> Floats:
     return np.copysign(encoded, light).astype(light.dtype)
 
 
-def albedo_from_model(rgb_srgb01: ArrayLike, mean_shade: float) -> Floats:
-    """Colour as the model paints it -> albedo, both sRGB-encoded [..., 3] in [0, 1].
+def pixel_paint(mean_shade: float) -> NDArray[np.float64]:
+    """[4, 3]: what a pixel model paints, rgb in [-1, 1] and a 1, to albedo, sRGB-encoded in [0, 1].
 
     The embedded model learned pictures of `albedo * mean_shade * (1 + contrast * cos)` in encoded values, under light
     from every side alike: the mean over lights is `albedo * mean_shade` whatever the normal. So one constant, from the
@@ -47,8 +47,13 @@ def albedo_from_model(rgb_srgb01: ArrayLike, mean_shade: float) -> Floats:
     """
     if not 0 < mean_shade <= 1:
         raise ValueError(f"mean_shade must lie in (0, 1], not {mean_shade}")
-    rgb = _floating(rgb_srgb01)
-    return np.clip(rgb / rgb.dtype.type(mean_shade), 0, 1)
+    return np.concatenate([np.eye(3), np.ones((1, 3))]) / (2 * mean_shade)
+
+
+def painted(values: NDArray[np.floating], paint: NDArray[np.floating]) -> Floats:
+    """A model's values [..., C] through an affine paint [C+1, 3] (`pixel_paint`, `latent.latent_paint`), cut to [0, 1]."""
+    rgb: Floats = values @ paint[:-1].astype(values.dtype) + paint[-1].astype(values.dtype)
+    return np.clip(rgb, 0, 1)
 
 
 def to_uint8(rgb01: ArrayLike) -> NDArray[np.uint8]:

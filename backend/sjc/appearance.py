@@ -1,0 +1,73 @@
+"""How a model's field looks: pixels as they are; latents by an affine map while they grow, decoded at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .export import Look, Paint
+    from .field.grid import VoxelField
+    from .guidance.text_denoiser import TextDenoiser
+    from .output.mesh import Mesh
+    from .settings_schema import Settings
+
+
+class Appearance:
+    """What fields made with this denoiser look like. Raises SjcError if its autoencoder does not fit it."""
+
+    def __init__(self, denoiser: TextDenoiser, settings: Settings) -> None:
+        self.autoencoder, self.size, self.settings = denoiser.autoencoder, denoiser.size, settings
+        self.mean_shade = float(denoiser.card.get("mean_shade", 1.0))
+        if self.autoencoder is not None:
+            self.autoencoder.check_channels(denoiser.channels)
+
+    @cached_property
+    def paint(self) -> Paint:
+        """From the model's values to colour: exact for pixels, the nearest affine map for latents."""
+        if self.autoencoder is not None:
+            from .latent import latent_paint
+
+            return latent_paint(self.autoencoder)
+        from .output.colour import pixel_paint
+
+        return pixel_paint(self.mean_shade)
+
+    def latent(self, field: VoxelField) -> NDArray[np.float32] | None:
+        """[N,N,N,C] what a latent model's field holds, None for pixels."""
+        from .export import channels
+
+        return None if self.autoencoder is None else channels(field)
+
+    def painted(self, field: VoxelField) -> Look:
+        """Pictures by the paint: quick."""
+        from .export import views
+
+        return partial(views, field, paint=self.paint, render_name=self.settings.renderer)
+
+    def true(self, field: VoxelField) -> Look:
+        """Pictures in the colours that the model means: latents are decoded."""
+        if self.autoencoder is None:
+            return self.painted(field)
+        from .latent import views
+
+        return partial(
+            views,
+            field,
+            autoencoder=self.autoencoder,
+            latent_size=self.size,
+            render_name=self.settings.renderer,
+        )
+
+    def recolor(self, field: VoxelField) -> Callable[[Mesh], Mesh]:
+        """What gives a mesh of the field its true colours."""
+        if self.autoencoder is None:
+            return lambda mesh: mesh
+        from .latent import true_colors
+
+        coder, size, settings = self.autoencoder, self.size, self.settings
+        return lambda mesh: true_colors(mesh, field, coder, size, settings)
