@@ -233,7 +233,7 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
 
 
 @pytest.mark.parametrize("slope", [50, 200, 800])
-def test_the_surface_is_where_a_quarter_of_the_light_is_gone(slope):
+def test_the_surface_is_where_light_has_gone_through_the_level(slope):
     """Density rising by `slope` per unit of depth t: straight in, the optical depth is slope t^2 / 2."""
     inwards = np.maximum(-sphere(lattice(96)), 0)
     density = (slope * inwards).astype("f4")
