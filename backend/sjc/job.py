@@ -303,8 +303,8 @@ class Job:
         # A latent voxel has no true colour: in volumes it stays a preview, on the mesh and in pictures it is decoded.
         meta = self._meta(run, "final" if latent is None else "preview")
         export.write_volumes(self.folder, density, color, meta, latent)
-        number = files.next_snapshot(self.folder / "snapshots")
-        export.write_snapshot(self.folder, number, density, color, meta, latent)
+        last = files.next_snapshot(self.folder / "snapshots")
+        export.write_snapshot(self.folder, last, density, color, meta, latent)
         self._ask()
         look = self.appearance.true(run.field)
         export.write_preview(self.folder, look, s)
