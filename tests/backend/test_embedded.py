@@ -38,7 +38,8 @@ def test_front_and_back_differ(guess):
     """From behind, the back hides the seat but for its edge; in one colour the two views are nearly alike."""
     front, back = (guess("a blue chair with a yellow seat", azimuth) for azimuth in (0, 180))
     assert unlike(front, back) > 3 * unlike(front, front.flip(-1))
-    rows, columns = slice(15, 18), slice(10, 22)  # the seat's upper side from the front, the back's lower end from behind
+    # The seat's upper side from the front, the back's lower end from behind.
+    rows, columns = slice(15, 18), slice(10, 22)
     yellow = [float((view[0] + view[1] - 2 * view[2])[rows, columns].mean()) for view in (front, back)]
     assert yellow[0] > 1
     assert yellow[0] > 2 * yellow[1]
