@@ -92,7 +92,7 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
-    from sjc.guidance.diffusers_pixel import load_denoiser
+    from sjc.guidance.loading import load_denoiser
     from sjc.job import choose_device
     from sjc.optimize import Optimization
 
@@ -175,7 +175,7 @@ def weights_sha256(model: str) -> str:
 
 def freeze(model: str) -> Path:
     """Keep the architecture of today's denoiser, so that later ones are timed beside it."""
-    from sjc.guidance.diffusers_pixel import load_denoiser
+    from sjc.guidance.loading import load_denoiser
     from sjc.output.files import write_json
 
     denoiser = load_denoiser(model)

@@ -24,7 +24,7 @@ FIELD, GUIDANCE, OUTPUT = (f"{SJC}/{room}" for room in ("field", "guidance", "ou
 PARITY = "tests/backend/test_parity.py"
 LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/test_paas.py"
-MODELS = "tests/backend/test_diffusers_pixel.py"
+MODELS = "tests/backend/test_loading.py"
 FAMILIES = "tests/backend/test_families.py"
 MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
@@ -298,6 +298,43 @@ FAULTS = [
         ("tests/backend/test_export.py::test_a_picture_shows_albedo_before_paper",),
     ),
     # ----------------------------------------------------------------------------------------------------------- output
+    Fault(
+        "what-should-be-solid-is-carved-too",
+        f"{SJC}/field/regularizers.py",
+        "(slope.clamp(min=0) * (1 - opacity)",
+        "(slope.abs() * (1 - opacity)",
+        ("tests/backend/test_regularizers.py::test_carving_leaves_alone_what_the_score_wants_more_solid",),
+    ),
+    Fault(
+        "carving-damped-like-the-score",
+        f"{SJC}/field/regularizers.py",
+        "(1 - opacity).clamp(min=eps).log()).sum()",
+        "(1 - opacity)).sum()",
+        (
+            "tests/backend/test_regularizers.py::test_carving_pulls_optical_depth_with_the_slope_of_opacity_and_no_damping",
+        ),
+    ),
+    Fault(
+        "one-density-marks-the-surface",
+        f"{OUTPUT}/mesh.py",
+        "values, iso, tau = found.depth, found.level, found.tau",
+        "iso = tau = found.tau",
+        ("tests/backend/test_mesh.py",),
+    ),
+    Fault(
+        "decoded-views-laid-on-upside-down",
+        f"{OUTPUT}/bake.py",
+        "middle - focal * up / along",
+        "middle + focal * up / along",
+        ("tests/backend/test_bake.py", "tests/backend/test_latent.py"),
+    ),
+    Fault(
+        "latents-behind-the-field-are-raw-colours",
+        f"{SJC}/optimize.py",
+        "values = self.backdrop(color) if self.backdrop else color * 2 - 1",
+        "values = color * 2 - 1",
+        ("tests/backend/test_latent_job.py::test_what_stands_behind_a_latent_field",),
+    ),
     Fault(
         "cavities-stay-hollow",
         f"{OUTPUT}/mesh.py",

@@ -186,7 +186,7 @@ class Job:
         """Load the model and check device and prompt, once; touches no file. Raises SjcError."""
         if self.loaded:
             return
-        from .guidance.diffusers_pixel import load_denoiser
+        from .guidance.loading import load_denoiser
 
         began = time.perf_counter()
         self._say("load", f"loading the model {self.settings.model}")

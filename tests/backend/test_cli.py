@@ -16,7 +16,7 @@ import torch
 
 from sjc import checkpoint, cli, job
 from sjc.cli import main
-from sjc.guidance import diffusers_pixel
+from sjc.guidance import loading
 from sjc.output import files
 from tests.backend.stubs import StubDenoiser, bent
 from tests.backend.tiny_models import CARD, tiny_unet, word_model
@@ -41,7 +41,7 @@ def stub(monkeypatch, tiny):
             return text
 
     denoiser = Picky(bent)
-    monkeypatch.setattr(diffusers_pixel, "load_denoiser", lambda _model, **_: denoiser)
+    monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: denoiser)
     return denoiser
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from sjc.guidance.prompts import view_prompt
 
 SIGMA, GUESSES = 20.0, 4

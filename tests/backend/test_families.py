@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sjc.errors import SjcError
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from tests.backend import tiny_families
 
 PROMPT = "a red mushroom"

@@ -10,7 +10,7 @@ import torch
 
 from sjc import checkpoint, export, job
 from sjc.errors import SjcError
-from sjc.guidance import diffusers_pixel
+from sjc.guidance import loading
 from sjc.job import Job, Stopped, prepare_folder
 from sjc.output import files
 from tests.backend.stubs import StubDenoiser, bent, settings
@@ -35,7 +35,7 @@ def stub(monkeypatch):
     for name, value in {"SHEET_SIZE": 24, "TURN_FRAMES": 4, "TURN_SIZE": 32}.items():
         monkeypatch.setattr(export, name, value)
     denoiser = StubDenoiser(bent, card={"mean_shade": 0.8})
-    monkeypatch.setattr(diffusers_pixel, "load_denoiser", lambda _model, **_: denoiser)
+    monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: denoiser)
     return denoiser
 
 

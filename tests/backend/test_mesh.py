@@ -245,16 +245,17 @@ def test_the_surface_is_where_light_has_gone_through_the_level(slope):
     assert np.median(-sphere(mesh.vertices.astype(float))) == pytest.approx(t, abs=0.3 * 2 / 96)
 
 
-def test_one_density_need_not_mark_the_surface():
-    """A ball of thin stuff and one of dense: each ends where light ends, which no single density tells."""
-    p, n = lattice(64), 64
-    thin, dense = (sphere(p, 0.35, (x, 0, 0)) for x in (-0.5, 0.5))
-    density = 12 * covered(thin, n) / DENSE + 200 * covered(dense, n) / DENSE
+def test_no_one_density_marks_the_surface():
+    """A dense ball in a thin veil that is denser than another ball: light passes the veil and stops inside both balls."""
+    p, n, thin = lattice(64), 64, 1.5
+    light, heavy = (sphere(p, 0.4, (x, 0, 0)) for x in (-0.5, 0.5))
+    veil = sphere(p, 0.4 + 0.05, (0.5, 0, 0))
+    density = (thin * covered(light, n) + 2.0 * covered(veil, n) + 200 * covered(heavy, n)) / DENSE
     mesh = extract_mesh(density, np.zeros((n, n, n, 3)))
     left = mesh.vertices[:, 0] < 0
-    for side, x in ((left, -0.5), (~left, 0.5)):
-        off = sphere(mesh.vertices[side].astype(float), 0.35, (x, 0, 0))
-        assert abs(np.median(off)) < 1.0 * 2 / n
+    for side, x, inside in ((left, -0.5, LEVEL / thin), (~left, 0.5, 0.0)):
+        off = sphere(mesh.vertices[side].astype(float), 0.4, (x, 0, 0))
+        assert np.median(off) == pytest.approx(-inside, abs=0.7 * 2 / n)
     assert mesh.report.watertight
 
 

@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from sjc.errors import SjcError
 from sjc.guidance import model_files
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from tests.backend.tiny_models import CARD, if_like, noisy, save, tiny_t5, tiny_unet, word_model
 
 
@@ -269,7 +269,7 @@ def test_what_is_fetched():
 
 def test_importing_is_light():
     code = (
-        "import sys, sjc.guidance.diffusers_pixel; "
+        "import sys, sjc.guidance.loading; "
         "print({'diffusers', 'transformers', 'huggingface_hub', 'tokenizers'} & set(sys.modules))"
     )
     backend = Path(model_files.__file__).parents[2]

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sjc.errors import SjcError
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from tests.backend.tiny_models import CARD, word_model
 
 

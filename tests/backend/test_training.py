@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sjc.field.cameras import look_at, rays, sample_cameras
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from sjc.guidance.prompts import view_prompt
 from training import model, pictures, train, world
 from training.pictures import EMPTY, MEAN_SHADE, PRIOR, Bank, make_bank, random_light, shade

@@ -7,7 +7,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from transformers import T5EncoderModel
 
 from sjc.errors import SjcError
-from sjc.guidance.diffusers_pixel import load_denoiser
+from sjc.guidance.loading import load_denoiser
 from sjc.guidance.paas import paas
 from sjc.guidance.prompts import view_prompt
 from tests.backend.tiny_models import CARD, noisy, tiny_unet, word_model, word_tokenizer
