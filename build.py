@@ -127,9 +127,9 @@ def clean(arguments: argparse.Namespace) -> int:
 
 
 def faults(arguments: argparse.Namespace) -> int:
-    """Try the deliberate mistakes of tests/faults.py, or list them."""
+    """Try the deliberate mistakes of tests/faults*.py, or list them."""
     if arguments.list:
-        for fault in mutants.load_table().FAULTS:
+        for fault in mutants.load_faults():
             say(f"{fault.name:28} {fault.file}")
         return 0
     return mutants.run(Environment().ensure(), arguments.names)

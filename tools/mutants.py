@@ -1,4 +1,4 @@
-"""Makes the mistakes of tests/faults.py, one at a time, in a copy of the tree, and tells which the tests catch."""
+"""Makes the mistakes of tests/faults*.py, one at a time, in a copy of the tree, and tells which the tests catch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
 
 from .common import ROOT, BuildError, clean_environment, our_files, say
 from .stage import stage
@@ -18,13 +17,16 @@ from .stage import stage
 CAUGHT = 1  # pytest's exit code for "tests ran and some failed"; anything else is not a catch
 
 
-def load_table(root: Path = ROOT) -> ModuleType:
-    """Import tests/faults.py of the tree at `root` from its path."""
-    spec = importlib.util.spec_from_file_location("sjc_faults", root / "tests" / "faults.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def load_faults(root: Path = ROOT) -> list[object]:
+    """The mistakes in tests/faults*.py of the tree at `root`, imported from their paths."""
+    found = []
+    for path in sorted((root / "tests").glob("faults*.py")):
+        spec = importlib.util.spec_from_file_location(f"sjc_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        found += module.FAULTS
+    return found
 
 
 def apply(root: Path, fault: object) -> str:
@@ -44,7 +46,7 @@ def apply(root: Path, fault: object) -> str:
 
 def run(python: Path, names: list[str], root: Path = ROOT) -> int:
     """Try the named faults (all when none is named); return 0 when every one was caught."""
-    faults = load_table(root).FAULTS
+    faults = load_faults(root)
     unknown = set(names) - {fault.name for fault in faults}
     if unknown:
         raise BuildError(

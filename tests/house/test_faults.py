@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import faults
 from tools import mutants
 from tools.common import BuildError
 
 ROOT = Path(__file__).resolve().parents[2]
+FAULTS = mutants.load_faults(ROOT)
 
 
-@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_fault_fits_the_code_exactly_once(fault):
     text = (ROOT / fault.file).read_text("utf-8")
     assert text.count(fault.old) == 1
@@ -20,7 +20,7 @@ def test_every_fault_fits_the_code_exactly_once(fault):
     assert text.replace(fault.old, fault.new) != text
 
 
-@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_fault_names_tests_that_exist(fault):
     assert fault.tests
     for test in fault.tests:
@@ -30,7 +30,7 @@ def test_every_fault_names_tests_that_exist(fault):
 
 
 def test_names_are_unique():
-    names = [fault.name for fault in faults.FAULTS]
+    names = [fault.name for fault in FAULTS]
     assert len(names) == len(set(names)) > 10
 
 
