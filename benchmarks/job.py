@@ -97,7 +97,7 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     from sjc.optimize import Optimization
 
     device = choose_device(settings.device)
-    denoiser = load_denoiser(settings.model, device=device)
+    denoiser = load_denoiser(settings.model, device=device, runtime=settings.runtime)
 
     def wait() -> None:
         if device.type == "cuda":
@@ -105,8 +105,8 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
 
     today = call_ms(denoiser.unet, _shapes(denoiser, settings), wait)
     frozen, note = _frozen(denoiser, settings, wait)
-    network = Stopwatch(denoiser._network, wait)  # noqa: SLF001 (the one place where all models meet)
-    denoiser._network = network  # type: ignore[method-assign]  # noqa: SLF001
+    network = Stopwatch(denoiser.network, wait)
+    denoiser.network = network
     run = Optimization(settings, denoiser, device)
     step = Stopwatch(run.advance, wait)
     while not run.done:

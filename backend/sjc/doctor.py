@@ -21,7 +21,7 @@ MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0
 def checks() -> list[Line]:
     """One line each: {"name", "ok", "text"}; a text that is not ok says what to do."""
     lines = []
-    for check in (_python, _torch, _device, _renderer, _memory, _disk, _model):
+    for check in (_python, _torch, _device, _renderer, _runtime, _memory, _disk, _model):
         try:
             ok, text = check()
         except SjcError as error:
@@ -85,6 +85,16 @@ def _renderer() -> tuple[bool, str]:
     device = choose_device("auto")
     name = choose("auto", device)
     return True, name if name == "warp" else f"reference (slow): {available(device)[1]}"
+
+
+def _runtime() -> tuple[bool, str]:
+    from .guidance import onnx_unet
+
+    if onnx_unet.available():
+        import onnxruntime
+
+        return True, f"ONNX Runtime {onnxruntime.__version__}"
+    return True, "torch (slower for the embedded model on a CPU): pip install onnx onnxruntime"
 
 
 def _memory() -> tuple[bool, str]:

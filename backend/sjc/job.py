@@ -135,6 +135,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def _engine(job: Job) -> tuple[object, ...]:
+    """What a loaded model depends on; a job that agrees in it takes over the model of the one before."""
+    return job.settings.model, job.settings.runtime, job.device
+
+
 class Job:
     """Runs one job folder from wherever it stands to its end.
 
@@ -192,10 +197,12 @@ class Job:
         self._say("load", f"loading the model {self.settings.model}")
         self.device = choose_device(self.settings.device)
         old, self.before = self.before, None
-        if old and old.loaded and (old.settings.model, old.device) == (self.settings.model, self.device):
+        if old and old.loaded and _engine(old) == _engine(self):
             self.denoiser = old.denoiser
         else:
-            self.denoiser = load_denoiser(self.settings.model, device=str(self.device))
+            self.denoiser = load_denoiser(
+                self.settings.model, device=str(self.device), runtime=self.settings.runtime
+            )
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
@@ -350,7 +357,7 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version(), "sjc": __version__}
-    for name in ("torch", "diffusers", "transformers", "warp-lang", "numpy", "scikit-image"):
+    for name in ("torch", "diffusers", "transformers", "onnxruntime", "warp-lang", "numpy", "scikit-image"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

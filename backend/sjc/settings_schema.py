@@ -77,6 +77,7 @@ class Settings:
     steps: int = _knob(400, "job", "Optimisation steps.", basic=True, low=1, high=1_000_000, symbol="n_steps")
     device: str = _knob("auto", "job", "Where to compute: auto, cpu, cuda, cuda:N or mps.", basic=True)
     renderer: str = _knob("auto", "job", "Plain torch (reference) or fused kernels (warp); auto takes warp where it runs.", choices=("auto", "reference", "warp"))
+    runtime: str = _knob("auto", "job", "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it where it runs.", choices=("auto", "torch", "onnx"))
 
     views_per_step: int = _knob(2, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")

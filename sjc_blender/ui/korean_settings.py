@@ -33,6 +33,11 @@ SETTINGS = {
     "Auto": "자동",
     "Reference": "기준",
     "Fused Kernels": "융합 커널",
+    "Runtime": "실행 엔진",
+    "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it where it runs":
+        "CPU에서 신경망을 실행하는 엔진: torch 또는 작은 신경망에서 더 빠른 ONNX Runtime. auto는 가능한 곳에서 ONNX Runtime을 씁니다",
+    "Torch": "torch",
+    "ONNX Runtime": "ONNX Runtime",
     # guidance
     "Views per Step": "스텝당 시점",
     "Cameras per step; cost grows with it": "스텝마다 쓰는 카메라 수. 많을수록 오래 걸립니다",

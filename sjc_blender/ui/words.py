@@ -40,6 +40,8 @@ CHOICE_LABELS = {
     "fog": "Fog",
     "blob": "Soft Ball",
     "warp": "Fused Kernels",
+    "torch": "Torch",
+    "onnx": "ONNX Runtime",
     "reference": "Reference",
 }
 

@@ -31,6 +31,7 @@ def test_every_part_has_its_line(tiny, monkeypatch):
         "torch",
         "device",
         "renderer",
+        "runtime",
         "memory",
         "disk",
         "model",

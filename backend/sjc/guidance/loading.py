@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import SjcError
-from . import model_files, networks, text_encoders
+from . import model_files, networks, onnx_unet, text_encoders
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .model_files import ModelFiles, first_line
 from .schedules import VESchedule
@@ -23,6 +23,7 @@ __all__ = ["TextDenoiser", "load_denoiser", "preload"]
 
 HALF_PRECISION_ABOVE = 2**30
 """Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
+_EXAMPLE_TOKENS = 24
 _BETA_KEYS = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr",
 )  # fmt: skip
@@ -35,11 +36,13 @@ def load_denoiser(
     *,
     download: bool = False,
     revision: str | None = None,
+    runtime: str = "torch",
 ) -> TextDenoiser:
     """Loads "embedded", a folder or a hub id ("name/model") in the ordinary diffusers layout, in evaluation mode.
 
     dtype None: float32, but float16 on CUDA for more than 1 GiB of weights.  A folder never touches the network; a hub
-    id only with download=True.  Only safetensors are read.  Raises SjcError, one line, for anything unusable.
+    id only with download=True.  Only safetensors are read.  runtime: what runs a UNet on a CPU, "torch", "onnx" (ONNX
+    Runtime), or "auto", which takes the second where it can be had.  Raises SjcError, one line, for anything unusable.
     """
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
     card_path = files.folder / "sjc.json"
@@ -72,7 +75,7 @@ def load_denoiser(
     size = _flux_size(files, card) if flux else int(unet.config.sample_size)
     return TextDenoiser(
         unet,
-        _network(files, unet, size),
+        _onnx(runtime, files, unet, device) or _network(files, unet, size),
         text,
         schedule,
         prediction_type,
@@ -93,6 +96,20 @@ def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
             f"{files.folder}: sjc.json names the size {size}; it must be an even number of latents."
         )
     return size
+
+
+def _onnx(runtime: str, files: ModelFiles, unet: Any, device: torch.device) -> networks.Network | None:
+    """The UNet in ONNX Runtime, None where torch shall run it. Raises SjcError where it was asked for and cannot be."""
+    if runtime == "torch":
+        return None
+    plain = files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL) and device.type == "cpu"
+    found = onnx_unet.network(unet, _EXAMPLE_TOKENS) if plain else None
+    if found is None and runtime == "onnx":
+        raise SjcError(
+            "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, and "
+            "the packages onnx and onnxruntime. Set runtime to auto or torch."
+        )
+    return found
 
 
 def _network(files: ModelFiles, unet: Any, size: int) -> networks.Network:
