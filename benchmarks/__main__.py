@@ -1,4 +1,4 @@
-"""`python3 build.py bench [quality|render|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|render|step|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, job, prompts, quality, report
+from benchmarks import bridge, job, prompts, quality, report, step
 from sjc import settings as schema
 from sjc.errors import SjcError
 
@@ -20,9 +20,11 @@ JOB_REPEATS = 3
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python3 build.py bench", description=__doc__)
-    made.add_argument("name", nargs="?", choices=("quality", "render", "job", "bridge", "table", "freeze"))
+    made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze"))
     made.add_argument(
-        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; render, bridge: fewer"
+        "--quick",
+        action="store_true",
+        help="quality: 4 prompts, 1 seed; job: 1 run; render, step, bridge: fewer",
     )
     made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
     made.add_argument(
@@ -96,6 +98,11 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     return {**record, "summary": ratios}
 
 
+def run_step(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+    """Time the parts of a step."""
+    return step.benchmark(settings, arguments.quick)
+
+
 def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
     """Time the add-on inside Blender."""
     return bridge.benchmark(arguments.quick)
@@ -117,6 +124,7 @@ Run = Callable[[argparse.Namespace, schema.Settings], dict[str, Any]]
 BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "render": (run_render, render_text),
+    "step": (run_step, step.text),
     "job": (run_job, job.text),
     "bridge": (run_bridge, bridge.text),
 }
