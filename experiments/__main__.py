@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import ROOT
-from experiments import index
+from experiments import index, sample2d
 from experiments.world_pictures import WORLD
 from sjc.errors import SjcError
 from sjc.experiments import command
@@ -18,7 +18,7 @@ OUT = ROOT / "docs" / "experiments"
 
 def known() -> dict[str, Experiment]:
     """All experiments, in the order of the index page."""
-    return command.experiments()
+    return {**command.experiments(), **{row.EXPERIMENT.name: row.EXPERIMENT for row in (sample2d,)}}
 
 
 def parser() -> argparse.ArgumentParser:

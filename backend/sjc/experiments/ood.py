@@ -172,7 +172,7 @@ def figure(record: Record) -> Figure:
             page.picture(
                 axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}"
             )
-        page.name_axes(axes[panel], "updates k", "rms distance to the nearest picture")
+        page.name_axes(axes[panel], "updates k", "distance to the data, rms")
     return made
 
 
