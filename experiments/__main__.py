@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.report import ROOT
 from experiments import index, sample2d
+from experiments.rows import ROWS
 from experiments.world_pictures import WORLD
 from sjc.errors import SjcError
 from sjc.experiments import command
@@ -18,7 +19,8 @@ OUT = ROOT / "docs" / "experiments"
 
 def known() -> dict[str, Experiment]:
     """All experiments, in the order of the index page."""
-    return {**command.experiments(), **{row.EXPERIMENT.name: row.EXPERIMENT for row in (sample2d,)}}
+    rows = (sample2d.EXPERIMENT, *(row.experiment() for row in ROWS))
+    return {**command.experiments(), **{row.name: row for row in rows}}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,8 +37,8 @@ def main(words: list[str]) -> int:
     try:
         chosen = [command.choose(name, known()) for name in args.names] or list(known().values())
         out = args.out or (ROOT / "outputs" / "experiments-quick" if args.quick else OUT)
-        options = command.options_of(args, WORLD)
         for experiment in chosen:
+            options = command.options_of(args, experiment, WORLD)
             print(experiment.answer(run(experiment, options, out, command.tell)))
         index.write(known().values(), out)
     except SjcError as error:

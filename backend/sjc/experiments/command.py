@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 NAMES = ("denoiser", "ood", "paas")
 OUT = Path("outputs/experiments")
-SEEDS, QUICK_SEEDS = 5, 2
 
 
 def experiments() -> dict[str, Experiment]:
@@ -46,12 +45,15 @@ def choose(name: str, known: Mapping[str, Experiment]) -> Experiment:
     raise SjcError(f'experiment: "{name}" is unknown; {hint}')
 
 
-def options_of(args: argparse.Namespace, pictures: PictureSource | None = None) -> Options:
-    """What the command line says; seeds None: the experiment's own number. Raises SjcError."""
+def options_of(
+    args: argparse.Namespace, experiment: Experiment, pictures: PictureSource | None = None
+) -> Options:
+    """What the command line says; without --seeds the experiment's own number. Raises SjcError."""
     from .harness import Options
     from .pictures import DISCS
 
-    seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if args.quick else SEEDS
+    usual = experiment.quick_seeds if args.quick else experiment.seeds
+    seeds = usual if args.seeds is None else args.seeds
     return Options(args.model, seeds, args.quick, args.device, pictures or DISCS)
 
 
@@ -67,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
     experiment = choose(args.name, experiments())
     out = folder_of(args)
-    record = run(experiment, options_of(args), out, tell)
+    record = run(experiment, options_of(args, experiment), out, tell)
     print(f"{experiment.answer(record)}\n{out / experiment.name}.md")
     return 0
 

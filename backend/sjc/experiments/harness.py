@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ENGINE = Path(__file__).resolve().parents[1]
 TWO_D = ("guidance", "experiments/pictures.py")
-THREE_D = ("guidance", "field", "output", "optimize.py", "export.py", "settings_schema.py")
+THREE_D = ("guidance", "field", "output", "optimize.py", "export.py")
 MAX_SEEDS = 100
 
 Record = dict[str, Any]
@@ -73,6 +74,8 @@ class Experiment:
     tables: Callable[[Record], str]
     figure: Callable[[Record], Figure]
     rooms: tuple[str, ...] = TWO_D
+    seeds: int = 5
+    quick_seeds: int = 2
 
 
 def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
@@ -167,7 +170,8 @@ def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
         raise SjcError(
             f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'."
         )
-    return {"code": code_digest(experiment.rooms, cell.compute), "settings": cell.settings}
+    settings = json.loads(json.dumps(cell.settings))  # as the file will give them back
+    return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
 
 
 def _kept(folder: Path, name: str, known: dict[str, Any]) -> dict[str, Any] | None:
