@@ -12,7 +12,7 @@ from experiments.rows import ROWS
 from experiments.world_pictures import WORLD
 from sjc.errors import SjcError
 from sjc.experiments import command
-from sjc.experiments.harness import Experiment, run
+from sjc.experiments.harness import Experiment, run, survey
 
 OUT = ROOT / "docs" / "experiments"
 
@@ -37,9 +37,11 @@ def main(words: list[str]) -> int:
     try:
         chosen = [command.choose(name, known()) for name in args.names] or list(known().values())
         out = args.out or (ROOT / "outputs" / "experiments-quick" if args.quick else OUT)
+        options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
         for experiment in chosen:
-            options = command.options_of(args, experiment, WORLD)
-            print(experiment.answer(run(experiment, options, out, command.tell)))
+            command.tell(survey(experiment, options[experiment.name], out))
+        for experiment in chosen:
+            print(experiment.answer(run(experiment, options[experiment.name], out, command.tell)))
         index.write(known().values(), out)
     except SjcError as error:
         print(f"experiments: {error}", file=sys.stderr)

@@ -81,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="measure a claim of the paper",
         description="One of the paper's two-dimensional experiments: cells, a page, a figure. Started again, it goes on.",
     )
-    experiment.add_argument("name", help=", ".join(experiments.NAMES))
+    experiment.add_argument("name", help=f"{', '.join(experiments.NAMES)}; the others need the repository")
     experiments.add_arguments(experiment)
 
     doctor = commands.add_parser(

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -88,8 +88,8 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     cells = experiment.cells(options)
     folder = out / "cells" / experiment.name
     wanted = {cell.name: _identity(experiment, cell) for cell in cells}
-    kept = {name: found for name, known in wanted.items() if (found := _kept(folder, name, known))}
-    say(budget(experiment.name, len(cells), [kept[name]["seconds"] for name in kept]))
+    kept = _finished(folder, wanted)
+    say(budget(experiment.name, len(cells), [cell["seconds"] for cell in kept.values()]))
     for cell in cells:
         if cell.name in kept:
             continue
@@ -111,6 +111,13 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     }
     page.write(experiment, record, out)
     return record
+
+
+def survey(experiment: Experiment, options: Options, out: Path) -> str:
+    """The budget of what a run would do now, without doing it. Raises SjcError."""
+    wanted = {cell.name: _identity(experiment, cell) for cell in experiment.cells(options)}
+    kept = _finished(out / "cells" / experiment.name, wanted)
+    return budget(experiment.name, len(wanted), [cell["seconds"] for cell in kept.values()])
 
 
 def budget(name: str, count: int, seconds: list[float]) -> str:
@@ -144,7 +151,11 @@ def settings_of(record: Record, key: str) -> list[Any]:
 def code_digest(rooms: Iterable[str], compute: Callable[[], Any]) -> str:
     """The first 16 digits of the SHA-256 of the sources that a cell depends on: its own module and the engine's rooms."""
     function = compute.func if isinstance(compute, partial) else compute
-    own = Path(inspect.getsourcefile(function) or "").resolve()
+    return _digest(tuple(rooms), Path(inspect.getsourcefile(function) or "").resolve())
+
+
+@cache
+def _digest(rooms: tuple[str, ...], own: Path) -> str:
     total = hashlib.sha256(own.name.encode() + b"\0" + own.read_bytes())
     for room in rooms:
         path = ENGINE / room
@@ -172,6 +183,10 @@ def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
         )
     settings = json.loads(json.dumps(cell.settings))  # as the file will give them back
     return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
+
+
+def _finished(folder: Path, wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: found for name, known in wanted.items() if (found := _kept(folder, name, known))}
 
 
 def _kept(folder: Path, name: str, known: dict[str, Any]) -> dict[str, Any] | None:

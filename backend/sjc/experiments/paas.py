@@ -263,6 +263,7 @@ def figure(record: Record) -> Figure:
             runs = over_sigma(record, case, form, "deviation")
             page.curve(axes[panel], sigmas(record, case), runs, style, f"{form}, one noise, {case}")
         page.name_axes(axes[panel], "σ", "standard deviation of g", log="xy")
+    axes[2].set_ylim(bottom=1e-3)  # where D is one picture nothing varies but the last digit
     for form, looks in zip(FORMS, page.STYLES[4:], strict=False):
         closed = [gaussian_deviation(form, s) for s in levels]
         axes[1].plot(levels, closed, linewidth=0.8, color=looks["color"], label=f"{form}, closed form")

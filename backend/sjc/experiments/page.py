@@ -51,8 +51,9 @@ def text(experiment: Experiment, record: Record) -> str:
     versions = sorted({", ".join(f"{k} {v}" for k, v in cell["versions"].items()) for cell in cells})
     codes = sorted({cell["code"] for cell in cells})
     seconds = sum(cell["seconds"] for cell in cells)
+    seeds = "Seed 0" if record["seeds"] == 1 else f"Seeds 0 to {record['seeds'] - 1}"
     how = (
-        f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}Seeds 0 to {record['seeds'] - 1}, mean ± "
+        f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}{seeds}, mean ± "
         f"standard deviation over them, bands from the lowest to the highest; the pictures show seed 0. Model: "
         f"{record['model']}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
         f"{'; '.join(devices)}; {'; '.join(versions)}; code {', '.join(codes)}. "
