@@ -1,15 +1,17 @@
 import argparse
 import json
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sjc import cli
 from sjc.errors import SjcError
-from sjc.experiments import command, denoiser, harness, ood, paas, page, pictures
+from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures
 from sjc.guidance.empirical import EmpiricalDenoiser, GaussianDenoiser
 
 
@@ -169,6 +171,31 @@ def test_text_gives_the_picture_back():
     picture = pictures.discs(1, 16, 0)[0]
     again = pictures.from_text(pictures.to_text(picture)) / 127.5 - 1
     assert np.abs(again.transpose(2, 0, 1) - picture.numpy()).max() < 1 / 127
+
+
+def test_a_folder_of_pictures_is_data(tmp_path):
+    for i, shade in enumerate((0, 255)):
+        Image.new("RGB", (40, 20), (shade, shade, shade)).save(tmp_path / f"{i}.png")
+    source = picture_folder.folder_source(tmp_path)
+    drawn = source.draw(2, 8, 0)
+    assert drawn.shape == (2, 3, 8, 8)
+    assert sorted(drawn.mean((1, 2, 3)).tolist()) == [-1, 1]
+    assert re.fullmatch(r"[\w.-]+", source.name)
+    with pytest.raises(SjcError, match="holds 2, 3 are needed"):
+        source.draw(3, 8, 0)
+    Image.new("RGB", (99, 20)).save(tmp_path / "0.png")
+    assert picture_folder.folder_source(tmp_path).name != source.name
+    (tmp_path / "0.png").write_text("no picture")
+    with pytest.raises(SjcError, match="cannot be read as a picture"):
+        picture_folder.folder_source(tmp_path).draw(2, 8, 0)
+
+
+def test_an_empty_folder_of_pictures_is_one_line(tmp_path, capsys):
+    words = ["experiment", "ood", "--pictures", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main(words) == 2
+    error = capsys.readouterr().err.strip()
+    assert "holds none" in error
+    assert "\n" not in error
 
 
 def test_row_is_side_by_side():

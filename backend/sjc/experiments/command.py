@@ -28,6 +28,12 @@ def experiments() -> dict[str, Experiment]:
 def add_arguments(parser: argparse.ArgumentParser, out: Path = OUT) -> None:
     """The words after the experiment's name."""
     parser.add_argument("--model", default="embedded", help="embedded, a folder, or a hub id [embedded]")
+    parser.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="pictures like those the model was trained on, as the data",
+    )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 [few with --quick]")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"pages and cells [{out}; quick: {out}-quick]"
@@ -52,6 +58,10 @@ def options_of(
     from .harness import Options
     from .pictures import DISCS
 
+    if args.pictures is not None:
+        from .picture_folder import folder_source
+
+        pictures = folder_source(args.pictures)
     usual = experiment.quick_seeds if args.quick else experiment.seeds
     seeds = usual if args.seeds is None else args.seeds
     return Options(args.model, seeds, args.quick, args.device, pictures or DISCS)
