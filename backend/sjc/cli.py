@@ -82,6 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="One of the paper's two-dimensional experiments: cells, a page, a figure. Started again, it goes on.",
     )
     experiment.add_argument("name", help=f"{', '.join(experiments.NAMES)}; the others need the repository")
+    experiment.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
+    )
     experiments.add_arguments(experiment)
 
     doctor = commands.add_parser(

@@ -28,12 +28,6 @@ def experiments() -> dict[str, Experiment]:
 def add_arguments(parser: argparse.ArgumentParser, out: Path = OUT) -> None:
     """The words after the experiment's name."""
     parser.add_argument("--model", default="embedded", help="embedded, a folder, or a hub id [embedded]")
-    parser.add_argument(
-        "--pictures",
-        type=Path,
-        metavar="DIR",
-        help="pictures like those the model was trained on, as the data",
-    )
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 [few with --quick]")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"pages and cells [{out}; quick: {out}-quick]"
@@ -58,10 +52,6 @@ def options_of(
     from .harness import Options
     from .pictures import DISCS
 
-    if args.pictures is not None:
-        from .picture_folder import folder_source
-
-        pictures = folder_source(args.pictures)
     usual = experiment.quick_seeds if args.quick else experiment.seeds
     seeds = usual if args.seeds is None else args.seeds
     return Options(args.model, seeds, args.quick, args.device, pictures or DISCS)
@@ -76,10 +66,12 @@ def folder_of(args: argparse.Namespace, out: Path = OUT) -> Path:
 def main(args: argparse.Namespace) -> int:
     """Run one. Its answer goes to standard output, what is being done to standard error."""
     from .harness import run
+    from .picture_folder import folder_source
 
     experiment = choose(args.name, experiments())
+    pictures = None if args.pictures is None else folder_source(args.pictures)
     out = folder_of(args)
-    record = run(experiment, options_of(args, experiment), out, tell)
+    record = run(experiment, options_of(args, experiment, pictures), out, tell)
     print(f"{experiment.answer(record)}\n{out / experiment.name}.md")
     return 0
 

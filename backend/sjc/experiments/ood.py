@@ -6,7 +6,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from . import page
-from .harness import MAX_SEEDS, Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
 from .paas import raise_latent
 from .pictures import orange_blob, row, to_text
 
@@ -81,10 +81,10 @@ def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
     model = load_denoiser(options.model, choose_device(options.device))
     if model.autoencoder is not None:
         raise_latent(options.model)
-    data = options.pictures.draw(PICTURES, model.size, seed)
+    drawn = options.pictures.draw(PICTURES + OTHERS, model.size, seed)
+    data, others = drawn[:PICTURES], drawn[PICTURES:]
     denoise = EmpiricalDenoiser(data) if case == "pictures" else model.conditioned([""])
     found = follow(denoise, orange_blob(model.size), scaled_sigma(model.size), data, seed)
-    others = options.pictures.draw(OTHERS, model.size, seed + MAX_SEEDS)
     found["new_picture"] = mean(distance(other[None], data) for other in others)
     return found
 
@@ -151,6 +151,7 @@ def tables(record: Record) -> str:
             case,
             way,
             *(page.shown([run[way]["distance"][k] for run in measured(record, case=case)]) for k in SHOWN),
+            page.shown([run[way]["sharpness"] for run in measured(record, case=case)]),
         ]
         for case in settings_of(record, "case")
         for way in WAYS

@@ -39,7 +39,8 @@ def shown(values: Sequence[float], digits: int = 3) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; every row is as long as the head."""
+    assert all(len(cells) == len(head) for cells in rows)
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
