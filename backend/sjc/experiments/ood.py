@@ -121,7 +121,7 @@ def answer(record: Record) -> str:
     parts = []
     for case in settings_of(record, "case"):
         clean, averaged = final(record, case, "clean"), final(record, case, "PAAS")
-        start = measured(record, case=case)[0]["clean"]["distance"][0]
+        start = mean(run["clean"]["distance"][0] for run in measured(record, case=case))
         gains = [a - b for a, b in zip(clean, averaged, strict=True)]
         middle, deviation = page.spread(gains)
         verdict = (
