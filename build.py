@@ -81,6 +81,11 @@ def bench(arguments: argparse.Namespace) -> int:
     return run([Environment().ensure(), "-m", "benchmarks", *arguments.rest])
 
 
+def experiments(arguments: argparse.Namespace) -> int:
+    """Run experiments/ in the environment."""
+    return run([Environment().ensure(), "-m", "experiments", *arguments.rest])
+
+
 def make_stage(_arguments: argparse.Namespace) -> int:
     """Bring build/stage up to date."""
     say(str(stage(ROOT)))
@@ -136,7 +141,7 @@ def faults(arguments: argparse.Namespace) -> int:
 
 
 # Commands whose further words belong to the program they start (argparse would take some for its own).
-PASSED_ON = ("demo", "test", "bench")
+PASSED_ON = ("demo", "test", "bench", "experiments")
 
 EPILOG = """\
 first steps on a fresh machine:
@@ -176,6 +181,9 @@ def parser() -> argparse.ArgumentParser:
     one = command("bench", bench, "run benchmarks; bare: the quick set")
     one.usage = "build.py bench [NAME ...] [options of the benchmark ...]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="benchmarks and their options (benchmarks/)")
+    one = command("experiments", experiments, "measure the paper's claims into docs/experiments; bare: all")
+    one.usage = "build.py experiments [NAME ...] [--quick] [--seeds N] [--out DIR] ..."
+    one.add_argument("rest", nargs="*", metavar="NAME", help="experiments and their options (experiments/)")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("repo", repo, "build an extension repository for any static web server: dist/repo")
@@ -202,7 +210,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """Parse the command line; what follows demo, test and bench goes on untouched to what they start."""
+    """Parse the command line; what follows the commands of PASSED_ON goes on untouched to what they start."""
     if words and words[0] in PASSED_ON and not {"-h", "--help"} & set(words[1:]):
         arguments = parser().parse_args(words[:1])
         arguments.rest = words[1:]

@@ -1,4 +1,4 @@
-"""The command line: sjc generate | batch | resume | models | doctor. Exit 0, 2 for bad input (one line), 130 on Ctrl-C."""
+"""The command line: sjc generate | batch | resume | models | experiment | doctor. Exit 0, 2 for bad input (one line), 130 on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Self
 from . import __version__
 from . import settings as schema
 from .errors import SjcError
+from .experiments import command as experiments
 from .progress import Bar, JsonLines, Report
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -75,6 +76,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--json", action="store_true", help="for machines")
 
+    experiment = commands.add_parser(
+        "experiment",
+        help="measure a claim of the paper",
+        description="One of the paper's two-dimensional experiments: cells, a page, a figure. Started again, it goes on.",
+    )
+    experiment.add_argument("name", help=f"{', '.join(experiments.NAMES)}; the others need the repository")
+    experiment.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
+    )
+    experiments.add_arguments(experiment)
+
     doctor = commands.add_parser(
         "doctor", help="check this machine", description="Check this machine, line by line."
     )
@@ -91,9 +103,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = build_parser().parse_args(argv)
-    run = {"generate": _generate, "batch": _batch, "resume": _resume, "models": _models, "doctor": _doctor}[
-        args.command
-    ]
+    run = {
+        "generate": _generate,
+        "batch": _batch,
+        "resume": _resume,
+        "models": _models,
+        "experiment": experiments.main,
+        "doctor": _doctor,
+    }[args.command]
     try:
         return run(args)
     except SjcError as error:

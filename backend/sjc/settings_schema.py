@@ -72,7 +72,7 @@ class Settings:
     prompt: str = _knob("", "job", "What to make, as a sentence.", basic=True)
     negative_prompt: str = _knob("", "job", "What to keep away from; it takes the place of the empty sentence.")
     model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id.", basic=True)
-    preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True, choices=("embedded", "fast", "quality", "paper", "test"))
+    preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"))
     seed: int = _knob(0, "job", "Two runs with one seed on one device are alike.", basic=True, low=0, high=2**31 - 1)
     steps: int = _knob(400, "job", "Optimisation steps.", basic=True, low=1, high=1_000_000, symbol="n_steps")
     device: str = _knob("auto", "job", "Where to compute: auto, cpu, cuda, cuda:N or mps.", basic=True)
@@ -83,7 +83,7 @@ class Settings:
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
     guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
-    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1"))
+    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
     guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.", low=0, high=1, symbol="phi")
@@ -167,6 +167,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "carving_weight": 0.0,
         "opacity_entropy_weight": 0.0,
     },
+    # What the experiments compare variants on: half a minute on one core.
+    "ablation": {"steps": 150, "grid": 48, "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,

@@ -18,6 +18,8 @@ SETTINGS = {
     "Test": "테스트",
     "For the model that ships with the add-on, on a CPU": "애드온에 든 모델을 CPU에서 쓸 때",
     "A rough result soon": "거친 결과를 빨리 얻습니다",
+    "Ablation": "비교 실험",
+    "What the experiments compare variants on": "실험이 변형들을 비교하는 설정입니다",
     "A fine grid and more steps, for a graphics card": "촘촘한 격자와 많은 스텝, 그래픽 카드용",
     "The defaults of the paper's released code": "논문이 공개한 코드의 기본값",
     "Seconds: every stage runs, nothing gets good": "몇 초 만에 모든 단계를 거치지만 결과는 좋지 않습니다",
@@ -50,8 +52,8 @@ SETTINGS = {
     "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15)":
         "노이즈를 더한 렌더(식 15) 대신 깨끗한 렌더(식 16)를 뺍니다",
     "Score Weight": "스코어 가중치",
-    "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2; 1 takes it as it is":
-        "디노이저의 보정에 곱하는 값: 공개 코드는 1/sigma, 논문은 1/sigma^2, 1은 그대로 씀",
+    "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is":
+        "디노이저의 보정에 곱하는 값: 공개 코드는 1/sigma, 논문은 1/sigma^2, 스코어 증류는 sigma/(1+sigma^2), 1은 그대로 씀",
     "View Words": "시점 단어",
     "Words that tell the model where the camera stands": "카메라의 위치를 모델에 알려 주는 단어",
     "Fine": "세밀하게",

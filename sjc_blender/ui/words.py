@@ -31,6 +31,7 @@ PRESET_TOOLTIPS = {
     "fast": "A rough result soon",
     "quality": "A fine grid and more steps, for a graphics card",
     "paper": "The defaults of the paper's released code",
+    "ablation": "What the experiments compare variants on",
     "test": "Seconds: every stage runs, nothing gets good",
 }
 

@@ -88,6 +88,19 @@ def test_weights():
         paas(GaussianDenoiser(MU, S), x, sigma, weight="sigma")
 
 
+def test_sds_weight_is_one_minus_abar_on_the_noise_prediction():
+    x = torch.randn(2, 1, 3, 3, dtype=torch.float64, generator=generator(5))
+    sigma = torch.tensor([0.5, 3.0])
+    s = sigma.double().view(2, 1, 1, 1)
+    denoise = GaussianDenoiser(MU, S)
+    g = paas(denoise, x, sigma, weight="sigma/(1+sigma^2)", generator=generator())
+    noise = draw_noise(1, x, generator())[0]
+    z = x + s * noise
+    predicted = (z - denoise(z, sigma)) / s
+    abar = 1 / (1 + s**2)
+    torch.testing.assert_close(-g, (1 - abar) * (predicted - noise))
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 5, 7, 100])
 @pytest.mark.parametrize("shared_noise", [False, True])
 def test_chunks_change_nothing(chunk, shared_noise):

@@ -151,7 +151,7 @@ def test_stdlib_only():
         ({"elevation_max": -40}, "elevation_min: -30 is above elevation_max -40; swap them or change one."),
         ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 3; swap them or change one."),
         ({"grid": 16, "coarse_to_fine": 2}, "coarse_to_fine: 2 doublings up to a grid of 16 would start below 8"),
-        ({"preset": "best"}, 'preset: "best" is unknown; allowed are embedded, fast, quality, paper, test.'),
+        ({"preset": "best"}, 'preset: "best" is unknown; allowed are embedded, fast, quality, paper, ablation, test.'),
         ({"preset": ["fast"]}, "preset: ['fast'] is unknown;"),
     ],
 )  # fmt: skip
@@ -308,6 +308,6 @@ def test_docs_table():
     for name, spec in SPECS.items():
         assert sum(row.startswith(f"| `{name}`") for row in rows) >= 1
         assert spec.description in table
-    assert "| `steps` | 400 | 150 | 1500 | 10000 | 8 |" in rows
+    assert "| `steps` | 400 | 150 | 1500 | 10000 | 150 | 8 |" in rows
     for row in rows:
         assert row.count("|") - row.count("\\|") in (6, len(PRESETS) + 2)

@@ -16,15 +16,21 @@ from ..errors import SjcError
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """D(x; sigma): x [B,C,H,W], sigma [B] -> the denoised images [B,C,H,W]."""
 
-WEIGHTS = ("1/sigma", "1/sigma^2", "1")
+WEIGHTS = ("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)")
 
 
 def score_factor(weight: str, sigma: Tensor) -> Tensor:
-    """What D - y is multiplied with: "1/sigma" as released, "1/sigma^2" as in the paper (the true score), "1"."""
+    """What D - y is multiplied with: "1/sigma" as released, "1/sigma^2" as in the paper (the true score), "1".
+
+    "sigma/(1+sigma^2)" is score distillation's w(t) = 1 - abar_t on eps_hat - n (DreamFusion, arXiv 2209.14988, Eq. 3):
+    n - eps_hat = (D - y) / sigma, and 1 - abar = sigma^2 / (1 + sigma^2).
+    """
     if weight == "1/sigma":
         return 1 / sigma
     if weight == "1/sigma^2":
         return 1 / sigma**2
+    if weight == "sigma/(1+sigma^2)":
+        return sigma / (1 + sigma**2)
     if weight == "1":
         return torch.ones_like(sigma)
     raise SjcError(f'Unknown score weight "{weight}"; choose one of {", ".join(WEIGHTS)}.')

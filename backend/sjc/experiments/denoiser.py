@@ -1,0 +1,135 @@
+"""Row "denoiser": eps to D to score, held to closed forms (paper, preliminaries, Eq. 1-3)."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from . import page
+from .harness import Cell, Experiment, Options, Record, measured
+from .pictures import PictureSource
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+SIZE, PICTURES, POINTS = 16, 256, 8
+SIGMAS = tuple(round(0.05 * 10 ** (i / 4), 4) for i in range(12))  # 0.05 to 28
+TINY = 1e-9  # what counts as equal in float64
+
+
+def mixture_score(x: Tensor, images: Tensor, sigma: float) -> Tensor:
+    """The score of p_sigma = mean_i N(y_i, sigma^2 I) at x [B,C,H,W], by differentiating its log density.
+
+    No posterior mean appears: it is the other way to the number that (D - x) / sigma^2 claims to be (Eq. 3).
+    """
+    import torch
+
+    x = x.detach().requires_grad_()
+    distance = (x.flatten(1)[:, None] - images.flatten(1)[None]).square().sum(-1)
+    log_density = torch.logsumexp(-distance / (2 * sigma**2), dim=1)
+    (score,) = torch.autograd.grad(log_density.sum(), x)
+    return score
+
+
+def compute(source: PictureSource, seed: int) -> dict[str, Any]:
+    """For every sigma: the relative error of the denoiser form in float64 and float32, and what D is a mean of."""
+    import torch
+
+    from ..guidance.empirical import EmpiricalDenoiser
+
+    images = source.draw(PICTURES, SIZE, seed).double()
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(POINTS, *images.shape[1:], generator=generator, dtype=torch.float64)
+    denoise = EmpiricalDenoiser(images)
+    rows: dict[str, list[float]] = {"float64": [], "float32": [], "neighbours": [], "nearest": [], "mean": []}
+    for sigma in SIGMAS:
+        x = images[:POINTS] + sigma * noise
+        level = torch.full((POINTS,), sigma, dtype=torch.float64)
+        true = mixture_score(x, images, sigma)
+        denoised = denoise(x, level)
+        rows["float64"].append(_relative((denoised - x) / sigma**2, true))
+        single = denoise(x.float(), level)
+        rows["float32"].append(_relative(((single - x.float()) / sigma**2).double(), true))
+        weights = denoise.posterior(x, level)
+        rows["neighbours"].append(float((1 / weights.square().sum(1)).mean()))
+        rows["nearest"].append(float(weights.max(1).values.mean()))
+        rows["mean"].append(_relative(denoised, images.mean(0).expand_as(denoised)))
+    return {"sigma": list(SIGMAS), **rows}
+
+
+def _relative(found: Tensor, true: Tensor) -> float:
+    return float((found - true).norm() / true.norm())
+
+
+def cells(options: Options) -> list[Cell]:
+    """One cell a seed."""
+    source = options.pictures
+    return [
+        Cell(
+            f"{source.name}-{seed}",
+            {"pictures": source.name, "count": PICTURES, "size": SIZE, "points": POINTS, "seed": seed},
+            lambda seed=seed: compute(source, seed),  # type: ignore[misc]
+        )
+        for seed in range(options.seeds)
+    ]
+
+
+def answer(record: Record) -> str:
+    """Whether the two forms agree, and where D stops being one picture."""
+    runs = measured(record)
+    worst = max(max(run["float64"]) for run in runs)
+    verdict = "The same" if worst < TINY else "Not the same"
+    neighbours = _over_sigma(runs, "neighbours")
+    crowd = [sigma for sigma, n in zip(SIGMAS, neighbours, strict=True) if n > 2]
+    return (
+        f"{verdict}: (D - x)/σ² and the gradient of the log density differ by at most {worst:.1e} of its length in float64 "
+        f"({max(max(run['float32']) for run in runs):.1e} in float32) for σ from {SIGMAS[0]:g} to {SIGMAS[-1]:g}; D is "
+        + (
+            f"one picture below σ = {crowd[0]:g} and a mean of {neighbours[-1]:.0f} at σ = {SIGMAS[-1]:g}."
+            if crowd
+            else "one picture at every one of these noise levels."
+        )
+    )
+
+
+def _over_sigma(runs: list[dict[str, Any]], key: str) -> list[float]:
+    return [mean(values) for values in zip(*(run[key] for run in runs), strict=True)]
+
+
+def tables(record: Record) -> str:
+    """One line a noise level."""
+    runs = measured(record)
+    rows = [
+        [f"{sigma:g}", *(page.shown([run[key][i] for run in runs]) for key in ("float64", "float32", "neighbours", "nearest", "mean"))]
+        for i, sigma in enumerate(SIGMAS)
+    ]  # fmt: skip
+    head = ["σ", "error, float64", "error, float32", "pictures in D, 1/Σp²", "weight of the nearest", "distance of D to the mean picture"]  # fmt: skip
+    return page.table(head, rows)
+
+
+def figure(record: Record) -> Figure:
+    """Error, and number of neighbours, over sigma."""
+    runs = measured(record)
+    made, (left, right) = page.plots(1, 2)
+    for style, key in enumerate(("float64", "float32")):
+        page.curve(left, SIGMAS, [[max(v, 1e-17) for v in run[key]] for run in runs], style, key)
+    page.name_axes(left, "σ", "|(D - x)/σ² - ∇log p_σ| / |∇log p_σ|", log="xy")
+    page.curve(right, SIGMAS, [run["neighbours"] for run in runs], 0, "pictures in D")
+    page.name_axes(right, "σ", "1 / Σ p²", log="xy")
+    return made
+
+
+EXPERIMENT = Experiment(
+    "denoiser",
+    "Is (D(x; σ) - x)/σ² the score of the data under noise σ, and is D a weighted mean of neighbours?",
+    f"{PICTURES} pictures of {SIZE} x {SIZE} pixels are the data, p_σ is the mixture of normal distributions around them. "
+    f"{POINTS} of them, with noise σ added, are the points x. The score is once the automatic derivative of the log density "
+    "(log-sum-exp of distances, no denoiser), once (D - x)/σ² with D the posterior mean (Karras et al. 2022, App. B.3); "
+    "errors are relative, over all points together. 1/Σp² is the effective number of pictures in the mean; relative distances "
+    "to the mean picture tell how far D has gone to it.",
+    cells,
+    answer,
+    tables,
+    figure,
+)

@@ -1,0 +1,214 @@
+"""An experiment is a list of cells. Each is computed once, kept in a file of its own, and told of on a page."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SjcError
+from ..output.files import read_json, write_json
+from .pictures import DISCS, PictureSource
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENGINE = Path(__file__).resolve().parents[1]
+TWO_D = ("guidance", "experiments/pictures.py")
+THREE_D = ("guidance", "field", "output", "optimize.py", "export.py")
+MAX_SEEDS = 100
+
+Record = dict[str, Any]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run of an experiment may change; seeds 0 .. seeds-1."""
+
+    model: str = "embedded"
+    seeds: int = 5
+    quick: bool = False
+    device: str = "auto"
+    pictures: PictureSource = DISCS
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seeds <= MAX_SEEDS:
+            raise SjcError(f"seeds: {self.seeds} is out of range; allowed are 1 to {MAX_SEEDS}.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement. name: of its file. settings: JSON values, all that its numbers depend on beside the code.
+
+    compute: returns what was measured, JSON values only. Raises SjcError.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    compute: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A row of the list of experiments.
+
+    cells: what to measure. answer: one sentence, and tables: Markdown, and figure, all made of the record alone.
+    rooms: the sources of the engine that its numbers depend on. A change there, or in the module that computes a cell,
+    measures anew.
+    """
+
+    name: str
+    question: str
+    method: str
+    cells: Callable[[Options], list[Cell]]
+    answer: Callable[[Record], str]
+    tables: Callable[[Record], str]
+    figure: Callable[[Record], Figure]
+    rooms: tuple[str, ...] = TWO_D
+    seeds: int = 5
+    quick_seeds: int = 2
+
+
+def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
+    """Compute the cells that `out` does not hold yet, then write NAME.json, NAME.md and NAME.png there.
+
+    Stopped at any time, the next call goes on at the first cell that is missing. Raises SjcError.
+    """
+    from . import page
+
+    cells = experiment.cells(options)
+    folder = out / "cells" / experiment.name
+    wanted = {cell.name: _identity(experiment, cell) for cell in cells}
+    kept = _finished(folder, wanted)
+    say(budget(experiment.name, len(cells), [cell["seconds"] for cell in kept.values()]))
+    for cell in cells:
+        if cell.name in kept:
+            continue
+        began = time.perf_counter()
+        measured = cell.compute()
+        seconds = round(time.perf_counter() - began, 3)
+        kept[cell.name] = {**wanted[cell.name], "seconds": seconds, **_where(options), "measured": measured}
+        write_json(folder / f"{cell.name}.json", kept[cell.name])
+        left = len(cells) - len(kept)
+        say(f"  {cell.name}: {seconds:.1f} s; {left} left, about {_minutes(left * _mean(kept))}")
+    record = {
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "model": options.model,
+        "pictures": options.pictures.name,
+        "seeds": options.seeds,
+        "quick": options.quick,
+        "cells": [{"name": cell.name, **kept[cell.name]} for cell in cells],
+    }
+    page.write(experiment, record, out)
+    return record
+
+
+def survey(experiment: Experiment, options: Options, out: Path) -> str:
+    """The budget of what a run would do now, without doing it. Raises SjcError."""
+    wanted = {cell.name: _identity(experiment, cell) for cell in experiment.cells(options)}
+    kept = _finished(out / "cells" / experiment.name, wanted)
+    return budget(experiment.name, len(wanted), [cell["seconds"] for cell in kept.values()])
+
+
+def budget(name: str, count: int, seconds: list[float]) -> str:
+    """One line: how many cells there are, how many are left, and how long that takes by what was measured."""
+    left = count - len(seconds)
+    if not left:
+        return f"{name}: all {count} cells are there"
+    if not seconds:
+        return f"{name}: {count} cells, none measured yet; the first one tells how long they take"
+    each = mean(seconds)
+    return f"{name}: {left} of {count} cells left at {each:.1f} s each, about {_minutes(left * each)}"
+
+
+def measured(record: Record, **settings: Any) -> list[dict[str, Any]]:
+    """What the cells with these settings measured, in the order of the record."""
+    found = [
+        cell["measured"]
+        for cell in record["cells"]
+        if all(cell["settings"].get(key) == value for key, value in settings.items())
+    ]
+    if not found:
+        raise SjcError(f"{record['experiment']}: no cell has {settings}; run the experiment again.")
+    return found
+
+
+def settings_of(record: Record, key: str) -> list[Any]:
+    """The values that one setting takes in the record, in order, each once."""
+    return list(dict.fromkeys(c["settings"][key] for c in record["cells"] if key in c["settings"]))
+
+
+def code_digest(rooms: Iterable[str], compute: Callable[[], Any]) -> str:
+    """The first 16 digits of the SHA-256 of the sources that a cell depends on: its own module and the engine's rooms."""
+    function = compute.func if isinstance(compute, partial) else compute
+    return _digest(tuple(rooms), Path(inspect.getsourcefile(function) or "").resolve())
+
+
+@cache
+def _digest(rooms: tuple[str, ...], own: Path) -> str:
+    total = hashlib.sha256(own.name.encode() + b"\0" + own.read_bytes())
+    for room in rooms:
+        path = ENGINE / room
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(source.relative_to(ENGINE).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
+def model_digest(model: str) -> str:
+    """The first 16 digits of the SHA-256 of a model's files: a cell's setting. Raises SjcError for an unusable model."""
+    from ..guidance import model_files
+
+    folder = model_files.locate(model)
+    model_files.check(folder)
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]
+
+
+def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
+    if not re.fullmatch(r"[\w.-]+", cell.name):
+        raise SjcError(
+            f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'."
+        )
+    settings = json.loads(json.dumps(cell.settings))  # as the file will give them back
+    return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
+
+
+def _finished(folder: Path, wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: found for name, known in wanted.items() if (found := _kept(folder, name, known))}
+
+
+def _kept(folder: Path, name: str, known: dict[str, Any]) -> dict[str, Any] | None:
+    """A finished cell, None where there is none of the same code and settings or its file is no whole JSON."""
+    try:
+        found = read_json(folder / f"{name}.json")
+    except SjcError:
+        return None
+    if not isinstance(found, dict) or "measured" not in found:
+        return None
+    return found if {key: found.get(key) for key in known} == known else None
+
+
+def _where(options: Options) -> dict[str, Any]:
+    from ..job import choose_device, device_name, versions
+
+    return {"device": device_name(choose_device(options.device)), "versions": versions()}
+
+
+def _mean(kept: dict[str, dict[str, Any]]) -> float:
+    return mean(cell["seconds"] for cell in kept.values())
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,193 @@
+"""Row "ood": the score asked at a clean picture against PAAS (paper, Sec. 4.1, Fig. 2)."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from . import page
+from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .paas import raise_latent
+from .pictures import orange_blob, row, to_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from ..guidance.paas import Denoise
+
+PAPER_SIGMA, PAPER_SIZE = 6.5, 256
+PICTURES, UPDATES, RATE, NOISES = 400, 20, 0.3, 4
+OTHERS = 16  # new pictures, whose distance to the data says what near is
+SHOWN = (0, 5, 10, 20)  # updates whose pictures are kept
+WAYS = ("clean", "PAAS")
+
+
+def scaled_sigma(size: int) -> float:
+    """The noise level that hides as much in a picture of `size` pixels as 6.5 does in one of 256.
+
+    Averaging blocks of k x k pixels divides the noise by k and leaves what the picture shows.
+    """
+    return PAPER_SIGMA * size / PAPER_SIZE
+
+
+def distance(x: Tensor, data: Tensor) -> float:
+    """Root mean square difference per value between x [1,C,H,W] and its nearest picture of data [M,C,H,W]."""
+    return float((data.to(x) - x).square().mean((1, 2, 3)).min().sqrt())
+
+
+def sharpness(pictures: Tensor) -> float:
+    """Root mean square difference of neighbouring pixels of [B,C,H,W]: a blur lies near everything, this tells it."""
+    across, down = pictures.diff(dim=-1).square().mean(), pictures.diff(dim=-2).square().mean()
+    return float(((across + down) / 2).sqrt())
+
+
+def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: int) -> dict[str, Any]:
+    """k updates x + RATE (D - x) from `start` [1,C,H,W], D asked at x itself or averaged over noised copies.
+
+    Both are steps along a score times sigma^2; per way the distances to the data after 0 .. UPDATES and a picture.
+    """
+    import torch
+
+    from ..guidance.paas import paas
+
+    found: dict[str, Any] = {"sigma": sigma}
+    level = torch.full((1,), sigma, dtype=torch.float64)
+    for way in WAYS:
+        generator = torch.Generator().manual_seed(seed)
+        x, distances, kept = start.clone(), [distance(start, data)], [start]
+        for update in range(1, UPDATES + 1):
+            pull = (
+                denoise(x, level) - x
+                if way == "clean"
+                else paas(denoise, x, level, NOISES, weight="1", generator=generator)
+            )
+            x = x + RATE * pull
+            distances.append(distance(x, data))
+            if update in SHOWN:
+                kept.append(x)
+        found[way] = {"distance": distances, "sharpness": sharpness(x) / sharpness(data)}
+        if seed == 0:
+            found[way]["picture"] = to_text(row(torch.cat(kept)))
+    return found
+
+
+def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
+    """One denoiser and seed; the seed draws the data and the noises, the blob is always the same."""
+    from ..guidance.empirical import EmpiricalDenoiser
+    from ..guidance.loading import load_denoiser
+    from ..job import choose_device
+
+    model = load_denoiser(options.model, choose_device(options.device))
+    if model.autoencoder is not None:
+        raise_latent(options.model)
+    drawn = options.pictures.draw(PICTURES + OTHERS, model.size, seed)
+    data, others = drawn[:PICTURES], drawn[PICTURES:]
+    denoise = EmpiricalDenoiser(data) if case == "pictures" else model.conditioned([""])
+    found = follow(denoise, orange_blob(model.size), scaled_sigma(model.size), data, seed)
+    found["new_picture"] = mean(distance(other[None], data) for other in others)
+    return found
+
+
+def cells(options: Options) -> list[Cell]:
+    """One cell a denoiser and seed."""
+    known = {
+        "pictures": options.pictures.name,
+        "count": PICTURES,
+        "updates": UPDATES,
+        "rate": RATE,
+        "noises": NOISES,
+    }
+    known["model"] = model_digest(options.model)  # also the empirical one has the model's size
+    return [
+        Cell(
+            f"{case}-{seed}",
+            {"case": case, **known, "seed": seed},
+            lambda case=case, seed=seed: compute(options, case, seed),  # type: ignore[misc]
+        )
+        for case in ("pictures", "model")
+        for seed in range(options.seeds)
+    ]
+
+
+def final(record: Record, case: str, way: str) -> list[float]:
+    """The distance to the data after the last update, one number a seed."""
+    return [run[way]["distance"][-1] for run in measured(record, case=case)]
+
+
+def answer(record: Record) -> str:
+    """For each denoiser: which of the two ways ends nearer the data, if the seeds can tell, and how sharp."""
+    names = {"pictures": "the exact denoiser of the pictures", "model": "the trained network"}
+    parts = []
+    for case in settings_of(record, "case"):
+        clean, averaged = final(record, case, "clean"), final(record, case, "PAAS")
+        start = mean(run["clean"]["distance"][0] for run in measured(record, case=case))
+        gains = [a - b for a, b in zip(clean, averaged, strict=True)]
+        middle, deviation = page.spread(gains)
+        verdict = (
+            "PAAS ends nearer"
+            if middle > max(2 * deviation / len(gains) ** 0.5, 0.001)
+            else "the clean picture ends nearer"
+            if middle < -max(2 * deviation / len(gains) ** 0.5, 0.001)
+            else "the two end alike"
+        )
+        sharp = [mean(run[way]["sharpness"] for run in measured(record, case=case)) for way in WAYS]
+        parts.append(
+            f"with {names[case]} {verdict} (distance to the data {start:.3f} at the start, {mean(clean):.3f} asked at the "
+            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as the data)"
+        )
+    new = mean(run["new_picture"] for run in measured(record))
+    level = measured(record)[0]["sigma"]
+    return (
+        "; ".join(parts)
+        + f", after {UPDATES} updates at σ = {level:.3g}; a new picture of the same kind lies at {new:.3f}."
+    )
+
+
+def tables(record: Record) -> str:
+    """The distance after some updates, one line a denoiser and way."""
+    rows = [
+        [
+            case,
+            way,
+            *(page.shown([run[way]["distance"][k] for run in measured(record, case=case)]) for k in SHOWN),
+            page.shown([run[way]["sharpness"] for run in measured(record, case=case)]),
+        ]
+        for case in settings_of(record, "case")
+        for way in WAYS
+    ]
+    return page.table(
+        ["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows
+    )
+
+
+def figure(record: Record) -> Figure:
+    """Distance over updates for both denoisers, and the pictures of seed 0 below."""
+    cases = settings_of(record, "case")
+    made, axes = page.plots(3, 2, height=2.0)
+    for panel, case in enumerate(cases):
+        for style, way in enumerate(WAYS):
+            runs = [run[way]["distance"] for run in measured(record, case=case)]
+            page.curve(axes[panel], range(len(runs[0])), runs, style, f"{case}: {way}")
+            coded = measured(record, case=case, seed=0)[0][way]["picture"]
+            page.picture(
+                axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}"
+            )
+        page.name_axes(axes[panel], "updates k", "distance to the data, rms")
+    return made
+
+
+EXPERIMENT = Experiment(
+    "ood",
+    "Does a denoiser mislead when it is asked at a clean picture, and does PAAS mend it (Fig. 2)?",
+    f"An orange blob on grey is moved by x + {RATE:g} (D - x), {UPDATES} times, at the paper's σ = {PAPER_SIGMA:g} for "
+    f"{PAPER_SIZE} pixels scaled to the picture's size (averaging k x k pixels divides noise by k). D is asked at x "
+    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of {PICTURES} '
+    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, range [-1, 1], "
+    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean square difference "
+    "of neighbouring pixels) stands beside it.",
+    cells,
+    answer,
+    tables,
+    figure,
+)

@@ -1,0 +1,130 @@
+"""What an experiment's record becomes: a Markdown page, its JSON and a figure, all made of the record alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from ..output.files import write_bytes, write_json
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .harness import Experiment, Record
+
+# Told apart in grey, too: by shade, dash and marker.
+STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "#111111", "linestyle": "-", "marker": "o"},
+    {"color": "#b3541e", "linestyle": "--", "marker": "s"},
+    {"color": "#5b8fd6", "linestyle": "-.", "marker": "^"},
+    {"color": "#8a8a8a", "linestyle": ":", "marker": "D"},
+    {"color": "#b9a14a", "linestyle": (0, (5, 1)), "marker": "v"},
+    {"color": "#c4c4c4", "linestyle": "-", "marker": "x"},
+)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation over the seeds (n - 1 in the divisor; 0 for a single one)."""
+    return mean(values), stdev(values) if len(values) > 1 else 0.0
+
+
+def shown(values: Sequence[float], digits: int = 3) -> str:
+    """Mean ± standard deviation, to so many significant digits."""
+    middle, deviation = spread(values)
+    return f"{middle:.{digits}g} ± {deviation:.2g}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; every row is as long as the head."""
+    assert all(len(cells) == len(head) for cells in rows)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def text(experiment: Experiment, record: Record) -> str:
+    """The page of a record."""
+    cells = record["cells"]
+    devices = sorted({cell["device"] for cell in cells})
+    versions = sorted({", ".join(f"{k} {v}" for k, v in cell["versions"].items()) for cell in cells})
+    codes = sorted({cell["code"] for cell in cells})
+    seconds = sum(cell["seconds"] for cell in cells)
+    seeds = "Seed 0" if record["seeds"] == 1 else f"Seeds 0 to {record['seeds'] - 1}"
+    how = (
+        f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}{seeds}, mean ± "
+        f"standard deviation over them, bands from the lowest to the highest; the pictures show seed 0. Model: "
+        f"{record['model']}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
+        f"{'; '.join(devices)}; {'; '.join(versions)}; code {', '.join(codes)}. "
+        f"Every number: [{experiment.name}.json]({experiment.name}.json)."
+    )
+    lines = [
+        f"# {experiment.name}",
+        f"**Question.** {experiment.question}",
+        f"**Answer.** {experiment.answer(record)}",
+        f"![{experiment.name}]({experiment.name}.png)",
+        experiment.tables(record).rstrip("\n"),
+        f"**How.** {experiment.method}",
+        how,
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def write(experiment: Experiment, record: Record, out: Path) -> None:
+    """NAME.json, NAME.png and NAME.md, each whole. Raises SjcError where `out` cannot be written."""
+    write_json(out / f"{experiment.name}.json", record)
+    buffer = io.BytesIO()
+    experiment.figure(record).savefig(buffer, format="png", dpi=110)
+    write_bytes(out / f"{experiment.name}.png", buffer.getvalue())
+    write_bytes(out / f"{experiment.name}.md", text(experiment, record).encode())
+
+
+def plots(rows: int, columns: int, width: float = 4.4, height: float = 3.2) -> tuple[Figure, list[Axes]]:
+    """A figure of tidy axes, row by row. Not by pyplot: no global state, no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for one in axes:
+        one.grid(alpha=0.25)
+        one.spines[["top", "right"]].set_visible(False)
+        one.tick_params(labelsize=8)
+    return figure, axes
+
+
+def curve(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], style: int, label: str) -> None:
+    """The mean of runs [seeds][x] over x, and a band from the lowest to the highest seed."""
+    import numpy as np
+
+    values = np.asarray(runs, np.float64)
+    looks = STYLES[style % len(STYLES)]
+    axes.plot(x, values.mean(0), label=label, linewidth=1.4, markersize=3.5, **looks)
+    axes.fill_between(x, values.min(0), values.max(0), color=looks["color"], alpha=0.15, linewidth=0)
+
+
+def name_axes(axes: Axes, x: str, y: str, *, log: str = "", legend: bool = True) -> None:
+    """Symbols on the axes; log: which of "x" and "y" are logarithmic."""
+    if "x" in log:
+        from matplotlib.ticker import NullFormatter
+
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    if "y" in log:
+        axes.set_yscale("log")
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    if legend:
+        axes.legend(fontsize=7.5, frameon=False)
+
+
+def picture(axes: Axes, coded: str, title: str) -> None:
+    """A picture of a cell, without ticks."""
+    from .pictures import from_text
+
+    axes.imshow(from_text(coded), interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=8, loc="left")

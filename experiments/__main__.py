@@ -1,0 +1,56 @@
+"""`python3 build.py experiments [NAME ...]`: the experiments on the embedded world; bare: all of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.report import ROOT
+from experiments import index, sample2d
+from experiments.rows import ROWS
+from experiments.world_pictures import WORLD
+from sjc.errors import SjcError
+from sjc.experiments import command
+from sjc.experiments.harness import Experiment, run, survey
+
+OUT = ROOT / "docs" / "experiments"
+
+
+def known() -> dict[str, Experiment]:
+    """All experiments, in the order of the index page."""
+    rows = (sample2d.EXPERIMENT, *(row.experiment() for row in ROWS))
+    return {**command.experiments(), **{row.name: row for row in rows}}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python3 build.py experiments", description=__doc__)
+    made.add_argument("names", nargs="*", metavar="NAME", help=f"which [all]: {', '.join(known())}")
+    command.add_arguments(made, Path("docs/experiments"))
+    return made
+
+
+def main(words: list[str]) -> int:
+    """Run what the words say; 2 for bad input, 130 for Ctrl-C."""
+    args = parser().parse_args(words)
+    try:
+        chosen = [command.choose(name, known()) for name in args.names] or list(known().values())
+        out = args.out or (ROOT / "outputs" / "experiments-quick" if args.quick else OUT)
+        options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
+        for experiment in chosen:
+            command.tell(survey(experiment, options[experiment.name], out))
+        for experiment in chosen:
+            print(experiment.answer(run(experiment, options[experiment.name], out, command.tell)))
+        index.write(known().values(), out)
+    except SjcError as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("experiments: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""The index page: every experiment's question, and its answer as the record beside it has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sjc.experiments.harness import Experiment
+from sjc.experiments.page import table
+from sjc.output.files import read_json, write_bytes
+
+HEADER = """\
+# Experiments
+
+The claims of the paper, each measured by one command: `python3 build.py experiments NAME` (all without a name; `--quick`
+for a little of everything). The answers are sentences that the command writes from its numbers. Finished cells are kept
+and passed over by the next call. Rows may run side by side in processes of their own.
+
+`sjc experiment denoiser`, `ood` and `paas` need no clone: on drawn discs, or with `--model` and `--pictures DIR` on a model
+of pixels and pictures like those it was trained on.
+
+"""
+
+
+def text(experiments: Iterable[Experiment], folder: Path) -> str:
+    """The page of what `folder` holds; experiments that were not run there say so."""
+    rows = []
+    for experiment in experiments:
+        path = folder / f"{experiment.name}.json"
+        found = experiment.answer(read_json(path)) if path.is_file() else "not run here"
+        name = f"[{experiment.name}]({experiment.name}.md)" if path.is_file() else experiment.name
+        rows.append([name, experiment.question, found.replace("|", "\\|")])
+    return HEADER + table(["experiment", "question", "answer"], rows)
+
+
+def write(experiments: Iterable[Experiment], folder: Path) -> None:
+    """README.md of the folder, whole."""
+    write_bytes(folder / "README.md", text(experiments, folder).encode())

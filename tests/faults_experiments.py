@@ -1,0 +1,52 @@
+"""Deliberate mistakes in the experiments; see tests/faults.py."""
+
+from tests.faults import Fault
+
+HERE = "tests/backend/test_experiments.py"
+ROWS = "tests/backend/test_experiment_rows.py"
+EXPERIMENTS = "backend/sjc/experiments"
+
+FAULTS = [
+    Fault(
+        "a-cell-of-other-code-is-kept",
+        f"{EXPERIMENTS}/harness.py",
+        "return found if {key: found.get(key) for key in known} == known else None",
+        "return found",
+        (f"{HERE}::test_what_is_not_the_cell_is_measured_anew",),
+    ),
+    Fault(
+        "cells-are-never-kept",
+        f"{EXPERIMENTS}/harness.py",
+        "settings = json.loads(json.dumps(cell.settings))",
+        "settings = cell.settings",
+        (f"{HERE}::test_a_finished_cell_is_not_computed_again",),
+    ),
+    Fault(
+        "blob's-sigma-not-scaled",
+        f"{EXPERIMENTS}/ood.py",
+        "return PAPER_SIGMA * size / PAPER_SIZE",
+        "return PAPER_SIGMA",
+        (f"{HERE}::test_sigma_scales_with_the_picture",),
+    ),
+    Fault(
+        "frechet-forgets-a-covariance",
+        "experiments/sample2d.py",
+        "- 2 * shared",
+        "- shared",
+        (f"{ROWS}::test_is_the_formula_with_the_root_of_the_matrix",),
+    ),
+    Fault(
+        "less-is-taken-for-worse",
+        "experiments/ablation.py",
+        "ranked = sorted(names, key=means.__getitem__, reverse=more)",
+        "ranked = sorted(names, key=means.__getitem__, reverse=True)",
+        (f"{ROWS}::test_less_is_better_where_it_is",),
+    ),
+    Fault(
+        "sds-weight-upside-down",
+        "backend/sjc/guidance/paas.py",
+        "return sigma / (1 + sigma**2)",
+        "return 1 / (1 + sigma**2)",
+        ("tests/backend/test_paas.py::test_sds_weight_is_one_minus_abar_on_the_noise_prediction",),
+    ),
+]
