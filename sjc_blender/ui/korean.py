@@ -190,7 +190,15 @@ KOREAN = {
         "고른 모델을 Hugging Face 허브에서 캐시로 내려받습니다. 다른 프로그램도 거기서 찾습니다",
     "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.":
         "{} 모델을 최대 수 GB까지 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
+    "{} is downloaded, {}, to {}. Its page on the hub states its licence.":
+        "{} 모델({})을 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
     "Downloading the model": "모델을 내려받는 중",
+    "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
+    "Check Size": "크기 확인",
+    "Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded":
+        "고른 모델의 크기와 라이선스를 Hugging Face 허브에 묻습니다. 아무것도 내려받지 않습니다",
+    "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login":
+        "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 다음 명령으로 로그인하세요: hf auth login",
     "Install the backend first: it is what downloads models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받습니다.",
     # preferences
     "Output Folder": "출력 폴더",

@@ -10,12 +10,14 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import models
+from .. import fetching, models
 from . import mirror, text, words
+from .said import said
 
 TICK_SECONDS = 0.1
 
 shelf = models.Shelf()
+offers: dict[str, fetching.Offer] = {}  # what the hub said of models that are not here
 _wanted: set[str] = set()
 
 
@@ -30,7 +32,8 @@ def draw(layout: Any, context: Any) -> None:
         column.label(text="Looking for the model", icon="SORTTIME")
         return
     icon = {"missing": "IMPORT", "bad": "ERROR"}.get(found.kind, "CHECKMARK")
-    text.paragraph(column, context, line(found), icon=icon, most=6)
+    offer = offers.get(model.strip()) if found.kind == "missing" else None
+    text.paragraph(column, context, line(found, offer), icon=icon, most=6)
     if found.kind == "missing":
         _draw_missing(column, context, model)
 
@@ -47,20 +50,28 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
             "screen.userpref_show", text="Open Preferences", icon="PREFERENCES"
         ).section = "SYSTEM"
     else:
+        offer = offers.get(model.strip())
+        if offer and offer.problem:
+            text.paragraph(column, context, said(offer.problem), icon="ERROR", most=4)
+        elif offer and offer.gated:
+            text.paragraph(column, context, words.GATED, icon="LOCKED", most=6)
+        if offer is None or offer.problem:
+            column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model
 
 
-def line(found: models.Found) -> str:
-    """An answer in the language of the interface."""
+def line(found: models.Found, offer: fetching.Offer | None = None) -> str:
+    """An answer in the language of the interface. offer: what the hub said of a model that is not here."""
     if found.kind == "bad":
-        return found.problem
+        return said(found.problem)
+    size, licence = (offer.size, offer.licence) if offer else (found.size, found.licence)
     parts = [iface_(words.MODEL_STATES[found.kind])]
-    if found.size:
-        parts.append(models.readable_size(found.size))
+    if size:
+        parts.append(models.readable_size(size))
     if found.kind != "embedded":
         parts.append(str(found.folder))
-    if found.licence:
-        parts.append(iface_("licence {}").format(found.licence))
+    if licence:
+        parts.append(iface_("licence {}").format(licence))
     return ", ".join(parts)
 
 

@@ -71,12 +71,14 @@ MODEL_STATES = {
     "missing": "Must be downloaded",
 }
 OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
+GATED = "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login"
 
 BACKEND_STATES = {
     "missing": "The backend is not installed",
     "installing": "Installing the backend",
     "checking": "Checking the backend",
     "fetching": "Downloading the model",
+    "asking": "Asking the hub for the model's size",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
 }

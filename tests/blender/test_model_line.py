@@ -64,6 +64,22 @@ class Face:
 model_line.bpy = backend_task.bpy = Face
 result["online"] = shown("some/other")
 
+class Ask:
+    def __init__(self, python, model):
+        self.model, self.answer = model, answers.pop(0)
+    def start(self):
+        return self
+    def poll(self):
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+kept, backend_task.fetching.Ask = backend_task.fetching.Ask, Ask
+Offer = backend_task.fetching.Offer
+answers = [Offer(problem="no network"), Offer(2_600_000_000, "openrail", gated=True)]
+for name in ("unasked", "sized"):
+    backend_task.ask_size("some/other")
+    result["asking"] = runtime.backend_state
+    backend_task.wait()
+    result[name] = shown("some/other")
+
 class Fetch:
     def __init__(self, python, model):
         self.given = [str(python), model]
@@ -96,6 +112,17 @@ result["home"] = str(home)
     assert "HF_HUB_OFFLINE keeps it offline" in got["variable"][1]
     assert "Allow Online Access" in got["refused"]
     assert "sjc.fetch_model" in got["online"][2]
+    assert "sjc.ask_size" in got["online"][2]
+    assert "sjc.ask_size" not in got["some/other"][2]  # offline
+    assert "GB" not in got["online"][1]
+    assert got["asking"] == "asking"
+    assert "no network" in got["unasked"][1]
+    assert "sjc.ask_size" in got["unasked"][2]
+    assert "2.6 GB" in got["sized"][1]
+    assert "licence openrail" in got["sized"][1]
+    assert "accepted their terms" in got["sized"][1]
+    assert "sjc.ask_size" not in got["sized"][2]
+    assert "sjc.fetch_model" in got["sized"][2]
     assert got["fetched"] == [sys.executable, "some/other"]
     assert (got["at work"], got["waited"]) == ("fetching", "")
     assert "On this machine, " in got["after"][1]
