@@ -1,10 +1,12 @@
 """Korean: panels, buttons, messages."""
 
+from .korean_engine import ENGINE
 from .korean_errors import ERRORS
 from .korean_settings import SETTINGS
 
 KOREAN = {
     **SETTINGS,
+    **ENGINE,
     **ERRORS,
     # panels
     "Text to 3D": "텍스트를 3D로",
