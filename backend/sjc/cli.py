@@ -270,8 +270,11 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 
 
 def _models(args: argparse.Namespace) -> int:
+    from . import model_list
     from .doctor import model_info, print_table
 
+    if args.action == "list":
+        return model_list.show(args.json)
     if args.action == "convert":
         from .convert import convert
 

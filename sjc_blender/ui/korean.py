@@ -197,6 +197,16 @@ KOREAN = {
     "Downloading the model": "모델을 내려받는 중",
     "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
     "Check Size": "크기 확인",
+    "Models": "모델 목록",
+    "The models on this machine, and those that were used before": "이 컴퓨터에 있는 모델과 전에 쓴 모델",
+    "Looking for models": "모델을 찾는 중",
+    "Other Folder": "다른 폴더",
+    "Use this model": "이 모델을 씁니다",
+    "Use Model": "모델 사용",
+    "No model is chosen.": "고른 모델이 없습니다.",
+    "Downloaded": "내려받음",
+    "To be downloaded": "내려받아야 함",
+    "Not usable": "쓸 수 없음",
     "Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded":
         "고른 모델의 크기와 라이선스를 Hugging Face 허브에 묻습니다. 아무것도 내려받지 않습니다",
     "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login":

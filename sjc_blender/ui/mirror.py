@@ -69,6 +69,7 @@ def refresh_history() -> None:
         entry = runtime.history.add()
         entry.name = entry.folder = str(found.folder)
         entry.prompt, entry.when, entry.finished = found.prompt, found.when, found.finished
+        entry.model = found.model
     runtime.active_past = max(0, min(runtime.active_past, len(runtime.history) - 1))
     redraw()
 

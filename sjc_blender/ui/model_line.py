@@ -1,4 +1,4 @@
-"""The line below the choice of a model: what is known of it, and the button that fetches it.
+"""The choice of a model: the picker of those there are, what is known of the chosen one, the button that fetches it.
 
 `draw` may come sixty times a second, so it reads what is remembered; a timer has the disk read in a thread (models.Shelf).
 """
@@ -10,28 +10,32 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import fetching, models
+from .. import catalogue, fetching, models
 from . import mirror, text, words
 from .said import said
 
 TICK_SECONDS = 0.1
 
-shelf = models.Shelf()
+ICONS = {"missing": "IMPORT", "bad": "ERROR"}
+
+shelf = models.Shelf(models.look, models.stamp)
+lists = models.Shelf(catalogue.listing, catalogue.stamp)  # by what was used before
 offers: dict[str, fetching.Offer] = {}  # what the hub said of models that are not here
-_wanted: set[str] = set()
+_wanted: set[tuple[models.Shelf[Any], str]] = set()
 
 
 def draw(layout: Any, context: Any) -> None:
     """What is known of the scene's model."""
     model = context.scene.sjc.model
     found = shelf.known(model)
-    if shelf.stale(model):
-        _want(model)
+    for one, key in ((shelf, model), (lists, used(context))):
+        if one.stale(key):
+            _want(one, key)
     column = layout.column(align=True)
     if found is None:
         column.label(text="Looking for the model", icon="SORTTIME")
         return
-    icon = {"missing": "IMPORT", "bad": "ERROR"}.get(found.kind, "CHECKMARK")
+    icon = ICONS.get(found.kind, "CHECKMARK")
     offer = offers.get(model.strip()) if found.kind == "missing" else None
     text.paragraph(column, context, line(found, offer), icon=icon, most=6)
     if found.kind == "missing":
@@ -75,17 +79,58 @@ def line(found: models.Found, offer: fetching.Offer | None = None) -> str:
     return ", ".join(parts)
 
 
+def used(context: Any) -> str:
+    """The models of earlier jobs and of the scene, as `lists` asks by them."""
+    past = sorted({entry.model for entry in context.window_manager.sjc.history})
+    return catalogue.key_of([*past, context.scene.sjc.model])
+
+
+def in_menu(name: str, found: models.Found) -> str:
+    """A model's line in the picker: id, family, size, state."""
+    shown = iface_("Embedded") if found.kind == "embedded" else name
+    state = iface_(words.PICKER_STATES[found.kind])
+    if found.kind == "missing" and name in offers:
+        found = models.Found("missing", found.folder, offers[name].size)
+    size = models.readable_size(found.size) if found.size else ""
+    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, found.family, size, state) if part)
+
+
+class SJC_MT_models(bpy.types.Menu):
+    """The models on this machine, and those that were used before"""
+
+    bl_label = "Models"
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        entries = lists.known(used(context))
+        if entries is None:
+            self.layout.label(text="Looking for models", icon="SORTTIME")
+        for name, found in entries or ():
+            icon = ICONS.get(found.kind, "CHECKMARK")
+            button = self.layout.operator(
+                "sjc.pick_model", text=in_menu(name, found), icon=icon, translate=False
+            )
+            button.model = name
+        self.layout.separator()
+        self.layout.operator("sjc.choose_model", text="Other Folder", icon="FILE_FOLDER")
+
+
+CLASSES = (SJC_MT_models,)
+
+
 def look_again() -> None:
     """The disk has changed by our doing."""
     shelf.forget()
+    lists.forget()
     mirror.redraw()
 
 
 def tick() -> float | None:
     """One turn of the timer: has threads look, and draws what they found; None when all is known."""
     while _wanted:
-        shelf.ask(_wanted.pop())
-    if shelf.busy:
+        one, key = _wanted.pop()
+        one.ask(key)
+    if shelf.busy or lists.busy:
         return TICK_SECONDS
     mirror.redraw()
     return None
@@ -98,7 +143,7 @@ def stop() -> None:
         bpy.app.timers.unregister(tick)
 
 
-def _want(model: str) -> None:
-    _wanted.add(model)
+def _want(one: models.Shelf[Any], key: str) -> None:
+    _wanted.add((one, key))
     if not bpy.app.background and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)

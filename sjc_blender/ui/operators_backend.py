@@ -153,6 +153,20 @@ class SJC_OT_choose_model(Button, bpy.types.Operator):
         context.scene.sjc.model = str(folder)
 
 
+class SJC_OT_pick_model(Button, bpy.types.Operator):
+    """Use this model"""
+
+    bl_idname, bl_label = "sjc.pick_model", "Use Model"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """Into the field."""
+        if not self.model:
+            raise SjcError("No model is chosen.")
+        context.scene.sjc.model = self.model
+
+
 class _HubButton(_BackendButton):
     """Talks to the hub."""
 
@@ -215,6 +229,7 @@ CLASSES = (
     SJC_OT_check_backend,
     SJC_OT_use_python,
     SJC_OT_choose_model,
+    SJC_OT_pick_model,
     SJC_OT_ask_size,
     SJC_OT_fetch_model,
 )

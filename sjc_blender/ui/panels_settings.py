@@ -44,6 +44,7 @@ class SJC_PT_settings(Child, bpy.types.Panel):
             column.prop(group, name)
         row = layout.row(align=True)
         row.prop(group, "model")
+        row.menu("SJC_MT_models", text="", icon="DOWNARROW_HLT")
         row.operator("sjc.choose_model", text="", icon="FILE_FOLDER")
         model_line.draw(layout, context)
         layout.prop(group, "device")

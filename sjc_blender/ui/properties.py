@@ -202,7 +202,7 @@ class SJC_PG_job(bpy.types.PropertyGroup):
 class SJC_PG_past(bpy.types.PropertyGroup):
     """A job folder of the history."""
 
-    __annotations__ = {**_texts("prompt", "folder", "when"), "finished": bpy.props.BoolProperty()}
+    __annotations__ = {**_texts("prompt", "folder", "when", "model"), "finished": bpy.props.BoolProperty()}
 
 
 class SJC_PG_runtime(bpy.types.PropertyGroup):

@@ -70,6 +70,14 @@ MODEL_STATES = {
     "cached": "On this machine",
     "missing": "Must be downloaded",
 }
+# The same in the picker, in a word or two.
+PICKER_STATES = {
+    "embedded": "Comes with the add-on",
+    "folder": "Folder",
+    "cached": "Downloaded",
+    "missing": "To be downloaded",
+    "bad": "Not usable",
+}
 OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
 GATED = "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login"
 

@@ -42,7 +42,7 @@ def note(text, where):
 
 for cls in registration.CLASSES:
     kind = cls.bl_rna.base.identifier if cls.bl_rna.base else ""
-    if kind in ("Operator", "Panel", "FileHandler"):
+    if kind in ("Operator", "Panel", "Menu", "FileHandler"):
         note(getattr(cls, "bl_label", ""), cls.__name__)
     room, _, name = getattr(cls, "bl_idname", "").partition(".")
     rna = getattr(getattr(bpy.ops, room), name).get_rna_type() if kind == "Operator" else cls.bl_rna
