@@ -197,6 +197,8 @@ KOREAN = {
     "Downloading the model": "모델을 내려받는 중",
     "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
     "Check Size": "크기 확인",
+    "Colours: preview": "색: 미리보기",
+    "Colours: final": "색: 최종",
     "Models": "모델 목록",
     "The models on this machine, and those that were used before": "이 컴퓨터에 있는 모델과 전에 쓴 모델",
     "Looking for models": "모델을 찾는 중",

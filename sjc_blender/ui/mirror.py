@@ -113,7 +113,7 @@ def _chosen(runtime: Any) -> str:
 def _copy(entry: Any, record: jobs.Job) -> None:
     problem = record.problem or jobs.Problem("", "")
     values = {
-        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "text": record.text,
+        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "colors": record.colors, "text": record.text,
         "folder": str(record.folder), "warnings": "\n".join(record.warnings), "step": record.step, "total": record.total,
         "progress": record.progress, "rate": record.it_s, "seconds": record.seconds,
         "eta": -1.0 if record.eta_s is None else record.eta_s, "problem_code": problem.code, "problem_text": problem.text,

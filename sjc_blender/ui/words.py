@@ -63,6 +63,9 @@ STATES = {
     "failed": ("Failed", "ERROR"),
 }
 
+# Of a latent model's volumes and meshes; where colours are what they are from the start, nothing is said.
+COLORS = {"preview": "Colours: preview", "final": "Colours: final"}
+
 # What is known of the chosen model; size, folder and licence follow.
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
