@@ -276,6 +276,27 @@ FAULTS = [
         (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
     ),
     Fault(
+        "latent-colours-not-called-a-preview",
+        f"{SJC}/job.py",
+        """"colors": "exact" if self.appearance.autoencoder is None else "preview",""",
+        """"colors": "exact",""",
+        ("tests/backend/test_latent_job.py::test_a_job_ends_with_a_mesh_and_pictures[sd-eps]",),
+    ),
+    Fault(
+        "size-of-all-files-of-a-hub-model",
+        f"{SJC}/guidance/offer.py",
+        """    wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them""",
+        """    wanted = set(sizes)""",
+        ("tests/addon/test_fetching.py::test_a_hub_that_knows_nothing_says_so_in_one_line",),
+    ),
+    Fault(
+        "picker-offers-language-models",
+        f"{SJC}/model_list.py",
+        """if folder and (folder / "model_index.json").is_file()]""",
+        """if folder]""",
+        ("tests/addon/test_models.py::test_the_picker_lists_what_can_be_chosen",),
+    ),
+    Fault(
         "paths-beside-the-blend-absolute",
         "sjc_blender/scene/volumes.py",
         "return bpy.path.relpath(str(path)) if near else str(path)",
