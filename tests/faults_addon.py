@@ -167,9 +167,9 @@ FAULTS = [
     # ---------------------------------------------------------------------------------------------- models, in the panel
     Fault(
         "hub-model-of-another-revision",
-        "sjc_blender/models.py",
-        'snapshot = repository / "snapshots" / revision',
-        'snapshot = next(iter(_children(repository / "snapshots")), repository / "snapshots" / revision)',
+        f"{SJC}/model_list.py",
+        'folder = repository / "snapshots" / revision',
+        'folder = next(iter(sorted((repository / "snapshots").iterdir())))',
         ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(

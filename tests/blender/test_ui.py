@@ -510,44 +510,6 @@ api.close()
     assert got["a blue tree volume surface"] == ["active_material", "threshold"]
 
 
-def test_colours_are_called_a_preview_only_where_they_are_one(ui):
-    """A latent model's volume, its progress box, its mesh; nothing of it for a pixel model."""
-    got = ui(
-        RECORDER
-        + """
-result = {}
-for fault in ("latent", "ok"):
-    fake(fault)
-    seen = []
-    def look(record, message):
-        if message["type"] == "snapshot":
-            layout = Layout()
-            panels.draw_running(layout, bpy.context, runtime.jobs[record.id])
-            seen.append([text for text in layout.texts() if "Colours" in text])
-    live.listeners.append(look)
-    job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
-    live.listeners.remove(look)
-    shown = {}
-    for target in (job.mesh_object, job.volume_object):
-        target.hide_set(False)
-        bpy.context.view_layer.objects.active = target
-        texts = draw(panels_settings.SJC_PT_output, bpy.context).texts()
-        shown[target.type] = [text for text in texts if "Colours" in text]
-    result[fault] = [seen, shown]
-    api.close()
-""",
-        backend=sys.executable,
-    )
-    seen, shown = got["latent"]
-    assert seen
-    assert all(texts == ["Colours: preview"] for texts in seen)
-    assert shown == {"MESH": ["Colours: final"], "VOLUME": ["Colours: preview"]}
-    seen, shown = got["ok"]
-    assert seen
-    assert not any(seen)
-    assert shown == {"MESH": [], "VOLUME": []}
-
-
 def test_blenders_own_presets_keep_settings_and_not_the_prompt(ui):
     got = ui("""
 from sjc_blender.ui import presets
