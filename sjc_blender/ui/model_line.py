@@ -96,9 +96,9 @@ def in_menu(name: str, found: models.Found) -> str:
 
 
 class SJC_MT_models(bpy.types.Menu):
-    """The models on this machine, and those that were used before"""
+    """The picker."""
 
-    bl_label = "Models"
+    bl_label, bl_description = "Models", "The models on this machine, and those that were used before"
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
