@@ -1,4 +1,4 @@
-"""Downloads a model with the backend's Python, beside everything else: `sjc models fetch` in a process.  No bpy, no torch."""
+"""Downloads a model with the backend's Python, or asks how large it is: `sjc models fetch` in a process.  No bpy, no torch."""
 
 from __future__ import annotations
 
@@ -7,28 +7,114 @@ import json
 import os
 import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from . import environment, models
 from .installer import Progress
 
-__all__ = ["Fetch"]
+__all__ = ["Ask", "Fetch", "Offer"]
 
 FETCH = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
-    "sys.exit(main(['models', 'fetch', sys.argv[1], '--json']))"
+    "sys.exit(main(['models', 'fetch', *sys.argv[1:], '--json']))"
 )
 LOOK_SECONDS = 0.5
+ASK_SECONDS = 60.0  # a hub that does not answer by then is as good as none
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a download would be.
+
+    size: bytes; licence: "" where the model's card states none; gated: only for accounts that accepted its terms;
+    problem: why nobody knows, in one line.
+    """
+
+    size: int = 0
+    licence: str = ""
+    gated: bool = False
+    problem: str = ""
+
+
+class Ask:
+    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        self.command, self.model = [*_command(python, model), "--dry-run"], model
+        self.answer: Offer | None = None
+        self.cancelled = False
+        self.process: subprocess.Popen[str] | None = None
+        self.thread = threading.Thread(target=self._run, name="ask", daemon=True)
+
+    def start(self) -> Ask:
+        """Begin; returns at once."""
+        self.thread.start()
+        return self
+
+    def poll(self) -> Progress:
+        """Where it stands; never blocks. Whatever the hub says, the end is an answer."""
+        state = "cancelled" if self.cancelled else "running" if self.answer is None else "done"
+        return Progress(state, "fetch", 0.0, "")
+
+    def cancel(self) -> None:
+        """Stop."""
+        self.cancelled = True
+        if self.process:
+            self.process.kill()
+
+    def _run(self) -> None:
+        try:
+            self.process = _begin(self.command)
+            if self.cancelled:
+                self.process.kill()
+            said, complaint = self.process.communicate(timeout=ASK_SECONDS)
+        except OSError as error:
+            self.answer = Offer(problem=_no_start(self.command[0], error))
+        except subprocess.TimeoutExpired:
+            assert self.process is not None
+            self.process.kill()
+            self.answer = Offer(problem="The hub did not answer in time; try again later.")
+        else:
+            self.answer = _offer(said, complaint)
+
+
+def _offer(said: str, complaint: str) -> Offer:
+    try:
+        found = json.loads(said.strip().splitlines()[-1])
+        return Offer(int(found["download_bytes"]), str(found["licence"]), bool(found["gated"]))
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Offer(problem=_last_line(complaint.splitlines()) or "The hub was asked and nothing came back.")
+
+
+def _command(python: str | Path, model: str) -> list[str]:
+    return [str(python), "-X", "utf8", "-B", "-c", FETCH, str(environment.PACKAGE), model]
+
+
+def _begin(command: list[str]) -> subprocess.Popen[str]:
+    options: dict[str, Any] = environment.quiet()
+    variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return subprocess.Popen(
+        command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", **options,
+    )  # fmt: skip
+
+
+def _no_start(program: str, error: OSError) -> str:
+    return f"{program} does not start: {error.strerror or error}"
+
+
+def _last_line(lines: list[str]) -> str:
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix("sjc: ") if said else ""
 
 
 class Fetch:
     """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        self.command = [
-            str(python), "-X", "utf8", "-B", "-c", FETCH, str(environment.PACKAGE), model,
-        ]  # fmt: skip
+        self.command = _command(python, model)
         self.place = models.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
         self.process: subprocess.Popen[str] | None = None
@@ -50,15 +136,10 @@ class Fetch:
             self.process.kill()
 
     def _run(self) -> None:
-        options: dict[str, Any] = environment.quiet()
-        variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         try:
-            self.process = subprocess.Popen(
-                self.command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", **options,
-            )  # fmt: skip
+            self.process = _begin(self.command)
         except OSError as error:
-            self._end("failed", f"{self.command[0]} does not start: {error.strerror or error}")
+            self._end("failed", _no_start(self.command[0], error))
             return
         if self.state == "cancelled":
             self.process.kill()
@@ -73,13 +154,10 @@ class Fetch:
             self._measure()
         for reader in readers:
             reader.join()
-        lines = [line.strip() for line in said if line.strip()]
         if self.process.returncode == 0:
             self._end("done", "")
         else:
-            self._end(
-                "failed", lines[-1].removeprefix("sjc: ") if lines else "the download ended without a word"
-            )
+            self._end("failed", _last_line(said) or "the download ended without a word")
 
     def _runs(self) -> bool:
         assert self.process is not None

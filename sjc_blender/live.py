@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import bpy
 
 TICK_SECONDS, IDLE_SECONDS = 0.1, 1.0
+COLORS = "sjc_colors"  # property of a latent model's objects: preview (the volume) or final (the mesh)
 ROW_SPACING = 1.5  # sizes between the objects of a batch
 
 SMALL_WORDS = frozenset(
@@ -144,6 +145,8 @@ def show(record: jobs.Job) -> None:
         return
     place.renewed, place.shown = False, True
     place.gone = shown is None
+    if shown is not None and record.colors == "preview":
+        shown[COLORS] = "preview"
 
 
 def finish(record: jobs.Job) -> bpy.types.Object:
@@ -161,6 +164,8 @@ def finish(record: jobs.Job) -> bpy.types.Object:
         size=wanted["size"],
         properties=properties_of(record),
     )
+    if record.colors == "preview":
+        made[COLORS] = "final"
     if not wanted["smooth"]:
         made.data.shade_flat()
     meshes.smooth(made, wanted["smooth_repeats"])

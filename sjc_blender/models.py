@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from .backend.sjc import model_list
 from .backend.sjc.errors import SjcError
 from .backend.sjc.guidance import model_files
 
@@ -22,6 +23,7 @@ __all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look"
 
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
+Answer = TypeVar("Answer")
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _CARD_BYTES = 100_000
 
@@ -31,7 +33,8 @@ class Found:
     """One answer.  kind: embedded, folder, cached (a hub model on this machine), missing (to be downloaded), bad.
 
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's card
-    states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line.
+    states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
+    "Stable Diffusion", of one that is here.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Found:
     size: int = 0
     licence: str = ""
     problem: str = ""
+    family: str = ""
 
 
 def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -102,17 +106,13 @@ def readable_size(size: int) -> str:
 
 def _in_cache(model: str, cache: Path) -> Found:
     """As the hub's library looks without a network: refs/main names the snapshot."""
-    repository = cache / _repository(model)
-    try:
-        revision = (repository / "refs" / "main").read_text("utf-8").strip()
-    except FileNotFoundError:
-        return Found("missing", cache)
-    snapshot = repository / "snapshots" / revision
-    return _checked("cached", snapshot) if revision and snapshot.is_dir() else Found("missing", cache)
+    snapshot = model_list.snapshot(cache, model)
+    return _checked("cached", snapshot) if snapshot else Found("missing", cache)
 
 
 def _checked(kind: str, folder: Path) -> Found:
-    return Found(kind, folder, model_files.check(folder).weight_bytes, _licence(folder))
+    files = model_files.check(folder)
+    return Found(kind, folder, files.weight_bytes, _licence(folder), family=files.family.name)
 
 
 def _licence(folder: Path) -> str:
@@ -157,24 +157,24 @@ def _expanded(path: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser()
 
 
-class Shelf:
+class Shelf(Generic[Answer]):
     """Answers that were given.  `known` and `stale` touch no disk; `ask` looks in a thread.
 
-    look, stamp, clock: for tests.
+    look: finds an answer. stamp: changes when look's answer may have. clock: for tests.
     """
 
     def __init__(
         self,
-        look: Callable[[str], Found] = look,
-        stamp: Callable[[str], tuple[Any, ...]] = stamp,
+        look: Callable[[str], Answer],
+        stamp: Callable[[str], tuple[Any, ...]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look, self._stamp, self._clock = look, stamp, clock
-        self._answers: dict[str, tuple[Found, tuple[Any, ...]]] = {}
+        self._answers: dict[str, tuple[Answer, tuple[Any, ...]]] = {}
         self._times: dict[str, float] = {}
         self._threads: dict[str, threading.Thread] = {}
 
-    def known(self, model: str) -> Found | None:
+    def known(self, model: str) -> Answer | None:
         """The last answer."""
         answer = self._answers.get(model)
         return answer[0] if answer else None

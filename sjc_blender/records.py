@@ -47,7 +47,7 @@ class Job:
     """One prompt on its way to a mesh.  folder: the job folder. resume: go on with what it holds.
 
     stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s: seconds
-    that are left of the steps, None while unknown; metrics: of the last step; seconds: spent at work.
+    that are left of the steps, None while unknown; metrics: of the last step; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
     """
 
     settings: Settings
@@ -65,6 +65,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     problem: Problem | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
+    colors: str = ""
     seconds: float = 0.0
 
     @property
@@ -105,6 +106,8 @@ class Job:
             self.stage, self.text = message["stage"], message["text"]
         elif kind == "progress":
             self._take_progress(message)
+        elif kind == "snapshot":
+            self.colors = message["colors"]
         elif kind == "warning" and message["text"] not in self.warnings and len(self.warnings) < WARNINGS:
             self.warnings.append(message["text"])
         elif kind == "error":

@@ -33,6 +33,7 @@ CLASSES: tuple[type, ...] = (
     *operators.CLASSES,
     *operators_scene.CLASSES,
     *operators_backend.CLASSES,
+    *model_line.CLASSES,
     *presets.CLASSES,
     *panels.CLASSES,
     panels_settings.SJC_PT_settings,

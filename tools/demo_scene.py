@@ -72,7 +72,8 @@ def studio(bpy, samples) -> None:
     sun.rotation_euler = (math.radians(50), 0, math.radians(35))
     scene.collection.objects.link(sun)
     scene.render.engine = "CYCLES"
-    scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = "CPU", samples, False
+    scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = "CPU", samples, True
+    scene.render.image_settings.compression = 100  # noise apart, the paper is one grey: a few tens of kB
     scene.render.resolution_x, scene.render.resolution_y = 800, 480
     scene.view_settings.view_transform = "Standard"
 

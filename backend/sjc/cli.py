@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="embedded",
         help="with info and fetch: embedded, a folder or a hub id; with convert: a file",
     )
+    models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
     models.add_argument("--json", action="store_true", help="for machines")
 
     experiment = commands.add_parser(
@@ -286,13 +287,22 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 
 
 def _models(args: argparse.Namespace) -> int:
+    from . import model_list
     from .doctor import model_info, print_table
 
+    if args.action == "list":
+        return model_list.show(args.json)
     if args.action == "convert":
         from .convert import convert
 
         written = convert(Path(args.model))
         print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
+        return 0
+    if args.action == "fetch" and args.dry_run:
+        from .guidance import offer
+
+        found = asdict(offer.ask(args.model))
+        print(json.dumps(found) if args.json else "\n".join(f"{k:<14} {v}" for k, v in found.items()))
         return 0
     if args.action == "fetch":
         from .guidance import model_files

@@ -18,6 +18,7 @@ is left with one: it ends by itself after two minutes.)
     wrong-protocol  is of another version
     wrong-hash      runs other sources
     memory, disk-full   at the middle step
+    latent          says that its volumes' colours are previews
     truncated-snapshot  every second snapshot is cut off
 """
 
@@ -154,7 +155,8 @@ class FakeWorker(Worker):
         if self.fault == "truncated-snapshot" and number % 2 == 0:
             for cut in (path, path.with_suffix(".vdb")):
                 os.truncate(cut, cut.stat().st_size // 2)
-        self.send("snapshot", step=step, path=str(path), shape=list(density.shape))
+        colors = "preview" if self.fault == "latent" else "exact"
+        self.send("snapshot", step=step, path=str(path), shape=list(density.shape), colors=colors)
 
     def _finish(self, folder: Path, chosen: Settings) -> None:
         density, color = ball(1.0)

@@ -297,7 +297,13 @@ class Job:
         )
         if self.preview:
             export.write_picture(path.with_suffix(".png"), self.appearance.painted(run.field), self.settings)
-        event: Event = {"type": "snapshot", "step": run.step, "path": str(path), "shape": list(density.shape)}
+        event: Event = {
+            "type": "snapshot",
+            "step": run.step,
+            "path": str(path),
+            "shape": list(density.shape),
+            "colors": "exact" if self.appearance.autoencoder is None else "preview",
+        }
         self.report(event)
 
     def _export(self) -> Any:

@@ -35,8 +35,9 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # stage: load, resume, optimise, paused, export ...
     "status": {"stage": _TEXT, "text": _TEXT},
     "progress": {"step": (int,), "total": (int,), "it_s": _NUMBER, "eta_s": _NUMBER, "metrics": (dict,)},
-    # path: the .npz; the .vdb, and the .png where there is one, stand beside it.
-    "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,)},
+    # path: the .npz; the .vdb, and the .png where there is one, stand beside it. colors: exact, or preview where a latent
+    # model's voxels have no colour of their own and the volume shows the nearest there is; its mesh has true ones.
+    "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,), "colors": _TEXT},
     "warning": {"text": _TEXT},
     # code: input, memory, disk, environment (a package is missing), bug; hint: what to do. The add-on's own side says
     # "worker" when the process itself is in trouble.

@@ -76,12 +76,23 @@ def check(python: str) -> None:
 
 def fetch(model: str) -> None:
     """Begin to download a model into the hub's cache; the caller has asked the person. Raises SjcError."""
+    python = _online_python()
+    _begin(lambda: fetching.Fetch(python, model).start(), "fetching")
+
+
+def ask_size(model: str) -> None:
+    """Begin to ask the hub how large a download of `model` is; a person has pressed the button. Raises SjcError."""
+    python = _online_python()
+    _begin(lambda: fetching.Ask(python, model.strip()).start(), "asking")
+
+
+def _online_python() -> str:
     if not bpy.app.online_access:
         raise SjcError(words.OFFLINE)
     python = places.backend().python
     if not python:
         raise SjcError("Install the backend first: it is what downloads models.")
-    _begin(lambda: fetching.Fetch(python, model).start(), "fetching")
+    return python
 
 
 def cancel() -> None:
@@ -127,6 +138,8 @@ def tick() -> float | None:
         return TICK_SECONDS
     if now.state == "done" and isinstance(_task, installer.Installer):
         _forget_choice()
+    if isinstance(_task, fetching.Ask) and _task.answer:
+        model_line.offers[_task.model] = _task.answer
     _task = None
     model_line.look_again()
     refresh()

@@ -1,10 +1,12 @@
 """Korean: panels, buttons, messages."""
 
+from .korean_engine import ENGINE
 from .korean_errors import ERRORS
 from .korean_settings import SETTINGS
 
 KOREAN = {
     **SETTINGS,
+    **ENGINE,
     **ERRORS,
     # panels
     "Text to 3D": "텍스트를 3D로",
@@ -190,7 +192,27 @@ KOREAN = {
         "고른 모델을 Hugging Face 허브에서 캐시로 내려받습니다. 다른 프로그램도 거기서 찾습니다",
     "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.":
         "{} 모델을 최대 수 GB까지 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
+    "{} is downloaded, {}, to {}. Its page on the hub states its licence.":
+        "{} 모델({})을 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
     "Downloading the model": "모델을 내려받는 중",
+    "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
+    "Check Size": "크기 확인",
+    "Colours: preview": "색: 미리보기",
+    "Colours: final": "색: 최종",
+    "Models": "모델 목록",
+    "The models on this machine, and those that were used before": "이 컴퓨터에 있는 모델과 전에 쓴 모델",
+    "Looking for models": "모델을 찾는 중",
+    "Other Folder": "다른 폴더",
+    "Use this model": "이 모델을 씁니다",
+    "Use Model": "모델 사용",
+    "No model is chosen.": "고른 모델이 없습니다.",
+    "Downloaded": "내려받음",
+    "To be downloaded": "내려받아야 함",
+    "Not usable": "쓸 수 없음",
+    "Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded":
+        "고른 모델의 크기와 라이선스를 Hugging Face 허브에 묻습니다. 아무것도 내려받지 않습니다",
+    "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login":
+        "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 다음 명령으로 로그인하세요: hf auth login",
     "Install the backend first: it is what downloads models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받습니다.",
     # preferences
     "Output Folder": "출력 폴더",

@@ -69,6 +69,7 @@ def refresh_history() -> None:
         entry = runtime.history.add()
         entry.name = entry.folder = str(found.folder)
         entry.prompt, entry.when, entry.finished = found.prompt, found.when, found.finished
+        entry.model = found.model
     runtime.active_past = max(0, min(runtime.active_past, len(runtime.history) - 1))
     redraw()
 
@@ -112,7 +113,7 @@ def _chosen(runtime: Any) -> str:
 def _copy(entry: Any, record: jobs.Job) -> None:
     problem = record.problem or jobs.Problem("", "")
     values = {
-        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "text": record.text,
+        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "colors": record.colors, "text": record.text,
         "folder": str(record.folder), "warnings": "\n".join(record.warnings), "step": record.step, "total": record.total,
         "progress": record.progress, "rate": record.it_s, "seconds": record.seconds,
         "eta": -1.0 if record.eta_s is None else record.eta_s, "problem_code": problem.code, "problem_text": problem.text,

@@ -1,4 +1,4 @@
-"""The line below the choice of a model: what is known of it, and the button that fetches it.
+"""The choice of a model: the picker of those there are, what is known of the chosen one, the button that fetches it.
 
 `draw` may come sixty times a second, so it reads what is remembered; a timer has the disk read in a thread (models.Shelf).
 """
@@ -10,27 +10,34 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import models
+from .. import catalogue, fetching, models
 from . import mirror, text, words
+from .said import said
 
 TICK_SECONDS = 0.1
 
-shelf = models.Shelf()
-_wanted: set[str] = set()
+ICONS = {"missing": "IMPORT", "bad": "ERROR"}
+
+shelf = models.Shelf(models.look, models.stamp)
+lists = models.Shelf(catalogue.listing, catalogue.stamp)  # by what was used before
+offers: dict[str, fetching.Offer] = {}  # what the hub said of models that are not here
+_wanted: set[tuple[models.Shelf[Any], str]] = set()
 
 
 def draw(layout: Any, context: Any) -> None:
     """What is known of the scene's model."""
     model = context.scene.sjc.model
     found = shelf.known(model)
-    if shelf.stale(model):
-        _want(model)
+    for one, key in ((shelf, model), (lists, used(context))):
+        if one.stale(key):
+            _want(one, key)
     column = layout.column(align=True)
     if found is None:
         column.label(text="Looking for the model", icon="SORTTIME")
         return
-    icon = {"missing": "IMPORT", "bad": "ERROR"}.get(found.kind, "CHECKMARK")
-    text.paragraph(column, context, line(found), icon=icon, most=6)
+    icon = ICONS.get(found.kind, "CHECKMARK")
+    offer = offers.get(model.strip()) if found.kind == "missing" else None
+    text.paragraph(column, context, line(found, offer), icon=icon, most=6)
     if found.kind == "missing":
         _draw_missing(column, context, model)
 
@@ -47,34 +54,83 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
             "screen.userpref_show", text="Open Preferences", icon="PREFERENCES"
         ).section = "SYSTEM"
     else:
+        offer = offers.get(model.strip())
+        if offer and offer.problem:
+            text.paragraph(column, context, said(offer.problem), icon="ERROR", most=4)
+        elif offer and offer.gated:
+            text.paragraph(column, context, words.GATED, icon="LOCKED", most=6)
+        if offer is None or offer.problem:
+            column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model
 
 
-def line(found: models.Found) -> str:
-    """An answer in the language of the interface."""
+def line(found: models.Found, offer: fetching.Offer | None = None) -> str:
+    """An answer in the language of the interface. offer: what the hub said of a model that is not here."""
     if found.kind == "bad":
-        return found.problem
+        return said(found.problem)
+    size, licence = (offer.size, offer.licence) if offer else (found.size, found.licence)
     parts = [iface_(words.MODEL_STATES[found.kind])]
-    if found.size:
-        parts.append(models.readable_size(found.size))
+    if size:
+        parts.append(models.readable_size(size))
     if found.kind != "embedded":
         parts.append(str(found.folder))
-    if found.licence:
-        parts.append(iface_("licence {}").format(found.licence))
+    if licence:
+        parts.append(iface_("licence {}").format(licence))
     return ", ".join(parts)
+
+
+def used(context: Any) -> str:
+    """The models of earlier jobs and of the scene, as `lists` asks by them."""
+    past = sorted({entry.model for entry in context.window_manager.sjc.history})
+    return catalogue.key_of([*past, context.scene.sjc.model])
+
+
+def in_menu(name: str, found: models.Found) -> str:
+    """A model's line in the picker: id, family, size, state."""
+    shown = iface_("Embedded") if found.kind == "embedded" else name
+    state = iface_(words.PICKER_STATES[found.kind])
+    if found.kind == "missing" and name in offers:
+        found = models.Found("missing", found.folder, offers[name].size)
+    size = models.readable_size(found.size) if found.size else ""
+    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, found.family, size, state) if part)
+
+
+class SJC_MT_models(bpy.types.Menu):
+    """The picker."""
+
+    bl_label, bl_description = "Models", "The models on this machine, and those that were used before"
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        entries = lists.known(used(context))
+        if entries is None:
+            self.layout.label(text="Looking for models", icon="SORTTIME")
+        for name, found in entries or ():
+            icon = ICONS.get(found.kind, "CHECKMARK")
+            button = self.layout.operator(
+                "sjc.pick_model", text=in_menu(name, found), icon=icon, translate=False
+            )
+            button.model = name
+        self.layout.separator()
+        self.layout.operator("sjc.choose_model", text="Other Folder", icon="FILE_FOLDER")
+
+
+CLASSES = (SJC_MT_models,)
 
 
 def look_again() -> None:
     """The disk has changed by our doing."""
     shelf.forget()
+    lists.forget()
     mirror.redraw()
 
 
 def tick() -> float | None:
     """One turn of the timer: has threads look, and draws what they found; None when all is known."""
     while _wanted:
-        shelf.ask(_wanted.pop())
-    if shelf.busy:
+        one, key = _wanted.pop()
+        one.ask(key)
+    if shelf.busy or lists.busy:
         return TICK_SECONDS
     mirror.redraw()
     return None
@@ -87,7 +143,7 @@ def stop() -> None:
         bpy.app.timers.unregister(tick)
 
 
-def _want(model: str) -> None:
-    _wanted.add(model)
+def _want(one: models.Shelf[Any], key: str) -> None:
+    _wanted.add((one, key))
     if not bpy.app.background and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)

@@ -10,7 +10,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from .. import installer, models, places
 from ..backend.sjc.errors import SjcError
-from . import backend_task, text
+from . import backend_task, model_line, text
 from .operators import Button
 
 ASK = "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be used meanwhile."
@@ -153,11 +153,22 @@ class SJC_OT_choose_model(Button, bpy.types.Operator):
         context.scene.sjc.model = str(folder)
 
 
-class SJC_OT_fetch_model(_BackendButton, bpy.types.Operator):
-    """Download the chosen model from the Hugging Face hub into its cache, where every program finds it"""
+class SJC_OT_pick_model(Button, bpy.types.Operator):
+    """Use this model"""
 
-    bl_idname, bl_label = "sjc.fetch_model", "Download Model"
+    bl_idname, bl_label = "sjc.pick_model", "Use Model"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """Into the field."""
+        if not self.model:
+            raise SjcError("No model is chosen.")
+        context.scene.sjc.model = self.model
+
+
+class _HubButton(_BackendButton):
+    """Talks to the hub."""
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -170,6 +181,24 @@ class SJC_OT_fetch_model(_BackendButton, bpy.types.Operator):
             return False
         return super().poll(context)
 
+
+class SJC_OT_ask_size(_HubButton, bpy.types.Operator):
+    """Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded"""
+
+    bl_idname, bl_label = "sjc.ask_size", "Check Size"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """As `backend_task.ask_size`."""
+        backend_task.ask_size(self.model or context.scene.sjc.model)
+
+
+class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
+    """Download the chosen model from the Hugging Face hub into its cache, where every program finds it"""
+
+    bl_idname, bl_label = "sjc.fetch_model", "Download Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Ask first: it is a large download."""
         self.model = self.model or context.scene.sjc.model
@@ -177,8 +206,17 @@ class SJC_OT_fetch_model(_BackendButton, bpy.types.Operator):
 
     def draw(self, context: Any) -> None:
         """What will happen."""
-        asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
-        text.paragraph(self.layout, context, asked.format(self.model, models.hub_folder()), icon="IMPORT")
+        offer = model_line.offers.get(self.model.strip())
+        if offer and offer.size:
+            asked = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
+            size = models.readable_size(offer.size)
+            told = asked.format(self.model, size, models.hub_folder())
+        else:
+            asked = iface_(
+                "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence."
+            )
+            told = asked.format(self.model, models.hub_folder())
+        text.paragraph(self.layout, context, told, icon="IMPORT")
 
     def act(self, context: Any) -> None:
         """As `backend_task.fetch`."""
@@ -191,5 +229,7 @@ CLASSES = (
     SJC_OT_check_backend,
     SJC_OT_use_python,
     SJC_OT_choose_model,
+    SJC_OT_pick_model,
+    SJC_OT_ask_size,
     SJC_OT_fetch_model,
 )

@@ -69,6 +69,8 @@ def draw_running(layout: Any, context: Any, entry: Any) -> None:
     icon = preview.icon(Path(entry.picture)) if entry.picture else 0
     if icon:
         column.template_icon(icon_value=icon, scale=PICTURE_SCALE)
+    if entry.colors in words.COLORS:
+        column.label(text=words.COLORS[entry.colors], icon="COLOR")
     row = column.row(align=True)
     if entry.state == "paused":
         row.operator("sjc.resume", icon="PLAY").job = entry.name

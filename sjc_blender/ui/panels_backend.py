@@ -17,6 +17,7 @@ ICONS = {
     "installing": "SORTTIME",
     "checking": "SORTTIME",
     "fetching": "SORTTIME",
+    "asking": "SORTTIME",
 }
 
 
@@ -25,7 +26,7 @@ def draw_backend(layout: Any, context: Any) -> None:
     runtime = context.window_manager.sjc
     state = runtime.backend_state
     column = layout.column(align=True)
-    if state in ("installing", "checking", "fetching"):
+    if state in ("installing", "checking", "fetching", "asking"):
         _draw_work(column, context, runtime)
         return
     column.label(
@@ -46,7 +47,7 @@ def draw_backend(layout: Any, context: Any) -> None:
 def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     column.label(text=words.BACKEND_STATES[runtime.backend_state], icon=ICONS[runtime.backend_state])
     if (
-        runtime.backend_state != "fetching" or runtime.backend_factor
+        runtime.backend_state not in ("fetching", "asking") or runtime.backend_factor
     ):  # only its server knows how large a model is
         column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .. import live
 from ..backend.sjc.settings_schema import GROUPS, SPECS
 from . import model_line, words
 from .presets import SJC_PT_presets
@@ -44,6 +45,7 @@ class SJC_PT_settings(Child, bpy.types.Panel):
             column.prop(group, name)
         row = layout.row(align=True)
         row.prop(group, "model")
+        row.menu("SJC_MT_models", text="", icon="DOWNARROW_HLT")
         row.operator("sjc.choose_model", text="", icon="FILE_FOLDER")
         model_line.draw(layout, context)
         layout.prop(group, "device")
@@ -88,6 +90,9 @@ class SJC_PT_output(Child, bpy.types.Panel):
     def _draw_active(self, layout: Any, context: Any) -> None:
         """What can be changed in the selected object: its material, the modifiers of ours; export."""
         target = context.active_object
+        colors = target.get(live.COLORS) if target is not None else None
+        if colors in words.COLORS:
+            layout.label(text=words.COLORS[colors], icon="COLOR")
         if target is not None and target.type == "MESH":
             layout.prop(target, "active_material", text="Material")
             for modifier in target.modifiers:

@@ -12,12 +12,13 @@ MOST = 50
 
 @dataclass(frozen=True)
 class Past:
-    """A job folder.  when: local time as text; finished: it holds a mesh."""
+    """A job folder.  when: local time as text; finished: it holds a mesh; model: as its settings name it."""
 
     prompt: str
     folder: Path
     when: str
     finished: bool
+    model: str = ""
 
 
 def jobs_in(parent: Path, most: int = MOST) -> list[Past]:
@@ -32,9 +33,10 @@ def jobs_in(parent: Path, most: int = MOST) -> list[Past]:
 
 def _read(folder: Path, changed: float) -> Past | None:
     try:
-        prompt = json.loads((folder / "job.json").read_text("utf-8"))["prompt"]
-    except (OSError, ValueError, KeyError, TypeError):
+        settings = json.loads((folder / "job.json").read_text("utf-8"))
+        prompt, model = settings["prompt"], settings.get("model", "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     finished = (folder / "run.json").is_file() and (folder / "mesh.glb").is_file()
     when = datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 (for the person at this clock)
-    return Past(str(prompt), folder, when, finished)
+    return Past(str(prompt), folder, when, finished, str(model))

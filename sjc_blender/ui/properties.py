@@ -188,7 +188,7 @@ class SJC_PG_job(bpy.types.PropertyGroup):
     """A job of the queue; `name` is its id. eta is negative while unknown."""
 
     __annotations__ = {
-        **_texts("prompt", "state", "stage", "text", "folder", "picture", "warnings"),
+        **_texts("prompt", "state", "stage", "text", "folder", "picture", "colors", "warnings"),
         **_texts("problem_code", "problem_text", "problem_hint", "problem_details"),
         "step": bpy.props.IntProperty(),
         "total": bpy.props.IntProperty(),
@@ -202,7 +202,7 @@ class SJC_PG_job(bpy.types.PropertyGroup):
 class SJC_PG_past(bpy.types.PropertyGroup):
     """A job folder of the history."""
 
-    __annotations__ = {**_texts("prompt", "folder", "when"), "finished": bpy.props.BoolProperty()}
+    __annotations__ = {**_texts("prompt", "folder", "when", "model"), "finished": bpy.props.BoolProperty()}
 
 
 class SJC_PG_runtime(bpy.types.PropertyGroup):

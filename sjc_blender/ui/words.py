@@ -66,6 +66,9 @@ STATES = {
     "failed": ("Failed", "ERROR"),
 }
 
+# Of a latent model's volumes and meshes; where colours are what they are from the start, nothing is said.
+COLORS = {"preview": "Colours: preview", "final": "Colours: final"}
+
 # What is known of the chosen model; size, folder and licence follow.
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
@@ -73,13 +76,23 @@ MODEL_STATES = {
     "cached": "On this machine",
     "missing": "Must be downloaded",
 }
+# The same in the picker, in a word or two.
+PICKER_STATES = {
+    "embedded": "Comes with the add-on",
+    "folder": "Folder",
+    "cached": "Downloaded",
+    "missing": "To be downloaded",
+    "bad": "Not usable",
+}
 OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
+GATED = "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login"
 
 BACKEND_STATES = {
     "missing": "The backend is not installed",
     "installing": "Installing the backend",
     "checking": "Checking the backend",
     "fetching": "Downloading the model",
+    "asking": "Asking the hub for the model's size",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
 }

@@ -21,8 +21,11 @@ class HubServer(http.server.BaseHTTPRequestHandler):
     """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the model's folder."""
 
     root: Path
+    asked: list[str]
     held: threading.Event  # while it is clear, the weights stop half-way
     commit = "c" * 40
+    gated: bool | str = False
+    card: dict | None = None
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
@@ -42,9 +45,16 @@ class HubServer(http.server.BaseHTTPRequestHandler):
                 {"type": "file", "path": name, "size": p.stat().st_size, "oid": hashlib.sha1(name.encode()).hexdigest()}
                 for name, p in files.items()
             ])  # fmt: skip
+        self.asked.append(self.path)
         if path in (f"/api/models/{ID}", f"/api/models/{ID}/revision/main"):
             return self.send_json(
-                {"id": ID, "sha": self.commit, "siblings": [{"rfilename": name} for name in files]}
+                {
+                    "id": ID,
+                    "sha": self.commit,
+                    "gated": self.gated,
+                    "cardData": self.card,
+                    "siblings": [{"rfilename": name, "size": p.stat().st_size} for name, p in files.items()],
+                }
             )
         name = path.removeprefix(f"/{ID}/resolve/").partition("/")[2]
         if name not in files:
@@ -78,7 +88,9 @@ class HubServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
-    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event()})
+    server_class = type(
+        "Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []}
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
@@ -109,3 +121,53 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     assert job.poll().state == "done", job.poll().text
     found = models.look(ID)
     assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
+
+
+def wanted_bytes(root):
+    sizes = {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
+    wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]
+    return sum(sizes.get(name, 0) for name in wanted)
+
+
+def asked(model=ID, python=sys.executable):
+    job = fetching.Ask(python, model).start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "done"
+    return job.answer
+
+
+@pytest.mark.parametrize(
+    ("card", "gated", "licence"),
+    [
+        ({"license": "mit"}, False, "mit"),
+        ({"license": "other", "license_name": "some-terms"}, "manual", "some-terms"),
+        ({"license": "other"}, "auto", "other"),
+        (None, False, ""),
+    ],
+)
+def test_the_size_is_known_before_the_download(hub, card, gated, licence):
+    """One question of the list of files; not a byte of a file is fetched."""
+    hub.card, hub.gated = card, gated
+    assert asked() == fetching.Offer(wanted_bytes(hub.root), licence, bool(gated))
+    assert models.look(ID).kind == "missing"
+    assert not [path for path in hub.asked if "/resolve/" in path]
+
+
+def test_a_hub_that_knows_nothing_says_so_in_one_line(hub, tmp_path):
+    problems = [asked("some-people/nothing").problem, asked("no id").problem]
+    assert problems[0].startswith('The hub does not tell about "some-people/nothing"')
+    assert "no hub id" in problems[1]
+    hub.root = tmp_path
+    (tmp_path / "a.txt").write_text("no pipeline")
+    problems.append(asked().problem)
+    assert "no model_index.json" in problems[2]
+    problems.append(asked(python=tmp_path / "nowhere").problem)
+    assert "does not start" in problems[3]
+    assert not any("\n" in problem for problem in problems)
+
+
+def test_a_question_can_be_cancelled(hub):
+    job = fetching.Ask(sys.executable, ID).start()
+    job.cancel()
+    job.thread.join(10)
+    assert job.poll().state == "cancelled"

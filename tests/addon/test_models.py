@@ -11,7 +11,7 @@ import time
 import pytest
 
 from sjc.guidance import model_files as worker_rules
-from sjc_blender import environment, fetching, models
+from sjc_blender import catalogue, environment, fetching, models
 from tests.addon.players import until
 
 ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef01234567"
@@ -179,6 +179,58 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
     shelf.join()
     assert looked == ["m"]
     assert shelf.known("m").kind == "missing"
+
+
+# --------------------------------------------------------------------------------------------------------------- picker
+
+
+def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
+    hub = models.hub_folder(cache)
+    language = hub / "models--some-people--words" / "snapshots" / REVISION  # no pipeline: not for this list
+    language.mkdir(parents=True)
+    (language / "config.json").write_text("{}")
+    (language.parents[1] / "refs").mkdir()
+    (language.parents[1] / "refs" / "main").write_text(REVISION)
+    used = ["embedded", str(folder), str(tmp_path / "gone"), "some-people/other", ID, "", str(folder)]
+    found = catalogue.listing(catalogue.key_of(used), cache)
+    assert [(name, one.kind) for name, one in found] == [
+        ("embedded", "embedded"), (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
+    ]  # fmt: skip
+    family = worker_rules.check(folder).family.name
+    assert [one.family for _, one in found] == [family, family, family, ""]
+    (cached / "unet" / "config.json").unlink()
+    broken = dict(catalogue.listing("", cache))[ID]
+    assert broken.kind == "bad"  # it is here, so it stays on the list, with its reason
+    assert "is missing" in broken.problem
+    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == [
+        "embedded"
+    ]
+
+
+def test_the_pickers_stamp_changes_with_the_cache(cache, cached):
+    before = catalogue.stamp("", cache)
+    assert catalogue.stamp("", cache) == before
+    shutil.rmtree(cached)
+    assert catalogue.stamp("", cache) != before
+
+
+def test_the_command_line_lists_the_same(cache, cached, monkeypatch, capsys):
+    from sjc import cli
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
+    assert cli.main(["models", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["model"], row["state"]) for row in rows] == [("embedded", "embedded"), (ID, "cached")]
+    assert rows[1]["folder"] == str(cached)
+    assert rows[0]["size"] == rows[1]["size"] == models.look(ID, cache).size
+    assert rows[0]["family"]
+    (cached / "unet" / "config.json").unlink()
+    assert cli.main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("embedded")
+    assert "MB" in lines[0]
+    assert f"{ID}  bad" in lines[1]
+    assert "is missing" in lines[1]
 
 
 # ------------------------------------------------------------------------------------------------------------- download

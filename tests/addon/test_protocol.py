@@ -70,8 +70,8 @@ def test_every_field_is_asked_for(message, data):
 
 @pytest.mark.parametrize("value", [True, "3", None, [3], 3.5])
 def test_a_step_is_a_whole_number(value):
-    line = json.dumps({"type": "snapshot", "step": value, "path": "p", "shape": []})
-    with pytest.raises(SjcError):
+    line = json.dumps({"type": "snapshot", "step": value, "path": "p", "shape": [], "colors": "exact"})
+    with pytest.raises(SjcError, match="without a proper step"):
         protocol.decode(line, protocol.DOWN)
 
 

@@ -44,7 +44,9 @@ def run(tmp_path, family, **given):
     )  # fmt: skip
     folder = tmp_path / "job"
     prepare_folder(folder, chosen)
-    record = Job(folder, chosen).run()
+    told = []
+    record = Job(folder, chosen, told.append).run()
+    assert [event["colors"] for event in told if event["type"] == "snapshot"] == ["preview"]
     return folder, record
 
 

@@ -64,6 +64,22 @@ class Face:
 model_line.bpy = backend_task.bpy = Face
 result["online"] = shown("some/other")
 
+class Ask:
+    def __init__(self, python, model):
+        self.model, self.answer = model, answers.pop(0)
+    def start(self):
+        return self
+    def poll(self):
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+kept, backend_task.fetching.Ask = backend_task.fetching.Ask, Ask
+Offer = backend_task.fetching.Offer
+answers = [Offer(problem="no network"), Offer(2_600_000_000, "openrail", gated=True)]
+for name in ("unasked", "sized"):
+    backend_task.ask_size("some/other")
+    result["asking"] = runtime.backend_state
+    backend_task.wait()
+    result[name] = shown("some/other")
+
 class Fetch:
     def __init__(self, python, model):
         self.given = [str(python), model]
@@ -96,6 +112,71 @@ result["home"] = str(home)
     assert "HF_HUB_OFFLINE keeps it offline" in got["variable"][1]
     assert "Allow Online Access" in got["refused"]
     assert "sjc.fetch_model" in got["online"][2]
+    assert "sjc.ask_size" in got["online"][2]
+    assert "sjc.ask_size" not in got["some/other"][2]  # offline
+    assert "GB" not in got["online"][1]
+    assert got["asking"] == "asking"
+    assert "no network" in got["unasked"][1]
+    assert "sjc.ask_size" in got["unasked"][2]
+    assert "2.6 GB" in got["sized"][1]
+    assert "licence openrail" in got["sized"][1]
+    assert "accepted their terms" in got["sized"][1]
+    assert "sjc.ask_size" not in got["sized"][2]
+    assert "sjc.fetch_model" in got["sized"][2]
     assert got["fetched"] == [sys.executable, "some/other"]
     assert (got["at work"], got["waited"]) == ("fetching", "")
     assert "On this machine, " in got["after"][1]
+
+
+def test_the_picker_offers_models_and_fills_the_field(in_blender, tmp_path):
+    """Embedded, cached and used ones, each with family, size and state; a press writes the field."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+import shutil
+from sjc_blender import models
+from sjc_blender.ui import model_line
+os.environ["HF_HUB_CACHE"] = str(home / "hub")
+embedded = models.look("embedded").folder
+repository = home / "hub" / "models--some--model"
+(repository / "refs").mkdir(parents=True)
+(repository / "refs" / "main").write_text("abc")
+shutil.copytree(embedded, repository / "snapshots" / "abc")
+entry = runtime.history.add()
+entry.name, entry.model = "earlier", "some/used"
+
+def menu():
+    layout = draw(model_line.SJC_MT_models, bpy.context)
+    return layout.texts(), layout.operators()
+
+result = {"before": menu(), "button": "menu" in [name for name, _, _ in draw(panels_settings.SJC_PT_settings, bpy.context).seen]}
+while model_line.tick():
+    pass
+result["after"] = menu()
+model_line.offers["some/used"] = model_line.fetching.Offer(2_600_000_000)
+result["asked"] = menu()
+bpy.ops.sjc.pick_model(model="some/model")
+result["field"] = scene.sjc.model
+result["nothing"] = refused(bpy.ops.sjc.pick_model)
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert got["button"]
+    assert got["before"][0] == ["Looking for models", "Other Folder"]
+    embedded, cached, used, other = got["after"][0]
+    assert embedded.startswith("Embedded")
+    assert embedded.endswith("Comes with the add-on")
+    assert " MB" in embedded
+    assert len(embedded.split("  ")) == 7  # name, family, size, state, with dots between
+    assert cached.startswith("some/model")
+    assert cached.endswith("Downloaded")
+    assert used.startswith("some/used")
+    assert used.endswith("To be downloaded")
+    assert "GB" not in used
+    assert "2.6 GB" in got["asked"][0][2]
+    assert other == "Other Folder"
+    assert got["after"][1] == ["sjc.pick_model"] * 3 + ["sjc.choose_model"]
+    assert got["field"] == "some/model"
+    assert "No model is chosen" in got["nothing"]

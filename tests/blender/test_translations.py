@@ -72,6 +72,28 @@ class SJC_OT_x:
     }
 
 
+def test_a_forgotten_error_of_the_engine_would_be_found():
+    import ast
+
+    source = """
+raise SjcError("A plain sentence.")
+raise errors.SjcError(f"{name!r} cannot be {done}." + " Do this.")
+raise SjcError(message)
+raise ValueError("not shown")
+"""
+    found = {text for text, _ in ui_texts.raised(ast.parse(source))}
+    assert found == {"A plain sentence.", "{} cannot be {}. Do this."}
+
+
+def test_sentences_in_pieces_are_still_said():
+    """Every run of words between gaps and punctuation stands in the file that puts the sentence together."""
+    for name, texts in ui_texts.BUILT.items():
+        source = (ui_texts.ENGINE / name).read_text("utf-8")
+        for text in texts:
+            missing = [run for run in re.findall(r"\w[\w -]*\w", text) if run not in source]
+            assert not missing, (name, text)
+
+
 def test_blender_takes_and_gives_back_the_table(in_blender):
     got = in_blender(
         SWITCH_ON
@@ -104,6 +126,13 @@ except SjcError as error:
 crash = of_exit(-11, ["last words"]).text
 result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
 result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
+from sjc_blender.backend.sjc.guidance import model_files
+try:
+    model_files.locate("nowhere at all")
+except SjcError as error:
+    result["engine"] = said_in("ko_KR", str(error))
+knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
+result["unknown"] = said_in("ko_KR", knows + " For other words choose a bigger model with --model.")
 """
     )
     assert got["english"] == got["raw"]
@@ -114,4 +143,9 @@ result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of 
     assert "many" in grid
     assert got["korean"][1] == '작업자가 비정상 종료되었습니다 (SIGSEGV): "last words"'
     assert got["korean"][2] == "nothing of ours"
+    assert got["engine"].startswith('모델 폴더 "nowhere at all" 이(가) 없습니다.')
+    assert (
+        '"dragn" 을(를) 모릅니다 ("dragon" 을(를) 뜻했나요?). 아는 단어: objects: dragon, cat; colors: red.'
+        in got["unknown"]
+    )
     assert got["korean"][3] not in ("", "The disk is full.")

@@ -9,6 +9,25 @@ CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragr
 RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
+ENGINE = ROOT.parent / "backend" / "sjc"
+# Of the engine, what no worker runs: the command line and what it alone starts; the wire's own complaints; test data.
+NO_WORKER = {"cli.py", "convert.py", "fake_worker.py", "protocol.py", "empirical.py"}
+# Sentences that the engine puts together from pieces; every piece must stand in the file.
+BUILT = {
+    "guidance/text.py": (
+        "{} does not know {}. For other words choose a bigger model with --model.",
+        "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
+        '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
+    ),
+    "guidance/loading.py": (
+        "{}: the weights do not fit config.json; {} is missing or has another shape.",
+        "{}: the weights do not fit config.json; {} is missing or has another shape, and {} more.",
+    ),
+    "guidance/families.py": (
+        "{} is not a diffusers model: it has no model_index.json.",
+        "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.",
+    ),
+}
 NOT_DRAWN = {"INTERRUPTED"}  # a job's own text, which the panel says in other words
 CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 
@@ -23,7 +42,7 @@ def note(text, where):
 
 for cls in registration.CLASSES:
     kind = cls.bl_rna.base.identifier if cls.bl_rna.base else ""
-    if kind in ("Operator", "Panel", "FileHandler"):
+    if kind in ("Operator", "Panel", "Menu", "FileHandler"):
         note(getattr(cls, "bl_label", ""), cls.__name__)
     room, _, name = getattr(cls, "bl_idname", "").partition(".")
     rna = getattr(getattr(bpy.ops, room), name).get_rna_type() if kind == "Operator" else cls.bl_rna
@@ -46,7 +65,7 @@ def in_sources():
     """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
     found = {}
     for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
-        if path.stem in {"korean", "korean_errors", "korean_settings", "translations"}:
+        if path.stem in {"korean", "korean_engine", "korean_errors", "korean_settings", "translations"}:
             continue
         tree = ast.parse(path.read_text("utf-8"))
         for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
@@ -59,7 +78,34 @@ def in_sources():
     for path in [*sorted(rooms), ROOT.parent / "backend" / "sjc" / "settings.py"]:
         for text, line in _with_gaps(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, f"{path.name}:{line}")
+    for path in sorted(ENGINE.rglob("*.py")):
+        if path.name not in NO_WORKER:
+            for text, line in raised(ast.parse(path.read_text("utf-8"))):
+                found.setdefault(text, f"{path.relative_to(ENGINE)}:{line}")
+    for name, texts in BUILT.items():
+        found.update(dict.fromkeys(texts, name))
     return found
+
+
+def raised(tree):
+    """Sentences of a tree's SjcErrors: plain, f-strings with {} for what is filled in, and sums of both."""
+    for node in ast.walk(tree):
+        called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
+        text = _sentence(node.args[0]) if called == "SjcError" and node.args else None
+        if text and len(text.replace("{}", "")) >= LEAST_LETTERS:
+            yield text, node.lineno
+
+
+def _sentence(node):
+    """None for what is put together elsewhere."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
+    if isinstance(node, ast.BinOp):
+        parts = _sentence(node.left), _sentence(node.right)
+        return None if None in parts else "".join(parts)
+    return None
 
 
 def _with_gaps(tree):

@@ -1,0 +1,62 @@
+"""Where colours are a preview, the panel says so."""
+
+import sys
+from pathlib import Path
+
+RECORDER = Path(__file__).with_name("recorder.py").read_text("utf-8")
+
+ON = """
+import os
+from pathlib import Path
+import sjc_blender
+from sjc_blender import api, environment, live
+
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+sjc_blender.register()
+from sjc_blender.ui import panels, panels_settings
+bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
+runtime = bpy.context.window_manager.sjc
+
+def fake(fault):
+    api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", fault]
+"""
+
+
+def test_colours_are_called_a_preview_only_where_they_are_one(in_blender, tmp_path):
+    """A latent model's volume, its progress box, its mesh; nothing of it for a pixel model."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+result = {}
+for fault in ("latent", "ok"):
+    fake(fault)
+    seen = []
+    def look(record, message):
+        if message["type"] == "snapshot":
+            layout = Layout()
+            panels.draw_running(layout, bpy.context, runtime.jobs[record.id])
+            seen.append([text for text in layout.texts() if "Colours" in text])
+    live.listeners.append(look)
+    job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
+    live.listeners.remove(look)
+    shown = {}
+    for target in (job.mesh_object, job.volume_object):
+        target.hide_set(False)
+        bpy.context.view_layer.objects.active = target
+        texts = draw(panels_settings.SJC_PT_output, bpy.context).texts()
+        shown[target.type] = [text for text in texts if "Colours" in text]
+    result[fault] = [seen, shown]
+    api.close()
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    seen, shown = got["latent"]
+    assert seen
+    assert all(texts == ["Colours: preview"] for texts in seen)
+    assert shown == {"MESH": ["Colours: final"], "VOLUME": ["Colours: preview"]}
+    seen, shown = got["ok"]
+    assert seen
+    assert not any(seen)
+    assert shown == {"MESH": [], "VOLUME": []}
