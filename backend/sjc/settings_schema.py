@@ -79,7 +79,7 @@ class Settings:
     renderer: str = _knob("auto", "job", "Plain torch (reference) or fused kernels (warp); auto takes warp where it runs.", choices=("auto", "reference", "warp"))
     runtime: str = _knob("auto", "job", "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it where it runs.", choices=("auto", "torch", "onnx"))
 
-    views_per_step: int = _knob(2, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
+    views_per_step: int = _knob(4, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
     guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
@@ -152,7 +152,7 @@ SPECS: MappingProxyType[str, Spec] = MappingProxyType(_specs())
 PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The defaults above: the model that ships, on a CPU.
     "embedded": {},
-    "fast": {"steps": 150, "grid": 48},
+    "fast": {"steps": 150, "grid": 48, "views_per_step": 2},
     "quality": {"steps": 1500, "grid": 128, "coarse_to_fine": 1, "views_per_step": 4, "ray_step": 0.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
@@ -168,7 +168,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "opacity_entropy_weight": 0.0,
     },
     # What the experiments compare variants on: half a minute on one core.
-    "ablation": {"steps": 150, "grid": 48, "turntable": False},
+    "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,
