@@ -146,7 +146,7 @@ SETTINGS = {
     "Mesh Faces": "메쉬 면",
     "Faces that the mesh is reduced to. 0: no reduction": "메쉬를 줄일 면의 수. 0: 줄이지 않음",
     "Texture Size": "텍스처 크기",
-    "Edge of the mesh's texture, worth it for latent models and reduced meshes (texels). 0: vertex colours only": "메쉬 텍스처의 한 변. 잠재 공간 모델과 면을 줄인 메쉬에 쓸모 있음(텍셀). 0: 꼭짓점 색만",
+    "Edge of the mesh's texture (texels). 0: vertex colours only": "메쉬 텍스처의 한 변(텍셀). 0: 꼭짓점 색만",
     "Turntable": "턴테이블",
     "Render a turntable video at the end": "끝에 턴테이블 영상을 렌더합니다",
     "Overwrite": "덮어쓰기",

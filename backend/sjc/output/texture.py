@@ -1,6 +1,6 @@
 """A mesh's colours as a picture: unwrapped by xatlas, every texel coloured at the place of the surface that it shows.
 
-Worth its file where pictures hold more than vertices do: decoded views of latent fields, or a mesh with few faces.
+For meshes with few faces, whose vertices lie farther apart than the colours change.
 """
 
 from __future__ import annotations
