@@ -6,6 +6,7 @@ linear and is multiplied by the base colour factor), 4.4 (the container). What a
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from sjc.output.mesh import Mesh
 
 _COMPONENTS = {5121: "<u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -29,18 +30,45 @@ def read_mesh(path: Path) -> Mesh:
         for primitive in document["meshes"][node["mesh"]]["primitives"] if "mesh" in node else ():
             attributes = primitive["attributes"]
             position = _values(document, binary, attributes["POSITION"])
-            color = _values(document, binary, attributes["COLOR_0"])[:, :3]
+            color = np.ones(3)
+            if "COLOR_0" in attributes:
+                color = _values(document, binary, attributes["COLOR_0"])[:, :3]
             material = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
             faces.append(
                 _values(document, binary, primitive["indices"]).reshape(-1, 3) + sum(map(len, points))
             )
             points.append(np.stack([position[:, 0], -position[:, 2], position[:, 1]], 1))
-            colors.append(color * np.array(material.get("baseColorFactor", [1.0] * 4))[:3])
+            color = color * np.array(material.get("baseColorFactor", [1.0] * 4))[:3]
+            if "baseColorTexture" in material:
+                source = document["textures"][material["baseColorTexture"]["index"]]["source"]
+                view = document["bufferViews"][document["images"][source]["bufferView"]]
+                start = view.get("byteOffset", 0)
+                picture = binary[start : start + view["byteLength"]]
+                color = color * _sampled(picture, _values(document, binary, attributes["TEXCOORD_0"]))
+            colors.append(np.broadcast_to(color, position.shape))
     return Mesh(
         np.concatenate(points).astype(np.float32),
         np.concatenate(faces).astype(np.int32),
         np.concatenate(colors).astype(np.float32),
     )
+
+
+def _sampled(data: bytes, uv: np.ndarray) -> np.ndarray:
+    """Linear colours [count, 3] of an sRGB picture at uv, (0, 0) its upper left corner: bilinear in decoded values."""
+    from PIL import Image
+
+    encoded = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    tall, wide = linear.shape[:2]
+    x, y = (uv * [wide, tall] - 0.5).T
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    color = np.zeros((len(uv), 3))
+    for right in (0, 1):
+        for below in (0, 1):
+            weight = np.abs(1 - right - (x - left)) * np.abs(1 - below - (y - top))
+            texel = linear[(top + below).clip(0, tall - 1), (left + right).clip(0, wide - 1)]
+            color += weight[:, None] * texel
+    return color
 
 
 def _container(path: Path) -> tuple[dict[str, Any], bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from .field.render import renderer
 from .output.colour import painted, srgb_to_linear, to_uint8
 from .output.files import snapshot_stem, write_npz
 from .output.glb import write_glb
-from .output.mesh import Mesh, extract_mesh
+from .output.mesh import Mesh, extract_mesh, surface_color
 from .output.pictures import contact_sheet, turntable, write_png
+from .output.texture import textured
 from .output.vdb import write_vdb
 
 if TYPE_CHECKING:
@@ -107,6 +109,9 @@ def write_mesh(
 ) -> Mesh:
     """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError when there is nothing to mesh."""
     mesh = recolor(extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces))
+    if settings.texture_size and mesh.texture is None and mesh.report:
+        sampler = partial(surface_color, density, color, mesh.report.threshold)
+        mesh = textured(mesh, settings.texture_size, sampler)
     write_glb(folder / "mesh.glb", mesh, settings.prompt, extras)
     return mesh
 

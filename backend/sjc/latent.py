@@ -19,8 +19,9 @@ from torch.nn.functional import interpolate
 from .export import PAPER, Paint, Shown
 from .field.cameras import Cameras, look_at, rays
 from .field.render import renderer
-from .output.bake import View, bake_vertices
+from .output.bake import View, bake_points, bake_vertices
 from .output.colour import srgb_to_linear, to_uint8
+from .output.texture import textured
 
 if TYPE_CHECKING:
     from .field.grid import VoxelField
@@ -88,14 +89,22 @@ def views(
 def true_colors(
     mesh: Mesh, field: VoxelField, autoencoder: Autoencoder, size: int, settings: Settings
 ) -> Mesh:
-    """The mesh with the colours of 24 decoded views, scene-linear. size: latents along a view's edge."""
+    """The mesh with the colours of 24 decoded views, scene-linear, and a texture of them if one is wanted. size: latents along a view's edge."""
     steepest = max(min(settings.elevation_max, STEEPEST), settings.elevation_min)
     elevations = np.repeat(np.linspace(settings.elevation_min, steepest, RINGS), AZIMUTHS).tolist()
     azimuths = [360 * (i % AZIMUTHS + (i // AZIMUTHS % 2) / 2) / AZIMUTHS for i in range(len(elevations))]
     cameras = look_at(azimuths, elevations, settings.radius, (settings.fov_min + settings.fov_max) / 2)
     seen = list(decoded(field, autoencoder, cameras, size, settings.renderer))
-    colors, _ = bake_vertices(mesh.vertices, mesh.faces, seen, TOLERANCE * field.voxel)
-    return replace(mesh, colors=srgb_to_linear(colors).astype(np.float32))
+    tolerance = TOLERANCE * field.voxel
+    colors, _ = bake_vertices(mesh.vertices, mesh.faces, seen, tolerance)
+    colored = replace(mesh, colors=srgb_to_linear(colors).astype(np.float32))
+    if not settings.texture_size:
+        return colored
+    return textured(
+        colored,
+        settings.texture_size,
+        lambda points, normals: srgb_to_linear(bake_points(points, normals, seen, tolerance)[0]),
+    )
 
 
 def latent_paint(autoencoder: Autoencoder) -> Paint:

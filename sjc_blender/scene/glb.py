@@ -20,17 +20,23 @@ from ..backend.sjc.errors import SjcError
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _DTYPES = {5121: "u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _TRIANGLES = 4
 
 
 @dataclass(frozen=True)
 class Triangles:
-    """points [V, 3] f4, z up; faces [F, 3] i4, counter-clockwise from outside; colors [V, 4] f4, scene-linear RGBA."""
+    """points [V, 3] f4, z up; faces [F, 3] i4, counter-clockwise from outside; colors [V, 4] f4, scene-linear RGBA.
+
+    With a texture: its file's bytes (PNG) and uv [F, 3, 2] f4 of the faces' corners, (0, 0) the lower left as in Blender;
+    vertices that its seams had doubled are one again.
+    """
 
     points: NDArray[np.float32]
     faces: NDArray[np.int32]
     colors: NDArray[np.float32]
+    uv: NDArray[np.float32] | None = None
+    picture: bytes = b""
 
 
 def read(path: str | os.PathLike[str]) -> Triangles:
@@ -42,16 +48,24 @@ def read(path: str | os.PathLike[str]) -> Triangles:
     document, binary = _chunks(data, path)
     try:
         points, faces, colors = _arrays(document, binary)
+        uv, picture = _texture(document, binary)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise SjcError(
             f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files."
         ) from error
     fits = len(points) > 0 and len(faces) > 0 and faces.min() >= 0 and faces.max() < len(points)
+    fits = fits and (uv is None or len(uv) == len(points))
     if not fits or not np.isfinite(points).all():
         raise SjcError(f"{path} is damaged: its faces do not fit its points.")
     # glTF's frame has y up: (x, y, z) -> (x, -z, y).
     upright = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
-    return Triangles(upright, _outward(upright, _proper(faces)), colors)
+    faces = _outward(upright, _proper(faces))
+    if uv is None:
+        return Triangles(upright, faces, colors)
+    _, first, place = np.unique(upright, axis=0, return_index=True, return_inverse=True)
+    return Triangles(
+        upright[first], place.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture
+    )
 
 
 def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
@@ -82,13 +96,26 @@ def _arrays(
     if moved or primitive.get("mode", _TRIANGLES) != _TRIANGLES:
         raise ValueError
     points = _accessor(document, binary, primitive["attributes"]["POSITION"])
-    paint = _accessor(document, binary, primitive["attributes"]["COLOR_0"])
+    paint = _accessor(
+        document, binary, primitive["attributes"].get("_COLOR", primitive["attributes"].get("COLOR_0"))
+    )
     indices = _accessor(document, binary, primitive["indices"])
     if points.shape[1] != 3 or indices.shape[1] != 1 or len(paint) != len(points):
         raise ValueError
     colors = np.ones((len(paint), 4), np.float32)
     colors[:, : paint.shape[1]] = paint if paint.dtype.kind == "f" else paint / np.iinfo(paint.dtype).max
     return points.astype(np.float32), indices.astype(np.int32).reshape(-1, 3), colors
+
+
+def _texture(document: dict[str, Any], binary: bytes) -> tuple[NDArray[np.float32] | None, bytes]:
+    """uv [V, 2] of the vertices, (0, 0) the lower left, and the picture's bytes; None and nothing without a texture."""
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    if "TEXCOORD_0" not in attributes or not document.get("images"):
+        return None, b""
+    uv = _accessor(document, binary, attributes["TEXCOORD_0"]).astype(np.float32) * (1, -1) + (0, 1)
+    view = document["bufferViews"][document["images"][0]["bufferView"]]
+    start = view.get("byteOffset", 0)
+    return uv.astype(np.float32), binary[start : start + view["byteLength"]]
 
 
 def _accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The two materials: one for volumes, one for meshes; each exists once in a file and belongs to the artist.
+"""The materials: one for volumes, one for meshes, each once in a file; one for every textured mesh. The artist's own.
 
 They are found again by a custom property, so they may be renamed, and nothing is ever written to one that exists.
 """
@@ -41,6 +41,21 @@ def mesh_material() -> Any:
     return _shared("mesh", "SJC Mesh", _build_mesh)
 
 
+def textured_material(name: str, picture: bytes) -> Any:
+    """Matt, in a picture (a PNG file's bytes) that is packed into the .blend; every mesh has its own."""
+    image = bpy.data.images.new(name, 1, 1)
+    image.source = "FILE"
+    image.pack(data=picture, data_len=len(picture))
+    image.colorspace_settings.name = "sRGB"
+    material = bpy.data.materials.new(name)
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    color = _node(tree, "ShaderNodeTexImage", -350, 50)
+    color.image = image
+    _matt(tree, color)
+    return material
+
+
 def _node(tree: Any, kind: str, x: float, y: float, label: str = "") -> Any:
     node = tree.nodes.new(kind)
     node.location, node.label = (x, y), label
@@ -80,6 +95,10 @@ def _build_volume(tree: Any) -> None:
 def _build_mesh(tree: Any) -> None:
     color = _node(tree, "ShaderNodeVertexColor", -250, 50)
     color.layer_name = COLOR_ATTRIBUTE
+    _matt(tree, color)
+
+
+def _matt(tree: Any, color: Any) -> None:
     shader = _node(tree, "ShaderNodeBsdfPrincipled", 0, 100)
     shader.inputs["Roughness"].default_value = 0.8
     output = _node(tree, "ShaderNodeOutputMaterial", 300, 100)

@@ -73,7 +73,12 @@ def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
     paint.data.foreach_set("color", triangles.colors.reshape(-1))
     mesh.color_attributes.active_color = paint
     mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
-    mesh.materials.append(materials.mesh_material())
+    if triangles.uv is not None:
+        layer = mesh.uv_layers.new(name="UVMap")
+        layer.uv.foreach_set("vector", np.ascontiguousarray(triangles.uv).reshape(-1))
+        mesh.materials.append(materials.textured_material(name, triangles.picture))
+    else:
+        mesh.materials.append(materials.mesh_material())
     return mesh
 
 

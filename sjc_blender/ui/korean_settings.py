@@ -152,6 +152,8 @@ SETTINGS = {
     "Density at which the mesh is cut (per unit length). 0: automatic": "메쉬를 자르는 밀도(단위 길이당). 0: 자동",
     "Mesh Faces": "메쉬 면",
     "Faces that the mesh is reduced to. 0: no reduction": "메쉬를 줄일 면의 수. 0: 줄이지 않음",
+    "Texture Size": "텍스처 크기",
+    "Edge of the mesh's texture (texels). 0: vertex colours only": "메쉬 텍스처의 한 변(텍셀). 0: 꼭짓점 색만",
     "Turntable": "턴테이블",
     "Render a turntable video at the end": "끝에 턴테이블 영상을 렌더합니다",
     "Overwrite": "덮어쓰기",

@@ -12,8 +12,9 @@ from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.guidance.autoencoder import Autoencoder
 from sjc.latent import Backdrop, latent_paint, plain_latents, true_colors, views
-from sjc.output.colour import linear_to_srgb
+from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.mesh import extract_mesh
+from sjc.output.texture import lookup
 from tests.backend.stubs import settings
 from training.truth import ground_truth
 
@@ -110,3 +111,23 @@ def test_a_field_of_other_channels_is_refused():
     cameras = look_at([0.0], [0.0], 3.0, 36.0)
     with pytest.raises(SjcError, match="takes latents of 12 channels, the model's have 4"):
         list(views(VoxelField(4, 4), cameras, 8, autoencoder=Codec(1), latent_size=8))
+
+
+def test_decoded_views_fill_a_texture():
+    """Inside the faces, not at vertices alone, the texture is as near to the truth as decoded vertex colours are."""
+    prompt, codec = "a brown boat with a pink sail", Codec(3)
+    truth, field = ground_truth(prompt), field_of(codec, prompt, 40)
+    plain = extract_mesh(*export.arrays(field, latent_paint(codec)), 20.0, faces=800)
+    mesh = true_colors(plain, field, codec, 32, settings(texture_size=256))
+    weights = np.random.default_rng(0).dirichlet([1, 1, 1], len(mesh.faces))
+    points, colors, uv = (
+        np.einsum("fc,fci->fi", weights, values[mesh.faces])
+        for values in (mesh.vertices.astype(float), mesh.colors, mesh.texture.uv)
+    )
+    albedo = rgb2lab(truth.color(points))
+    vertex, texture = (
+        float(deltaE_ciede2000(albedo, rgb2lab(linear_to_srgb(linear))).mean())
+        for linear in (colors, lookup(srgb_to_linear(mesh.texture.picture / 255), uv))
+    )
+    assert texture < 1.1 * vertex
+    assert texture < 3  # the affine map: 8.3

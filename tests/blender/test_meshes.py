@@ -5,6 +5,7 @@ import pytest
 
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.output.texture import textured
 
 COMMON = """
 import json, time
@@ -234,3 +235,45 @@ result = {
     assert got["color"][0] > 2 * max(got["color"][1:3])
     assert got["left"]
     assert (got["scene"], got["collections"]) == ("Scene", ["SJC"])
+
+
+def test_a_texture_is_packed_and_shown_the_right_way_up(each_blender, mesh, tmp_path):
+    """Seams are welded; the pixel under a corner's UV has the colour of that place; the file needs nothing beside it."""
+    unwrapped = textured(mesh, 256, lambda points, _: points * 0.5 + 0.5)
+    write_glb(tmp_path / "mesh.glb", unwrapped, "x")
+    got = each_blender(
+        COMMON
+        + """
+item = meshes.import_mesh(Path(given["path"]), name="textured", location=(0, 0, 0))
+data = item.data
+uv = np.empty(len(data.loops) * 2, "f4")
+data.uv_layers[0].uv.foreach_get("vector", uv)
+corner = np.empty(len(data.loops), "i4")
+data.loops.foreach_get("vertex_index", corner)
+node = next(n for n in data.materials[0].node_tree.nodes if n.type == "TEX_IMAGE")
+image = node.image
+wide, tall = image.size
+pixels = np.empty(wide * tall * 4, "f4")
+image.pixels.foreach_get(pixels)
+pixels = pixels.reshape(tall, wide, 4)
+at = np.clip((uv.reshape(-1, 2) * [wide, tall]).astype(int), 0, wide - 1)
+paint = np.empty(len(data.vertices) * 4, "f4")
+data.color_attributes["Color"].data.foreach_get("color", paint)
+linear = np.clip(paint.reshape(-1, 4)[corner, :3], 0, 1)
+encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+result = {
+    "vertices": len(data.vertices), "size": [wide, tall], "packed": image.packed_file is not None,
+    "space": image.colorspace_settings.name, "users": image.users,
+    "error": float(np.abs(pixels[at[:, 1], at[:, 0], :3] - encoded).mean()),
+    "upside_down": float(np.abs(pixels[tall - 1 - at[:, 1], at[:, 0], :3] - encoded).mean()),
+    "linked": node.outputs["Color"].links[0].to_socket.name,
+}
+""",
+        path=tmp_path / "mesh.glb",
+    )
+    assert got["vertices"] == len(mesh.vertices) < len(unwrapped.vertices)
+    assert got["size"] == [256, 256]
+    assert got["packed"]
+    assert got["space"] == "sRGB"
+    assert got["error"] < 0.03 < got["upside_down"]
+    assert got["linked"] == "Base Color"

@@ -42,7 +42,13 @@ def bake_vertices(
     sees takes the colour of the nearest vertex that is seen; grey if none is.
     """
     points = np.asarray(vertices, np.float64)
-    normals = vertex_normals(points, faces)
+    return bake_points(points, vertex_normals(points, faces), views, tolerance)
+
+
+def bake_points(
+    points: NDArray[np.float64], normals: NDArray[np.float64], views: list[View], tolerance: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """As `bake_vertices`, for any points [V,3] of a surface with unit normals [V,3]."""
     total, weights = np.zeros((len(points), 3)), np.zeros(len(points))
     for view in views:
         color, weight = _project(points, normals, view, tolerance)

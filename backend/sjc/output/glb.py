@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import SjcError
+from .colour import srgb_to_linear
 from .files import write_bytes
 from .mesh import Mesh, vertex_normals
+from .pictures import png_bytes, read_picture
+from .texture import lookup, weld
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -47,18 +50,42 @@ def write_glb(
         raise SjcError(f"{path}: a mesh without faces cannot be written.")
     color = np.ones((len(mesh.vertices), 4))
     color[:, :3] = np.clip(mesh.colors, 0, 1)
+    first, place = weld(mesh.vertices)  # seams of a texture shall not show in the shading
+    normals = vertex_normals(mesh.vertices[first], place[mesh.faces])[place]
     blocks = {
         "POSITION": to_gltf(mesh.vertices).astype("<f4"),
-        "NORMAL": to_gltf(vertex_normals(mesh.vertices, mesh.faces)).astype("<f4"),
-        "COLOR_0": np.rint(color * 65535).astype("<u2"),
-        "indices": mesh.faces.astype("<u4").reshape(-1),
+        "NORMAL": to_gltf(normals).astype("<f4"),
+        # Viewers multiply COLOR_0 with the texture; a name of our own they pass over.
+        "_COLOR" if mesh.texture else "COLOR_0": np.rint(color * 65535).astype("<u2"),
     }
+    if mesh.texture:
+        blocks["TEXCOORD_0"] = mesh.texture.uv.astype("<f4")
+    attributes = {key: index for index, key in enumerate(blocks)}
+    blocks["indices"] = mesh.faces.astype("<u4").reshape(-1)
     views, accessors, offset = [], [], 0
     for index, (key, block) in enumerate(blocks.items()):
         target = _ELEMENT_ARRAY_BUFFER if key == "indices" else _ARRAY_BUFFER
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": block.nbytes, "target": target})
         accessors.append({"bufferView": index, "count": len(block), **_kind(key, block)})
         offset += block.nbytes  # multiples of four: 12, 12, 8 and 4 bytes an item
+    image = b""
+    surface: dict[str, Any] = {
+        "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
+        "metallicFactor": 0.0,
+        "roughnessFactor": 1.0,
+    }
+    pictures: dict[str, Any] = {}
+    if mesh.texture:
+        image = png_bytes(mesh.texture.picture)
+        surface["baseColorTexture"] = {"index": 0}
+        pictures = {
+            "images": [{"bufferView": len(views), "mimeType": "image/png", "name": name}],
+            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
+            "textures": [{"source": 0, "sampler": 0}],
+        }
+        views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(image)})
+        image += b"\0" * (-len(image) % 4)
+        offset += len(image)
     node: dict[str, Any] = {"mesh": 0, "name": name}
     if extras:
         node["extras"] = extras
@@ -72,8 +99,8 @@ def write_glb(
                 "name": name,
                 "primitives": [
                     {
-                        "attributes": {"POSITION": 0, "NORMAL": 1, "COLOR_0": 2},
-                        "indices": 3,
+                        "attributes": attributes,
+                        "indices": len(attributes),
                         "material": 0,
                         "mode": _TRIANGLES,
                     }
@@ -83,20 +110,17 @@ def write_glb(
         "materials": [
             {
                 "name": name,
-                "pbrMetallicRoughness": {
-                    "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
-                    "metallicFactor": 0.0,
-                    "roughnessFactor": 1.0,
-                },
+                "pbrMetallicRoughness": surface,
             }
         ],
+        **pictures,
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
-    binary = b"".join(block.tobytes() for block in blocks.values())
+    binary = b"".join(block.tobytes() for block in blocks.values()) + image
     write_bytes(
         path,
         struct.pack("<III", _MAGIC, 2, 12 + 8 + len(text) + 8 + len(binary))
@@ -112,7 +136,7 @@ def _kind(key: str, block: NDArray[Any]) -> dict[str, Any]:
     component = next(code for code, dtype in _DTYPES.items() if block.dtype == dtype)
     width = 1 if block.ndim == 1 else block.shape[1]
     kind: dict[str, Any] = {"componentType": component, "type": "SCALAR" if width == 1 else f"VEC{width}"}
-    if key == "COLOR_0":
+    if key in {"COLOR_0", "_COLOR"}:
         kind["normalized"] = True
     if key == "POSITION":
         kind["min"], kind["max"] = block.min(0).tolist(), block.max(0).tolist()
@@ -124,7 +148,7 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
     """Read any .glb's triangles by the specification alone -> Mesh in the engine's frame, without a report.
 
     All meshes of the default scene, with their nodes' transforms, are joined; colour is COLOR_0 times the material's
-    base colour factor, linear; white where there is none. Textures are not read. Raises SjcError for what is no GLB.
+    base colour factor and its PNG texture (bilinear at the vertices), linear; white where there is none. Raises SjcError for what is no GLB.
     """
     document, binary = _chunks(path)
     points, faces, colors, count = [], [], [], 0
@@ -146,7 +170,9 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
                 color = _accessor(document, binary, attributes["COLOR_0"])[:, :3].astype(np.float64)
             points.append(from_gltf(position))
             faces.append(triangles + count)
-            colors.append(color * _base_color(document, primitive))
+            colors.append(
+                color * _base_color(document, primitive) * _texture_color(document, binary, primitive)
+            )
             count += len(position)
     if not points:
         raise SjcError(f"{path} holds no triangles.")
@@ -216,6 +242,24 @@ def _base_color(document: dict[str, Any], primitive: dict[str, Any]) -> NDArray[
         return np.ones(3)
     surface = document["materials"][primitive["material"]].get("pbrMetallicRoughness", {})
     return np.array(surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))[:3], np.float64)
+
+
+def _texture_color(
+    document: dict[str, Any], binary: bytes, primitive: dict[str, Any]
+) -> NDArray[np.floating]:
+    """Linear colour [V, 3] of the base colour texture at the vertices, 1 where there is none."""
+    material = document["materials"][primitive["material"]] if "material" in primitive else {}
+    used = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+    if used is None:
+        return np.ones(3)
+    image = document["images"][document["textures"][used["index"]]["source"]]
+    if "bufferView" not in image:
+        raise SjcError("This glTF file keeps its texture outside the file, which is not read here.")
+    view = document["bufferViews"][image["bufferView"]]
+    start = view.get("byteOffset", 0)
+    picture = read_picture(binary[start : start + view["byteLength"]])
+    uv = _accessor(document, binary, primitive["attributes"][f"TEXCOORD_{used.get('texCoord', 0)}"])
+    return lookup(srgb_to_linear(picture / 255), uv)  # filtered as the specification asks: decoded first
 
 
 def _accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:

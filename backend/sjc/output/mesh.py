@@ -11,6 +11,7 @@ of the raw density's error of normals and lies where {density > threshold} lies,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ..errors import SjcError
 from .threshold import find_surface
+
+if TYPE_CHECKING:
+    from .texture import Texture
 
 BLUR = 0.7  # voxels
 # The logarithm counts up to the distance that the solid's own median reaches above the threshold, at most a factor of ten.
@@ -57,6 +61,7 @@ class Mesh:
     faces: NDArray[np.int32]
     colors: NDArray[np.float32]
     report: MeshReport | None = None
+    texture: Texture | None = None
 
 
 def extract_mesh(
@@ -112,7 +117,7 @@ def extract_mesh(
         watertight=closed,
         warnings=tuple(warnings),
     )
-    colors = _surface_color(density, color, tau, vertices, vertex_normals(vertices, triangles))
+    colors = surface_color(density, color, tau, vertices, vertex_normals(vertices, triangles))
     return Mesh(vertices.astype(np.float32), triangles.astype(np.int32), colors, report)
 
 
@@ -222,7 +227,7 @@ def _decimate(
     return vertices, triangles, note
 
 
-def _surface_color(
+def surface_color(
     density: NDArray[np.float32],
     color: NDArray[np.float32],
     tau: float,

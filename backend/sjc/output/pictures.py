@@ -74,6 +74,26 @@ def write_png(path: str | os.PathLike[str], picture: Picture) -> None:
         Image.fromarray(picture).save(temporary)
 
 
+def png_bytes(picture: Picture) -> bytes:
+    """One picture [H,W,3] u8 as a PNG file's bytes."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def read_picture(data: bytes) -> Picture:
+    """[H,W,3] u8 of a PNG or JPEG file's bytes. Raises SjcError for anything else."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError) as error:
+        raise SjcError("The picture in this file is damaged: it cannot be read.") from error
+
+
 def _colored_depth(depth: NDArray[np.floating], there: NDArray[np.bool_] | None) -> Picture:
     """[V, H, W] -> [V, H, W, 3]: matplotlib's "magma", near bright, on paper where nothing is there."""
     from matplotlib import colormaps

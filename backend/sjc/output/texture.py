@@ -1,0 +1,115 @@
+"""A mesh's colours as a picture: unwrapped by xatlas, every texel coloured at the place of the surface that it shows.
+
+For meshes with few faces, whose vertices lie farther apart than the colours change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .colour import linear_to_srgb, to_uint8
+
+if TYPE_CHECKING:
+    from .mesh import Mesh
+
+Sampler = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.floating]]
+"""Points [T,3] of the surface and unit normals [T,3] there to colours [T,3], scene-linear."""
+
+PADDING = 2  # texels between islands, so that bilinear reading of one does not reach another
+BATCH = 1_000_000  # texels of bounding boxes looked at together
+
+
+@dataclass(frozen=True)
+class Texture:
+    """picture [S,S,3] u8, sRGB-encoded; uv [V,2] f4 in [0, 1], (0, 0) the upper left corner of row 0, as in glTF."""
+
+    picture: NDArray[np.uint8]
+    uv: NDArray[np.float32]
+
+
+def textured(mesh: Mesh, size: int, sampler: Sampler) -> Mesh:
+    """The mesh with a texture of size x size texels; vertices are doubled along the seams, their places are not moved."""
+    from .mesh import vertex_normals
+
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    origin, faces, uv = unwrap(mesh, size)
+    rows, columns, triangle, weights = (
+        np.concatenate(parts) for parts in zip(*texels(uv, faces, size), strict=True)
+    )
+    corners = origin[faces[triangle]]
+    points = np.einsum("tc,tci->ti", weights, mesh.vertices[corners].astype(np.float64))
+    facing = np.einsum("tc,tci->ti", weights, normals[corners])
+    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-12)
+    picture = np.zeros((size, size, 3))
+    picture[rows, columns] = linear_to_srgb(np.clip(sampler(points, facing), 0, 1))
+    empty = np.ones((size, size), bool)
+    empty[rows, columns] = False
+    # What no triangle covers takes the nearest texel's colour: filters and smaller copies read across the edges.
+    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+    return replace(
+        mesh,
+        vertices=mesh.vertices[origin],
+        faces=faces,
+        colors=mesh.colors[origin],
+        texture=Texture(to_uint8(picture[tuple(nearest)]), uv),
+    )
+
+
+def unwrap(mesh: Mesh, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """The mesh cut into flat islands: each new vertex's old index [W], faces [F,3] of new ones, uv [W,2] in [0, 1]."""
+    import xatlas
+
+    atlas = xatlas.Atlas()
+    atlas.add_mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
+    packing = xatlas.PackOptions()
+    packing.resolution, packing.padding = size, PADDING
+    atlas.generate(pack_options=packing)
+    origin, faces, uv = atlas[0]
+    return origin.astype(np.int64), faces.astype(np.int32), uv.astype(np.float32)
+
+
+def texels(
+    uv: NDArray[np.float32], faces: NDArray[np.int32], size: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]:
+    """Texels whose centres lie in a triangle, in batches: rows, columns, triangles [T], barycentric weights [T,3]."""
+    corners = uv[faces].astype(np.float64) * size - 0.5  # a texel's centre has whole numbers
+    low = np.ceil(corners.min(1) - 1e-6).astype(np.int64).clip(0, size - 1)
+    high = np.floor(corners.max(1) + 1e-6).astype(np.int64).clip(-1, size - 1)
+    wide, tall = np.maximum(high - low + 1, 0).T
+    counts = wide * tall
+    batch = counts.cumsum() // BATCH
+    for number in range(int(batch[-1]) + 1 if len(batch) else 0):
+        some = np.flatnonzero((batch == number) & (counts > 0))
+        triangle = np.repeat(some, counts[some])
+        inner = np.arange(len(triangle)) - np.repeat(counts[some].cumsum() - counts[some], counts[some])
+        at = low[triangle] + np.stack([inner % wide[triangle], inner // wide[triangle]], 1)
+        a, b, c = corners[triangle].transpose(1, 0, 2)
+        area = _cross(b - a, c - a)
+        weights = np.stack([_cross(b - at, c - at), _cross(c - at, a - at), _cross(a - at, b - at)], 1)
+        weights /= np.where(area == 0, np.inf, area)[:, None]
+        inside = (weights >= -1e-6).all(1) & (area != 0)
+        yield at[inside, 1], at[inside, 0], triangle[inside], weights[inside]
+
+
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def lookup(picture: NDArray[np.floating], uv: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A picture [H,W,3] at uv [V,2]: bilinear between texel centres, edges repeated."""
+    tall, wide = picture.shape[:2]
+    at = np.stack([uv[:, 1] * tall - 0.5, uv[:, 0] * wide - 0.5])
+    layers = [ndimage.map_coordinates(picture[..., i], at, order=1, mode="nearest") for i in range(3)]
+    return np.stack(layers, 1)
+
+
+def weld(vertices: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Vertices at one place count as one: index [U] of the first at each place, and each vertex's place [V]."""
+    _, first, place = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
+    return first.astype(np.int64), place.reshape(-1).astype(np.int64)
