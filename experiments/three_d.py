@@ -43,7 +43,7 @@ Solid = NDArray[np.bool_]
 @cache
 def model(name: str, device: str) -> TextDenoiser:
     """The denoiser, loaded once a process."""
-    return load_denoiser(name, choose_device(device))
+    return load_denoiser(name, choose_device(device), runtime="auto")
 
 
 def sds_law(schedule: VESchedule) -> SigmaLaw:
