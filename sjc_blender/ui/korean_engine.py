@@ -28,6 +28,7 @@ ENGINE = {
     '"{}" is no hub id such as name/model; nothing is to be downloaded.': '"{}" 은(는) name/model 같은 허브 id가 아닙니다. 내려받을 것이 없습니다.',
     'The hub does not tell about "{}": {}.': '허브가 "{}" 에 대해 알려 주지 않습니다: {}.',
     "That repository is not a diffusers pipeline: it has no model_index.json.": "그 저장소는 diffusers 파이프라인이 아닙니다. model_index.json이 없습니다.",
+    "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch.": "ONNX Runtime으로는 여기서 이 모델을 실행할 수 없습니다. CPU에서, 텍스트 인코더가 하나이고 512 MiB보다 작은 UNet과, onnx와 onnxruntime 패키지가 필요합니다. 실행 엔진을 auto나 torch로 바꾸세요.",
     # models: what is in them
     "{} must hold a JSON object.": "{} 에는 JSON 객체가 있어야 합니다.",
     "{} is missing; the model folder is not complete.": "{} 이(가) 없습니다. 모델 폴더가 온전하지 않습니다.",
@@ -140,6 +141,8 @@ ENGINE = {
     "{} is a glTF file without its JSON chunk.": "{} 은(는) JSON 청크가 없는 glTF 파일입니다.",
     "This glTF file uses sparse accessors, which are not read here.": "이 glTF 파일은 희소 접근자를 쓰는데, 여기서는 읽지 않습니다.",
     "This glTF file keeps its data outside the file, which is not read here.": "이 glTF 파일은 데이터가 파일 밖에 있어 여기서 읽지 않습니다.",
+    "This glTF file keeps its texture outside the file, which is not read here.": "이 glTF 파일은 텍스처가 파일 밖에 있어 여기서 읽지 않습니다.",
+    "The picture in this file is damaged: it cannot be read.": "이 파일의 그림이 손상되어 읽을 수 없습니다.",
     "A field to mesh needs density [N, N, N] with N >= 2; this has {}.": "메쉬로 만들 필드에는 N >= 2 인 density [N, N, N]이 필요한데 {} 입니다.",
     "A field to mesh needs color {}; this has {}.": "메쉬로 만들 필드에는 color {} 이(가) 필요한데 {} 입니다.",
     "The field holds NaN or infinite densities: the run diverged. Lower the learning rate.": "필드의 밀도에 NaN이나 무한대가 있습니다. 최적화가 발산했습니다. 학습률을 낮추세요.",

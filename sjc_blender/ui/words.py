@@ -43,6 +43,7 @@ CHOICE_LABELS = {
     "warp": "Fused Kernels",
     "torch": "Torch",
     "onnx": "ONNX Runtime",
+    "sigma/(1+sigma^2)": "sigma/(1+sigma^2)",
     "reference": "Reference",
 }
 

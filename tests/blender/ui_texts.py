@@ -10,7 +10,7 @@ RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 ENGINE = ROOT.parent / "backend" / "sjc"
-# Of the engine, what no worker runs: the command line and what it alone starts; the wire's own complaints; test data.
+# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own complaints; test data.
 NO_WORKER = {"cli.py", "convert.py", "fake_worker.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
@@ -79,7 +79,7 @@ def in_sources():
         for text, line in _with_gaps(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, f"{path.name}:{line}")
     for path in sorted(ENGINE.rglob("*.py")):
-        if path.name not in NO_WORKER:
+        if path.name not in NO_WORKER and path.parent.name != "experiments":
             for text, line in raised(ast.parse(path.read_text("utf-8"))):
                 found.setdefault(text, f"{path.relative_to(ENGINE)}:{line}")
     for name, texts in BUILT.items():
