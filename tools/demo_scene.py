@@ -43,6 +43,7 @@ def main(given) -> int:
         studio(bpy, given["samples"])
         bpy.ops.wm.save_as_mainfile(filepath=given["blend"], relative_remap=True)
         bpy.context.scene.render.filepath = given["picture"]
+        bpy.context.scene.render.use_stamp_filename = False  # a picture to show tells nobody's folders
         bpy.ops.render.render(write_still=True)
     except api.SjcError as error:
         print(f"sjc: {error}", file=sys.stderr)
