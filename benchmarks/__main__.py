@@ -1,15 +1,15 @@
-"""`python3 build.py bench [quality|render|step|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|colour|render|step|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, job, prompts, quality, report, step
+from benchmarks import bridge, colour, job, prompts, quality, report, step
 from sjc import settings as schema
 from sjc.errors import SjcError
 
@@ -82,6 +82,14 @@ def run_quality(arguments: argparse.Namespace, settings: schema.Settings) -> dic
     return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
 
 
+def run_colour(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+    """Score the colours of a latent model."""
+    if not arguments.model:
+        settings = replace(settings, model=_portable(str(colour.MODEL)))
+    which = prompts.QUICK if arguments.quick else prompts.SCORED
+    return colour.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
+
+
 def run_job(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
     """Time the main job."""
     return job.benchmark(settings, 1 if arguments.quick else JOB_REPEATS)
@@ -123,6 +131,7 @@ def render_text(record: report.Record) -> str:
 Run = Callable[[argparse.Namespace, schema.Settings], dict[str, Any]]
 BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
+    "colour": (run_colour, colour.text),
     "render": (run_render, render_text),
     "step": (run_step, step.text),
     "job": (run_job, job.text),

@@ -32,7 +32,7 @@ class Appearance:
         if self.autoencoder is not None:
             from .latent import latent_paint
 
-            return latent_paint(self.autoencoder)
+            return latent_paint(self.autoencoder, self.mean_shade)
         from .output.colour import pixel_paint
 
         return pixel_paint(self.mean_shade)
@@ -61,6 +61,7 @@ class Appearance:
             autoencoder=self.autoencoder,
             latent_size=self.size,
             render_name=self.settings.renderer,
+            mean_shade=self.mean_shade,
         )
 
     def recolor(self, field: VoxelField) -> Callable[[Mesh], Mesh]:
@@ -69,5 +70,5 @@ class Appearance:
             return lambda mesh: mesh
         from .latent import true_colors
 
-        coder, size, settings = self.autoencoder, self.size, self.settings
-        return lambda mesh: true_colors(mesh, field, coder, size, settings)
+        coder, size, settings, shade = self.autoencoder, self.size, self.settings, self.mean_shade
+        return lambda mesh: true_colors(mesh, field, coder, size, settings, shade)

@@ -35,9 +35,14 @@ FIT_PICTURES, FIT_EDGE = 64, 8  # latents along an edge
 
 
 def decoded(
-    field: VoxelField, autoencoder: Autoencoder, cameras: Cameras, size: int, render_name: str = "auto"
+    field: VoxelField,
+    autoencoder: Autoencoder,
+    cameras: Cameras,
+    size: int,
+    render_name: str = "auto",
+    mean_shade: float = 1.0,
 ) -> Iterator[View]:
-    """Every camera's view, decoded from latents [C, size, size] over the latent of plain grey.
+    """Every camera's view, decoded from latents [C, size, size] over the latent of plain grey, divided by mean_shade.
 
     Depth and opacity are rendered at the pictures' own resolution. Raises SjcError if the channels do not fit.
     """
@@ -56,7 +61,7 @@ def decoded(
         rgb = autoencoder.decode(latents.T.reshape(1, -1, size, size))[0]
         opacity = high.opacity.view(edge, edge).cpu().numpy()
         yield View(
-            picture=((rgb.permute(1, 2, 0) + 1) / 2).cpu().numpy(),
+            picture=((rgb.permute(1, 2, 0) + 1) / (2 * mean_shade)).clamp(0, 1).cpu().numpy(),
             depth=high.depth.view(edge, edge).cpu().numpy() / np.maximum(opacity, 1e-6),
             opacity=opacity,
             eye=camera.eye[0].numpy(),
@@ -73,9 +78,10 @@ def views(
     autoencoder: Autoencoder,
     latent_size: int,
     render_name: str = "auto",
+    mean_shade: float = 1.0,
 ) -> Iterator[Shown]:
     """What every camera sees, decoded and brought to pictures of `size` pixels on paper."""
-    for view in decoded(field, autoencoder, cameras, latent_size, render_name):
+    for view in decoded(field, autoencoder, cameras, latent_size, render_name, mean_shade):
         layers = np.concatenate([view.picture, view.depth[..., None], view.opacity[..., None]], -1)
         tensor = torch.from_numpy(layers).permute(2, 0, 1)[None].float()
         shrunk = (
@@ -87,14 +93,19 @@ def views(
 
 
 def true_colors(
-    mesh: Mesh, field: VoxelField, autoencoder: Autoencoder, size: int, settings: Settings
+    mesh: Mesh,
+    field: VoxelField,
+    autoencoder: Autoencoder,
+    size: int,
+    settings: Settings,
+    mean_shade: float = 1.0,
 ) -> Mesh:
     """The mesh with the colours of 24 decoded views, scene-linear, and a texture of them if one is wanted. size: latents along a view's edge."""
     steepest = max(min(settings.elevation_max, STEEPEST), settings.elevation_min)
     elevations = np.repeat(np.linspace(settings.elevation_min, steepest, RINGS), AZIMUTHS).tolist()
     azimuths = [360 * (i % AZIMUTHS + (i // AZIMUTHS % 2) / 2) / AZIMUTHS for i in range(len(elevations))]
     cameras = look_at(azimuths, elevations, settings.radius, (settings.fov_min + settings.fov_max) / 2)
-    seen = list(decoded(field, autoencoder, cameras, size, settings.renderer))
+    seen = list(decoded(field, autoencoder, cameras, size, settings.renderer, mean_shade))
     tolerance = TOLERANCE * field.voxel
     colors, _ = bake_vertices(mesh.vertices, mesh.faces, seen, tolerance)
     colored = replace(mesh, colors=srgb_to_linear(colors).astype(np.float32))
@@ -107,11 +118,11 @@ def true_colors(
     )
 
 
-def latent_paint(autoencoder: Autoencoder) -> Paint:
-    """[C+1,3]: latents and a 1 to sRGB in [0, 1], as near as an affine map comes."""
+def latent_paint(autoencoder: Autoencoder, mean_shade: float = 1.0) -> Paint:
+    """[C+1,3]: latents and a 1 to sRGB in [0, 1], as near as an affine map comes, divided by mean_shade."""
     paint = linear_map(autoencoder) / 2
     paint[-1] += 0.5
-    return paint
+    return paint / mean_shade
 
 
 def plain_latents(autoencoder: Autoencoder, colors: Tensor) -> Tensor:

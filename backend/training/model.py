@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -107,6 +108,29 @@ def make_unet() -> UNet2DConditionModel:
     )
 
 
+def make_latent_unet() -> UNet2DConditionModel:
+    """Less than half as large, for 4 channels of latents: plain convolutions at 32 and 16, cross-attention at 8.
+
+    It exists to measure the colours of latent models (`training.codec`), not to make the best shapes.
+    """
+    return UNet2DConditionModel(
+        sample_size=SIZE,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64, 96),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=4,
+        time_embedding_dim=CONDITION,
+        resnet_time_scale_shift="scale_shift",
+        norm_num_groups=8,
+    )
+
+
 def make_scheduler() -> DDPMScheduler:
     """Cosine noise levels with v-prediction: sigma is spread evenly in its logarithm around 1."""
     return DDPMScheduler(
@@ -131,16 +155,20 @@ def card_json() -> dict[str, object]:
 
 
 def save_folder(
-    folder: Path, unet: UNet2DConditionModel, text_encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerFast
+    folder: Path,
+    unet: UNet2DConditionModel,
+    text_encoder: T5EncoderModel,
+    tokenizer: PreTrainedTokenizerFast,
+    codec: Path | None = None,
 ) -> None:
-    """Write an ordinary diffusers folder (IFPipeline layout) in float16 safetensors."""
+    """Write an ordinary diffusers folder in float16 safetensors: IFPipeline's layout, with a codec Stable Diffusion's."""
     folder.mkdir(parents=True, exist_ok=True)
     unet.half().save_pretrained(folder / "unet", safe_serialization=True)
     text_encoder.half().save_pretrained(folder / "text_encoder", safe_serialization=True)
     tokenizer.save_pretrained(folder / "tokenizer")
     make_scheduler().save_pretrained(folder / "scheduler")
-    index = {
-        "_class_name": "IFPipeline",
+    index: dict[str, object] = {
+        "_class_name": "StableDiffusionPipeline" if codec else "IFPipeline",
         "_diffusers_version": "0.35.0",
         "feature_extractor": [None, None],
         "requires_safety_checker": False,
@@ -149,7 +177,11 @@ def save_folder(
         "text_encoder": ["transformers", "T5EncoderModel"],
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "unet": ["diffusers", "UNet2DConditionModel"],
-        "watermarker": [None, None],
     }
+    if codec:
+        shutil.copytree(codec, folder / "vae", dirs_exist_ok=True)
+        index["vae"] = ["diffusers", "AutoencoderKL"]
+    else:
+        index["watermarker"] = [None, None]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     (folder / "sjc.json").write_text(json.dumps(card_json(), indent=1) + "\n", encoding="utf-8")

@@ -10,6 +10,7 @@ import argparse
 import copy
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sjc.guidance.autoencoder import Autoencoder, load_autoencoder
 from training import world
 from training.model import (
     CONDITION,
+    make_latent_unet,
     make_scheduler,
     make_text_encoder,
     make_tokenizer,
@@ -42,11 +45,12 @@ class Model(nn.Module):
 
     run_unet: Callable[..., Any]
 
-    def __init__(self, compiled: bool = False) -> None:
+    def __init__(self, compiled: bool = False, latent: bool = False) -> None:
         super().__init__()
         self.tokenizer = make_tokenizer()
         self.text_encoder = make_text_encoder(self.tokenizer)
-        self.unet = make_unet().to(memory_format=torch.channels_last)  # a fifth faster on CPUs
+        unet = make_latent_unet() if latent else make_unet()
+        self.unet = unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
         # An unregistered alias, so that the state dict keeps its plain names.
         object.__setattr__(self, "run_unet", torch.compile(self.unet) if compiled else self.unet)
 
@@ -56,16 +60,17 @@ class Model(nn.Module):
         return t.input_ids, t.attention_mask
 
     def forward(self, z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """V-prediction [B, 3, S, S] for pictures z [B, 3, S, S] at timesteps t [B], tokens and mask [B, L]."""
+        """V-prediction [B, C, S, S] for pictures or latents z at timesteps t [B], tokens and mask [B, L]."""
         hidden = self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return self.run_unet(z, t, hidden, return_dict=False)[0]
 
 
 class Data:
-    """Batches of (pictures, texts) from a bank."""
+    """Batches of (pictures, texts) from a bank. fine: pictures of 64 pixels; codec: their latents in their place."""
 
-    def __init__(self, bank: Bank, seed: int) -> None:
+    def __init__(self, bank: Bank, seed: int, fine: bool = False, codec: Autoencoder | None = None) -> None:
         self.bank, self.rng = bank, random.Random(seed)
+        self.supersample, self.codec = 1 if fine or codec else SUPERSAMPLE, codec
         self.generator = torch.Generator().manual_seed(seed)
 
     def batch(self, size: int, held_out: bool = False) -> tuple[Tensor, list[str]]:
@@ -74,11 +79,12 @@ class Data:
         return self.draw(index, things), texts
 
     def draw(self, index: list[int], things: list[Described]) -> Tensor:
-        """Pictures [B, 3, 32, 32] of bank views `index`, coloured as described, lit at random."""
+        """Pictures [B, 3, 32, 32] (or 64, or latents) of bank views `index`, coloured as described, lit at random."""
         part = torch.from_numpy(self.bank.part[index])
         normal = torch.from_numpy(self.bank.normal[index]).float() / 127
         light = random_light(len(index), self.generator)
-        return shade(part, normal, palettes(things), *light, SUPERSAMPLE)
+        pictures = shade(part, normal, palettes(things), *light, self.supersample)
+        return self.codec.encode(pictures) if self.codec else pictures
 
     def sketches(self, size: int) -> tuple[Tensor, list[str]]:
         """Targets of the text encoder's schooling [B, 4, 32, 32], and their prompts."""
@@ -227,6 +233,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --init: what reads the text starts from the folder too, and is schooled on at half the rate",
     )
+    p.add_argument(
+        "--codec",
+        type=Path,
+        help="folder of an autoencoder (training.codec): train the small latent model on its latents",
+    )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
 
@@ -240,7 +251,8 @@ def main(argv: list[str] | None = None) -> Path:
     bank_file = args.out / f"bank-{args.views}.npz"
     if not bank_file.exists():
         make_bank(args.views, args.seed).save(bank_file)
-    model = Model(args.compile)
+    codec = load_autoencoder(args.codec, torch.device("cpu"), torch.float32) if args.codec else None
+    model = Model(args.compile, latent=codec is not None)
     if args.init:
         start_from(model, args.init, args.keep_text)
     optimizer = torch.optim.AdamW(
@@ -249,7 +261,7 @@ def main(argv: list[str] | None = None) -> Path:
     sigma = sigmas()
     log_file, checkpoint = args.out / "log.jsonl", args.out / "checkpoint.safetensors"
     bank = Bank.load(bank_file)
-    ema = Model()
+    ema = Model(latent=codec is not None)
 
     def tell(row: dict[str, Any]) -> None:
         with log_file.open("a", encoding="utf-8") as f:
@@ -265,8 +277,8 @@ def main(argv: list[str] | None = None) -> Path:
         ema.load_state_dict(model.state_dict())
         step, seconds = 0, time.time() - began
     # A resumed run draws new pictures; the seed of the data holds the step.
-    data = Data(bank, args.seed + 1000 + step)
-    fixed = Data(bank, 999)
+    data = Data(bank, args.seed + 1000 + step, codec=codec)
+    fixed = Data(bank, 999, codec=codec)
     batches = {}
     for kind, held_out in (("seen", False), ("held_out", True)):
         x, texts = fixed.batch(96, held_out)
@@ -302,7 +314,11 @@ def main(argv: list[str] | None = None) -> Path:
             tell(row)
             save(checkpoint, model, ema, optimizer, step, time.time() - began)
             save_folder(
-                args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer
+                args.out / "model",
+                copy.deepcopy(ema.unet),
+                copy.deepcopy(ema.text_encoder),
+                ema.tokenizer,
+                args.codec,
             )
     return args.out / "model"
 
@@ -322,12 +338,18 @@ def save(
 
 
 def start_from(model: Model, folder: Path, keep_text: bool) -> None:
-    """Take the UNet's weights of a saved model folder where name and shape fit.
+    """Take the UNet's weights of a saved model folder where name and shape fit; from a deeper one the outer blocks.
 
     What reads the text (the encoder, and the UNet's pooling of its output) is taken only with `keep_text`.
     """
     own = model.unet.state_dict()
     saved = {k: v for file in (folder / "unet").glob("*.safetensors") for k, v in load_file(file).items()}
+    depth = 1 + max(int(k.split(".")[1]) for k in saved if k.startswith("up_blocks."))
+    deeper = depth - len(model.unet.up_blocks)  # up_blocks count from the inside
+    saved = {
+        re.sub(r"^up_blocks\.(\d+)", lambda m: f"up_blocks.{int(m[1]) - deeper}", k): v
+        for k, v in saved.items()
+    }
     fitting = {
         k: v.float()
         for k, v in saved.items()

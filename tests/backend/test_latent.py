@@ -37,11 +37,11 @@ class Codec(Autoencoder):
         return (rgb.sign() * rgb.abs() ** (1 / self.power)).clamp(-1, 1)
 
 
-def field_of(codec, prompt, size):
-    """The prompt's exact solid, 200 dense, and the latents of its exact colours."""
+def field_of(codec, prompt, size, mean_shade=1.0):
+    """The prompt's exact solid, 200 dense, and the latents of its exact colours times mean_shade."""
     truth = ground_truth(prompt)
     centers = voxel_centers(size).reshape(-1, 3).double().numpy()
-    rgb = torch.from_numpy(truth.color(centers)).float() * 2 - 1
+    rgb = torch.from_numpy(truth.color(centers)).float() * mean_shade * 2 - 1
     latents = codec.encode(rgb[:, :, None, None].expand(-1, -1, 2, 2))[:, :, 0, 0]
     field = VoxelField(size, codec.channels, density_shift=-10.0, learned_background=False)
     inside = torch.from_numpy(truth.inside(centers)).float()
@@ -76,6 +76,20 @@ def test_decoding_tells_colours_that_no_map_of_channels_can(prompt):
     assert first > affine > 8
     assert decoded_ < 0.5 * affine
     assert decoded_ < 5
+
+
+def test_the_mean_shade_is_divided_out_of_latent_colours():
+    """Of the mesh, of the growing field and of the pictures alike."""
+    prompt, codec = "a red sphere", Codec(1)
+    field = field_of(codec, prompt, 24, mean_shade=0.8)
+    red = ground_truth(prompt).color(np.zeros((1, 3)))[0]
+    mesh = extract_mesh(*export.arrays(field, latent_paint(codec, 0.8)), 20.0)
+    np.testing.assert_allclose(linear_to_srgb(mesh.colors).mean(0), red, atol=0.02)
+    decoded = true_colors(mesh, field, codec, 16, settings(), 0.8)
+    np.testing.assert_allclose(linear_to_srgb(decoded.colors).mean(0), red, atol=0.03)
+    cameras = look_at([0.0], [0.0], 3.0, 36.0)
+    picture, _, _ = next(iter(views(field, cameras, 40, autoencoder=codec, latent_size=16, mean_shade=0.8)))
+    np.testing.assert_allclose(picture[20, 20], 255 * red, atol=3)
 
 
 def test_an_affine_codec_is_found_exactly():

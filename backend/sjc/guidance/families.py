@@ -44,7 +44,7 @@ class Family:
 
 PIXEL = Family("pixel", "unet", "UNet2DConditionModel", {"text_encoder": T5 + CLIP}, latent=False)
 UNCONDITIONAL = Family("unconditional", "unet", "UNet2DModel", {}, latent=False)
-STABLE_DIFFUSION = Family("stable diffusion", "unet", "UNet2DConditionModel", {"text_encoder": CLIP})
+STABLE_DIFFUSION = Family("stable diffusion", "unet", "UNet2DConditionModel", {"text_encoder": CLIP + T5})
 SDXL = Family(
     "SDXL", "unet", "UNet2DConditionModel", {"text_encoder": CLIP, "text_encoder_2": CLIP_POOLED}
 )  # fmt: skip
