@@ -1,4 +1,4 @@
-"""`python3 build.py bench [quality|colour|render|step|job|bridge|table|freeze]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|colour|render|scale|step|job|bridge|gpu|table|freeze|compare A B]`; bare: quality --quick, render, job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, colour, job, prompts, quality, report, step
+from benchmarks import bridge, colour, compare, job, prompts, quality, report, step
 from sjc import settings as schema
 from sjc.errors import SjcError
 
@@ -20,7 +20,8 @@ JOB_REPEATS = 3
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python3 build.py bench", description=__doc__)
-    made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze"))
+    made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze", "compare"))
+    made.add_argument("files", nargs="*", type=Path, metavar="FILE", help="compare: two results' JSON")
     made.add_argument(
         "--quick",
         action="store_true",
@@ -106,6 +107,34 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     return {**record, "summary": ratios}
 
 
+def run_scale(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+    """Time the renderer at growing sizes."""
+    from benchmarks import scale
+
+    return scale.benchmark(arguments.quick)
+
+
+def scale_text(record: report.Record) -> str:
+    """The growth as a table."""
+    from benchmarks import scale
+
+    return scale.text(record)
+
+
+def run_gpu(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+    """Time a step behind a large UNet on a CUDA device."""
+    from benchmarks import gpu
+
+    return gpu.benchmark(gpu.QUICK if arguments.quick else gpu.WHOLE)
+
+
+def gpu_text(record: report.Record) -> str:
+    """Its table."""
+    from benchmarks import gpu
+
+    return gpu.text(record)
+
+
 def run_step(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
     """Time the parts of a step."""
     return step.benchmark(settings, arguments.quick)
@@ -133,9 +162,11 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "colour": (run_colour, colour.text),
     "render": (run_render, render_text),
+    "scale": (run_scale, scale_text),
     "step": (run_step, step.text),
     "job": (run_job, job.text),
     "bridge": (run_bridge, bridge.text),
+    "gpu": (run_gpu, gpu_text),
 }
 BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 
@@ -162,9 +193,15 @@ def main(words: list[str]) -> int:
     arguments = parser().parse_args(words)
     if arguments.out and not arguments.name:
         parser().error("--out takes one benchmark's JSON: name the benchmark")
+    if arguments.files and arguments.name != "compare":
+        parser().error(f"only compare takes files, not {arguments.name}")
     try:
         if arguments.name == "table":
             print(report.summary_table())
+        elif arguments.name == "compare":
+            if len(arguments.files) != 2:
+                parser().error("compare takes two results: bench compare A.json B.json")
+            print(compare.text(*arguments.files))
         elif arguments.name == "freeze":
             print(job.freeze(settings_of(arguments).model))
         elif arguments.name:

@@ -31,14 +31,14 @@ def sjc_bench_render(quick: bool, device: str | None = None) -> dict:
     view = cameras.look_at(30.0, 25.0, 1.5, 60.0)
     rays = tuple(x.reshape(-1, 3).to(device) for x in cameras.rays(view, PIXELS, PIXELS))
     report: dict = {
-        "device": _device_name(device),
+        "device": device_name(device),
         "versions": _versions(),
         "settings": _settings(quick),
         "scenes": {},
     }
     if not works:
         report["warp_unavailable"] = reason
-    for name, field in (("fog", _fog()), ("object", _object())):
+    for name, field in (("fog", fog()), ("object", formed_object())):
         report["scenes"][name] = _measure(field.to(device), rays, works, quick)
     return report
 
@@ -50,9 +50,9 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
     )
     steps: dict[str, tuple[Callable[[], None], int]] = {}
     if warp:
-        steps["warp"] = (lambda: _step(render_warp.render, field, rays, upstream), many)
-        steps["warp_exact"] = (lambda: _step(render_warp.render, field, rays, upstream, **EXACT), many)
-    steps["reference"] = (lambda: _step(render_reference.render, field, rays, upstream), few)
+        steps["warp"] = (lambda: render_step(render_warp.render, field, rays, upstream), many)
+        steps["warp_exact"] = (lambda: render_step(render_warp.render, field, rays, upstream, **EXACT), many)
+    steps["reference"] = (lambda: render_step(render_reference.render, field, rays, upstream), few)
     points = _sample_points(field, rays)
     steps["grid_sample"] = (lambda: _grid_sample_step(field, points), few)
     times = {name: _median_ms(step, repeats, field.grid.device) for name, (step, repeats) in steps.items()}
@@ -66,7 +66,7 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
     return result
 
 
-def _step(render: Callable, field: VoxelField, rays, upstream: torch.Tensor, **options: float) -> None:
+def render_step(render: Callable, field: VoxelField, rays, upstream: torch.Tensor, **options: float) -> None:
     """What a training step asks of the renderer: gradients from the picture and from the emptiness loss."""
     field.zero_grad(set_to_none=True)
     out = render(field, *rays, beta=BETA, **options)
@@ -87,15 +87,17 @@ def _sample_points(field: VoxelField, rays) -> torch.Tensor:
     return points[k < counts[:, None]]
 
 
-def _fog() -> VoxelField:
-    return VoxelField(SIZE, CHANNELS, generator=torch.Generator().manual_seed(0))
+def fog(size: int = SIZE) -> VoxelField:
+    """What a run starts from."""
+    return VoxelField(size, CHANNELS, generator=torch.Generator().manual_seed(0))
 
 
-def _object() -> VoxelField:
-    field = _fog()
+def formed_object(size: int = SIZE) -> VoxelField:
+    """A ball of 5 % of the box in empty space."""
+    field = fog(size)
     radius = (0.05 * 8 / (4 / 3 * torch.pi)) ** (1 / 3)
     with torch.no_grad():
-        field.density.copy_(torch.where(voxel_centers(SIZE).norm(dim=-1) < radius, 8.0, -8.0)[None])
+        field.density.copy_(torch.where(voxel_centers(size).norm(dim=-1) < radius, 8.0, -8.0)[None])
     return field
 
 
@@ -131,8 +133,8 @@ def _versions() -> dict:
     return {"python": platform.python_version(), "torch": torch.__version__, "warp": warp_version}
 
 
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"
+def device_name(device: str) -> str:
+    return torch.cuda.getdevice_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""The benchmarks of growth and of a GPU measure what they say, at sizes that take seconds; comparing two results."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks import compare, gpu, scale
+from benchmarks.render import formed_object
+from sjc.errors import SjcError
+from sjc.field import cameras
+from sjc.field.grid import VoxelField
+
+RAYS = tuple(x.reshape(-1, 3) for x in cameras.rays(cameras.look_at(30.0, 25.0, 3.0, 36.0), 16, 16))
+
+
+def field_of(density):
+    field = VoxelField(24, 4, density_shift=-20.0)
+    with torch.no_grad():
+        field.density.fill_(density)
+    return field
+
+
+def test_nothing_is_visited_in_an_empty_field():
+    assert scale.visited(field_of(0.0), *RAYS, 0.04) == 0
+
+
+def test_thin_fog_is_visited_everywhere():
+    """Every sample of every ray: the fog is thick enough to count and too thin to stop a ray."""
+    from sjc.field.render_reference import lattice
+
+    _, counts = lattice(*RAYS, 0.04)
+    assert scale.visited(field_of(20.0 + torch.tensor(0.1).expm1().log().item()), *RAYS, 0.04) == counts.sum()
+
+
+def test_a_wall_stops_the_ray():
+    """At 460 per unit length and 0.04 a sample one sample leaves e^-18: each ray that hits visits one."""
+    _, counts = scale.lattice(*RAYS, 0.04)
+    assert 1 <= scale.visited(field_of(480.0), *RAYS, 0.04) / (counts > 0).sum() <= 2
+
+
+def test_growth_is_told_by_visited_samples():
+    found = scale.benchmark(quick=True, sizes=((8, 16), (16, 16)))
+    first, last = found["rows"]
+    assert last["visited"] > 2.5 * first["visited"] > 0
+    assert found["summary"]["visited"] == pytest.approx(last["visited"] / first["visited"], abs=0.01)
+    assert "16 x 16" in scale.text(found)
+    assert formed_object(16).size == 16
+
+
+TINY = {
+    "sample_size": 8,
+    "cross_attention_dim": 16,
+    "attention_head_dim": 2,
+    "block_out_channels": (8, 16),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    "norm_num_groups": 4,
+    "layers_per_block": 1,
+}
+
+
+def test_a_step_behind_a_large_unet_is_measured():
+    size = gpu.Size(TINY, grid=12, blocks=2, steps=2, warm_up=1)
+    found = gpu.benchmark(size, torch.device("cpu"))
+    assert set(found["blocks_ms"]) == {"loop", "unet", "plain loop"}
+    assert all(len(blocks) == 2 and min(blocks) > 0 for blocks in found["blocks_ms"].values())
+    summary = found["summary"]
+    assert summary["step_over_unet"] == pytest.approx(summary["step_ms"] / summary["unet_alone_ms"], abs=1e-3)
+    assert summary["minutes_for_10000_steps"] == pytest.approx(summary["step_ms"] / 6, abs=0.01)
+    assert "plain loop" in gpu.text(found)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_cuda_it_says_so():
+    with pytest.raises(SjcError, match="needs a CUDA device"):
+        gpu.benchmark(gpu.QUICK)
+
+
+@pytest.fixture
+def results(tmp_path):
+    def write(name, **changed):
+        record = {"benchmark": "step", "settings": {"grid": 64}, "summary": {"step_ms": 10.0, "best": "onnx"}}
+        path = tmp_path / name
+        path.write_text(json.dumps({**record, **changed}), "utf-8")
+        return path
+
+    return write
+
+
+def test_compare_names_conditions_and_ratios(results):
+    a = results("a.json")
+    b = results("b.json", settings={"grid": 96}, summary={"step_ms": 25.0, "best": "torch", "new": 1})
+    lines = compare.text(a, b).splitlines()
+    assert any("settings.grid" in line and "64" in line and "96" in line for line in lines)
+    assert any("step_ms" in line and "2.500" in line for line in lines)
+    assert any("best" in line and "onnx" in line and "torch" in line for line in lines)
+    assert any("new" in line and "-" in line for line in lines)
+    assert "same conditions" in compare.text(a, a)
+
+
+def test_compare_refuses_results_of_different_kinds(results, tmp_path):
+    with pytest.raises(SjcError, match="compare two of one kind"):
+        compare.text(results("a.json"), results("b.json", benchmark="job"))
+    with pytest.raises(SjcError, match="does not exist"):
+        compare.text(results("a.json"), tmp_path / "none.json")
+    with pytest.raises(SjcError, match="no result of a benchmark"):
+        (tmp_path / "c.json").write_text("[]")
+        compare.text(results("a.json"), tmp_path / "c.json")
