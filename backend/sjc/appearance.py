@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .export import Look, Paint
     from .field.grid import VoxelField
     from .guidance.text_denoiser import TextDenoiser
+    from .output.bake import View
     from .output.mesh import Mesh
     from .settings_schema import Settings
 
@@ -64,11 +65,34 @@ class Appearance:
             mean_shade=self.mean_shade,
         )
 
-    def recolor(self, field: VoxelField) -> Callable[[Mesh], Mesh]:
-        """What gives a mesh of the field its true colours."""
+    def around(self, field: VoxelField) -> list[View]:
+        """Decoded views from all sides for a latent model, none for pixels."""
         if self.autoencoder is None:
+            return []
+        from .latent import around
+
+        return around(field, self.autoencoder, self.size, self.settings, self.mean_shade)
+
+    def recolor(self, field: VoxelField, seen: list[View]) -> Callable[[Mesh], Mesh]:
+        """What gives a mesh of the field its true colours, from the views of `around`."""
+        if not seen:
             return lambda mesh: mesh
         from .latent import true_colors
 
-        coder, size, settings, shade = self.autoencoder, self.size, self.settings, self.mean_shade
-        return lambda mesh: true_colors(mesh, field, coder, size, settings, shade)
+        return lambda mesh: true_colors(mesh, seen, field.voxel, self.settings.texture_size)
+
+    def volume(
+        self, field: VoxelField, color: NDArray[np.float32], seen: list[View]
+    ) -> tuple[NDArray[np.float32], str]:
+        """The volume's colours [N,N,N,3], scene-linear, and how true they are: "final" or "preview"."""
+        if not seen:
+            return color, "final"
+        if not self.settings.rgb_grid:
+            return color, "preview"
+        from .latent import BACKDROP
+        from .output.colour import linear_to_srgb, srgb_to_linear
+        from .rgb_grid import fitted
+
+        start, backdrop = linear_to_srgb(color), min(BACKDROP / self.mean_shade, 1.0)
+        found = fitted(field, seen, start, backdrop, self.settings.renderer)
+        return srgb_to_linear(found), "final"

@@ -313,8 +313,13 @@ class Job:
         run, s = self.run_state, self.settings
         density, color = export.arrays(run.field, self.appearance.paint)
         latent = self.appearance.latent(run.field)
-        # A latent voxel has no true colour: in volumes it stays a preview, on the mesh and in pictures it is decoded.
-        meta = self._meta(run, "final" if latent is None else "preview")
+        if latent is not None:
+            self._say("export", "decoding views for the colours")
+        # A latent voxel has no true colour; pictures have, and what is fitted to them.
+        seen = self.appearance.around(run.field)
+        color, kind = self.appearance.volume(run.field, color, seen)
+        meta = self._meta(run, kind)
+        self._ask()
         export.write_volumes(self.folder, density, color, meta, latent)
         last = files.next_snapshot(self.folder / "snapshots")
         export.write_snapshot(self.folder, last, density, color, meta, latent)
@@ -322,9 +327,8 @@ class Job:
         look = self.appearance.true(run.field)
         export.write_preview(self.folder, look, s)
         extras = {"prompt": s.prompt, "seed": s.seed}
-        if latent is not None:
-            self._say("export", "decoding views for the mesh's colours")
-        mesh = export.write_mesh(self.folder, density, color, s, extras, self.appearance.recolor(run.field))
+        recolor = self.appearance.recolor(run.field, seen)
+        mesh = export.write_mesh(self.folder, density, color, s, extras, recolor)
         for text in mesh.report.warnings if mesh.report else ():
             self.warnings.append(text)
             self.report({"type": "warning", "text": text})

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .settings_schema import Settings
 
 RINGS, AZIMUTHS, STEEPEST = 4, 6, 75.0
+BACKDROP = 0.5  # grey behind decoded views
 TOLERANCE = 1.5  # voxels that a vertex may lie behind what a view sees
 FIT_PICTURES, FIT_EDGE = 64, 8  # latents along an edge
 
@@ -49,7 +50,7 @@ def decoded(
     autoencoder.check_channels(field.channels)
     device, edge = field.grid.device, size * autoencoder.factor
     render = renderer(render_name, device)
-    grey = plain_latents(autoencoder, torch.full((1, 3), 0.5))[0].to(device)
+    grey = plain_latents(autoencoder, torch.full((1, 3), BACKDROP))[0].to(device)
     for index in range(len(cameras)):
         camera = cameras[index : index + 1]
         with torch.no_grad():
@@ -92,28 +93,30 @@ def views(
         yield to_uint8(on_paper), depth, opacity
 
 
-def true_colors(
-    mesh: Mesh,
-    field: VoxelField,
-    autoencoder: Autoencoder,
-    size: int,
-    settings: Settings,
-    mean_shade: float = 1.0,
-) -> Mesh:
-    """The mesh with the colours of 24 decoded views, scene-linear, and a texture of them if one is wanted. size: latents along a view's edge."""
+def around(
+    field: VoxelField, autoencoder: Autoencoder, size: int, settings: Settings, mean_shade: float = 1.0
+) -> list[View]:
+    """24 decoded views from all sides. size: latents along a view's edge."""
     steepest = max(min(settings.elevation_max, STEEPEST), settings.elevation_min)
     elevations = np.repeat(np.linspace(settings.elevation_min, steepest, RINGS), AZIMUTHS).tolist()
     azimuths = [360 * (i % AZIMUTHS + (i // AZIMUTHS % 2) / 2) / AZIMUTHS for i in range(len(elevations))]
     cameras = look_at(azimuths, elevations, settings.radius, (settings.fov_min + settings.fov_max) / 2)
-    seen = list(decoded(field, autoencoder, cameras, size, settings.renderer, mean_shade))
-    tolerance = TOLERANCE * field.voxel
+    return list(decoded(field, autoencoder, cameras, size, settings.renderer, mean_shade))
+
+
+def true_colors(mesh: Mesh, seen: list[View], voxel: float, texture_size: int = 0) -> Mesh:
+    """The mesh with the colours of decoded views, scene-linear, and a texture of them if one is wanted.
+
+    voxel: edge of the field's voxels in world units.
+    """
+    tolerance = TOLERANCE * voxel
     colors, _ = bake_vertices(mesh.vertices, mesh.faces, seen, tolerance)
     colored = replace(mesh, colors=srgb_to_linear(colors).astype(np.float32))
-    if not settings.texture_size:
+    if not texture_size:
         return colored
     return textured(
         colored,
-        settings.texture_size,
+        texture_size,
         lambda points, normals: srgb_to_linear(bake_points(points, normals, seen, tolerance)[0]),
     )
 

@@ -130,6 +130,7 @@ class Settings:
     mesh_threshold: float = _knob(0.0, "output", "Density at which the mesh is cut.", basic=True, low=1e-4, high=1e4, zero="automatic", unit="per unit length")
     mesh_faces: int = _knob(0, "output", "Faces that the mesh is reduced to.", basic=True, low=100, high=10_000_000, zero="no reduction")
     texture_size: int = _knob(0, "output", "Edge of the mesh's texture.", low=256, high=4096, zero="vertex colours only", unit="texels")
+    rgb_grid: bool = _knob(True, "output", "Fit the volume's colours to decoded views at the end (latent models; others need none).")
     turntable: bool = _knob(True, "output", "Render a turntable video at the end.")
     overwrite: bool = _knob(False, "output", "Replace a finished result in the same folder.")
     # fmt: on

@@ -154,6 +154,8 @@ SETTINGS = {
     "Faces that the mesh is reduced to. 0: no reduction": "메쉬를 줄일 면의 수. 0: 줄이지 않음",
     "Texture Size": "텍스처 크기",
     "Edge of the mesh's texture (texels). 0: vertex colours only": "메쉬 텍스처의 한 변(텍셀). 0: 꼭짓점 색만",
+    "Rgb Grid": "RGB 그리드",
+    "Fit the volume's colours to decoded views at the end (latent models; others need none)": "끝에 볼륨의 색을 디코딩한 뷰에 맞춥니다(잠재 모델만, 다른 모델에는 필요 없음)",
     "Turntable": "턴테이블",
     "Render a turntable video at the end": "끝에 턴테이블 영상을 렌더합니다",
     "Overwrite": "덮어쓰기",

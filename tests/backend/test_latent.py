@@ -11,7 +11,7 @@ from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.guidance.autoencoder import Autoencoder
-from sjc.latent import Backdrop, latent_paint, plain_latents, true_colors, views
+from sjc.latent import Backdrop, around, latent_paint, plain_latents, true_colors, views
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.mesh import extract_mesh
 from sjc.output.texture import lookup
@@ -61,7 +61,7 @@ def differences(codec, prompt, size=40):
     for paint in (first, latent_paint(codec)):
         mesh = extract_mesh(*export.arrays(field, paint), 20.0)
         found.append(mesh)
-    found.append(true_colors(found[-1], field, codec, 32, chosen))
+    found.append(true_colors(found[-1], around(field, codec, 32, chosen), field.voxel))
     albedo = truth.color(found[-1].vertices.astype(float))
     return [
         float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean())
@@ -85,7 +85,7 @@ def test_the_mean_shade_is_divided_out_of_latent_colours():
     red = ground_truth(prompt).color(np.zeros((1, 3)))[0]
     mesh = extract_mesh(*export.arrays(field, latent_paint(codec, 0.8)), 20.0)
     np.testing.assert_allclose(linear_to_srgb(mesh.colors).mean(0), red, atol=0.02)
-    decoded = true_colors(mesh, field, codec, 16, settings(), 0.8)
+    decoded = true_colors(mesh, around(field, codec, 16, settings(), 0.8), field.voxel)
     np.testing.assert_allclose(linear_to_srgb(decoded.colors).mean(0), red, atol=0.03)
     cameras = look_at([0.0], [0.0], 3.0, 36.0)
     picture, _, _ = next(iter(views(field, cameras, 40, autoencoder=codec, latent_size=16, mean_shade=0.8)))
@@ -132,7 +132,7 @@ def test_decoded_views_fill_a_texture():
     prompt, codec = "a brown boat with a pink sail", Codec(3)
     truth, field = ground_truth(prompt), field_of(codec, prompt, 40)
     plain = extract_mesh(*export.arrays(field, latent_paint(codec)), 20.0, faces=800)
-    mesh = true_colors(plain, field, codec, 32, settings(texture_size=256))
+    mesh = true_colors(plain, around(field, codec, 32, settings()), field.voxel, 256)
     weights = np.random.default_rng(0).dirichlet([1, 1, 1], len(mesh.faces))
     points, colors, uv = (
         np.einsum("fc,fci->fi", weights, values[mesh.faces])

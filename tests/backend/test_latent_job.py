@@ -59,11 +59,17 @@ def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     assert np.isfinite(mesh.colors).all()
     assert mesh.colors.std() > 0, "decoded pictures vary"
     preview, final = (files.read_npz(folder / "snapshots" / f"f_000{i}.npz") for i in (1, 2))
+    assert preview.meta["color"] == "preview", "a voxel's latent has no true colour"
     for arrays in (preview, final, files.read_npz(folder / "field.npz")):
-        assert arrays.meta["color"] == "preview", "a voxel's latent has no true colour"
+        assert arrays is preview or arrays.meta["color"] == "final", "until it is fitted to decoded views"
         assert arrays.latent.shape == (*arrays.density.shape, 4)
     assert (folder / "preview.png").stat().st_size > 1000
     assert (folder / "field.vdb").exists()
+
+
+def test_without_the_fit_a_latent_volume_stays_a_preview(tmp_path):
+    folder, _ = run(tmp_path, "sd-eps", rgb_grid=False)
+    assert files.read_npz(folder / "field.npz").meta["color"] == "preview"
 
 
 @pytest.mark.parametrize("background", ["fixed", "learned"])

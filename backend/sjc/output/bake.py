@@ -62,6 +62,13 @@ def bake_points(
     return colors.clip(0, 1).astype(np.float32), seen
 
 
+def silhouette_fade(view: View) -> NDArray[np.float64]:
+    """[S,S] how far a pixel can be trusted: 0 outside the object, 1 from FADE pixels within its silhouette on."""
+    solid = np.pad(view.opacity > 0.5, 1)
+    faded: NDArray[np.float64] = np.clip(ndimage.distance_transform_edt(solid)[1:-1, 1:-1] / FADE, 0, 1)
+    return faded
+
+
 def _project(
     points: NDArray[np.float64], normals: NDArray[np.float64], view: View, tolerance: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,7 +84,7 @@ def _project(
     at = np.stack([middle - focal * up / along, middle + focal * right / along])
     inside = ahead & (at >= 0).all(0) & (at <= size - 1).all(0)
     solid = view.opacity > 0.5
-    fade = np.clip(ndimage.distance_transform_edt(np.pad(solid, 1))[1:-1, 1:-1] / FADE, 0, 1)
+    fade = silhouette_fade(view)
     pixel = tuple(np.rint(at).astype(int).clip(0, size - 1))
     visible = inside & solid[pixel] & (distance < view.depth[pixel] + tolerance)
     cosine = np.einsum("vi,vi->v", normals, towards) / np.maximum(distance, 1e-9)
