@@ -1,4 +1,4 @@
-"""How true a latent model's colours are: three ways from the same finished field to colours, against the exact ones."""
+"""How true a latent model's colours are: four ways from the same finished field to colours, against the exact ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from benchmarks import prompts, quality, report
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
 from sjc import settings as schema
+from sjc.errors import SjcError
+from sjc.export import Paint
+from sjc.guidance.loading import load_denoiser
+from sjc.latent import latent_paint
 from sjc.output.colour import painted, srgb_to_linear
 from sjc.output.files import read_npz
 from sjc.output.mesh import extract_mesh
@@ -23,24 +27,27 @@ from sjc.output.voxelize import inside_lattice
 
 MODEL = report.ROOT / "tests" / "data" / "latent_model"
 LATTICE = 128
-WAYS = ("first_three", "affine", "decoded")
+WAYS = ("first_three", "affine", "fitted", "decoded")
 
 
-def row(settings: schema.Settings, folder: Path) -> dict[str, Any]:
+def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of a finished job, by way of colouring, and the solid's IoU.
 
     first_three: the first three latent channels shown as if they were rgb in [-1, 1], what an exporter that knows
-    nothing of latents does; affine: the map that colours a growing field; decoded: mesh.glb as the job left it.
+    nothing of latents does; affine: the map that colours a growing field; fitted: the colours of the final volume,
+    fitted to decoded views; decoded: mesh.glb as the job left it.
     """
     field = read_npz(folder / "field.npz")
-    assert field.latent is not None, "a pixel model has no latents to compare"
+    assert field.latent is not None
     first = np.zeros((field.latent.shape[-1] + 1, 3))
     first[:3] = np.eye(3) / 2
     first[-1] = 0.5
-    naive = srgb_to_linear(painted(np.asarray(field.latent, np.float32), first))
+    latent = np.asarray(field.latent, np.float32)
+    volumes = [srgb_to_linear(painted(latent, paint)) for paint in (first, affine)]
     final = read_mesh(folder / "mesh.glb")
     errors = [
-        color_error(extract_mesh(field.density, colors), settings.prompt) for colors in (naive, field.color)
+        color_error(extract_mesh(field.density, colors), settings.prompt)
+        for colors in (*volumes, np.asarray(field.color, np.float32))
     ]
     solid = iou(inside_lattice(final, LATTICE), truth_lattice(settings.prompt, LATTICE))
     scores = [*errors, color_error(final, settings.prompt)]
@@ -56,6 +63,12 @@ def benchmark(
     settings: schema.Settings, which: tuple[str, ...], cache: Path, at_once: int = 1
 ) -> dict[str, Any]:
     """Make what is missing, score all: {"identity", "summary", "rows"}."""
+    denoiser = load_denoiser(settings.model)
+    if denoiser.autoencoder is None:
+        raise SjcError(
+            f'bench colour compares ways out of latents; the model "{settings.model}" works in pixels.'
+        )
+    affine = latent_paint(denoiser.autoencoder, float(denoiser.card.get("mean_shade", 1.0)))
     known = quality.identity(settings)
     parent = quality.place(cache, known)
     wanted = [schema.validate(replace(settings, prompt=prompt)) for prompt in which]
@@ -66,7 +79,7 @@ def benchmark(
             folder, measured = future.result()
             if measured["code"]:
                 raise RuntimeError(f"{one.prompt}: {measured.get('error')}")
-            rows.append({**row(one, folder), "wall_s": measured["wall_s"]})
+            rows.append({**row(one, folder, affine), "wall_s": measured["wall_s"]})
             print(f"[{len(rows)}/{len(wanted)}] {one.prompt}: {rows[-1]}", file=sys.stderr)
     summary = {key: round(mean(r[key] for r in rows), 2) for key in (*WAYS, "solid")}
     summary["decoded_over_affine"] = round(summary["decoded"] / summary["affine"], 2)
@@ -80,7 +93,7 @@ def benchmark(
 
 def text(record: report.Record) -> str:
     """The result as a table."""
-    lines = [["prompt", "first three channels", "affine map", "decoded views", "solid IoU"]]
+    lines = [["prompt", "first three channels", "affine map", "fitted volume", "decoded views", "solid IoU"]]
     for r in [*record["rows"], {"prompt": "mean", **record["summary"]}]:
         lines.append([r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), f"{r['solid']:.3f}"])
     return report.table(lines) + f"\ndecoded / affine: {record['summary']['decoded_over_affine']:.2f}"
