@@ -10,16 +10,18 @@ from torch import Tensor
 
 from .text_encoders import Condition
 
+# Each asks for its network's dtype once: diffusers looks through all modules for it, milliseconds for a large UNet.
 Network = Callable[[Tensor, Tensor, Condition, float], Tensor]
 """network(x_t [B,C,h,w], t [B], condition of B rows, guidance) -> output.  t counts to 1000 in every family."""
 
 
 def text_unet(unet: Any) -> Network:
     """Pixel models and Stable Diffusion 1 and 2.  A learned variance is the second half of the channels: left out."""
+    dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
-        states = condition.states.to(unet.dtype)
-        output: Tensor = unet(x.to(unet.dtype), t, encoder_hidden_states=states, return_dict=False)[0]
+        states = condition.states.to(dtype)
+        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False)[0]
         return output[:, : x.shape[1]].float()
 
     return network
@@ -27,15 +29,16 @@ def text_unet(unet: Any) -> Network:
 
 def sdxl_unet(unet: Any, pixels: int) -> Network:
     """SDXL; told of an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
+    dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
         assert condition.pooled is not None
-        size = torch.tensor([pixels, pixels, 0, 0, pixels, pixels], device=x.device, dtype=unet.dtype)
-        added = {"text_embeds": condition.pooled.to(unet.dtype), "time_ids": size.expand(len(x), -1)}
+        size = torch.tensor([pixels, pixels, 0, 0, pixels, pixels], device=x.device, dtype=dtype)
+        added = {"text_embeds": condition.pooled.to(dtype), "time_ids": size.expand(len(x), -1)}
         output: Tensor = unet(
-            x.to(unet.dtype),
+            x.to(dtype),
             t,
-            encoder_hidden_states=condition.states.to(unet.dtype),
+            encoder_hidden_states=condition.states.to(dtype),
             added_cond_kwargs=added,
             return_dict=False,
         )[0]
@@ -46,9 +49,10 @@ def sdxl_unet(unet: Any, pixels: int) -> Network:
 
 def unconditional_unet(unet: Any) -> Network:
     """DDPM without text."""
+    dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, _condition: Condition, _guidance: float) -> Tensor:
-        output: Tensor = unet(x.to(unet.dtype), t, return_dict=False)[0]
+        output: Tensor = unet(x.to(dtype), t, return_dict=False)[0]
         return output[:, : x.shape[1]].float()
 
     return network
@@ -56,14 +60,15 @@ def unconditional_unet(unet: Any) -> Network:
 
 def sd3_transformer(transformer: Any) -> Network:
     """Stable Diffusion 3."""
+    dtype = transformer.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
         assert condition.pooled is not None
         output: Tensor = transformer(
-            hidden_states=x.to(transformer.dtype),
+            hidden_states=x.to(dtype),
             timestep=t,
-            encoder_hidden_states=condition.states.to(transformer.dtype),
-            pooled_projections=condition.pooled.to(transformer.dtype),
+            encoder_hidden_states=condition.states.to(dtype),
+            pooled_projections=condition.pooled.to(dtype),
             return_dict=False,
         )[0]
         return output.float()
@@ -76,6 +81,7 @@ def flux_transformer(transformer: Any) -> Network:
 
     `guidance` goes into the network where it was distilled with one (FLUX.1-dev).
     """
+    dtype = transformer.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, guidance: float) -> Tensor:
         assert condition.pooled is not None
@@ -85,11 +91,11 @@ def flux_transformer(transformer: Any) -> Network:
         places = torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))
         distilled = transformer.config.guidance_embeds
         output: Tensor = transformer(
-            hidden_states=tokens.reshape(batch, rows * columns, 4 * channels).to(transformer.dtype),
-            timestep=t.to(transformer.dtype) / 1000,
+            hidden_states=tokens.reshape(batch, rows * columns, 4 * channels).to(dtype),
+            timestep=t.to(dtype) / 1000,
             guidance=torch.full((batch,), guidance, device=x.device) if distilled else None,
-            encoder_hidden_states=condition.states.to(transformer.dtype),
-            pooled_projections=condition.pooled.to(transformer.dtype),
+            encoder_hidden_states=condition.states.to(dtype),
+            pooled_projections=condition.pooled.to(dtype),
             txt_ids=torch.zeros(condition.states.shape[1], 3, device=x.device),
             img_ids=places.to(x.device, torch.float32),
             return_dict=False,

@@ -115,8 +115,13 @@ class TextEncoder:
 
     def check(self, text: str) -> None:
         """Any sentence, the empty one too: raises SjcError if words are unknown or the tokens too many."""
-        special = set(self.tokenizer.all_special_ids)
-        unknown = [word for word in text.split() if special.intersection(self._ids(word))]
+        special, words = set(self.tokenizer.all_special_ids), text.split()
+        ids = (
+            self.tokenizer([self._normal(word) for word in words], add_special_tokens=False).input_ids
+            if words
+            else []
+        )
+        unknown = [word for word, own in zip(words, ids, strict=True) if special.intersection(own)]
         if unknown:
             raise SjcError(self._unknown_line([word.strip(string.punctuation) or word for word in unknown]))
         count = self._count(text)

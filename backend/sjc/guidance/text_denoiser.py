@@ -31,7 +31,7 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow")
 class TextDenoiser:
     """A diffusion model as a family of denoisers.
 
-    channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
+    device: where the network lies.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
     words ...), {} without.  name: for people; source, revision: for run.json.  distilled: whether the network takes the
     guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space.
@@ -57,6 +57,7 @@ class TextDenoiser:
                 f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.'
             )
         self.unet = unet
+        self.device = torch.device(unet.device)  # asked once: diffusers looks through all modules for it
         self.network = network
         self.text = text
         self.schedule = schedule
@@ -91,11 +92,6 @@ class TextDenoiser:
     def name(self) -> str:
         """How messages call the model."""
         return self.text.name
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network lies."""
-        return torch.device(self.unet.device)
 
     @property
     def sigmas(self) -> Tensor:
