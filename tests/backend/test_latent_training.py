@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import sjc
 from sjc.guidance.autoencoder import load_autoencoder
 from sjc.guidance.loading import load_denoiser
-from training import codec, model, train
+from training import codec, model, release_latent, train
 from training.pictures import make_bank
 
 EMBEDDED = next(iter(sjc.__path__)) + "/embedded/model"
@@ -90,3 +90,23 @@ def test_a_smaller_unet_starts_from_the_outer_blocks(capsys):
         net.unet.state_dict()[f"up_blocks.2.{last}"], saved[f"up_blocks.3.{last}"].float()
     )
     assert taken > 50
+
+
+def test_the_release_tells_how_it_was_made(trained_codec, tmp_path):
+    run, target = tmp_path / "run", tmp_path / "target"
+    (run / "model" / "unet").mkdir(parents=True)
+    (run / "model" / "unet" / "weights").write_bytes(bytes(1000))
+    row = {"step": 7, "minutes": 2.4} | {
+        f"{k}_{s}": 0.5 for k in ("seen", "held_out") for s in (0.5, 1.5, 5.0)
+    }
+    (run / "log.jsonl").write_text(json.dumps(row) + "\n")
+    words = ["--codec", str(trained_codec[0].parent), "--unet", str(run), "--target", str(target)]
+    release_latent.main([*words, "--command", "make codec", "--command", "make unet"])
+    card = (target / "README.md").read_text()
+    assert "`make codec`" in card
+    assert "`make unet`" in card
+    assert "7 steps of 24 pictures, 2 minutes" in card
+    assert len((target / "training_log.jsonl").read_text().splitlines()) == 3
+    (run / "model" / "big").write_bytes(bytes(release_latent.LIMIT))
+    with pytest.raises(SystemExit, match="more than 8"):
+        release_latent.main([*words, "--command", "a", "--command", "b"])
