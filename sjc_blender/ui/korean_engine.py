@@ -38,6 +38,7 @@ ENGINE = {
     "{} is not a diffusers model: it has no model_index.json.": "{} 은(는) diffusers 모델이 아닙니다. model_index.json이 없습니다.",
     "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.": "{} 은(는) {} 이며 diffusers 모델이 아닙니다. model_index.json이 없습니다. 텍스트-이미지 파이프라인을 지정하세요.",
     "{} needs more than text (it has a {}); take the plain text-to-image model that it was made from.": "{} 은(는) 글 말고도 필요한 것이 있습니다 ({} 포함). 그 바탕이 된 순수한 텍스트-이미지 모델을 쓰세요.",
+    "{} is a refiner: it only finishes what another model began; take the base model it belongs to.": "{} 은(는) 리파이너입니다. 다른 모델이 시작한 것을 마무리할 뿐입니다. 그 바탕이 되는 기본 모델을 쓰세요.",
     "{} is not a complete model ({}): model_index.json names no {}.": "{} 은(는) 온전한 모델이 아닙니다 ({}). model_index.json에 {} 이(가) 없습니다.",
     "{}: its {} is a {}; only {} can be used.": "{}: {} 이(가) {} 입니다. {} 만 쓸 수 있습니다.",
     "{}: its transformer is a {}; only Stable Diffusion 3 and FLUX.1 can be used.": "{}: 트랜스포머가 {} 입니다. Stable Diffusion 3과 FLUX.1만 쓸 수 있습니다.",

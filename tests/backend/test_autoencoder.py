@@ -1,11 +1,13 @@
 """An autoencoder as the library saves it: scaled latents, one line for what cannot be used."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import AutoencoderKL
 
 from sjc.errors import SjcError
-from sjc.guidance.autoencoder import load_autoencoder
+from sjc.guidance.autoencoder import Autoencoder, load_autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,34 @@ def test_what_cannot_be_decoded_is_said(saved, tmp_path):
     refused(lambda: loaded(tmp_path / "vae"), "autoencoder .* is missing")
     (tmp_path / "config.json").write_bytes((saved[1] / "config.json").read_bytes())
     refused(lambda: loaded(tmp_path), "cannot be loaded")
+
+
+class Overflowing(torch.nn.Module):
+    """Doubles its input by way of numbers that half precision does not hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(60000.0))
+        self.config = SimpleNamespace(
+            latent_channels=4, block_out_channels=(8,), scaling_factor=1.0, shift_factor=None
+        )
+
+    dtype = property(lambda self: self.weight.dtype)
+    device = property(lambda self: self.weight.device)
+
+    def decode(self, x):
+        return SimpleNamespace(sample=x[:, :3] * self.weight * 4 / self.weight * 0.5)
+
+    def encode(self, x):
+        mean = torch.cat([x, x[:, :1]], 1) * self.weight * 4 / self.weight * 0.5
+        return SimpleNamespace(latent_dist=SimpleNamespace(mean=mean))
+
+
+@pytest.mark.parametrize("way", ["decode", "encode"])
+def test_what_overflows_in_half_precision_is_done_again_in_whole(way):
+    auto = Autoencoder(Overflowing().half())
+    x = torch.rand(5, 4 if way == "decode" else 3, 2, 2) * 0.2 + 0.3
+    found = getattr(auto, way)(x)
+    torch.testing.assert_close(found[:, :3], 2 * x[:, :3].half().float(), atol=1e-3, rtol=0)
+    assert auto.vae.dtype == torch.float32, "and stays so"
+    refused(lambda: getattr(auto, way)(torch.full_like(x, torch.inf)), "NaN or infinite")

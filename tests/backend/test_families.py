@@ -242,9 +242,16 @@ def test_another_kind_of_model_is_refused(tmp_path, config, line):
     refused(tmp_path, line)
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "pytorch_lora_weights.safetensors"])
+def test_an_adapter_is_no_model(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    refused(tmp_path, "is an adapter (LoRA), not a diffusers model")
+
+
 @pytest.mark.parametrize(
     ("name", "edit", "line"),
     [
+        ("sdxl-eps", {"requires_aesthetics_score": True, "text_encoder": None}, "is a refiner"),
         ("sdxl-eps", {"text_encoder": None}, "(SDXL): model_index.json names no text_encoder"),
         ("sd-eps", {"controlnet": ["diffusers", "ControlNetModel"]}, "needs more than text (it has a controlnet)"),
         ("sd3", {"transformer": ["diffusers", "DiTTransformer2DModel"]}, "its transformer is a DiTTransformer2DModel"),

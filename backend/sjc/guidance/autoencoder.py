@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,41 @@ class Autoencoder:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B,C,h,w] -> rgb [B,3,H,W], cut to [-1,1].  Raises SjcError for other channels or NaN."""
+        """Latents [B,C,h,w] -> rgb [B,3,H,W], cut to [-1,1].  Raises SjcError for other channels or NaN.
+
+        Some autoencoders (SDXL's) overflow in half precision: such a one is made float32 then, and stays so.
+        """
         self.check_channels(latents.shape[1])
-        raw = latents.to(self.vae.device, self.vae.dtype) / self.scale + self.shift
-        rgb = torch.cat([self.vae.decode(part).sample for part in raw.split(CHUNK)])
-        if not rgb.isfinite().all():
-            raise SjcError(
-                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
-            )
-        return rgb.clamp(-1, 1).to(latents.device, latents.dtype)
+
+        def decode(part: Tensor) -> Tensor:
+            rgb: Tensor = self.vae.decode(part / self.scale + self.shift).sample
+            return rgb
+
+        return self._through(decode, latents).clamp(-1, 1)
 
     @torch.no_grad()
     def encode(self, rgb: Tensor) -> Tensor:
-        """The posterior's mean, latents [B,C,h,w], of rgb [B,3,H,W] in [-1,1]."""
-        parts = rgb.to(self.vae.device, self.vae.dtype).split(CHUNK)
-        raw = torch.cat([self.vae.encode(part).latent_dist.mean for part in parts])
-        return ((raw - self.shift) * self.scale).to(rgb.device, rgb.dtype)
+        """The posterior's mean, latents [B,C,h,w], of rgb [B,3,H,W] in [-1,1].  Raises SjcError for NaN."""
+
+        def encode(part: Tensor) -> Tensor:
+            raw: Tensor = self.vae.encode(part).latent_dist.mean
+            return (raw - self.shift) * self.scale
+
+        return self._through(encode, rgb)
+
+    def _through(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        found = self._chunked(network, x)
+        if not found.isfinite().all() and self.vae.dtype == torch.float16 and x.isfinite().all():
+            self.vae.float()
+            found = self._chunked(network, x)
+        if not found.isfinite().all():
+            raise SjcError(
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
+            )
+        return found.to(x.device, x.dtype)
+
+    def _chunked(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        return torch.cat([network(part) for part in x.to(self.vae.device, self.vae.dtype).split(CHUNK)])
 
     def check_channels(self, channels: int) -> None:
         """Raises SjcError unless latents of so many channels can be decoded."""

@@ -78,6 +78,10 @@ def family_of(folder: Path, index: dict[str, Any]) -> Family:
         raise SjcError(
             f"{folder} needs more than text (it has a {min(beside)}); take the plain text-to-image model that it was made from."
         )
+    if index.get("requires_aesthetics_score"):
+        raise SjcError(
+            f"{folder} is a refiner: it only finishes what another model began; take the base model it belongs to."
+        )
     family = _by_network(folder, index, used)
     missing = [name for name in family.needed if name not in used]
     if missing:
@@ -167,8 +171,10 @@ def _check_size(folder: Path, at: str, config: dict[str, Any]) -> None:
 
 
 def not_a_pipeline(folder: Path, config: dict[str, Any]) -> str:
-    """Why a folder without model_index.json cannot be used, from its config.json ({} without one)."""
-    if "_class_name" in config:
+    """Why a folder without model_index.json cannot be used, from its files and its config.json ({} without one)."""
+    if (folder / "adapter_config.json").is_file() or any(folder.glob("*lora*.safetensors")):
+        kind = "an adapter (LoRA)"
+    elif "_class_name" in config:
         kind = f"a single {config['_class_name']}"
     elif "model_type" in config or "architectures" in config:
         kind = f"a language or vision model ({config.get('model_type') or config['architectures']})"
