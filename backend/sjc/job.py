@@ -93,10 +93,11 @@ def _snapshot_files(folder: Path) -> list[Path]:
 
 
 def check_early(settings: Settings) -> None:
-    """Everything about a job that can be checked before torch is loaded: the model's folder. Raises SjcError."""
-    from .guidance import model_files
+    """Everything about a job that can be checked before torch is loaded: model and LoRAs. Raises SjcError."""
+    from .guidance import lora, model_files
 
     model_files.check(model_files.locate(settings.model))
+    lora.check(settings.lora)
 
 
 def read_settings(folder: Path) -> Settings:
@@ -137,7 +138,7 @@ def choose_device(name: str) -> torch.device:
 
 def _engine(job: Job) -> tuple[object, ...]:
     """What a loaded model depends on; a job that agrees in it takes over the model of the one before."""
-    return job.settings.model, job.settings.runtime, job.device
+    return job.settings.model, job.settings.lora, job.settings.runtime, job.device
 
 
 class Job:
@@ -201,7 +202,10 @@ class Job:
             self.denoiser = old.denoiser
         else:
             self.denoiser = load_denoiser(
-                self.settings.model, device=str(self.device), runtime=self.settings.runtime
+                self.settings.model,
+                device=str(self.device),
+                runtime=self.settings.runtime,
+                lora=self.settings.lora,
             )
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
@@ -343,7 +347,11 @@ class Job:
         return {
             "version": __version__,
             "settings": asdict(self.settings),
-            "model": {"source": self.denoiser.source, "revision": self.denoiser.revision},
+            "model": {
+                "source": self.denoiser.source,
+                "revision": self.denoiser.revision,
+                "loras": self.denoiser.loras,
+            },
             "device": device_name(self.device),
             "versions": versions(),
             "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
@@ -367,7 +375,16 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version(), "sjc": __version__}
-    for name in ("torch", "diffusers", "transformers", "onnxruntime", "warp-lang", "numpy", "scikit-image"):
+    for name in (
+        "torch",
+        "diffusers",
+        "transformers",
+        "peft",
+        "onnxruntime",
+        "warp-lang",
+        "numpy",
+        "scikit-image",
+    ):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

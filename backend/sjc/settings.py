@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from .errors import SjcError
+from .guidance import lora
 from .guidance.prompts import clean_prompt
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
@@ -163,6 +164,8 @@ def _text(spec: Spec, value: object) -> str:
         raise SjcError(f"device: {_shown(value)} is unknown; allowed are auto, cpu, cuda, cuda:N, mps.")
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
         raise SjcError(f"model: {_shown(value)} names no model; allowed are embedded, a folder, a hub id.")
+    if spec.name == "lora":
+        lora.parse(text)
     return text
 
 

@@ -29,6 +29,17 @@ ENGINE = {
     'The hub does not tell about "{}": {}.': '허브가 "{}" 에 대해 알려 주지 않습니다: {}.',
     "That repository is not a diffusers pipeline: it has no model_index.json.": "그 저장소는 diffusers 파이프라인이 아닙니다. model_index.json이 없습니다.",
     "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch.": "ONNX Runtime으로는 여기서 이 모델을 실행할 수 없습니다. CPU에서, 텍스트 인코더가 하나이고 512 MiB보다 작은 UNet과, onnx와 onnxruntime 패키지가 필요합니다. 실행 엔진을 auto나 torch로 바꾸세요.",
+    # LoRAs
+    'lora: the weight "{}" of {} is not a number from -10 to 10; write PATH:0.8, or PATH alone.': 'lora: 가중치 "{}" ({}) 은(는) -10에서 10 사이의 수가 아닙니다. PATH:0.8 또는 PATH만 적으세요.',
+    'lora: "{}" names no file; write PATH:0.8, or PATH alone.': 'lora: "{}" 에 파일이 없습니다. PATH:0.8 또는 PATH만 적으세요.',
+    "There is no LoRA file {}; give the path of a .safetensors file.": "LoRA 파일 {} 이(가) 없습니다. .safetensors 파일의 경로를 적으세요.",
+    '{} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "sjc models convert {}".': '{} 은(는) 거부됩니다. pickle LoRA는 읽을 때 아무 프로그램이나 실행할 수 있습니다. "sjc models convert {}" 명령으로 safetensors로 바꾸세요.',
+    "{} is damaged or no safetensors file; copy or fetch it again.": "{} 이(가) 손상되었거나 safetensors 파일이 아닙니다. 다시 복사하거나 내려받으세요.",
+    "{} is a DoRA, which diffusers cannot lay over a model; take a plain LoRA.": "{} 은(는) DoRA이며 diffusers가 모델에 얹을 수 없습니다. 일반 LoRA를 쓰세요.",
+    "{} is no LoRA: no tensor in it is named as one.": "{} 은(는) LoRA가 아닙니다. LoRA 이름을 가진 텐서가 없습니다.",
+    "No LoRA fits a model of the family {}; leave lora empty.": "{} 계열의 모델에 맞는 LoRA는 없습니다. lora를 비워 두세요.",
+    "LoRA needs the package peft; install the backend anew.": "LoRA에는 peft 패키지가 필요합니다. 백엔드를 다시 설치하세요.",
+    "The LoRA {} does not fit this model ({}): its layers have other names or shapes; take one made for the same base model.": "LoRA {} 은(는) 이 모델({})에 맞지 않습니다. 층의 이름이나 모양이 다릅니다. 같은 바탕 모델로 만든 LoRA를 쓰세요.",
     # models: what is in them
     "{} must hold a JSON object.": "{} 에는 JSON 객체가 있어야 합니다.",
     "{} is missing; the model folder is not complete.": "{} 이(가) 없습니다. 모델 폴더가 온전하지 않습니다.",

@@ -9,6 +9,9 @@ SETTINGS = {
     "Model": "모델",
     "The diffusion model: embedded, a folder in the diffusers layout, or a hub id":
         "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID",
+    "LoRA": "LoRA",
+    "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only":
+        "모델 위에 얹는 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors만 됩니다",
     "Preset": "프리셋",
     "The set of values that the others start from": "다른 설정의 출발점이 되는 값 모음",
     "Embedded": "내장",

@@ -6,6 +6,7 @@ from ..backend.sjc.settings_schema import Spec, plain
 
 ACRONYMS = {
     "Fov": "FOV",
+    "Lora": "LoRA",
     "Tv": "TV",
     "Var": "Variance",
     "Red": "Reduction",

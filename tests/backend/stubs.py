@@ -12,7 +12,7 @@ SCHEDULE = VESchedule.from_alphas_cumprod(torch.cumprod(1 - torch.linspace(1e-4,
 class StubDenoiser:
     """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
 
-    schedule, channels, source, revision = SCHEDULE, 3, "stub", None
+    schedule, channels, source, revision, loras = SCHEDULE, 3, "stub", None, ()
     autoencoder, color_activation = None, "tanh_sigmoid"
 
     def __init__(self, denoise, size=SIZE, card=None):

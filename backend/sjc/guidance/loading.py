@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import SjcError
+from . import lora as lora_files
 from . import model_files, networks, onnx_unet, text_encoders
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .model_files import ModelFiles, first_line
@@ -37,13 +38,16 @@ def load_denoiser(
     download: bool = False,
     revision: str | None = None,
     runtime: str = "torch",
+    lora: str = "",
 ) -> TextDenoiser:
     """Loads "embedded", a folder or a hub id ("name/model") in the ordinary diffusers layout, in evaluation mode.
 
     dtype None: float32, but float16 on CUDA for more than 1 GiB of weights.  A folder never touches the network; a hub
     id only with download=True.  Only safetensors are read.  runtime: what runs a UNet on a CPU, "torch", "onnx" (ONNX
-    Runtime), or "auto", which takes the second where it can be had.  Raises SjcError, one line, for anything unusable.
+    Runtime), or "auto", which takes the second where it can be had.  lora: files to lay over it ("PATH[:weight], ...",
+    see lora.py); torch runs those.  Raises SjcError, one line, for anything unusable.
     """
+    loras = lora_files.check(lora)
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
     card_path = files.folder / "sjc.json"
     card = model_files.read_json(card_path) if card_path.is_file() else {}
@@ -61,6 +65,9 @@ def load_denoiser(
 
     unet = _load_network(files, dtype)
     readers = _load_readers(files, dtype)
+    lora_files.fuse(
+        loras, files.family, {files.family.network: unet} | {name: r.encoder for name, r in readers.items()}
+    )
     try:
         for part in (unet, *(reader.encoder for reader in readers.values())):
             part.to(device)
@@ -75,7 +82,7 @@ def load_denoiser(
     size = _flux_size(files, card) if flux else int(unet.config.sample_size)
     return TextDenoiser(
         unet,
-        _onnx(runtime, files, unet, device) or _network(files, unet, size),
+        _onnx("torch" if loras else runtime, files, unet, device) or _network(files, unet, size),
         text,
         schedule,
         prediction_type,
@@ -85,6 +92,7 @@ def load_denoiser(
         vae=files.folder / "vae" if files.family.latent else None,
         source=model,
         revision=files.folder.name if in_cache else revision,
+        loras=lora_files.record(loras),
     )
 
 

@@ -8,6 +8,7 @@ Inside `sjc` there is only sigma.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ class TextDenoiser:
 
     device: where the network lies.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
-    words ...), {} without.  name: for people; source, revision: for run.json.  distilled: whether the network takes the
+    words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
     guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space.
     """
 
@@ -51,6 +52,7 @@ class TextDenoiser:
         vae: Path | None = None,
         source: str = "",
         revision: str | None = None,
+        loras: Sequence[dict[str, Any]] = (),
     ) -> None:
         if prediction_type not in PREDICTION_TYPES:
             raise SjcError(
@@ -68,6 +70,7 @@ class TextDenoiser:
         self.vae = vae
         self.source = source
         self.revision = revision
+        self.loras = list(loras)
 
     @cached_property
     def autoencoder(self) -> Autoencoder | None:
