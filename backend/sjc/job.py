@@ -210,6 +210,8 @@ class Job:
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
+        chosen = self.settings
+        self.denoiser.prepare(chosen.prompt, chosen.view_words, chosen.negative_prompt)
         self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began

@@ -21,6 +21,9 @@ class StubDenoiser:
     def check_prompt(self, text):
         return text
 
+    def prepare(self, *_words):
+        pass
+
     def conditioned(self, prompts, negative_prompt, guidance, **_knobs):
         self.asked.append(prompts)
         return self.denoise

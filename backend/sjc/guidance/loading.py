@@ -5,6 +5,7 @@ The libraries are imported when a model is loaded, not before, and as few of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -17,6 +18,7 @@ from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .model_files import ModelFiles, first_line
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
+from .text_cache import TextCache, cache_folder, fingerprint
 from .text_denoiser import TextDenoiser
 from .text_encoders import Reader
 
@@ -24,6 +26,8 @@ __all__ = ["TextDenoiser", "load_denoiser", "preload"]
 
 HALF_PRECISION_ABOVE = 2**30
 """Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
+LARGE_TEXT = 100 * 2**20
+"""Bytes of text encoders above which they load when needed, are let go when they have read, and are read from the cache."""
 _EXAMPLE_TOKENS = 24
 _BETA_KEYS = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr",
@@ -63,20 +67,22 @@ def load_denoiser(
             else torch.float32
         )
 
-    unet = _load_network(files, dtype)
-    readers = _load_readers(files, dtype)
-    lora_files.fuse(
-        loras, files.family, {files.family.network: unet} | {name: r.encoder for name, r in readers.items()}
-    )
-    try:
-        for part in (unet, *(reader.encoder for reader in readers.values())):
-            part.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
+    def finished(component: str, part: Any) -> Any:
+        lora_files.fuse(loras, files.family, {component: part})
+        return _on_device(part, device)
+
+    unet = finished(files.family.network, _load_network(files, dtype))
+    readers = _load_readers(files, dtype, finished)
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     text = _text(files, unet, readers, card, name)
+    if isinstance(text, TextEncoder):
+        text.device = device
+        if sum(files.bytes_of.get(part, 0) for part in readers) > LARGE_TEXT:
+            known = fingerprint(files, str(dtype), lora_files.fingerprint(lora))
+            text.store = TextCache(cache_folder("text") / known)
+        else:
+            for reader in readers.values():  # small ones stay, and say at once what is wrong with them
+                _ = reader.encoder
     in_cache = files.folder.parent.name == "snapshots"
     flux = files.family is FLUX
     size = _flux_size(files, card) if flux else int(unet.config.sample_size)
@@ -94,6 +100,15 @@ def load_denoiser(
         revision=files.folder.name if in_cache else revision,
         loras=lora_files.record(loras),
     )
+
+
+def _on_device(part: Any, device: torch.device) -> Any:
+    try:
+        return part.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
 
 
 def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
@@ -150,7 +165,7 @@ def _text(
     else:
         scheme = text_encoders.plain(first)
     text = TextEncoder(
-        second if second is not None and files.family is FLUX else first,
+        [*reversed(readers.values())] if files.family is FLUX else [*readers.values()],
         scheme,
         card=card,
         name=name,
@@ -233,27 +248,45 @@ def _load_network(files: ModelFiles, dtype: torch.dtype) -> Any:
     return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
 
 
-def _load_readers(files: ModelFiles, dtype: torch.dtype) -> dict[str, Reader]:
+def _load_readers(
+    files: ModelFiles, dtype: torch.dtype, finished: Callable[[str, Any], Any]
+) -> dict[str, Reader]:
+    """By component. finished: what is done with a loaded encoder."""
     _, transformers = _libraries()
     readers = {}
     for component in files.family.texts:
         if component not in files.configs:
             continue
         encoder_class = getattr(transformers, files.class_of(component))
-        # Wrong shapes are let through to be named by us: the library only points at a table in its log.
-        encoder = _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
+        config = _config(files, component, encoder_class)
+
+        def load(component: str = component, encoder_class: Any = encoder_class) -> Any:
+            # Wrong shapes are let through to be named by us: the library only points at a table in its log.
+            encoder = _from_pretrained(
+                files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True
+            )
+            return finished(component, encoder)
+
         tokenizer = _load_tokenizer(files, tokenizer_of(component))
         # T5 is trained with the padding masked; CLIP pipelines leave the mask out unless the config asks for it, those
         # of SD3 and FLUX.1 always.
         masked = files.family not in (SD3, FLUX) and (
-            not encoder.config.model_type.startswith("clip_text")
-            or bool(getattr(encoder.config, "use_attention_mask", False))
+            not config.model_type.startswith("clip_text")
+            or bool(getattr(config, "use_attention_mask", False))
         )
         most = _MAX_TOKENS.get((files.family.name, component), 77)
         readers[component] = Reader(
-            tokenizer, encoder, most if most > 77 else min(int(tokenizer.model_max_length), most), masked
+            tokenizer, config, load, most if most > 77 else min(int(tokenizer.model_max_length), most), masked
         )
     return readers
+
+
+def _config(files: ModelFiles, component: str, encoder_class: Any) -> Any:
+    folder = files.folder / component
+    try:
+        return encoder_class.config_class.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
 
 
 _MAX_TOKENS = {(SD3.name, "text_encoder_3"): 256, (FLUX.name, "text_encoder_2"): 512}
@@ -305,11 +338,11 @@ def _load_tokenizer(files: ModelFiles, component: str) -> Any:
 def _check_fit(files: ModelFiles, unet: Any, readers: dict[str, Reader]) -> None:
     """Raises SjcError where tokenizers, text encoders and the network are of different models."""
     for reader in readers.values():
-        words, known = len(reader.tokenizer), reader.encoder.config.vocab_size
+        words, known = len(reader.tokenizer), reader.config.vocab_size
         if words > known:
             raise SjcError(f"{files.folder}: its tokenizer has {words} words, its text encoder only {known}.")
     config, network = unet.config, files.family.network
-    encoders = {name: reader.encoder.config for name, reader in readers.items()}
+    encoders = {name: reader.config for name, reader in readers.items()}
     widths = [encoder.hidden_size for encoder in encoders.values()]
     if files.family is SDXL:
         width, needed = sum(widths), config.cross_attention_dim

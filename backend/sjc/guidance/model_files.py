@@ -35,7 +35,7 @@ class ModelFiles:
     """A checked folder.
 
     `index` is model_index.json, `configs` the config of each component, `variants` the weight variant each component
-    is stored in (None or e.g. "fp16"), `weight_bytes` what its weights take on disk.
+    is stored in (None or e.g. "fp16"), `bytes_of` what each component's weights take on disk.
     """
 
     folder: Path
@@ -43,7 +43,12 @@ class ModelFiles:
     index: dict[str, Any]
     configs: dict[str, dict[str, Any]]
     variants: dict[str, str | None]
-    weight_bytes: int
+    bytes_of: dict[str, int]
+
+    @property
+    def weight_bytes(self) -> int:
+        """What all weights take on disk."""
+        return sum(self.bytes_of.values())
 
     def class_of(self, component: str) -> str:
         """The library class model_index.json names for a component."""
@@ -175,7 +180,7 @@ def check(folder: Path) -> ModelFiles:
         index=index,
         configs=configs,
         variants={name: variant for name, (variant, _) in found.items()},
-        weight_bytes=sum(size for _, size in found.values()),
+        bytes_of={name: size for name, (_, size) in found.items()},
     )
 
 

@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from .networks import Network
+from .text_cache import cache_folder
 from .text_encoders import Condition
 
 LARGEST = 2**29
@@ -71,7 +71,7 @@ def _session(unet: nn.Module, tokens: int) -> Any:
     def opened(path: Path) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    path = cache_folder() / f"{fingerprint(unet)}.onnx"
+    path = cache_folder("onnx") / f"{fingerprint(unet)}.onnx"
     if path.is_file():
         with contextlib.suppress(Exception):  # a damaged file is written anew
             return opened(path)
@@ -92,19 +92,6 @@ def _session(unet: nn.Module, tokens: int) -> Any:
     finally:
         part.unlink(missing_ok=True)
     return session
-
-
-def cache_folder() -> Path:
-    """SJC_CACHE, else the system's place for what can be made again."""
-    if os.environ.get("SJC_CACHE"):
-        return Path(os.environ["SJC_CACHE"]) / "onnx"
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path("~/Library/Caches")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "sjc" / "onnx"
 
 
 def fingerprint(unet: Any) -> str:

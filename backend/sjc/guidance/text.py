@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import string
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..errors import SjcError
 from .prompts import clean_prompt, view_prompt
+from .text_cache import TextCache
 from .text_encoders import Condition, Reader, Scheme, joined
 
 UNLISTED = ("fillers", "views")
@@ -19,6 +21,9 @@ UNLISTED = ("fillers", "views")
 
 class NoText:
     """In the place of `TextEncoder` where a model takes no text: only the empty sentence can be encoded."""
+
+    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
+        """There is nothing to read."""
 
     def __init__(self, name: str, card: dict[str, Any]) -> None:
         self.name, self.card = name, card
@@ -43,23 +48,27 @@ class NoText:
 class TextEncoder:
     """What reads for one model; each distinct sentence is encoded once and kept.
 
-    reader: the tokenizer that sentences are checked by, with its encoder.  scheme: from sentences to conditions.
+    readers: the first one's tokenizer checks sentences.  scheme: from sentences to conditions.  store: where conditions
+    are kept on disk, for encoders so large that they are let go once they have read.  device: where conditions go.
     lower: whether prompts are lower-cased.  zero_empty: whether the empty negative prompt is all zeros rather than the
     encoded empty sentence (SDXL's force_zeros_for_empty_prompt).
     """
 
     def __init__(
         self,
-        reader: Reader,
+        readers: Sequence[Reader],
         scheme: Scheme,
         *,
+        device: torch.device | str = "cpu",
+        store: TextCache | None = None,
         card: dict[str, Any],
         name: str,
         lower: bool,
         zero_empty: bool,
     ) -> None:
-        self.tokenizer, self.encoder, self.max_tokens = reader.tokenizer, reader.encoder, reader.max_tokens
-        self.scheme = scheme
+        self.readers, self.scheme, self.store = readers, scheme, store
+        self.tokenizer, self.max_tokens = readers[0].tokenizer, readers[0].max_tokens
+        self.device = torch.device(device)
         self.card = card
         self.name = name
         self.lower = lower
@@ -72,11 +81,38 @@ class TextEncoder:
         fresh = [text for text in dict.fromkeys(texts) if text not in self._cache]
         for text in fresh:
             self.check(text)
+        if self.store:
+            kept = {text: self.store.get(self._normal(text)) for text in fresh}
+            self._cache.update({text: found.to(self.device) for text, found in kept.items() if found})
+            fresh = [text for text in fresh if text not in self._cache]
         for start in range(0, len(fresh), 32):
             part = fresh[start : start + 32]
             found = self.scheme([self._normal(text) for text in part])
             self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(part)})
+        if self.store and fresh:
+            for text in fresh:
+                self.store.put(self._normal(text), self._cache[text])
+            self.free()
         return joined([self._cache[text] for text in texts])
+
+    @property
+    def encoder(self) -> Any:
+        """The first reader's."""
+        return self.readers[0].encoder
+
+    def free(self) -> None:
+        """Let the encoders go; they come back when a sentence needs them."""
+        for reader in self.readers:
+            reader.free()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
+        """Large encoders read now whatever a run with this prompt may say; small ones read when asked."""
+        if self.store:
+            angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
+            views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
+            self.conditions([*views, negative])
 
     def encode(self, texts: list[str]) -> Tensor:
         """The states of `conditions` alone, [N, tokens, width]."""

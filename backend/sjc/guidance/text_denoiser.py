@@ -120,6 +120,10 @@ class TextDenoiser:
         """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
         return self.text.check_prompt(text)
 
+    def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
+        """Large text encoders read all that a run with these may say, and are let go. Small ones wait until asked."""
+        self.text.prepare(prompt, view_words, negative_prompt)
+
     def conditioned(
         self,
         prompts: list[str],

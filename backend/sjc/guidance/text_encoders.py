@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +23,10 @@ class Condition(NamedTuple):
         rows = rows.to(self.states.device)
         return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows])
 
+    def to(self, device: torch.device) -> Condition:
+        """Both on another device."""
+        return Condition(self.states.to(device), None if self.pooled is None else self.pooled.to(device))
+
     def zeros(self) -> Condition:
         """As many zeros."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
@@ -36,12 +41,25 @@ def joined(conditions: Sequence[Condition]) -> Condition:
 
 @dataclass(frozen=True)
 class Reader:
-    """A tokenizer with its encoder.  masked: whether the encoder is told which tokens are padding."""
+    """A tokenizer with its encoder.  config: the encoder's; load: brings the encoder, in its place and ready.
+
+    masked: whether the encoder is told which tokens are padding.
+    """
 
     tokenizer: Any
-    encoder: Any
+    config: Any
+    load: Callable[[], Any]
     max_tokens: int
     masked: bool = False
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The encoder, loaded when first asked for, and again after `free`."""
+        return self.load()
+
+    def free(self) -> None:
+        """Let the encoder go."""
+        vars(self).pop("encoder", None)
 
     def __call__(self, texts: list[str], **kwargs: Any) -> Any:
         """The encoder's output for texts padded to max_tokens."""
