@@ -65,6 +65,9 @@ SETTINGS = {
     "Give all views of a step the same noise": "한 스텝의 모든 시점에 같은 노이즈를 씁니다",
     "Guidance Rescale": "가이던스 재조정",
     "How much of the contrast that guidance adds is taken back": "가이던스가 더한 대비를 얼마나 되돌릴지의 비율",
+    "Perpendicular Negatives": "수직 네거티브",
+    "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network. 0: off":
+        "한 시점을 다른 시점의 단어에서 얼마나 강하게 떼어 놓을지 정합니다 (Perp-Neg). 하나마다 신경망을 한 번 더 부릅니다. 0: 끔",
     "Score Clip": "스코어 제한",
     "Bound on every element of the score. 0: no bound": "스코어의 각 원소에 두는 한계. 0: 제한 없음",
     # noise
