@@ -71,7 +71,7 @@ class Settings:
     # fmt: off
     prompt: str = _knob("", "job", "What to make, as a sentence.", basic=True)
     negative_prompt: str = _knob("", "job", "What to keep away from; it takes the place of the empty sentence.")
-    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id.", basic=True)
+    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION.", basic=True)
     lora: str = _knob("", "job", "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only.")
     preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"))
     seed: int = _knob(0, "job", "Two runs with one seed on one device are alike.", basic=True, low=0, high=2**31 - 1)

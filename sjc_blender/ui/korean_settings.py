@@ -7,8 +7,8 @@ SETTINGS = {
     "Negative Prompt": "부정 프롬프트",
     "What to keep away from; it takes the place of the empty sentence": "피할 것을 적습니다. 빈 문장을 대신합니다",
     "Model": "모델",
-    "The diffusion model: embedded, a folder in the diffusers layout, or a hub id":
-        "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID",
+    "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION":
+        "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
     "LoRA": "LoRA",
     "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only":
         "모델 위에 얹는 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors만 됩니다",
