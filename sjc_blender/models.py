@@ -7,7 +7,6 @@ the answers, so that a panel can draw them at any time.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,8 +23,6 @@ __all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look"
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
 Answer = TypeVar("Answer")
-_LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_CARD_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 def cache_folder(model: str, environment: Mapping[str, str] = os.environ) -> Path:
     """Where the hub's cache keeps everything of `model`."""
-    return hub_folder(environment) / _repository(model)
+    return model_list.repository(hub_folder(environment), model)
 
 
 def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
@@ -68,7 +65,7 @@ def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
-    """What there is of `model`: "embedded", a folder, or a hub id such as name/model. Reads the disk; never raises."""
+    """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision. Reads the disk; never raises."""
     model = model.strip()
     if not model:
         return Found(
@@ -92,7 +89,8 @@ def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any,
     model = model.strip()
     folder = model_files.EMBEDDED if model == EMBEDDED else Path(model).expanduser()
     repository = cache_folder(model, environment)
-    places = [repository / "refs", repository / "refs" / "main", repository / "snapshots"]
+    refs = repository / "refs"
+    places = [refs, *_children(refs), repository / "snapshots"]
     places += [
         place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)
     ]
@@ -105,30 +103,14 @@ def readable_size(size: int) -> str:
 
 
 def _in_cache(model: str, cache: Path) -> Found:
-    """As the hub's library looks without a network: refs/main names the snapshot."""
+    """As the hub's library looks without a network: refs/main names the snapshot, or the revision in the id."""
     snapshot = model_list.snapshot(cache, model)
     return _checked("cached", snapshot) if snapshot else Found("missing", cache)
 
 
 def _checked(kind: str, folder: Path) -> Found:
     files = model_files.check(folder)
-    return Found(kind, folder, files.weight_bytes, _licence(folder), family=files.family.name)
-
-
-def _licence(folder: Path) -> str:
-    """The licence in the head of the model's card (README.md), "" where it states none."""
-    try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
-            card = file.read(_CARD_BYTES)
-    except OSError:
-        return ""
-    head = card.split("\n---", 1)[0] if card.startswith("---") else ""
-    stated = _LICENCE.findall(head)
-    return next((name for name in reversed(stated) if name != "other"), stated[0] if stated else "")
-
-
-def _repository(model: str) -> str:
-    return "models--" + model.replace("/", "--")
+    return Found(kind, folder, files.weight_bytes, model_list.licence(folder), family=files.family.name)
 
 
 def _model_places(folder: Path) -> list[Path]:

@@ -64,17 +64,20 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "action",
         nargs="?",
-        choices=("list", "info", "fetch", "convert"),
+        choices=("list", "info", "fetch", "remove", "convert"),
         default="list",
-        help="list, info, fetch: download a hub model into the local model cache, or convert: a .bin to safetensors",
+        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or convert: a "
+        ".bin to safetensors",
     )
     models.add_argument(
         "model",
         nargs="?",
         default="embedded",
-        help="with info and fetch: embedded, a folder or a hub id; with convert: a file",
+        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with convert: "
+        "a file",
     )
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
+    models.add_argument("--yes", action="store_true", help="with remove: do not ask")
     models.add_argument("--json", action="store_true", help="for machines")
 
     experiment = commands.add_parser(
@@ -292,6 +295,12 @@ def _models(args: argparse.Namespace) -> int:
 
     if args.action == "list":
         return model_list.show(args.json)
+    if args.action == "remove":
+        from .model_removal import remove
+
+        freed = remove(args.model, yes=args.yes)
+        print(json.dumps({"freed_bytes": freed}) if args.json else "kept" if freed is None else "removed")
+        return 0
     if args.action == "convert":
         from .convert import convert
 

@@ -3,47 +3,94 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .errors import SjcError
 from .guidance import model_files
 
-__all__ = ["Row", "cached", "rows", "show", "snapshot"]
+__all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
+
+_LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_CARD_BYTES = 100_000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model.  state: embedded, cached, bad (problem says why); size: bytes of its weights."""
+    """One model.  state: embedded, cached, bad (problem says why); size: bytes of its weights; revision: the commit."""
 
     model: str
     state: str
     family: str = ""
     size: int = 0
+    licence: str = ""
+    revision: str = ""
     folder: str = ""
     problem: str = ""
 
 
 def cached(cache: Path) -> list[str]:
-    """The hub ids of the pipelines that lie in the hub's cache folder, by name; other kinds of models are left out."""
+    """What can be chosen of the pipelines in the hub's cache folder, by name; other kinds of models are left out.
+
+    A model's id stands for the revision that its refs/main names, "id@revision" for every other one that is here.
+    """
     try:
         names = sorted(entry.name for entry in cache.iterdir() if entry.name.startswith("models--"))
     except OSError:
         return []
     ids = [name.removeprefix("models--").replace("--", "/") for name in names]
-    found = [(model, snapshot(cache, model)) for model in ids if model_files.is_hub_id(model)]
+    choices = [choice for model in ids if model_files.is_hub_id(model) for choice in _choices(cache, model)]
+    found = [(model, snapshot(cache, model)) for model in choices]
     return [model for model, folder in found if folder and (folder / "model_index.json").is_file()]
 
 
-def snapshot(cache: Path, model: str) -> Path | None:
-    """The folder of a hub model's downloaded revision, which refs/main names; None if it has none."""
-    repository = cache / ("models--" + model.replace("/", "--"))
+def _choices(cache: Path, model: str) -> list[str]:
+    """The model, then "model@ref" for its other branches and tags, then "model@commit" for what none of them names."""
+    place = repository(cache, model)
+    refs = [path for path in sorted((place / "refs").rglob("*")) if path.is_file()]
+    named = {path.relative_to(place / "refs").as_posix(): _text(path) for path in refs}
+    snapshots = place / "snapshots"
+    commits = sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
+    others = [name for name in named if name != "main"] + [c for c in commits if c not in named.values()]
+    return [model, *(f"{model}@{name}" for name in others)]
+
+
+def _text(path: Path) -> str:
     try:
-        revision = (repository / "refs" / "main").read_text("utf-8").strip()
+        return path.read_text("utf-8").strip()
     except (OSError, ValueError):
+        return ""
+
+
+def repository(cache: Path, model: str) -> Path:
+    """Where the hub's cache keeps everything of a hub id; its revision does not matter."""
+    return cache / ("models--" + model_files.split_revision(model)[0].replace("/", "--"))
+
+
+def snapshot(cache: Path, model: str) -> Path | None:
+    """The folder of a downloaded hub model; None if it is not here.
+
+    Of "name/model" it is what refs/main names; of "name/model@revision" what that ref names, or that commit.
+    """
+    place, pinned = repository(cache, model), model_files.split_revision(model)[1]
+    revision = _text(place / "refs" / (pinned or "main")) or pinned
+    if not revision:
         return None
-    folder = repository / "snapshots" / revision
-    return folder if revision and folder.is_dir() else None
+    folder = place / "snapshots" / revision
+    return folder if folder.is_dir() else None
+
+
+def licence(folder: Path) -> str:
+    """The licence in the head of the model's card (README.md), "" where it states none."""
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            card = file.read(_CARD_BYTES)
+    except OSError:
+        return ""
+    head = card.split("\n---", 1)[0] if card.startswith("---") else ""
+    stated = _LICENCE.findall(head)
+    return next((name for name in reversed(stated) if name != "other"), stated[0] if stated else "")
 
 
 def rows(cache: Path) -> list[Row]:
@@ -56,12 +103,44 @@ def rows(cache: Path) -> list[Row]:
 
 
 def _row(model: str, folder: Path) -> Row:
+    revision = folder.name if folder.parent.name == "snapshots" else ""
     try:
         files = model_files.check(folder)
     except (SjcError, OSError) as error:
-        return Row(model, "bad", folder=str(folder), problem=str(error))
+        return Row(model, "bad", revision=revision, folder=str(folder), problem=str(error))
     state = "embedded" if folder == model_files.EMBEDDED else "cached"
-    return Row(model, state, files.family.name, files.weight_bytes, str(folder))
+    return Row(model, state, files.family.name, files.weight_bytes, licence(folder), revision, str(folder))
+
+
+HEAD = ("model", "family", "size", "state", "licence", "revision")
+
+
+def table(found: list[Row]) -> list[str]:
+    """The lines of `sjc models list`, in columns; of a bad one the problem stands on a line below."""
+    cells = [
+        (
+            row.model,
+            row.family,
+            f"{row.size / 1e6:.1f} MB" if row.size else "",
+            row.state,
+            row.licence,
+            row.revision,
+        )
+        for row in found
+    ]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+
+    def line(row: tuple[str, ...]) -> str:
+        aligned = [
+            text.rjust(w) if i == 2 else text.ljust(w)
+            for i, (text, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(aligned).rstrip()
+
+    lines = [line(HEAD)]
+    for row, own in zip(found, cells, strict=True):
+        lines += [line(own), *([f"  {row.problem}"] if row.problem else [])]
+    return lines
 
 
 def show(as_json: bool) -> int:
@@ -69,11 +148,7 @@ def show(as_json: bool) -> int:
     from huggingface_hub import constants
 
     found = rows(Path(constants.HF_HUB_CACHE))
-    if as_json:
-        print(json.dumps([asdict(row) for row in found], ensure_ascii=False))
-        return 0
-    width = max(len(row.model) for row in found)
-    for row in found:
-        told = row.problem or f"{row.family:<24} {row.size / 1e6:>9.1f} MB"
-        print(f"{row.model:<{width}}  {row.state:<8}  {told}")
+    print(
+        json.dumps([asdict(row) for row in found], ensure_ascii=False) if as_json else "\n".join(table(found))
+    )
     return 0

@@ -32,6 +32,7 @@ from .field.regularizers import (
 from .field.render import renderer
 from .field.render_reference import composite, full_depth
 from .guidance.paas import paas
+from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.schedules import sigma_law
 from .settings_schema import Settings
@@ -174,12 +175,14 @@ class Optimization:
             y = F.interpolate(y, (self.denoiser.size,) * 2, mode="bilinear", align_corners=False)
 
         sigma = self.law(self.progress, views, self.generator)
-        prompts = [
-            view_prompt(s.view_words, float(a), float(e), s.prompt)
-            for a, e in zip(cameras.azimuth_deg, cameras.elevation_deg, strict=True)
-        ]
+        angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
+        seen = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
         denoise = self.denoiser.conditioned(
-            prompts, s.negative_prompt, s.guidance, rescale=s.guidance_rescale
+            [view_prompt(*view) for view in seen],
+            s.negative_prompt,
+            s.guidance,
+            rescale=s.guidance_rescale,
+            away=[negatives(*view, s.perp_neg) for view in seen],
         )
         g = paas(
             denoise,

@@ -178,6 +178,10 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
         automatic = low == "sigma_min" and 0 in (a, b)
         if a > b and not automatic and not {low, high} & set(wrong):
             lines.append(f"{low}: {plain(a)} is above {high} {plain(b)}; swap them or change one.")
+    if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
+        lines.append(
+            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to fine or paper."
+        )
     if s.grid >> s.coarse_to_fine < _COARSEST and not {"grid", "coarse_to_fine"} & set(wrong):
         lines.append(
             f"coarse_to_fine: {s.coarse_to_fine} doublings up to a grid of {s.grid} would start below {_COARSEST} "

@@ -71,7 +71,7 @@ class Settings:
     # fmt: off
     prompt: str = _knob("", "job", "What to make, as a sentence.", basic=True)
     negative_prompt: str = _knob("", "job", "What to keep away from; it takes the place of the empty sentence.")
-    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id.", basic=True)
+    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION.", basic=True)
     lora: str = _knob("", "job", "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only.")
     preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"))
     seed: int = _knob(0, "job", "Two runs with one seed on one device are alike.", basic=True, low=0, high=2**31 - 1)
@@ -88,6 +88,7 @@ class Settings:
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
     guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.", low=0, high=1, symbol="phi")
+    perp_neg: float = _knob(0.0, "guidance", "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network.", low=0.01, high=10, zero="off", symbol="w")
     score_clip: float = _knob(0.0, "guidance", "Bound on every element of the score.", low=1e-4, high=1e4, zero="no bound")
 
     sigma_schedule: str = _knob("annealed", "noise", "How the noise level is chosen: any tick alike, as released, or falling over the run.", choices=("uniform", "annealed"), symbol="sigma")
@@ -161,7 +162,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "paper": {
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
-        "score_clip": 0.0, "sigma_schedule": "uniform",
+        "perp_neg": 0.0, "score_clip": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,
         "density_shift": -1.0, "init": "fog", "color_std": 1.0, "background": "learned", "radius": 1.5, "fov_min": 40.0,
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",

@@ -18,6 +18,8 @@ ENGINE = {
     '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.': '{} 은(는) {} 을(를) 모릅니다 ("{}" 을(를) 뜻했나요?). 아는 단어: {}. 다른 단어를 쓰려면 더 큰 모델을 고르세요 (--model).',
     "At least one prompt is needed.": "프롬프트가 하나 이상 필요합니다.",
     "{} has its guidance built in and takes no negative prompt; leave it out.": "{} 은(는) 가이던스가 내장되어 있어 네거티브 프롬프트를 받지 않습니다. 비워 두세요.",
+    "{} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.": "{} 은(는) 가이던스가 내장되어 있어 Perp-Neg를 쓸 수 없습니다. perp_neg를 0으로 두세요.",
+    "perp_neg: {} has no words for the views to keep away from; set view_words to fine or paper.": "perp_neg: {} 에는 떼어 놓을 시점 단어가 없습니다. view_words를 fine이나 paper로 두세요.",
     "{} images cannot be shared out among {} prompts.": "이미지 {} 장을 프롬프트 {} 개에 고르게 나눌 수 없습니다.",
     # models: where they are
     'The model "{}" is neither a folder nor in the local model cache; fetch it once with "sjc models fetch {}" or give a folder.': '모델 "{}" 은(는) 폴더도 아니고 로컬 모델 캐시에도 없습니다. "sjc models fetch {}" 명령으로 한 번 내려받거나 폴더를 지정하세요.',

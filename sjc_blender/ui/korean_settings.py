@@ -7,8 +7,8 @@ SETTINGS = {
     "Negative Prompt": "부정 프롬프트",
     "What to keep away from; it takes the place of the empty sentence": "피할 것을 적습니다. 빈 문장을 대신합니다",
     "Model": "모델",
-    "The diffusion model: embedded, a folder in the diffusers layout, or a hub id":
-        "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID",
+    "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION":
+        "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
     "LoRA": "LoRA",
     "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only":
         "모델 위에 얹는 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors만 됩니다",
@@ -65,6 +65,9 @@ SETTINGS = {
     "Give all views of a step the same noise": "한 스텝의 모든 시점에 같은 노이즈를 씁니다",
     "Guidance Rescale": "가이던스 재조정",
     "How much of the contrast that guidance adds is taken back": "가이던스가 더한 대비를 얼마나 되돌릴지의 비율",
+    "Perpendicular Negatives": "수직 네거티브",
+    "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network. 0: off":
+        "한 시점을 다른 시점의 단어에서 얼마나 강하게 떼어 놓을지 정합니다 (Perp-Neg). 하나마다 신경망을 한 번 더 부릅니다. 0: 끔",
     "Score Clip": "스코어 제한",
     "Bound on every element of the score. 0: no bound": "스코어의 각 원소에 두는 한계. 0: 제한 없음",
     # noise

@@ -11,6 +11,8 @@ ACRONYMS = {
     "Var": "Variance",
     "Red": "Reduction",
     "Std": "Spread",
+    "Perp": "Perpendicular",
+    "Neg": "Negatives",
     "Init": "Starting Shape",
 }
 

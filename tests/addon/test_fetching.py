@@ -7,11 +7,15 @@ import sys
 import threading
 import urllib.parse
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from sjc import job as job_module
 from sjc.guidance import model_files as worker_rules
-from sjc_blender import fetching, models
+from sjc.guidance.loading import load_denoiser
+from sjc.settings import from_json, resolve, to_json
+from sjc_blender import catalogue, fetching, models
 from tests.addon.players import until
 
 ID = "some-people/some-model"
@@ -23,7 +27,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
     root: Path
     asked: list[str]
     held: threading.Event  # while it is clear, the weights stop half-way
-    commit = "c" * 40
+    commits: ClassVar = {"main": "c" * 40, "v1.0": "d" * 40}
     gated: bool | str = False
     card: dict | None = None
     protocol_version = "HTTP/1.1"
@@ -40,24 +44,25 @@ class HubServer(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
         path = urllib.parse.urlsplit(self.path).path
         files = {p.relative_to(self.root).as_posix(): p for p in self.root.rglob("*") if p.is_file()}
-        if path.startswith(f"/api/models/{ID}/tree/"):
+        commit = self.commit_of(path)
+        if commit and path.startswith(f"/api/models/{ID}/tree/"):
             return self.send_json([
                 {"type": "file", "path": name, "size": p.stat().st_size, "oid": hashlib.sha1(name.encode()).hexdigest()}
                 for name, p in files.items()
             ])  # fmt: skip
         self.asked.append(self.path)
-        if path in (f"/api/models/{ID}", f"/api/models/{ID}/revision/main"):
+        if commit and path.startswith("/api/"):
             return self.send_json(
                 {
                     "id": ID,
-                    "sha": self.commit,
+                    "sha": commit,
                     "gated": self.gated,
                     "cardData": self.card,
                     "siblings": [{"rfilename": name, "size": p.stat().st_size} for name, p in files.items()],
                 }
             )
         name = path.removeprefix(f"/{ID}/resolve/").partition("/")[2]
-        if name not in files:
+        if name not in files or not commit:
             self.send_response(404)
             self.send_header("Content-Length", "0")
             return self.end_headers()
@@ -65,7 +70,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("X-Repo-Commit", self.commit)
+        self.send_header("X-Repo-Commit", commit)
         self.end_headers()
         if body:
             half = len(data) // 2 if name.startswith("unet/") and name.endswith(".safetensors") else len(data)
@@ -74,6 +79,14 @@ class HubServer(http.server.BaseHTTPRequestHandler):
                 self.held.wait(60)
                 self.wfile.write(data[half:])
         return None
+
+    def commit_of(self, path):
+        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no such."""
+        for start in (f"/api/models/{ID}/tree/", f"/api/models/{ID}/revision/", f"/{ID}/resolve/"):
+            if path.startswith(start):
+                named = path.removeprefix(start).partition("/")[0]
+                return self.commits.get(named, named if named in self.commits.values() else None)
+        return self.commits["main"] if path == f"/api/models/{ID}" else None
 
     def send_json(self, found):
         data = json.dumps(found).encode()
@@ -171,3 +184,43 @@ def test_a_question_can_be_cancelled(hub):
     job.cancel()
     job.thread.join(10)
     assert job.poll().state == "cancelled"
+
+
+@pytest.mark.parametrize("named", ["v1.0", "d" * 40])
+def test_a_pinned_revision(hub, named, tmp_path):
+    """A tag or a commit is fetched as itself, looked up, listed and loaded as itself, and main stays to be fetched."""
+    hub.held.set()
+    pinned = f"{ID}@{named}"
+    assert models.look(pinned).kind == "missing"
+    assert asked(pinned) == fetching.Offer(wanted_bytes(hub.root))
+    before = models.stamp(pinned)
+    job = fetching.Fetch(sys.executable, pinned).start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "done", job.poll().text
+    assert models.stamp(pinned) != before
+    found = models.look(pinned)
+    assert (found.kind, found.folder.name) == ("cached", "d" * 40)
+    assert models.look(ID).kind == "missing"
+    assert [name for name, _ in catalogue.listing("")] == [models.EMBEDDED, pinned]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(models.hub_folder()))
+        assert worker_rules.locate(pinned) == found.folder
+        loaded = load_denoiser(pinned)
+        assert (loaded.source, loaded.revision) == (pinned, "d" * 40)
+        settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
+        job_module.check_early(from_json(to_json(settings)))
+
+
+def test_a_revision_that_the_hub_has_not(hub):
+    hub.held.set()
+    for line in (asked(f"{ID}@v9").problem, _failed(f"{ID}@v9")):
+        assert f'"{ID}@v9"' in line
+        assert "\n" not in line
+    assert "no hub id" in asked(f"{ID}@../../etc").problem
+
+
+def _failed(model):
+    job = fetching.Fetch(sys.executable, model).start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "failed"
+    return job.poll().text

@@ -227,10 +227,10 @@ def test_the_command_line_lists_the_same(cache, cached, monkeypatch, capsys):
     (cached / "unet" / "config.json").unlink()
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("embedded")
-    assert "MB" in lines[0]
-    assert f"{ID}  bad" in lines[1]
-    assert "is missing" in lines[1]
+    assert lines[1].startswith("embedded")
+    assert "MB" in lines[1]
+    assert lines[2].split() == [ID, "bad", cached.name]
+    assert "is missing" in lines[3]
 
 
 # ------------------------------------------------------------------------------------------------------------- download

@@ -11,7 +11,7 @@ LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own complaints; test data.
-NO_WORKER = {"cli.py", "convert.py", "fake_worker.py", "protocol.py", "empirical.py"}
+NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "guidance/text.py": (

@@ -27,7 +27,8 @@ WEIGHT_STEMS = {
     "text_encoder_3": "model",
 }
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?!.*\.\.)(\w[\w./-]*))?")
+"""name/model, or name/model@revision: a branch, a tag or a whole commit."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def locate(
     revision: str | None = None,
     tell: Callable[[int], None] = lambda _size: None,
 ) -> Path:
-    """The folder of "embedded", of a path, or of a hub id ("name/model") in the local hub cache.
+    """The folder of "embedded", of a path, or of a hub id ("name/model", "name/model@revision") in the local hub cache.
 
     The network is touched only for a hub id with download=True; `tell` is then given the bytes of all its files, before
     the first comes.  Raises SjcError where nothing is found.
@@ -88,16 +89,23 @@ def locate(
 
 
 def is_hub_id(model: str) -> bool:
-    """Whether `model` could be the id of a model on the hub."""
+    """Whether `model` could be the id of a model on the hub, with or without a revision."""
     return _HUB_ID.fullmatch(model) is not None
+
+
+def split_revision(model: str) -> tuple[str, str | None]:
+    """A hub id without its revision, and the revision: "name/model@v1" -> ("name/model", "v1")."""
+    found = _HUB_ID.fullmatch(model)
+    return (found[1], found[2]) if found else (model, None)
 
 
 def _cached(model: str, revision: str | None) -> Path:
     """Not by snapshot_download(local_files_only): it asks for every file of the repository (2.4), not those we need."""
     from huggingface_hub import try_to_load_from_cache
 
+    name, pinned = split_revision(model)
     with contextlib.suppress(ValueError):  # an id that the client does not take
-        index = try_to_load_from_cache(model, "model_index.json", revision=revision)
+        index = try_to_load_from_cache(name, "model_index.json", revision=pinned or revision)
         if isinstance(index, str):
             return Path(index).parent
     raise SjcError(
@@ -110,12 +118,14 @@ def _downloaded(model: str, revision: str | None, tell: Callable[[int], None]) -
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.hf_api import RepoFile
 
+    name, pinned = split_revision(model)
+    revision = pinned or revision
     try:
-        tree = HfApi().list_repo_tree(model, recursive=True, revision=revision)
+        tree = HfApi().list_repo_tree(name, recursive=True, revision=revision)
         sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
         wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
-        tell(sum(sizes.get(name, 0) for name in wanted))
-        return Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
+        tell(sum(sizes.get(file, 0) for file in wanted))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except SjcError:
         raise
     except Exception as error:  # the hub client and its transport raise many kinds

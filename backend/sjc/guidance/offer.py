@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import SjcError
-from .model_files import first_line, is_hub_id, wanted_files
+from .model_files import first_line, is_hub_id, split_revision, wanted_files
 
 __all__ = ["Offer", "ask"]
 
@@ -25,14 +25,15 @@ class Offer:
     gated: bool = False
 
 
-def ask(model: str, revision: str | None = None) -> Offer:
-    """Asks the hub, one request; fetches no file.  Raises SjcError for no hub id, no network, no pipeline."""
+def ask(model: str) -> Offer:
+    """Asks the hub for an id, or for one of its revisions (name/model@revision), one request; fetches no file.  Raises SjcError for no hub id, no network, no pipeline."""
     if not is_hub_id(model):
         raise SjcError(f'"{model}" is no hub id such as name/model; nothing is to be downloaded.')
     from huggingface_hub import HfApi
 
+    name, revision = split_revision(model)
     try:
-        info = HfApi().model_info(model, revision=revision, files_metadata=True)
+        info = HfApi().model_info(name, revision=revision, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
     except Exception as error:  # the hub client and its transport raise many kinds
         raise SjcError(f'The hub does not tell about "{model}": {first_line(error)}.') from error

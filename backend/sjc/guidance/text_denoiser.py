@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from . import perp_neg
 from .networks import Network
 from .paas import Denoise
+from .perp_neg import Weighted
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
 from .text_encoders import Condition, joined
@@ -132,6 +134,7 @@ class TextDenoiser:
         chunk: int | None = None,
         *,
         rescale: float = 0.0,
+        away: Sequence[Weighted] = (),
     ) -> Denoise:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
@@ -140,7 +143,8 @@ class TextDenoiser:
         len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
         by default) go through the network in one call, both halves together.  x in any floating type and device;
         the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets the scale there and is
-        asked once; it knows no negative prompt.  rescale 0..1: see `rescaled`.  Raises SjcError for prompts the model cannot read.
+        asked once; it knows no negative prompt.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures away
+        from (perp_neg.py), each at the cost of one more call of the network per image.  Raises SjcError for prompts the model cannot read.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
@@ -148,18 +152,21 @@ class TextDenoiser:
             raise SjcError(
                 f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
             )
-        # Row 0 is the unconditional one, row 1 + i that of prompt i.
-        conditional = self.text.conditions(prompts)
-        told = joined([self.text.unconditional(negative_prompt), conditional])
+        if self.distilled and any(away):
+            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+        # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
+        shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
+        told = joined([self.text.unconditional(negative_prompt), self.text.conditions([*prompts, *shunned])])
+        far = [[(1 + len(prompts) + shunned.index(text), w) for text, w in pairs] for pairs in away]
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             batch = x.shape[0]
             if batch % len(prompts):
                 raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
-            rows = 1 + torch.arange(batch) % len(prompts)
-            shares = (value.split(chunk or batch) for value in (x, sigma, rows))
+            asked = torch.arange(batch) % len(prompts)
+            shares = (value.split(chunk or batch) for value in (x, sigma, asked))
             parts = [
-                self._denoise(xs, sigmas, ours, told, guidance, rescale)
+                self._denoise(xs, sigmas, 1 + ours, told, guidance, rescale, perp_neg.push(far, ours))
                 for xs, sigmas, ours in zip(*shares, strict=True)
             ]
             return torch.cat(parts)
@@ -168,7 +175,14 @@ class TextDenoiser:
 
     @torch.no_grad()
     def _denoise(
-        self, x: Tensor, sigma: Tensor, rows: Tensor, told: Condition, guidance: float, rescale: float
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        rows: Tensor,
+        told: Condition,
+        guidance: float,
+        rescale: float,
+        push: perp_neg.Push | None = None,
     ) -> Tensor:
         ticks = self.schedule.tick(sigma)
         exact = self.sigmas[ticks]
@@ -178,7 +192,7 @@ class TextDenoiser:
             scaled, t = noised / (1 + s), (1000 * exact / (1 + exact)).to(self.device, torch.float32)
         else:
             scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
-        if self.distilled or guidance == 1:
+        if self.distilled or (guidance == 1 and push is None):
             output = self.network(scaled, t, told.take(rows), guidance)
         elif guidance == 0:
             output = self.network(scaled, t, told.take(0 * rows), guidance)
@@ -187,7 +201,12 @@ class TextDenoiser:
             both = self.network(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
-            output = rescaled(output_u + guidance * (output_c - output_u), output_c, rescale)
+            direction = output_c - output_u
+            if push is not None:
+                at = push.images.to(self.device)
+                shunned = self.network(scaled[at], t[at], told.take(push.rows), guidance)
+                direction = perp_neg.pushed(direction, shunned - output_u[at], push)
+            output = rescaled(output_u + guidance * direction, output_c, rescale)
         return self._to_denoised(noised, s, output).to(x.device, x.dtype)
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
