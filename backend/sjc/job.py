@@ -325,7 +325,6 @@ class Job:
         seen = self.appearance.around(run.field)
         color, kind = self.appearance.volume(run.field, color, seen)
         meta = self._meta(run, kind)
-        self._ask()
         export.write_volumes(self.folder, density, color, meta, latent)
         last = files.next_snapshot(self.folder / "snapshots")
         export.write_snapshot(self.folder, last, density, color, meta, latent)
