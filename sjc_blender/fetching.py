@@ -1,4 +1,4 @@
-"""Downloads a model with the backend's Python, or asks how large it is: `sjc models fetch` in a process.  No bpy, no torch."""
+"""Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.  No bpy, no torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import IO, Any
 from . import environment, models
 from .installer import Progress
 
-__all__ = ["Ask", "Fetch", "Offer"]
+__all__ = ["Ask", "Fetch", "Offer", "Remove"]
 
-FETCH = (
+MODELS = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
-    "sys.exit(main(['models', 'fetch', *sys.argv[1:], '--json']))"
+    "sys.exit(main(['models', *sys.argv[1:], '--json']))"
 )
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 60.0  # a hub that does not answer by then is as good as none
@@ -42,7 +42,7 @@ class Ask:
     """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        self.command, self.model = [*_command(python, model), "--dry-run"], model
+        self.command, self.model = [*_command(python, "fetch", model), "--dry-run"], model
         self.answer: Offer | None = None
         self.cancelled = False
         self.process: subprocess.Popen[str] | None = None
@@ -88,8 +88,8 @@ def _offer(said: str, complaint: str) -> Offer:
         return Offer(problem=_last_line(complaint.splitlines()) or "The hub was asked and nothing came back.")
 
 
-def _command(python: str | Path, model: str) -> list[str]:
-    return [str(python), "-X", "utf8", "-B", "-c", FETCH, str(environment.PACKAGE), model]
+def _command(python: str | Path, action: str, model: str) -> list[str]:
+    return [str(python), "-X", "utf8", "-B", "-c", MODELS, str(environment.PACKAGE), action, model]
 
 
 def _begin(command: list[str]) -> subprocess.Popen[str]:
@@ -110,11 +110,48 @@ def _last_line(lines: list[str]) -> str:
     return said[-1].removeprefix("sjc: ") if said else ""
 
 
+class Remove:
+    """Deletes a model of the hub's cache, in a process of the backend's; the caller has asked the person."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        self.command = [*_command(python, "remove", model), "--yes"]
+        self.state, self.text = "running", ""
+        self.process: subprocess.Popen[str] | None = None
+        self.thread = threading.Thread(target=self._run, name="remove", daemon=True)
+
+    def start(self) -> Remove:
+        """Begin; returns at once."""
+        self.thread.start()
+        return self
+
+    def poll(self) -> Progress:
+        """Where it stands; never blocks."""
+        return Progress(self.state, "remove", 0.0, self.text)
+
+    def cancel(self) -> None:
+        """Stop; what is deleted is deleted."""
+        self.state = "cancelled"
+        if self.process:
+            self.process.kill()
+
+    def _run(self) -> None:
+        try:
+            self.process = _begin(self.command)
+        except OSError as error:
+            self.text, self.state = _no_start(self.command[0], error), "failed"
+            return
+        _, complaint = self.process.communicate()
+        if self.state == "running":
+            failed = self.process.returncode != 0
+            self.text = (_last_line(complaint.splitlines()) or "It ended without a word.") if failed else ""
+            self.state = "failed" if failed else "done"
+
+
 class Fetch:
     """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        self.command = _command(python, model)
+        self.command = _command(python, "fetch", model)
         self.place = models.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
         self.process: subprocess.Popen[str] | None = None

@@ -86,12 +86,22 @@ def ask_size(model: str) -> None:
     _begin(lambda: fetching.Ask(python, model.strip()).start(), "asking")
 
 
+def remove(model: str) -> None:
+    """Begin to delete a model of the hub's cache; the caller has asked the person. Raises SjcError."""
+    python = _python()
+    _begin(lambda: fetching.Remove(python, model.strip()).start(), "removing")
+
+
 def _online_python() -> str:
     if not bpy.app.online_access:
         raise SjcError(words.OFFLINE)
+    return _python()
+
+
+def _python() -> str:
     python = places.backend().python
     if not python:
-        raise SjcError("Install the backend first: it is what downloads models.")
+        raise SjcError("Install the backend first: it is what downloads and removes models.")
     return python
 
 

@@ -197,6 +197,11 @@ KOREAN = {
     "Downloading the model": "모델을 내려받는 중",
     "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
     "Check Size": "크기 확인",
+    "Removing the model": "모델을 지우는 중",
+    "Remove Model": "모델 지우기",
+    "Delete this model from the Hugging Face hub's cache on this machine; other programs lose it too": "이 컴퓨터의 Hugging Face 허브 캐시에서 이 모델을 지웁니다. 다른 프로그램도 쓸 수 없게 됩니다",
+    "Hub Model": "허브 모델",
+    "A model on the Hugging Face hub, such as name/model, to look at or download": "살펴보거나 내려받을 Hugging Face 허브의 모델. 예: 이름/모델",
     "Colours: preview": "색: 미리보기",
     "Colours: final": "색: 최종",
     "Models": "모델 목록",
@@ -213,7 +218,7 @@ KOREAN = {
         "고른 모델의 크기와 라이선스를 Hugging Face 허브에 묻습니다. 아무것도 내려받지 않습니다",
     "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login":
         "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 다음 명령으로 로그인하세요: hf auth login",
-    "Install the backend first: it is what downloads models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받습니다.",
+    "Install the backend first: it is what downloads and removes models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받고 지웁니다.",
     # preferences
     "Output Folder": "출력 폴더",
     "Where job folders go while the .blend is not saved; empty: sjc in your documents":

@@ -95,6 +95,24 @@ def in_menu(name: str, found: models.Found) -> str:
     return "  \N{MIDDLE DOT}  ".join(part for part in (shown, found.family, size, state) if part)
 
 
+def draw_list(layout: Any, context: Any, hub_model: str) -> None:
+    """The models there are, with what can be done with them; a hub id that is not here, with its size and download."""
+    key = catalogue.key_of([*used(context).splitlines(), hub_model])
+    if lists.stale(key):
+        _want(lists, key)
+    entries = lists.known(key)
+    column = layout.column(align=True)
+    if entries is None:
+        column.label(text="Looking for models", icon="SORTTIME")
+    for name, found in entries or ():
+        row = column.row(align=True)
+        row.label(text=in_menu(name, found), icon=ICONS.get(found.kind, "CHECKMARK"), translate=False)
+        if found.kind == "cached":
+            row.operator("sjc.remove_model", text="", icon="TRASH").model = name
+        elif found.kind == "missing" and name == hub_model.strip():
+            _draw_missing(layout.column(align=True), context, name)
+
+
 class SJC_MT_models(bpy.types.Menu):
     """The picker."""
 

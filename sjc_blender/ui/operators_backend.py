@@ -223,7 +223,25 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         backend_task.fetch(self.model or context.scene.sjc.model)
 
 
+class SJC_OT_remove_model(_BackendButton, bpy.types.Operator):
+    """Delete this model from the Hugging Face hub's cache on this machine; other programs lose it too"""
+
+    bl_idname, bl_label = "sjc.remove_model", "Remove Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(
+            self, event, title=iface_("Remove Model"), message=self.model, confirm_text=iface_("Remove Model")
+        )
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.remove`."""
+        backend_task.remove(self.model)
+
+
 CLASSES = (
+    SJC_OT_remove_model,
     SJC_OT_install_backend,
     SJC_OT_cancel_install,
     SJC_OT_check_backend,

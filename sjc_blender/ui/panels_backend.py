@@ -18,7 +18,10 @@ ICONS = {
     "checking": "SORTTIME",
     "fetching": "SORTTIME",
     "asking": "SORTTIME",
+    "removing": "SORTTIME",
 }
+AT_WORK = ("installing", "checking", "fetching", "asking", "removing")
+NO_SHARE = ("fetching", "asking", "removing")  # of which nobody here knows how much there is, at first
 
 
 def draw_backend(layout: Any, context: Any) -> None:
@@ -26,7 +29,7 @@ def draw_backend(layout: Any, context: Any) -> None:
     runtime = context.window_manager.sjc
     state = runtime.backend_state
     column = layout.column(align=True)
-    if state in ("installing", "checking", "fetching", "asking"):
+    if state in AT_WORK:
         _draw_work(column, context, runtime)
         return
     column.label(
@@ -46,9 +49,7 @@ def draw_backend(layout: Any, context: Any) -> None:
 
 def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     column.label(text=words.BACKEND_STATES[runtime.backend_state], icon=ICONS[runtime.backend_state])
-    if (
-        runtime.backend_state not in ("fetching", "asking") or runtime.backend_factor
-    ):  # only its server knows how large a model is
+    if runtime.backend_state not in NO_SHARE or runtime.backend_factor:
         column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:
         text.paragraph(column, context, runtime.backend_text, most=2)

@@ -31,6 +31,9 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         name="Use Existing Python", description="Python program or environment folder that has the backend's packages; "
         "empty: the environment that Install Backend made", subtype="FILE_PATH", update=_changed_python,
     )  # fmt: skip
+    hub_model: bpy.props.StringProperty(
+        name="Hub Model", description="A model on the Hugging Face hub, such as name/model, to look at or download",
+    )  # fmt: skip
     device: bpy.props.StringProperty(
         name="Device",
         description="Where to compute when a scene says auto: auto, cpu, cuda, cuda:1 or mps",
@@ -67,10 +70,14 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
-        from . import panels_backend
+        from . import model_line, panels_backend
 
         layout = self.layout
         panels_backend.draw_backend(layout, context)
+        box = layout.box()
+        box.label(text="Models")
+        box.prop(self, "hub_model")
+        model_line.draw_list(box, context, self.hub_model)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),

@@ -97,6 +97,7 @@ BACKEND_STATES = {
     "checking": "Checking the backend",
     "fetching": "Downloading the model",
     "asking": "Asking the hub for the model's size",
+    "removing": "Removing the model",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
 }

@@ -136,6 +136,28 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
 
 
+def test_a_model_is_removed_by_the_backend(hub):
+    hub.held.set()
+    fetch = fetching.Fetch(sys.executable, ID).start()
+    until(lambda: fetch.poll().state != "running")
+    assert models.look(ID).kind == "cached"
+    job = fetching.Remove(sys.executable, ID).start()
+    until(lambda: job.poll().state != "running")
+    assert (job.poll().state, job.poll().text) == ("done", "")
+    assert models.look(ID).kind == "missing"
+    again = fetching.Remove(sys.executable, ID).start()
+    until(lambda: again.poll().state != "running")
+    assert again.poll().state == "failed"
+    assert "is not in the local model cache" in again.poll().text
+
+
+def test_a_backend_that_does_not_start_removes_nothing(tmp_path):
+    job = fetching.Remove(tmp_path / "no-python", ID).start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "failed"
+    assert "does not start" in job.poll().text
+
+
 def wanted_bytes(root):
     sizes = {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
     wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]

@@ -180,3 +180,65 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
     assert got["after"][1] == ["sjc.pick_model"] * 3 + ["sjc.choose_model"]
     assert got["field"] == "some/model"
     assert "No model is chosen" in got["nothing"]
+
+
+def test_the_preferences_list_models_and_remove_them(in_blender, tmp_path):
+    """Each with what it is; a bin beside those in the cache, a download below one that is not."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+import shutil
+from types import SimpleNamespace
+from sjc_blender import models, places
+from sjc_blender.ui import model_line
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ["HF_HUB_CACHE"] = str(home / "hub")
+embedded = models.look("embedded").folder
+repository = home / "hub" / "models--some--model"
+(repository / "refs").mkdir(parents=True)
+(repository / "refs" / "main").write_text("abc")
+shutil.copytree(embedded, repository / "snapshots" / "abc")
+
+class Panel:
+    def draw(self, context):
+        model_line.draw_list(self.layout, context, "some/other")
+
+def listed():
+    layout = draw(Panel, bpy.context)
+    return layout.texts(), layout.operators()
+
+result = {"before": listed()}
+while model_line.tick():
+    pass
+result["after"] = listed()
+
+class Remove:
+    def __init__(self, python, model):
+        self.given = [str(python), model]
+    def start(self):
+        return self
+    def poll(self):
+        result["removed"] = self.given
+        shutil.rmtree(repository)
+        return backend_task.installer.Progress("done", "remove", 0.0, "")
+backend_task.fetching.Remove = Remove
+result["pressed"] = list(bpy.ops.sjc.remove_model(model="some/model"))
+listed()
+while model_line.tick():
+    pass
+result["gone"] = listed()
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert got["before"][0] == ["Looking for models"]
+    embedded, cached, missing, *_ = got["after"][0]
+    assert embedded.startswith("Embedded")
+    assert cached.startswith("some/model")
+    assert missing.startswith("some/other")
+    assert got["after"][1].count("sjc.remove_model") == 1
+    assert "screen.userpref_show" in got["after"][1]  # offline: where to allow it
+    assert got["pressed"] == ["FINISHED"]
+    assert got["removed"] == [sys.executable, "some/model"]
+    assert not any(text.startswith("some/model") for text in got["gone"][0])
