@@ -61,6 +61,15 @@ def grid_size(settings: Settings, step: int) -> int:
     return max(2, settings.grid >> (k - done))
 
 
+def score_clip(settings: Settings, step: int) -> float:
+    """The bound on the score at this step, 0 for none: from score_clip towards score_clip_end in equal steps.
+
+    Dynamic score clipping (D-SDS, arXiv 2303.15413, Sec. 4.1): low while the shape forms, high for its details.
+    """
+    start, end = settings.score_clip, settings.score_clip_end or settings.score_clip
+    return start + (end - start) * step / settings.steps
+
+
 class Optimization:
     """The state of a run, and its step.
 
@@ -193,7 +202,7 @@ class Optimization:
             weight=s.score_weight,
             generator=self.generator,
             shared_noise=s.shared_noise,
-            clip=s.score_clip,
+            clip=score_clip(s, self.step),
         )
 
         # The chain rule: the upstream gradient on the render is -g, summed over pixels, averaged over views.

@@ -90,6 +90,7 @@ class Settings:
     guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.", low=0, high=1, symbol="phi")
     perp_neg: float = _knob(0.0, "guidance", "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network.", low=0.01, high=10, zero="off", symbol="w")
     score_clip: float = _knob(0.0, "guidance", "Bound on every element of the score.", low=1e-4, high=1e4, zero="no bound")
+    score_clip_end: float = _knob(0.0, "guidance", "The bound at the end of the run, reached in equal steps.", low=1e-4, high=1e4, zero="the same all along")
 
     sigma_schedule: str = _knob("annealed", "noise", "How the noise level is chosen: any tick alike, as released, or falling over the run.", choices=("uniform", "annealed"), symbol="sigma")
     sigma_max: float = _knob(3.0, "noise", "Highest noise level.", low=0.001, high=1000, zero="the model's")
@@ -162,7 +163,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "paper": {
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
-        "perp_neg": 0.0, "score_clip": 0.0, "sigma_schedule": "uniform",
+        "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,
         "density_shift": -1.0, "init": "fog", "color_std": 1.0, "background": "learned", "radius": 1.5, "fov_min": 40.0,
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",

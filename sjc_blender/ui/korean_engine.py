@@ -19,6 +19,7 @@ ENGINE = {
     "At least one prompt is needed.": "프롬프트가 하나 이상 필요합니다.",
     "{} has its guidance built in and takes no negative prompt; leave it out.": "{} 은(는) 가이던스가 내장되어 있어 네거티브 프롬프트를 받지 않습니다. 비워 두세요.",
     "{} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.": "{} 은(는) 가이던스가 내장되어 있어 Perp-Neg를 쓸 수 없습니다. perp_neg를 0으로 두세요.",
+    "score_clip_end: {} ends what does not begin; set score_clip, the bound at the start, too.": "score_clip_end: {} 은(는) 시작값 없이 끝값만 있습니다. 시작 한계인 score_clip도 정하세요.",
     "perp_neg: {} has no words for the views to keep away from; set view_words to fine or paper.": "perp_neg: {} 에는 떼어 놓을 시점 단어가 없습니다. view_words를 fine이나 paper로 두세요.",
     "{} images cannot be shared out among {} prompts.": "이미지 {} 장을 프롬프트 {} 개에 고르게 나눌 수 없습니다.",
     # models: where they are

@@ -70,6 +70,8 @@ SETTINGS = {
         "한 시점을 다른 시점의 단어에서 얼마나 강하게 떼어 놓을지 정합니다 (Perp-Neg). 하나마다 신경망을 한 번 더 부릅니다. 0: 끔",
     "Score Clip": "스코어 제한",
     "Bound on every element of the score. 0: no bound": "스코어의 각 원소에 두는 한계. 0: 제한 없음",
+    "Score Clip End": "스코어 제한 끝값",
+    "The bound at the end of the run, reached in equal steps. 0: the same all along": "실행이 끝날 때의 한계. 고른 간격으로 다가갑니다. 0: 처음과 같음",
     # noise
     "Sigma Schedule": "시그마 스케줄",
     "How the noise level is chosen: any tick alike, as released, or falling over the run":

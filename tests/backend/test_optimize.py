@@ -9,7 +9,7 @@ from sjc import checkpoint, optimize
 from sjc.errors import SjcError
 from sjc.field.cameras import orbit, rays
 from sjc.field.render_reference import composite, render
-from sjc.optimize import Optimization, grid_size
+from sjc.optimize import Optimization, grid_size, score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 
 CPU = torch.device("cpu")
@@ -305,3 +305,27 @@ def test_nan_from_the_denoiser_stops_the_step(renderer, bad):
     with pytest.raises(SjcError, match="at step 2 of 9"):
         run.advance()
     assert torch.equal(run.field.grid, grid)
+
+
+# ---------------------------------------------------------------------------------------------------- clipping of scores
+
+
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({"score_clip": 0.5}, [0.5, 0.5, 0.5, 0.5]),
+        ({"score_clip": 0.5, "score_clip_end": 2.5}, [0.5, 1.0, 1.5, 2.0]),
+        ({"score_clip": 2.0, "score_clip_end": 1.0}, [2.0, 1.75, 1.5, 1.25]),
+    ],
+)
+def test_the_bound_on_the_score_moves_in_equal_steps(given, bounds):
+    """Against a denoiser that pulls with 1000 everywhere, the score is the bound."""
+    run = start(lambda x, _: x + 1000, steps=4, score_weight="1", **given)
+    assert [losses.score for losses in go(run, 4)] == pytest.approx(bounds)
+    assert score_clip(run.settings, 4) == pytest.approx(given.get("score_clip_end", given["score_clip"]))
+
+
+def test_without_a_bound_nothing_is_clipped():
+    run = start(lambda x, _: x + 1000, steps=2, score_weight="1")
+    assert score_clip(run.settings, 1) == 0
+    assert run.advance().score > 900

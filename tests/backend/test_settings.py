@@ -151,6 +151,9 @@ def test_stdlib_only():
         ({"elevation_max": -40}, "elevation_min: -30 is above elevation_max -40; swap them or change one."),
         ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 3; swap them or change one."),
         ({"grid": 16, "coarse_to_fine": 2}, "coarse_to_fine: 2 doublings up to a grid of 16 would start below 8"),
+        ({"perp_neg": 2, "view_words": "none"}, "perp_neg: 2 has no words for the views to keep away from;"),
+        ({"score_clip_end": 2}, "score_clip_end: 2 ends what does not begin; set score_clip,"),
+        ({"lora": "file:much"}, 'lora: the weight "much" of file is not a number from -10 to 10;'),
         ({"preset": "best"}, 'preset: "best" is unknown; allowed are embedded, fast, quality, paper, ablation, test.'),
         ({"preset": ["fast"]}, "preset: ['fast'] is unknown;"),
     ],
@@ -207,6 +210,8 @@ def value_of(spec):
         return st.sampled_from(["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:12"])
     if spec.name == "model":
         return st.sampled_from(["embedded", "some/model", "/a folder/with spaces", "--odd", "C:\\models\\x"])
+    if spec.name == "lora":
+        return st.sampled_from(["", "a.safetensors", "C:\\loras\\a.safetensors:0.5, other:-1", "--odd:2"])
     return st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=40).map(
         lambda text: clean_prompt(text, allow_empty=True)
     )
@@ -220,19 +225,12 @@ def any_settings(draw):
     try:
         return resolve(None, values)
     except SjcError as error:
+        said = (" is above ", "doublings", "has no words", "ends what does not begin")
         for line in str(error).splitlines():
-            assert " is above " in line or "doublings" in line, line
-        for name in (
-            "fov_min",
-            "fov_max",
-            "elevation_min",
-            "elevation_max",
-            "sigma_min",
-            "sigma_max",
-            "grid",
-        ):
+            assert any(words in line for words in said), line
+        related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
+        for name in (*related, "coarse_to_fine", "perp_neg", "score_clip_end"):
             values.pop(name, None)
-        values.pop("coarse_to_fine", None)
         return resolve(None, values)
 
 
