@@ -133,6 +133,7 @@ def model_info(model: str) -> list[Line]:
             "text": str(files.configs[files.family.network].get("sample_size", "any")),
         },
     ]
+    rows.append({"name": "memory", "text": _plan(files)})
     card = files.folder / "sjc.json"
     if card.is_file():
         words = model_files.read_json(card).get("words", {})
@@ -142,6 +143,16 @@ def model_info(model: str) -> list[Line]:
             if kind in words
         ]
     return rows
+
+
+def _plan(files: model_files.ModelFiles) -> str:
+    """What loading it on this machine's device would do; asks torch for the device."""
+    from .guidance.loading import usual_dtype
+    from .guidance.memory_plan import plan_for
+    from .job import choose_device
+
+    device = choose_device("auto")
+    return plan_for(files, device.type, str(usual_dtype(files, device)).removeprefix("torch.")).sentence()
 
 
 def print_table(rows: list[Line], write: Callable[[str], object] = print) -> None:

@@ -15,6 +15,7 @@ from ..errors import SjcError
 from . import lora as lora_files
 from . import model_files, networks, onnx_unet, text_encoders
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
+from .memory_plan import plan_for
 from .model_files import ModelFiles, first_line
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
@@ -60,16 +61,14 @@ def load_denoiser(
         device = torch.device(device)
     except RuntimeError as error:
         raise SjcError(f'Unknown device "{device}"; use cpu, cuda, cuda:N or mps.') from error
-    if dtype is None:
-        dtype = (
-            torch.float16
-            if device.type == "cuda" and files.weight_bytes > HALF_PRECISION_ABOVE
-            else torch.float32
-        )
+    dtype = dtype or usual_dtype(files, device)
+    plan = plan_for(files, device.type, str(dtype).removeprefix("torch."))
 
     def finished(component: str, part: Any) -> Any:
         lora_files.fuse(loras, files.family, {component: part})
-        return _on_device(part, device)
+        if component == files.family.network:
+            return _on_device(part, device)
+        return _where_it_fits(part, device, plan.texts_on_host)
 
     unet = finished(files.family.network, _load_network(files, dtype))
     readers = _load_readers(files, dtype, finished)
@@ -96,10 +95,27 @@ def load_denoiser(
         size=size,
         distilled=flux and bool(unet.config.guidance_embeds),
         vae=files.folder / "vae" if files.family.latent else None,
+        vae_on_host=plan.decoder_on_host,
         source=model,
         revision=files.folder.name if in_cache else revision,
         loras=lora_files.record(loras),
     )
+
+
+def usual_dtype(files: ModelFiles, device: torch.device) -> torch.dtype:
+    """float32, but float16 for large models on CUDA."""
+    large = device.type == "cuda" and files.weight_bytes > HALF_PRECISION_ABOVE
+    return torch.float16 if large else torch.float32
+
+
+def _where_it_fits(part: Any, device: torch.device, on_host: bool) -> Any:
+    """A part that may stay on the host: there by plan, or because the device has no room after all."""
+    if on_host:
+        return part
+    try:
+        return _on_device(part, device)
+    except torch.OutOfMemoryError:
+        return part.to("cpu")
 
 
 def _on_device(part: Any, device: torch.device) -> Any:

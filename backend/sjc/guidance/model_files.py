@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class ModelFiles:
     """A checked folder.
 
     `index` is model_index.json, `configs` the config of each component, `variants` the weight variant each component
-    is stored in (None or e.g. "fp16"), `bytes_of` what each component's weights take on disk.
+    is stored in (None or e.g. "fp16"), `bytes_of` what each component's weights take on disk,
+    `numbers_of` how many numbers they are.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class ModelFiles:
     configs: dict[str, dict[str, Any]]
     variants: dict[str, str | None]
     bytes_of: dict[str, int]
+    numbers_of: dict[str, int]
 
     @property
     def weight_bytes(self) -> int:
@@ -190,12 +193,13 @@ def check(folder: Path) -> ModelFiles:
         index=index,
         configs=configs,
         variants={name: variant for name, (variant, _) in found.items()},
-        bytes_of={name: size for name, (_, size) in found.items()},
+        bytes_of={name: size for name, (_, (size, _)) in found.items()},
+        numbers_of={name: count for name, (_, (_, count)) in found.items()},
     )
 
 
-def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
-    """(variant, bytes) of the safetensors weights in a component's folder: whole or in shards, plain or a variant."""
+def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
+    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder: whole or in shards, plain or a variant."""
     names = {path.name for path in folder.iterdir()}
     variants = {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.(\w+)\.safetensors", n))}
     variants |= {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.safetensors\.index\.(\w+)\.json", n))}
@@ -208,7 +212,8 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
         if shards in names:
             parts = set(read_json(folder / shards).get("weight_map", {}).values())
             if parts and parts <= names:
-                return variant, sum(_size(folder / part) for part in parts)
+                sizes = [_size(folder / part) for part in parts]
+                return variant, (sum(size for size, _ in sizes), sum(count for _, count in sizes))
             incomplete += sorted(parts - names)
     if incomplete:
         raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
@@ -221,20 +226,22 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, int]:
     raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
 
 
-def _size(path: Path) -> int:
-    """The bytes of a safetensors file, after its header was found to account for all of them (a cut-short download)."""
-    size = path.stat().st_size
+def _size(path: Path) -> tuple[int, int]:
+    """(bytes, numbers) of a safetensors file, after its header was found to account for all bytes (a cut-short download)."""
+    size, count = path.stat().st_size, 0
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(length, size)))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        ends = [entry["data_offsets"][1] for entry in tensors]
+        count = sum(math.prod(entry["shape"]) for entry in tensors)
         whole = 8 + length + max(ends, default=0) == size
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
-    return size
+    return size, count
 
 
 def first_line(error: BaseException) -> str:

@@ -87,7 +87,7 @@ class TextEncoder:
             fresh = [text for text in fresh if text not in self._cache]
         for start in range(0, len(fresh), 32):
             part = fresh[start : start + 32]
-            found = self.scheme([self._normal(text) for text in part])
+            found = self.scheme([self._normal(text) for text in part]).to(self.device)
             self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(part)})
         if self.store and fresh:
             for text in fresh:

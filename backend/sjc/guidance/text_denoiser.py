@@ -37,7 +37,8 @@ class TextDenoiser:
     device: where the network lies.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
     words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
-    guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space.
+    guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
+    on the CPU.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class TextDenoiser:
         size: int,
         distilled: bool = False,
         vae: Path | None = None,
+        vae_on_host: bool = False,
         source: str = "",
         revision: str | None = None,
         loras: Sequence[dict[str, Any]] = (),
@@ -69,7 +71,7 @@ class TextDenoiser:
         self.channels = channels
         self.size = size
         self.distilled = distilled
-        self.vae = vae
+        self.vae, self.vae_on_host = vae, vae_on_host
         self.source = source
         self.revision = revision
         self.loras = list(loras)
@@ -81,7 +83,10 @@ class TextDenoiser:
             return None
         from .autoencoder import load_autoencoder
 
-        return load_autoencoder(self.vae, self.device, self.unet.dtype)
+        try:
+            return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.unet.dtype)
+        except torch.OutOfMemoryError:
+            return load_autoencoder(self.vae, "cpu", self.unet.dtype)
 
     @property
     def color_activation(self) -> str:
