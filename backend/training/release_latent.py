@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parents[2] / "tests" / "data" / "latent_model"
+TARGET = Path(__file__).resolve().parents[2] / "tests" / "data" / "latent_model"
 LIMIT = 8 * 2**20  # bytes
 
 CARD = """---
