@@ -173,6 +173,13 @@ FAULTS = [
         ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(
+        "pinned-model-of-the-main-branch",
+        f"{SJC}/model_list.py",
+        'revision = _text(place / "refs" / (pinned or "main")) or pinned',
+        'revision = _text(place / "refs" / "main") or pinned',
+        ("tests/backend/test_model_removal.py::test_the_list_is_a_table",),
+    ),
+    Fault(
         "disk-asked-by-the-panel-itself",
         "sjc_blender/models.py",
         "        self._threads[model].start()\n",

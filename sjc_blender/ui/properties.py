@@ -14,7 +14,9 @@ from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
 from . import words
 
 # What a change of the preset leaves alone: what is made, with what, and where.
-KEPT = ("prompt", "negative_prompt", "model", "preset", "seed", "device", "renderer", "runtime", "overwrite")
+KEPT = (
+    "prompt", "negative_prompt", "model", "lora", "preset", "seed", "device", "renderer", "runtime", "overwrite",
+)  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
 PLACEHOLDER = "a red mushroom"
 

@@ -138,24 +138,35 @@ def test_the_model_is_an_ordinary_one_afterwards(made):
     assert list(plain.text.encoder.state_dict()) == list(changed.text.encoder.state_dict())
 
 
+def kohya(path, file, leave_out=""):
+    """The same LoRA with the names of kohya's trainer and its alpha: 1, half of the rank."""
+    renamed = {}
+    for key, value in load_file(file).items():
+        part, _, layer = key.partition(".")
+        layer, _, side = layer.partition(".lora_")
+        start = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}[part]
+        name = start + layer.removeprefix("text_model.").replace(".", "_")
+        if not leave_out or leave_out not in name:
+            renamed[f"{name}.lora_{'down' if side.startswith('A') else 'up'}.weight"] = value
+            renamed[f"{name}.alpha"] = torch.tensor(1.0)
+    save_file(renamed, path)
+    return path
+
+
 def test_the_layout_of_other_trainers(made, tmp_path):
-    """The names of kohya's trainer, and its alpha: half the rank as alpha is half of the effect."""
+    """Half the rank as alpha is half of the effect; where no alpha is named it is the rank."""
     model, file = made("sd")
-    tensors, renamed = load_file(file), {}
-    for key, value in tensors.items():
-        part, _, rest = key.partition(".")
-        path, _, end = rest.partition(".lora")
-        at = {"unet": "lora_unet_", "text_encoder": "lora_te_"}[part] + path.replace(".", "_")
-        if part == "text_encoder" and "text_model" not in path:
-            at = "lora_te_text_model_" + path.replace(".", "_")
-        down = any(s in end for s in ("_A.", ".down", "_linear_layer.down"))
-        renamed[f"{at}.lora_{'down' if down else 'up'}.weight"] = value
-        renamed[f"{at}.alpha"] = torch.tensor(1.0)  # rank 2
-    other = tmp_path / "kohya.safetensors"
-    save_file(renamed, other)
-    mine = load_denoiser(str(model), lora=f"{other}:0.8")
-    same = load_denoiser(str(model), lora=f"{file}:0.4")  # where no alpha is named it is the rank
+    other = kohya(tmp_path / "kohya.safetensors", file)
+    mine, same = (load_denoiser(str(model), lora=text) for text in (f"{other}:0.8", f"{file}:0.4"))
     torch.testing.assert_close(denoised(mine), denoised(same), atol=1e-4, rtol=1e-3)
+
+
+def test_what_diffusers_would_take_in_part_is_refused(made, tmp_path):
+    """Its reader of this layout recognises a text encoder's attention by out_proj, and passes it over without a word."""
+    model, file = made("sd")
+    part = kohya(tmp_path / "part.safetensors", file, leave_out="out_proj")
+    with pytest.raises(SjcError, match="does not fit this model"):
+        load_denoiser(str(model), lora=str(part))
 
 
 def test_only_the_network(made, tmp_path):
