@@ -21,6 +21,9 @@ class StubDenoiser:
     def check_prompt(self, text):
         return text
 
+    def check_steering(self, _negative_prompt, *, perp_neg):
+        pass
+
     def conditioned(self, prompts, negative_prompt, guidance, **_knobs):
         self.asked.append(prompts)
         return self.denoise

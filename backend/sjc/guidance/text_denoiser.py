@@ -126,6 +126,15 @@ class TextDenoiser:
         """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
         return self.text.check_prompt(text)
 
+    def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
+        """Raises SjcError where the network has its guidance built in (FLUX.1-dev) and more than that is asked for."""
+        if self.distilled and negative_prompt:
+            raise SjcError(
+                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
+            )
+        if self.distilled and perp_neg:
+            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+
     def conditioned(
         self,
         prompts: list[str],
@@ -148,12 +157,7 @@ class TextDenoiser:
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
-        if self.distilled and negative_prompt:
-            raise SjcError(
-                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
-            )
-        if self.distilled and any(away):
-            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+        self.check_steering(negative_prompt, perp_neg=any(away))
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
         shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
         told = joined([self.text.unconditional(negative_prompt), self.text.conditions([*prompts, *shunned])])
