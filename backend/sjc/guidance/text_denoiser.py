@@ -160,7 +160,8 @@ class TextDenoiser:
         self.check_steering(negative_prompt, perp_neg=any(away))
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
         shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
-        told = joined([self.text.unconditional(negative_prompt), self.text.conditions([*prompts, *shunned])])
+        conditional = self.text.conditions([*prompts, *shunned])
+        told = joined([self.text.unconditional(negative_prompt), conditional])
         far = [[(1 + len(prompts) + shunned.index(text), w) for text, w in pairs] for pairs in away]
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
