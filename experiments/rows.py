@@ -75,10 +75,12 @@ VIEWS = Ablation(
     "Do view-dependent prompts prevent many faces?",
     HOW.replace(f"the tuning prompts {', '.join(PROMPTS)}", f"the asymmetric objects {', '.join(ASYMMETRIC)}") + EVEN
     + "Front-ness of the back views: error against the true back over the sum of the errors against the true back and the "
-    "true front; 0 is right, above 0.5 the back looks more like a front. The engine has no Perp-Neg, so it is not measured.",
+    "true front; 0 is right, above 0.5 the back looks more like a front. Perp-Neg (arXiv 2304.04968) with weight 1.",
     {
         "fine words": Variant(),
         "paper's words": Variant({"view_words": "paper"}),
+        "paper's words, Perp-Neg": Variant({"view_words": "paper", "perp_neg": 1.0}),
+        "fine words, Perp-Neg": Variant({"perp_neg": 1.0}),
         "no words": Variant({"view_words": "none"}),
     },
     ("frontness", "solid", "silhouette"),

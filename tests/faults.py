@@ -168,8 +168,8 @@ FAULTS = [
     Fault(
         "guidance-away-from-the-prompt",
         f"{GUIDANCE}/text_denoiser.py",
-        "output_u + guidance * (output_c - output_u)",
-        "output_c + guidance * (output_u - output_c)",
+        "output_u + guidance * direction",
+        "output_c - guidance * direction",
         (f"{MODELS}::test_guidance_in_eps_space_is_guidance_in_d_space",),
     ),
     Fault(

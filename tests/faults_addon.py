@@ -137,9 +137,9 @@ FAULTS = [
     Fault(
         "hub-model-looked-up-as-a-whole-repository",
         "backend/sjc/guidance/model_files.py",
-        '        index = try_to_load_from_cache(model, "model_index.json", revision=revision)\n',
+        '        index = try_to_load_from_cache(name, "model_index.json", revision=pinned or revision)\n',
         "        from huggingface_hub import snapshot_download\n\n"
-        '        index = snapshot_download(model, local_files_only=True) + "/model_index.json"\n',
+        '        index = snapshot_download(name, local_files_only=True) + "/model_index.json"\n',
         ("tests/addon/test_fetching.py",),
     ),
     Fault(
@@ -168,8 +168,8 @@ FAULTS = [
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/model_list.py",
-        'folder = repository / "snapshots" / revision',
-        'folder = next(iter(sorted((repository / "snapshots").iterdir())))',
+        'folder = place / "snapshots" / revision',
+        'folder = next(iter(sorted((place / "snapshots").iterdir())))',
         ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(

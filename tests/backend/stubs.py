@@ -24,6 +24,9 @@ class StubDenoiser:
     def prepare(self, *_words):
         pass
 
+    def check_steering(self, _negative_prompt, *, perp_neg):
+        pass
+
     def conditioned(self, prompts, negative_prompt, guidance, **_knobs):
         self.asked.append(prompts)
         return self.denoise

@@ -11,6 +11,7 @@ from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.guidance.loading import load_denoiser
 from sjc.guidance.perp_neg import Push, negatives, perpendicular, pushed, view_weights
+from sjc.job import Job
 from sjc.optimize import Optimization
 from tests.backend import tiny_families, tiny_models
 from tests.backend.stubs import StubDenoiser, bent, settings
@@ -133,11 +134,15 @@ def test_one_more_call_per_negative(tmp_path):
 
 
 def test_a_distilled_network_refuses(tmp_path):
-    tiny_families.flux().save_pretrained(tmp_path)
-    denoiser = load_denoiser(str(tmp_path))
+    tiny_families.flux().save_pretrained(tmp_path / "model")
+    denoiser = load_denoiser(str(tmp_path / "model"))
     denoiser.conditioned(["red"], away=[()])
     with pytest.raises(SjcError, match="knows no Perp-Neg; set perp_neg to 0"):
         denoiser.conditioned(["red"], away=[(("a", 1.0),)])
+    asked = settings(model=str(tmp_path / "model"), perp_neg=1)
+    with pytest.raises(SjcError, match="knows no Perp-Neg"):
+        Job(tmp_path / "job", asked).load()
+    assert not (tmp_path / "job").exists()
 
 
 def test_the_loop_asks_for_what_the_cameras_see():

@@ -39,7 +39,7 @@ def layers(prompt):
 class Oracle:
     """What `Optimization` asks of a TextDenoiser, and what a job writes down of one."""
 
-    channels, size, source, revision = 3, SIZE, "oracle", None
+    channels, size, source, revision, loras = 3, SIZE, "oracle", None, ()
     autoencoder, color_activation = None, "tanh_sigmoid"
     card = MappingProxyType({"mean_shade": MEAN_SHADE})
 

@@ -127,9 +127,20 @@ class TextDenoiser:
         """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
         return self.text.check_prompt(text)
 
+<<<<<<< HEAD
     def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
         """Large text encoders read all that a run with these may say, and are let go. Small ones wait until asked."""
         self.text.prepare(prompt, view_words, negative_prompt)
+=======
+    def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
+        """Raises SjcError where the network has its guidance built in (FLUX.1-dev) and more than that is asked for."""
+        if self.distilled and negative_prompt:
+            raise SjcError(
+                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
+            )
+        if self.distilled and perp_neg:
+            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+>>>>>>> steer
 
     def conditioned(
         self,
@@ -153,15 +164,11 @@ class TextDenoiser:
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
-        if self.distilled and negative_prompt:
-            raise SjcError(
-                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
-            )
-        if self.distilled and any(away):
-            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+        self.check_steering(negative_prompt, perp_neg=any(away))
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
         shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
-        told = joined([self.text.unconditional(negative_prompt), self.text.conditions([*prompts, *shunned])])
+        conditional = self.text.conditions([*prompts, *shunned])
+        told = joined([self.text.unconditional(negative_prompt), conditional])
         far = [[(1 + len(prompts) + shunned.index(text), w) for text, w in pairs] for pairs in away]
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
