@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -22,6 +24,7 @@ from sjc import cli, settings
 from sjc.errors import SjcError
 from sjc.guidance import lora
 from sjc.guidance.loading import load_denoiser
+from sjc.job import Job
 from tests.backend import tiny_families, tiny_models
 from tests.backend.test_families import told
 
@@ -250,7 +253,7 @@ def test_files_that_are_none(tmp_path):
     ],
 )
 def test_paths_and_weights(text, expected):
-    assert [(str(found.path), found.weight) for found in lora.parse(text)] == expected
+    assert [(found.path, found.weight) for found in lora.parse(text)] == [(Path(p), w) for p, w in expected]
 
 
 @pytest.mark.parametrize(
@@ -266,8 +269,8 @@ def test_weights_that_are_none(text):
                           st.floats(-10, 10)), max_size=4))  # fmt: skip
 def test_whatever_is_written_is_read(pairs):
     text = ", ".join(f"{path}:{weight!r}" for path, weight in pairs)
-    assert [(str(found.path), found.weight) for found in lora.parse(text)] == [
-        (str(lora.Path(path.strip())), weight) for path, weight in pairs
+    assert [(found.path, found.weight) for found in lora.parse(text)] == [
+        (Path(path.strip()), weight) for path, weight in pairs
     ]
 
 
@@ -309,3 +312,24 @@ def test_a_job_notes_its_loras_and_a_missing_one_stops_it_early(tmp_path, capsys
         == "sjc: There is no LoRA file nowhere.safetensors; give the path of a .safetensors file.\n"
     )
     assert not (tmp_path / "other").exists()
+
+
+def test_a_job_takes_over_the_model_of_the_one_before_only_with_the_same_loras(made, tmp_path):
+    model, file = made("sd")
+    plain = settings.resolve("test", {"prompt": PROMPT, "model": str(model), "device": "cpu"})
+    loaded = []
+    for chosen in (plain, replace(plain, lora=f"{file}:0.5"), replace(plain, lora=f"{file}:0.5"), plain):
+        job = Job(tmp_path, chosen, before=loaded[-1] if loaded else None)
+        job.load()
+        loaded.append(job)
+    first, second, third, fourth = (job.denoiser for job in loaded)
+    assert second is third
+    assert len({id(d) for d in (first, second, fourth)}) == 3
+
+
+def test_in_half_precision(made):
+    """The sum is rounded once, so it is as near to the exact one as half precision can be."""
+    model, file = made("sd")
+    half = load_denoiser(str(model), dtype=torch.float16, lora=str(file)).unet.state_dict()
+    for key, value in load_denoiser(str(model), lora=str(file)).unet.state_dict().items():
+        torch.testing.assert_close(half[key].float(), value, atol=2e-3, rtol=2e-3)
