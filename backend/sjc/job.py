@@ -210,12 +210,9 @@ class Job:
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
             self.denoiser.check_prompt(self.settings.negative_prompt)
-<<<<<<< HEAD
         chosen = self.settings
+        self.denoiser.check_steering(chosen.negative_prompt, perp_neg=bool(chosen.perp_neg))
         self.denoiser.prepare(chosen.prompt, chosen.view_words, chosen.negative_prompt)
-=======
-        self.denoiser.check_steering(self.settings.negative_prompt, perp_neg=bool(self.settings.perp_neg))
->>>>>>> steer
         self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began

@@ -127,11 +127,10 @@ class TextDenoiser:
         """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
         return self.text.check_prompt(text)
 
-<<<<<<< HEAD
     def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
         """Large text encoders read all that a run with these may say, and are let go. Small ones wait until asked."""
         self.text.prepare(prompt, view_words, negative_prompt)
-=======
+
     def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
         """Raises SjcError where the network has its guidance built in (FLUX.1-dev) and more than that is asked for."""
         if self.distilled and negative_prompt:
@@ -140,7 +139,6 @@ class TextDenoiser:
             )
         if self.distilled and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
->>>>>>> steer
 
     def conditioned(
         self,
