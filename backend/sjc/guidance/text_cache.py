@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import os
 import sys
+import tempfile
 from pathlib import Path
 
-from ..output.files import replacing
 from .model_files import ModelFiles
 from .text_encoders import Condition
 
@@ -79,8 +79,13 @@ class TextCache:
             tensors["pooled"] = condition.pooled
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path(sentence)) as temporary:
-                save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, temporary)
+            handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
+            os.close(handle)
+            try:
+                save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, name)
+                Path(name).replace(self._path(sentence))
+            finally:
+                Path(name).unlink(missing_ok=True)
 
     def _path(self, sentence: str) -> Path:
         return self.folder / f"{hashlib.sha256(sentence.encode()).hexdigest()[:32]}.safetensors"
