@@ -9,7 +9,7 @@ import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from . import environment, models
 from .installer import Progress
@@ -38,20 +38,30 @@ class Offer:
     problem: str = ""
 
 
-class Ask:
-    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+class _Work:
+    """A process of the backend's that a thread waits for."""
 
-    def __init__(self, python: str | Path, model: str) -> None:
-        self.command, self.model = [*_command(python, "fetch", model), "--dry-run"], model
-        self.answer: Offer | None = None
-        self.cancelled = False
+    def __init__(self, command: list[str], name: str) -> None:
+        self.command = command
         self.process: subprocess.Popen[str] | None = None
-        self.thread = threading.Thread(target=self._run, name="ask", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def start(self) -> Ask:
+    def start(self) -> Self:
         """Begin; returns at once."""
         self.thread.start()
         return self
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Ask(_Work):
+    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")
+        self.model, self.cancelled = model, False
+        self.answer: Offer | None = None
 
     def poll(self) -> Progress:
         """Where it stands; never blocks. Whatever the hub says, the end is an answer."""
@@ -110,19 +120,12 @@ def _last_line(lines: list[str]) -> str:
     return said[-1].removeprefix("sjc: ") if said else ""
 
 
-class Remove:
+class Remove(_Work):
     """Deletes a model of the hub's cache, in a process of the backend's; the caller has asked the person."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        self.command = [*_command(python, "remove", model), "--yes"]
+        super().__init__([*_command(python, "remove", model), "--yes"], "remove")
         self.state, self.text = "running", ""
-        self.process: subprocess.Popen[str] | None = None
-        self.thread = threading.Thread(target=self._run, name="remove", daemon=True)
-
-    def start(self) -> Remove:
-        """Begin; returns at once."""
-        self.thread.start()
-        return self
 
     def poll(self) -> Progress:
         """Where it stands; never blocks."""
@@ -147,20 +150,13 @@ class Remove:
             self.state = "failed" if failed else "done"
 
 
-class Fetch:
+class Fetch(_Work):
     """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        self.command = _command(python, "fetch", model)
+        super().__init__(_command(python, "fetch", model), "fetch")
         self.place = models.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
-        self.process: subprocess.Popen[str] | None = None
-        self.thread = threading.Thread(target=self._run, name="fetch", daemon=True)
-
-    def start(self) -> Fetch:
-        """Begin; returns at once."""
-        self.thread.start()
-        return self
 
     def poll(self) -> Progress:
         """Where it stands, as measured on the disk twice a second; never blocks."""
