@@ -303,7 +303,7 @@ runtime.queue_problem, runtime.queue_hint = "The list is locked.", "Close the ot
 result["locked list"] = draw_all()
 fields = {}
 class Preferences:
-    layout = Layout()
+    layout, hub_model = Layout(), ""
     bl_rna = preferences.SJC_AP_preferences.bl_rna
 preferences.SJC_AP_preferences.draw(Preferences, bpy.context)
 result["preferences"] = [given[1] for name, given, _ in Preferences.layout.seen if name == "prop"]
