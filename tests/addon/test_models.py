@@ -288,7 +288,7 @@ def test_a_download_ends_well_or_says_why_not(tmp_path):
     done = fetch(tmp_path, f'printf "%s\\n" "$@" > "{log}"\n')
     until(lambda: done.poll().state != "running")
     assert done.poll().state == "done"
-    assert log.read_text().splitlines()[-2:] == [str(environment.PACKAGE), ID]
+    assert log.read_text().splitlines()[-3:] == [str(environment.PACKAGE), "fetch", ID]
     failed = fetch(
         tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n'
     )
