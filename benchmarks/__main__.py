@@ -1,4 +1,4 @@
-"""`python3 build.py bench [quality|colour|render|scale|step|job|bridge|gpu|table|freeze|compare A B]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|colour|render|scale|step|job|export|worker|bridge|gpu|table|freeze|compare A B]`; bare: quality --quick, render, job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, colour, compare, job, prompts, quality, report, step
+from benchmarks import bridge, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc import settings as schema
 from sjc.errors import SjcError
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--quick",
         action="store_true",
-        help="quality: 4 prompts, 1 seed; job: 1 run; render, step, bridge: fewer",
+        help="quality: 4 prompts, 1 seed; job: 1 run; the others: smaller or fewer",
     )
     made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
     made.add_argument(
@@ -140,6 +140,16 @@ def run_step(arguments: argparse.Namespace, settings: schema.Settings) -> dict[s
     return step.benchmark(settings, arguments.quick)
 
 
+def run_export(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+    """Time the way from a field to its files."""
+    return export.benchmark(arguments.quick)
+
+
+def run_worker(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+    """Time what Blender waits for."""
+    return worker.benchmark(settings, arguments.quick)
+
+
 def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
     """Time the add-on inside Blender."""
     return bridge.benchmark(arguments.quick)
@@ -148,11 +158,12 @@ def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
 def render_text(record: report.Record) -> str:
     """The renderers' result as a table."""
     names = ("warp", "warp_exact", "reference", "grid_sample")
-    rows = [["scene", "samples", *(f"{n} ms" for n in names), "x reference", "x grid_sample"]]
+    head = ["scene", "samples", *(f"{n} ms" for n in names), "x reference", "x grid_sample", "floor ms"]
+    rows = [head]
     for scene, found in record["scenes"].items():
         times = found["forward_backward_ms"]
         ratios = [found.get(f"times_faster_than_{n}", "-") for n in ("reference", "grid_sample")]
-        cells = [scene, found["samples"], *(times.get(n, "-") for n in names), *ratios]
+        cells = [scene, found["samples"], *(times.get(n, "-") for n in names), *ratios, found["floor"]["ms"]]
         rows.append([str(c) for c in cells])
     return report.table(rows)
 
@@ -165,6 +176,8 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "scale": (run_scale, scale_text),
     "step": (run_step, step.text),
     "job": (run_job, job.text),
+    "export": (run_export, export.text),
+    "worker": (run_worker, worker.text),
     "bridge": (run_bridge, bridge.text),
     "gpu": (run_gpu, gpu_text),
 }

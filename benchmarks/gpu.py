@@ -80,11 +80,13 @@ def random_denoiser(config: dict[str, Any], device: torch.device, dtype: torch.d
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     text: Any = RandomText(int(unet.config.cross_attention_dim), device)
     return TextDenoiser(
-        unet,
+        lambda: unet,
         networks.text_unet(unet),
         text,
         VESchedule.from_alphas_cumprod(torch.cumprod(1 - betas, 0)),
         "epsilon",
+        device=device,
+        dtype=dtype,
         channels=int(unet.config.in_channels),
         size=int(unet.config.sample_size),
     )
@@ -113,9 +115,9 @@ def blocks_ms(step: Callable[[], object], size: Size, device: torch.device) -> l
 def network_calls(denoiser: TextDenoiser, device: torch.device) -> dict[str, Callable[[], object]]:
     """A guided call of the network alone: as the loop makes it, and on CUDA as one captured graph."""
     batch, edge = 2, denoiser.size
-    x = torch.randn(batch, denoiser.channels, edge, edge, device=device, dtype=denoiser.unet.dtype)
+    x = torch.randn(batch, denoiser.channels, edge, edge, device=device, dtype=denoiser.dtype)
     t = torch.full((batch,), 500, device=device)
-    states = denoiser.text.conditions([PROMPT] * batch).states.to(denoiser.unet.dtype)
+    states = denoiser.text.conditions([PROMPT] * batch).states.to(denoiser.dtype)
 
     @torch.no_grad()
     def call() -> Tensor:

@@ -10,13 +10,16 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 
+from sjc import threads
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
 
 SIZE, CHANNELS, PIXELS, BETA = 100, 4, 64, 10.0
+SKIP_ALPHA, STOP = 1e-4, 1e-4  # the renderer's own short cuts
 EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
 
 
@@ -24,7 +27,7 @@ def sjc_bench_render(quick: bool, device: str | None = None) -> dict:
     """Times in milliseconds, medians after a warm-up, as a JSON-able dictionary.
 
     `quick` repeats less. `device` None is CUDA where torch and Warp have it, else the CPU with torch's current threads
-    (Warp itself uses one).
+    (for Warp as in the loop).
     """
     device = device or ("cuda" if render_warp.available("cuda")[0] else "cpu")
     works, reason = render_warp.available(device)
@@ -38,8 +41,13 @@ def sjc_bench_render(quick: bool, device: str | None = None) -> dict:
     }
     if not works:
         report["warp_unavailable"] = reason
+    report["speeds"] = speed = speeds(torch.device(device), 5 if quick else 15)
     for name, field in (("fog", fog()), ("object", formed_object())):
-        report["scenes"][name] = _measure(field.to(device), rays, works, quick)
+        found = report["scenes"][name] = _measure(field.to(device), rays, works, quick)
+        found["floor"] = floor(field, rays, speed)
+        if works:
+            times = found["forward_backward_ms"]["warp"] / found["floor"]["ms"]
+            found["times_the_floor"] = round(times, 1)
     return report
 
 
@@ -66,11 +74,67 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
     return result
 
 
+def visited(field: VoxelField, origins: torch.Tensor, directions: torch.Tensor, step: float) -> int:
+    """Samples that the kernels walk over: in blocks that are not clear, before the ray's transmittance falls below STOP."""
+    t_min, counts = render_reference.lattice(origins, directions, step)
+    clear = render_warp.clear_blocks(field, step, SKIP_ALPHA)
+    n, blocks = field.size, clear.shape[0]
+    k = torch.arange(int(counts.max()), device=counts.device)
+    points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
+    cell = torch.floor((points + 1) * (0.5 * n) - 0.5).long() + 1
+    block = torch.where(
+        cell >= n, blocks - 1, (cell.clamp_min(0) + render_warp.BLOCK - 1) // render_warp.BLOCK
+    )
+    x, y, z = block.clamp(0, blocks - 1).unbind(-1)
+    occupied = k < counts[:, None]
+    if blocks:  # none where nothing is clear
+        occupied = occupied & (clear[x, y, z] == 0)
+    with torch.no_grad():
+        raw = render_reference.trilinear(field.grid[..., :1], points.reshape(-1, 3)).view(occupied.shape)
+        sigma = torch.nn.functional.softplus(field.log_scale.exp() * raw + field.density_shift) * occupied
+        before = torch.cumsum(sigma * step, 1) - sigma * step
+    return int((occupied & (torch.exp(-before) >= STOP)).sum())
+
+
+def floor(
+    field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], speed: dict[str, float]
+) -> dict[str, float]:
+    """Milliseconds that no renderer of this field can stay under on this device.
+
+    Bytes over bandwidth, or operations over the rate of a matrix product, whichever takes longer. Moved: voxels that a ray passes, read forward and backward, their gradient read and written; the dense gradient's
+    zeroes, because the optimiser wants one. Done at each visited sample: eight corners of K numbers weighted, forward and
+    again backward, as many scattered, and some 60 operations for density, alpha and weights.
+    """
+    samples = visited(field, *rays, field.voxel / 2)
+    numbers = field.grid.shape[-1]
+    cells = min(samples, field.size**3)  # at most a new voxel a sample
+    moved = 4 * numbers * (4 * cells + field.size**3)
+    done = samples * (3 * 8 * 2 * numbers + 60)
+    ms = {
+        "memory_ms": 1e3 * moved / speed["bytes_per_s"],
+        "arithmetic_ms": 1e3 * done / speed["operations_per_s"],
+    }
+    return {"visited": samples, **{k: round(v, 2) for k, v in ms.items()}, "ms": round(max(ms.values()), 2)}
+
+
+def speeds(device: torch.device, repeats: int) -> dict[str, float]:
+    """Measured on this device: bytes a second of a large copy (read and written), operations a second of a matrix product."""
+    large = torch.rand(2**25 if device.type == "cpu" else 2**28, device=device)
+    target, square = torch.empty_like(large), torch.rand(1024, 1024, device=device)
+    copy = _median_ms(lambda: (target.copy_(large), None)[1], repeats, device)
+    product = _median_ms(lambda: (square @ square, None)[1], repeats, device)
+    return {
+        "bytes_per_s": 1e3 * 2 * large.numel() * 4 / copy,
+        "operations_per_s": 1e3 * 2 * 1024**3 / product,
+    }
+
+
 def render_step(render: Callable, field: VoxelField, rays, upstream: torch.Tensor, **options: float) -> None:
     """What a training step asks of the renderer: gradients from the picture and from the emptiness loss."""
     field.zero_grad(set_to_none=True)
-    out = render(field, *rays, beta=BETA, **options)
-    ((out.color * upstream).sum() + out.emptiness.mean()).backward()
+    with threads.small() if render is render_warp.render else nullcontext():  # as the loop has it
+        out = render(field, *rays, beta=BETA, **options)
+        ((out.color * upstream).sum() + out.emptiness.mean()).backward()
 
 
 def _grid_sample_step(field: VoxelField, points: torch.Tensor) -> None:

@@ -8,39 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks import report
-from benchmarks.render import BETA, CHANNELS, device_name, formed_object, render_step
+from benchmarks.render import BETA, CHANNELS, device_name, formed_object, render_step, visited
 from sjc.errors import SjcError
 from sjc.field import cameras, render_warp
-from sjc.field.grid import VoxelField
-from sjc.field.render_reference import lattice, trilinear
 
 SIZES = ((64, 100), (128, 100), (64, 200), (256, 256))  # pixels and voxels along an edge
 QUICK_SIZES = ((16, 24), (32, 24))
-SKIP_ALPHA, STOP = 1e-4, 1e-4  # the renderer's own short cuts
 COUNTED = 16  # every so many rays tell how many samples are visited
-
-
-def visited(field: VoxelField, origins: Tensor, directions: Tensor, step: float) -> int:
-    """Samples that the kernels walk over: in blocks that are not clear, before the ray's transmittance falls below STOP."""
-    t_min, counts = lattice(origins, directions, step)
-    clear = render_warp.clear_blocks(field, step, SKIP_ALPHA)
-    n, blocks = field.size, clear.shape[0]
-    k = torch.arange(int(counts.max()), device=counts.device)
-    points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
-    cell = torch.floor((points + 1) * (0.5 * n) - 0.5).long() + 1
-    block = torch.where(
-        cell >= n, blocks - 1, (cell.clamp_min(0) + render_warp.BLOCK - 1) // render_warp.BLOCK
-    )
-    x, y, z = block.clamp(0, blocks - 1).unbind(-1)
-    occupied = (clear[x, y, z] == 0) & (k < counts[:, None])
-    with torch.no_grad():
-        raw = trilinear(field.grid[..., :1], points.reshape(-1, 3)).view(occupied.shape)
-        sigma = torch.nn.functional.softplus(field.log_scale.exp() * raw + field.density_shift) * occupied
-        before = torch.cumsum(sigma * step, 1) - sigma * step
-    return int((occupied & (torch.exp(-before) >= STOP)).sum())
 
 
 def measure(pixels: int, voxels: int, repeats: int, device: str) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class Variant:
 class Ablation:
     """One row. variants: the first is what the others are compared with. keys: of MEASURES, the first decides.
 
-    quick: which variants a quick run makes, beside the first.
+    quick: which variants a quick run makes, beside the first. race: the answer tells, too, after what share of its steps
+    the first variant is where the best of the others ends.
     """
 
     name: str
@@ -66,6 +67,8 @@ class Ablation:
     quick: Sequence[str] = ()
     prompts: Sequence[str] = PROMPTS
     preset: str = "ablation"
+    seeds: int = SEEDS
+    race: bool = False
 
     def experiment(self) -> Experiment:
         """The row for the harness."""
@@ -78,7 +81,7 @@ class Ablation:
             self.tables,
             self.figure,
             THREE_D,
-            SEEDS,
+            self.seeds,
             QUICK_SEEDS,
         )
 
@@ -129,7 +132,8 @@ class Ablation:
         verdict = f"{best} is best" if not rivals else f"{best} cannot be told apart from {', '.join(rivals)}"
         change = differences(record, best, first, key)
         against = "" if best == first else f"; against {first} it is {page.shown(change)} (paired)"
-        return f"By {heading} {verdict}: {told}{against}."
+        race = f" {overtaking(record, first, max(names[1:], key=means.__getitem__))}" if self.race else ""
+        return f"By {heading} {verdict}: {told}{against}.{race}"
 
     def tables(self, record: Record) -> str:
         """One line a variant; below, steps and seconds to the goals."""
@@ -154,10 +158,13 @@ class Ablation:
         heading, more = MEASURES[key]
         others = sorted(names[1:], key=lambda name: mean(values(record, name, key)), reverse=more)
         shown = [names[0], *others[:5]]
-        made, axes = page.plots(1 + -(-len(shown) // 2), 2, height=2.6)
+        made, axes = page.plots(1 + -(-len(shown) // 2), 2, height=3.4, below=1.7)
+        bands = len(shown) <= 3  # more would hide each other
         for style, name in enumerate(shown):
             runs = measured(record, variant=name)
-            page.curve(axes[0], runs[0]["curve"]["step"], [run["curve"]["iou"] for run in runs], style, name)
+            page.curve(
+                axes[0], runs[0]["curve"]["step"], [run["curve"]["iou"] for run in runs], style, name, bands
+            )
             coded = next(run["picture"] for run in measured(record, variant=name, seed=0))
             page.picture(axes[2 + style], coded, f"{name}: front, side, back")
         for name in names:
@@ -167,7 +174,8 @@ class Ablation:
             axes[1].annotate(name, (across, up), (3, 3), textcoords="offset points", fontsize=6)
         for empty in axes[2 + len(shown) :]:
             empty.set_axis_off()
-        page.name_axes(axes[0], "steps", "IoU, lowest to highest object")
+        page.name_axes(axes[0], "steps", "IoU, mean, lowest to highest object" if bands else "IoU, mean")
+        axes[1].margins(x=0.2, y=0.15)
         page.name_axes(axes[1], "seconds of steps", heading, legend=False)
         return made
 
@@ -208,6 +216,19 @@ def arrivals(record: Record, variant: str, goal: float) -> list[tuple[float, flo
         there = [i for i, iou in enumerate(curve["iou"]) if iou >= goal]
         made.append((curve["step"][there[0]], curve["seconds"][there[0]]) if there else None)
     return made
+
+
+def overtaking(record: Record, a: str, b: str) -> str:
+    """After how many steps and seconds the mean IoU of `a` is what `b` ends at, as a sentence."""
+    curves = {name: [run["curve"] for run in measured(record, variant=name)] for name in (a, b)}
+    ends = mean(curve["iou"][-1] for curve in curves[b])
+    steps, seconds = curves[b][0]["step"][-1], mean(curve["seconds"][-1] for curve in curves[b])
+    told = f"{b} ends at {ends:.3g} after {steps} steps, {seconds:.0f} s"
+    for i, step in enumerate(curves[a][0]["step"]):
+        if mean(curve["iou"][i] for curve in curves[a]) >= ends:
+            spent = mean(curve["seconds"][i] for curve in curves[a])
+            return f"{told}; {a} is there after {step} ({step / steps:.1%}), {spent:.0f} s."
+    return f"{told}; {a} does not get there."
 
 
 def _told(found: list[tuple[float, float] | None]) -> str:

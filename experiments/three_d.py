@@ -63,6 +63,12 @@ def compute(settings: Settings, sds: bool = False) -> dict[str, Any]:
     seconds: of the steps alone. A field with nothing to mesh counts as scoring.NOTHING. sds: the noise levels of `sds_law`.
     Raises SjcError as the engine does.
     """
+    return dict(_computed(settings, sds))
+
+
+@cache
+def _computed(settings: Settings, sds: bool) -> dict[str, Any]:
+    """Kept for the process: the first variant of several rows is one and the same."""
     denoiser = model(settings.model, settings.device)
     run = Optimization(replace(settings, prompt=denoiser.check_prompt(settings.prompt)), denoiser, choose_device(settings.device))  # fmt: skip
     if sds:

@@ -10,15 +10,26 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .backend.sjc import model_list
 from .backend.sjc.errors import SjcError
-from .backend.sjc.guidance import model_files
+from .backend.sjc.guidance import memory_plan, model_files
+from .backend.sjc.guidance.memory_plan import Plan
 
-__all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look", "readable_size", "stamp"]
+__all__ = [
+    "Found",
+    "Shelf",
+    "cache_folder",
+    "hub_folder",
+    "hub_offline",
+    "look",
+    "memory",
+    "readable_size",
+    "stamp",
+]
 
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
@@ -31,7 +42,7 @@ class Found:
 
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's card
     states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
-    "Stable Diffusion", of one that is here.
+    "Stable Diffusion", of one that is here. numbers: how many each of its components has.
     """
 
     kind: str
@@ -40,6 +51,7 @@ class Found:
     licence: str = ""
     problem: str = ""
     family: str = ""
+    numbers: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -110,7 +122,18 @@ def _in_cache(model: str, cache: Path) -> Found:
 
 def _checked(kind: str, folder: Path) -> Found:
     files = model_files.check(folder)
-    return Found(kind, folder, files.weight_bytes, model_list.licence(folder), family=files.family.name)
+    licence = model_list.licence(folder)
+    return Found(kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of)
+
+
+def memory(found: Found, on_cpu: bool, free: int | None) -> Plan:
+    """Where the parts of a model will go and how many bytes that takes, by the worker's own rule.
+
+    on_cpu: whether the worker computes there. free: bytes of the device, None if nobody knows.
+    """
+    large = found.size > memory_plan.HALF_PRECISION_ABOVE
+    kind, dtype = ("cpu", "float32") if on_cpu else ("cuda", "float16" if large else "float32")
+    return memory_plan.plan(found.numbers, kind, dtype, free)
 
 
 def _model_places(folder: Path) -> list[Path]:

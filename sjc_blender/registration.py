@@ -12,10 +12,12 @@ from . import api, live
 from .scene import preview, volumes
 from .ui import (
     backend_task,
+    loras,
     mirror,
     model_line,
     operators,
     operators_backend,
+    operators_lora,
     operators_scene,
     panels,
     panels_backend,
@@ -28,11 +30,13 @@ from .ui import (
 
 # Sub-panels stand in the order of their registration: Settings, Queue, Output, History, Backend.
 CLASSES: tuple[type, ...] = (
+    *loras.CLASSES,
     *properties.CLASSES,
     *preferences.CLASSES,
     *operators.CLASSES,
     *operators_scene.CLASSES,
     *operators_backend.CLASSES,
+    *operators_lora.CLASSES,
     *model_line.CLASSES,
     *presets.CLASSES,
     *panels.CLASSES,

@@ -12,9 +12,6 @@ from .common import ROOT, BuildError, run, say
 # House first: it is quick and says when the others' ground is not what they think.
 ORDER = ("house", "backend", "addon", "blender", "window", "e2e")
 
-# Only when named: presses on a virtual screen still get lost on a busy machine.
-ON_REQUEST = ("window",)
-
 NO_TESTS = 5  # pytest's exit code when it collected nothing
 
 
@@ -46,8 +43,7 @@ def rooms(root: Path = ROOT) -> list[str]:
 def split(arguments: list[str], root: Path = ROOT) -> tuple[dict[str, list[str]], list[str]]:
     """Sort pytest's arguments into ({room: paths}, options).
 
-    No path at all means every room, whole, but those of ON_REQUEST. Raises BuildError for a path under
-    tests/ that is not there.
+    No path at all means every room, whole. Raises BuildError for a path under tests/ that is not there.
     """
     chosen: dict[str, list[str]] = {}
     options = []
@@ -64,7 +60,7 @@ def split(arguments: list[str], root: Path = ROOT) -> tuple[dict[str, list[str]]
             )
         elif len(parts) > 1:
             chosen.setdefault(parts[1], []).append(argument)
-    return chosen or {room: [f"tests/{room}"] for room in rooms(root) if room not in ON_REQUEST}, options
+    return chosen or {room: [f"tests/{room}"] for room in rooms(root)}, options
 
 
 def run_rooms(python: Path, arguments: list[str], root: Path = ROOT) -> int:

@@ -36,6 +36,7 @@ SHEET_ELEVATION, SHEET_VIEWS, SHEET_SIZE = 20.0, 8, 256
 LIVE_AZIMUTH, LIVE_SIZE = 30.0, 128
 TURN_FRAMES, TURN_SIZE = 72, 256
 FINE_STEP = 0.5  # voxels between samples in pictures
+CLEAR_ENOUGH = 2e-3  # transmittance below which nothing behind changes a byte
 
 
 def arrays(field: VoxelField, paint: Paint) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -57,7 +58,7 @@ def views(
     import torch
 
     device = field.grid.device
-    render = renderer(render_name, device, skip_alpha=1e-3)
+    render = renderer(render_name, device, skip_alpha=1e-3, stop_transmittance=CLEAR_ENOUGH)
     for index in range(len(cameras)):
         origins, directions = (
             r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size)

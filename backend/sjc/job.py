@@ -364,11 +364,12 @@ class Job:
 
 
 def device_name(device: torch.device) -> str:
-    """Such as "cpu (x86_64, 2 threads)" or the card's name."""
+    """Such as "cpu (x86_64, 2 threads)" or "cuda:0 (the card's name, 24 GB)"."""
     import torch
 
     if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
+        memory = torch.cuda.get_device_properties(device).total_memory
+        return f"{device} ({torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GB)"
     return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 

@@ -6,7 +6,7 @@ decoded views that are laid onto it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 from .export import PAPER, Paint, Shown
 from .field.cameras import Cameras, look_at, rays
 from .field.render import renderer
+from .guidance import disk_cache
 from .output.bake import View, bake_points, bake_vertices
 from .output.colour import srgb_to_linear, to_uint8
 from .output.texture import textured
@@ -121,9 +122,23 @@ def true_colors(mesh: Mesh, seen: list[View], voxel: float, texture_size: int = 
     )
 
 
+def kept(autoencoder: Autoencoder, name: str, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` measures of an autoencoder, from the user's cache if it was measured before."""
+    if not autoencoder.fingerprint:
+        return make()
+    how = f"{name}-{FIT_PICTURES}-{FIT_EDGE}"
+    path = disk_cache.cache_folder("colours") / f"{autoencoder.fingerprint}-{how}.safetensors"
+    found = disk_cache.load(path)
+    if found and "measured" in found:
+        return found["measured"]
+    measured = make()
+    disk_cache.save(path, {"measured": measured})
+    return measured
+
+
 def latent_paint(autoencoder: Autoencoder, mean_shade: float = 1.0) -> Paint:
     """[C+1,3]: latents and a 1 to sRGB in [0, 1], as near as an affine map comes, divided by mean_shade."""
-    paint = linear_map(autoencoder) / 2
+    paint = kept(autoencoder, "affine", lambda: torch.from_numpy(linear_map(autoencoder))).numpy() / 2
     paint[-1] += 0.5
     return paint / mean_shade
 
@@ -140,7 +155,7 @@ class Backdrop:
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
-        self.table = plain_latents(autoencoder, corners)
+        self.table = kept(autoencoder, "corners", lambda: plain_latents(autoencoder, corners))
 
     def __call__(self, colors: Tensor) -> Tensor:
         """Latents [V,C] of colors [V,3], sRGB in [0, 1]."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import threads
 from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from .field.grid import VoxelField
@@ -29,7 +31,7 @@ from .field.regularizers import (
     opacity_entropy,
     total_variation,
 )
-from .field.render import renderer
+from .field.render import choose, renderer
 from .field.render_reference import composite, full_depth
 from .guidance.paas import paas
 from .guidance.perp_neg import negatives
@@ -40,6 +42,7 @@ from .settings_schema import Settings
 if TYPE_CHECKING:
     from .guidance.text_denoiser import TextDenoiser
 
+LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
@@ -98,6 +101,7 @@ class Optimization:
 
             self.backdrop = Backdrop(denoiser.autoencoder)
         self.render = renderer(settings.renderer, device)
+        self.fused = device.type == "cpu" and choose(settings.renderer, device) == "warp"
         self.law = sigma_law(
             settings.sigma_schedule,
             denoiser.schedule,
@@ -167,6 +171,10 @@ class Optimization:
 
     def advance(self) -> Losses:
         """One step. Raises SjcError if a number of the field is no longer finite."""
+        with threads.small() if self.fused else nullcontext():
+            return self._advance()
+
+    def _advance(self) -> Losses:
         s = self.settings
         self._refine()
         self._set_learning_rate()
@@ -225,7 +233,8 @@ class Optimization:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._check_finite(loss)
-        self.optimizer.step()
+        with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
+            self.optimizer.step()
         self.step += 1
         return Losses(
             float(sigma.mean()),

@@ -180,6 +180,8 @@ class Worker:
         self.loaded = job
         if not resume:
             jobs.prepare_folder(folder, chosen)
+        if not chosen.snapshot_every:
+            self.snapshot_asked.set()  # somebody waits for the volume: show it after the first step
         job.run()
 
     def _report(self, event: dict[str, Any]) -> None:

@@ -37,7 +37,6 @@ ENGINE = {
     'lora: "{}" names no file; write PATH:0.8, or PATH alone.': 'lora: "{}" 에 파일이 없습니다. PATH:0.8 또는 PATH만 적으세요.',
     "There is no LoRA file {}; give the path of a .safetensors file.": "LoRA 파일 {} 이(가) 없습니다. .safetensors 파일의 경로를 적으세요.",
     '{} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "sjc models convert {}".': '{} 은(는) 거부됩니다. pickle LoRA는 읽을 때 아무 프로그램이나 실행할 수 있습니다. "sjc models convert {}" 명령으로 safetensors로 바꾸세요.',
-    "{} is damaged or no safetensors file; copy or fetch it again.": "{} 이(가) 손상되었거나 safetensors 파일이 아닙니다. 다시 복사하거나 내려받으세요.",
     "{} is a DoRA, which diffusers cannot lay over a model; take a plain LoRA.": "{} 은(는) DoRA이며 diffusers가 모델에 얹을 수 없습니다. 일반 LoRA를 쓰세요.",
     "{} is no LoRA: no tensor in it is named as one.": "{} 은(는) LoRA가 아닙니다. LoRA 이름을 가진 텐서가 없습니다.",
     "No LoRA fits a model of the family {}; leave lora empty.": "{} 계열의 모델에 맞는 LoRA는 없습니다. lora를 비워 두세요.",

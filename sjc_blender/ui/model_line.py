@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import catalogue, fetching, models
+from ..backend.sjc.guidance import memory_plan
 from . import mirror, text, words
 from .said import said
 
@@ -40,6 +42,28 @@ def draw(layout: Any, context: Any) -> None:
     text.paragraph(column, context, line(found, offer), icon=icon, most=6)
     if found.kind == "missing":
         _draw_missing(column, context, model)
+    elif found.kind in ("folder", "cached"):
+        fits, said_of_it = needs(found, context.scene.sjc.device, context.window_manager.sjc.backend_text)
+        text.paragraph(column, context, said_of_it, icon="MEMORY" if fits else "ERROR", most=4)
+
+
+def needs(found: models.Found, device: str, backend: str) -> tuple[bool, str]:
+    """(whether it fits, a sentence) of the memory that a model takes. backend: the doctor's line about its device."""
+    on_cpu = device == "cpu" or backend.startswith("cpu")
+    stated = re.search(r"(\d+) GB\)", backend)
+    free = memory_plan.free_bytes("cpu") if on_cpu else int(stated[1]) * 2**30 if stated else None
+    plan = models.memory(found, on_cpu, free)
+    size = models.readable_size(plan.needed)
+    if free is None:
+        return True, iface_("Needs {} of memory").format(size)
+    told = iface_("Needs {} of memory, there are {}").format(size, models.readable_size(free))
+    if not plan.fits:
+        return False, f"{told}: {iface_('too little, take a smaller model')}"
+    if plan.decoder_on_host:
+        return True, f"{told}: {iface_('text encoders and autoencoder work on the CPU')}"
+    if plan.texts_on_host:
+        return True, f"{told}: {iface_('text encoders work on the CPU')}"
+    return True, told
 
 
 def _draw_missing(column: Any, context: Any, model: str) -> None:

@@ -8,7 +8,7 @@ import bpy
 
 from .. import live
 from ..backend.sjc.settings_schema import GROUPS, SPECS
-from . import model_line, words
+from . import loras, model_line, words
 from .presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
 
@@ -19,7 +19,7 @@ LIVE = {
     "DECIMATE": ("ratio", "Decimate"),
 }
 BASIC = ("steps", "grid", "guidance")
-ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "device", "overwrite", *BASIC)
+ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "lora", "device", "overwrite", *BASIC)
 
 
 class SJC_PT_settings(Child, bpy.types.Panel):
@@ -48,6 +48,7 @@ class SJC_PT_settings(Child, bpy.types.Panel):
         row.menu("SJC_MT_models", text="", icon="DOWNARROW_HLT")
         row.operator("sjc.choose_model", text="", icon="FILE_FOLDER")
         model_line.draw(layout, context)
+        loras.draw(layout, context)
         layout.prop(group, "device")
 
 

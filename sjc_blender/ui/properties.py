@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.sjc import settings as schema
 from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
-from . import words
+from . import loras, words
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 KEPT = (
@@ -55,6 +55,8 @@ def _digits(spec: Spec) -> int:
 def _text_property(spec: Spec, common: dict[str, Any]) -> Any:
     if spec.name in SUGGESTED:
         common = {**common, "search": _suggest(SUGGESTED[spec.name]), "search_options": {"SUGGESTION"}}
+    if spec.name == "lora":
+        common = {**common, "update": loras.follow}
     return bpy.props.StringProperty(default=spec.default, **common)
 
 
@@ -230,12 +232,14 @@ def attach() -> None:
     """Give scenes and the window manager their properties, after the classes are known."""
     bpy.types.Scene.sjc = bpy.props.PointerProperty(type=SJC_PG_settings)
     bpy.types.Scene.sjc_output = bpy.props.PointerProperty(type=SJC_PG_output)
+    bpy.types.Scene.sjc_loras = bpy.props.CollectionProperty(type=loras.SJC_PG_lora)
     bpy.types.WindowManager.sjc = bpy.props.PointerProperty(type=SJC_PG_runtime)
 
 
 def detach() -> None:
     """Take them away again, before the classes go."""
     del bpy.types.WindowManager.sjc
+    del bpy.types.Scene.sjc_loras
     del bpy.types.Scene.sjc_output
     del bpy.types.Scene.sjc
 

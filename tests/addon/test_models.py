@@ -84,6 +84,30 @@ def test_a_hub_model_that_is_here(cache, cached):
     assert "is missing" in models.look(ID, cache).problem
 
 
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("on_cpu", "free", "fits", "texts_there", "decoder_there"),
+    [
+        (False, None, True, True, True),
+        (False, 24 * GB, True, True, True),
+        (False, int(3.2 * GB), True, False, True),
+        (False, int(2.6 * GB), True, False, False),
+        (False, 1 * GB, False, False, False),
+        (True, 24 * GB, True, True, True),
+        (True, 2 * GB, False, True, True),
+    ],
+)
+def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_there, decoder_there):
+    numbers = {"unet": GB, "text_encoder": 2 * GB, "vae": GB // 4}
+    found = models.Found("folder", models.Path(), size=7 * GB, numbers=numbers)
+    plan = models.memory(found, on_cpu, free)
+    assert plan.dtype == ("float32" if on_cpu else "float16")
+    assert (plan.fits, not plan.texts_on_host, not plan.decoder_on_host) == (fits, texts_there, decoder_there)
+    assert models.look("embedded").numbers["unet"] > 1e6
+
+
 def test_a_hub_model_that_is_not(cache, cached, tmp_path):
     assert models.look("some-people/other", cache) == models.Found("missing", tmp_path / "hub")
     shutil.rmtree(cached)  # a download that had only begun

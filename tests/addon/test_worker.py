@@ -1,14 +1,17 @@
 """The worker itself: the real one with the embedded model, and what it does whatever its main thread does."""
 
 import errno
+import io
 import json
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
 from sjc_blender import environment, jobs, locks
+from sjc_blender.backend.sjc import job as engine_job
 from sjc_blender.backend.sjc import protocol
 from sjc_blender.backend.sjc import worker as workers
 from sjc_blender.backend.sjc.errors import SjcError
@@ -143,8 +146,6 @@ def answers(worker, *commands, count=1):
 
 
 def start(folder, **changes):
-    from dataclasses import asdict
-
     return "start", {"folder": str(folder), "settings": asdict(chosen(**changes)), "resume": False}
 
 
@@ -188,6 +189,29 @@ def test_shutdown_ends_it(worker, tmp_path):
     assert process._process.returncode == 0
     assert not locks.birth(process.pid)
     assert jobs.read_folder(tmp_path / "a").state is State.STOPPED
+
+
+@pytest.mark.parametrize(("every", "asked"), [(0, True), (4, False)])
+def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(
+    monkeypatch, tmp_path, every, asked
+):
+    wanted = []
+
+    class Recorded:
+        def __init__(self, _folder, _settings, _report, _stop, wants_snapshot, _before):
+            self.wants_snapshot = wants_snapshot
+
+        def load(self):
+            pass
+
+        def run(self):
+            wanted.extend([self.wants_snapshot(), self.wants_snapshot()])
+
+    monkeypatch.setattr(engine_job, "Job", Recorded)
+    monkeypatch.setattr(engine_job, "check_early", lambda _settings: None)
+    serving = workers.Worker(io.BytesIO(), io.BytesIO())
+    serving._work(tmp_path / "job", asdict(chosen(snapshot_every=every)), resume=False)
+    assert wanted == [asked, False]
 
 
 # -------------------------------------------------------------------------------------------------------- its words

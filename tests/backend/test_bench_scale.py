@@ -1,15 +1,16 @@
-"""The benchmarks of growth and of a GPU measure what they say, at sizes that take seconds; comparing two results."""
+"""The benchmarks of growth, of files and of a GPU measure what they say, at sizes that take seconds; comparing two results."""
 
 import json
 
 import pytest
 import torch
 
-from benchmarks import compare, gpu, scale
-from benchmarks.render import formed_object
+from benchmarks import compare, export, gpu, scale
+from benchmarks.render import floor, formed_object, speeds
 from sjc.errors import SjcError
 from sjc.field import cameras
 from sjc.field.grid import VoxelField
+from sjc.field.render_reference import lattice
 
 RAYS = tuple(x.reshape(-1, 3) for x in cameras.rays(cameras.look_at(30.0, 25.0, 3.0, 36.0), 16, 16))
 
@@ -27,16 +28,25 @@ def test_nothing_is_visited_in_an_empty_field():
 
 def test_thin_fog_is_visited_everywhere():
     """Every sample of every ray: the fog is thick enough to count and too thin to stop a ray."""
-    from sjc.field.render_reference import lattice
-
     _, counts = lattice(*RAYS, 0.04)
     assert scale.visited(field_of(20.0 + torch.tensor(0.1).expm1().log().item()), *RAYS, 0.04) == counts.sum()
 
 
 def test_a_wall_stops_the_ray():
     """At 460 per unit length and 0.04 a sample one sample leaves e^-18: each ray that hits visits one."""
-    _, counts = scale.lattice(*RAYS, 0.04)
+    _, counts = lattice(*RAYS, 0.04)
     assert 1 <= scale.visited(field_of(480.0), *RAYS, 0.04) / (counts > 0).sum() <= 2
+
+
+def test_the_floor_counts_what_must_be_moved_and_done():
+    field = field_of(20.0 + torch.tensor(0.1).expm1().log().item())
+    samples = scale.visited(field, *RAYS, field.voxel / 2)
+    found = floor(field, RAYS, {"bytes_per_s": 1e9, "operations_per_s": 1e9})
+    assert found["visited"] == samples > 0
+    assert found["memory_ms"] == pytest.approx(4 * 5 * (4 * min(samples, 24**3) + 24**3) / 1e6, abs=0.01)
+    assert found["arithmetic_ms"] == pytest.approx(samples * 300 / 1e6, abs=0.01)
+    assert found["ms"] == max(found["memory_ms"], found["arithmetic_ms"])
+    assert min(speeds(torch.device("cpu"), 1).values()) > 1e6
 
 
 def test_growth_is_told_by_visited_samples():
@@ -107,3 +117,14 @@ def test_compare_refuses_results_of_different_kinds(results, tmp_path):
     with pytest.raises(SjcError, match="no result of a benchmark"):
         (tmp_path / "c.json").write_text("[]")
         compare.text(results("a.json"), tmp_path / "c.json")
+
+
+def test_files_of_a_field_are_timed():
+    found = export.measure(20, 1)
+    assert found["seconds"] == pytest.approx(found["volumes_s"] + found["mesh_s"], abs=0.011)
+    assert found["faces"] > 300
+    record = {"rows": [found], "summary": {}}
+    assert "20^3" in export.text(record)
+    density, color = export.field(20)
+    assert 0.08 < (density > 10).mean() < 0.25  # a ball, neither a speck nor the box
+    assert color.shape == (20, 20, 20, 3)

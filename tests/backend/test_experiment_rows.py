@@ -218,6 +218,15 @@ def test_arrivals_are_the_first_mark_at_the_goal():
     assert ablation._told([None]) == "0 of 1"
 
 
+def test_the_race_is_told_by_the_mean_curves():
+    both = record(fast=[0.9, 0.5], slow=[0.6, 0.4])
+    said = ablation.overtaking(both, "fast", "slow")
+    assert said == "slow ends at 0.5 after 10 steps, 2 s; fast is there after 5 (50.0%), 1 s."
+    assert ablation.overtaking(both, "slow", "fast").endswith("slow does not get there.")
+    row = replace(rows.SCHEDULE, keys=("solid",), race=True)
+    assert row.answer(both).endswith(said)
+
+
 def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypatch):
     def compute(settings, sds):
         numbers = dict.fromkeys(ablation.MEASURES, settings.guidance / 100)
@@ -248,7 +257,7 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "paper",
     }  # fmt: skip
 
 

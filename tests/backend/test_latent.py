@@ -24,7 +24,7 @@ RGB = torch.tensor([[0.95, 0.35, 0.55], [0.4, 0.65, 0.05]])
 class Codec(Autoencoder):
     """Latents are the 2 x 2 pixels of a block, each to the power `power`."""
 
-    channels, factor = 12, 2
+    channels, factor, fingerprint = 12, 2, ""
 
     def __init__(self, power):
         self.power = power
@@ -97,6 +97,26 @@ def test_an_affine_codec_is_found_exactly():
     flat = plain_latents(codec, RGB)
     known = np.c_[flat.numpy(), np.ones(2)]
     np.testing.assert_allclose(known @ latent_paint(codec), RGB.numpy(), atol=1e-5)
+
+
+def test_what_was_measured_of_a_codec_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("SJC_CACHE", str(tmp_path))
+    codec = Codec(3)
+    plain = latent_paint(codec), Backdrop(codec).table
+    assert not list(tmp_path.rglob("*.safetensors"))  # of what has no name nothing is kept
+    codec.fingerprint = "abc"
+    latent_paint(codec), Backdrop(codec)
+    kept = sorted(tmp_path.rglob("*.safetensors"))
+    assert [path.name.split("-")[:2] for path in kept] == [["abc", "affine"], ["abc", "corners"]]
+    with monkeypatch.context() as patch:
+        patch.setattr(Codec, "encode", lambda *_: pytest.fail("measured again"))
+        np.testing.assert_allclose(latent_paint(codec, 0.8) * 0.8, plain[0], rtol=1e-12)
+        assert torch.equal(Backdrop(codec).table, plain[1])
+    kept[0].write_bytes(b"damaged")
+    np.testing.assert_array_equal(latent_paint(codec), plain[0])
+    codec.fingerprint = "other"
+    latent_paint(codec)
+    assert len(list(tmp_path.rglob("other-*"))) == 1
 
 
 def test_colours_behind_the_field_become_latents():

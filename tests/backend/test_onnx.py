@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sjc.errors import SjcError
-from sjc.guidance import onnx_unet
+from sjc.guidance import loading, model_files, onnx_unet
 from sjc.guidance.loading import load_denoiser
 from tests.backend.tiny_models import if_like, word_model
 
@@ -34,30 +35,43 @@ def test_same_as_torch(make, tmp_path):
 
 def test_any_number_of_tokens(tmp_path):
     """It is traced with some number of tokens, and told of others by models that read longer sentences."""
-    unet = load_denoiser(str(word_model(tmp_path / "model"))).unet
+    folder = word_model(tmp_path / "model")
+    unet = load_denoiser(str(folder)).unet
     for tokens in (3, 40):
-        run = onnx_unet.network(unet, tokens=7)
+        run = onnx_unet.network(model_files.check(folder), unet, tokens=7)
         x, t, states = torch.randn(3, 3, 8, 8), torch.tensor([1, 400, 999]), torch.randn(3, tokens, 16)
         expected = unet(x, t, encoder_hidden_states=states, return_dict=False)[0]
         found = run(x, t, type("Told", (), {"states": states}), 1.0)
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_graph_is_kept_and_read_again(tmp_path, cache, monkeypatch):
+def test_graph_is_kept_and_the_next_start_needs_no_unet(tmp_path, cache, monkeypatch):
     folder = word_model(tmp_path / "model")
     first = denoised(folder, "onnx", ["mushroom"], 2)
     (kept,) = cache.iterdir()
     monkeypatch.setattr(onnx_unet, "_write", lambda *_: pytest.fail("written a second time"))
-    assert torch.equal(denoised(folder, "onnx", ["mushroom"], 2), first)
+    monkeypatch.setattr(loading, "_load_network", lambda *_: pytest.fail("loaded in vain"))
+    assert torch.equal(denoised(folder, "auto", ["mushroom"], 2), first)
     assert list(cache.iterdir()) == [kept]
 
 
+def test_unet_is_there_when_somebody_asks_for_it(tmp_path):
+    folder = word_model(tmp_path / "model")
+    denoised(folder, "onnx", ["mushroom"], 2)
+    unet = load_denoiser(str(folder), runtime="onnx").unet
+    assert unet.config.in_channels == 3
+    assert not unet.training
+
+
 def test_other_weights_get_a_graph_of_their_own(tmp_path):
-    unet = load_denoiser(str(word_model(tmp_path / "model"))).unet
-    before = onnx_unet.fingerprint(unet)
-    with torch.no_grad():
-        next(unet.parameters()).view(-1)[0] += 1e-3
-    assert onnx_unet.fingerprint(unet) != before
+    folder = word_model(tmp_path / "model")
+    before = onnx_unet.fingerprint(model_files.check(folder))
+    assert onnx_unet.fingerprint(model_files.check(folder)) == before
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    next(iter(tensors.values())).view(-1)[0] += 1e-3
+    save_file(tensors, weights)
+    assert onnx_unet.fingerprint(model_files.check(folder)) != before
 
 
 def test_damaged_graph_is_written_anew(tmp_path, cache):

@@ -1,5 +1,6 @@
 """The Warp renderer equals the reference, values and gradients, and its short cuts err within their bounds."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -151,28 +152,27 @@ def test_skipping_alone_loses_only_what_it_skips(view):
     assert difference <= 0.02 * gradients[0][..., 0].abs().max()
 
 
-def test_blocks_are_clear_exactly_where_they_say():
+@pytest.mark.parametrize(("size", "most"), [(11, 100), (70, 6000)])
+def test_blocks_are_clear_exactly_where_they_say(size, most):
     """Against a slow look: the largest density over the voxels a block's samples can touch, zero beyond the faces."""
-    size, skip = 11, 1e-3
+    skip = 1e-3
     field = random_scene(9, size, 4, shift=-8.0, spread=1.0)
     with torch.no_grad():
         field.density[0, 1:6, 5:9, 2:4] += 8.0
+        field.density[0, 3, -1, -2] += 8.0
     step = field.voxel / 2
     clear = render_warp.clear_blocks(field, step, skip)
     padded = torch.nn.functional.pad(field.density[0].detach(), (1,) * 6)
     alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * padded - 8.0)).detach()
-    edges = [0, 1, 5, 9, size, size + 1]  # padded voxels: shell, cells in fours, the rest, shell
-    full = torch.zeros(5, 5, 5, dtype=torch.bool)
-    for x in range(5):
-        for y in range(5):
-            for z in range(5):
-                part = alpha[
-                    edges[x] : edges[x + 1] + 1, edges[y] : edges[y + 1] + 1, edges[z] : edges[z + 1] + 1
-                ]
-                full[x, y, z] = part.max() >= skip
+    edges = [0, *range(1, size, 4), size, size + 1]  # padded voxels: shell, cells in fours, the rest, shell
+    blocks = len(edges) - 1
+    full = torch.zeros((blocks,) * 3, dtype=torch.bool)
+    for x, y, z in itertools.product(range(blocks), repeat=3):
+        part = alpha[edges[x] : edges[x + 1] + 1, edges[y] : edges[y + 1] + 1, edges[z] : edges[z + 1] + 1]
+        full[x, y, z] = part.max() >= skip
     assert clear.shape == full.shape
     assert torch.equal(clear == 0, full)
-    assert 0 < full.sum() < 100
+    assert 0 < full.sum() < most
     for reach in range(2, render_warp.REACH + 1):
         near = torch.nn.functional.max_pool3d(full[None].float(), 2 * reach - 1, 1, reach - 1)[0] > 0
         assert torch.equal(clear >= reach, ~near)

@@ -35,14 +35,5 @@ def desk():
 @pytest.fixture(scope="session")
 def panel(desk):
     """The desk, with the sidebar at the tab SJC and the project's environment chosen in the file browser."""
-    python = Environment().python
-    desk.open_tab("SJC")
-    desk.picture("01_no_backend")
-    desk.click("sjc.use_python", until="place('FILE_BROWSER')")
-    desk.fill("params.directory", str(python.parent), "FILE_BROWSER")
-    desk.fill("params.filename", python.name, "FILE_BROWSER", "EXECUTE")
-    desk.picture("02_file_browser")
-    desk.click("file.execute", "not place('FILE_BROWSER')", "FILE_BROWSER", "EXECUTE")
-    desk.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
-    desk.picture("03_ready")
+    desk.choose(Environment().python)
     return desk

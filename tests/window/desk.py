@@ -281,6 +281,18 @@ class Desk:
         self.picture("missed")
         raise AssertionError(f"the sidebar has no tab {name}")
 
+    def choose(self, python):
+        """Open our tab and choose a Python for the backend in the file browser."""
+        self.open_tab("SJC")
+        self.picture("01_no_backend")
+        self.click("sjc.use_python", until="place('FILE_BROWSER')")
+        self.fill("params.directory", str(python.parent), "FILE_BROWSER")
+        self.fill("params.filename", python.name, "FILE_BROWSER", "EXECUTE")
+        self.picture("02_file_browser")
+        self.click("file.execute", "not place('FILE_BROWSER')", "FILE_BROWSER", "EXECUTE")
+        self.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
+        self.picture("03_ready")
+
     def unfold(self, panel, below):
         """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel."""
         left, top, width, height = self.ask("result = place('VIEW_3D')")["box"]

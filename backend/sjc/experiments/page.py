@@ -81,14 +81,17 @@ def write(experiment: Experiment, record: Record, out: Path) -> None:
     write_bytes(out / f"{experiment.name}.md", text(experiment, record).encode())
 
 
-def plots(rows: int, columns: int, width: float = 4.4, height: float = 3.2) -> tuple[Figure, list[Axes]]:
-    """A figure of tidy axes, row by row. Not by pyplot: no global state, no window."""
+def plots(
+    rows: int, columns: int, width: float = 4.4, height: float = 3.2, below: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure of tidy axes, row by row; below: the height of all rows but the first, 0 for the same. No global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    heights = [height] + [below or height] * (rows - 1)
+    figure = Figure(figsize=(width * columns, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flat)
     for one in axes:
         one.grid(alpha=0.25)
         one.spines[["top", "right"]].set_visible(False)
@@ -96,14 +99,17 @@ def plots(rows: int, columns: int, width: float = 4.4, height: float = 3.2) -> t
     return figure, axes
 
 
-def curve(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], style: int, label: str) -> None:
+def curve(
+    axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], style: int, label: str, band: bool = True
+) -> None:
     """The mean of runs [seeds][x] over x, and a band from the lowest to the highest seed."""
     import numpy as np
 
     values = np.asarray(runs, np.float64)
     looks = STYLES[style % len(STYLES)]
     axes.plot(x, values.mean(0), label=label, linewidth=1.4, markersize=3.5, **looks)
-    axes.fill_between(x, values.min(0), values.max(0), color=looks["color"], alpha=0.15, linewidth=0)
+    if band:
+        axes.fill_between(x, values.min(0), values.max(0), color=looks["color"], alpha=0.15, linewidth=0)
 
 
 def name_axes(axes: Axes, x: str, y: str, *, log: str = "", legend: bool = True) -> None:

@@ -9,8 +9,9 @@ each with an exact setting:
   occupied block get theirs, so matter can grow back).
 - early stop: a ray ends when its transmittance falls below stop_transmittance; samples behind count as empty space.
 
-Warp runs a CPU kernel on one thread. So the rays are dealt out to as many threads as torch has, each with a gradient of
-its own, added up in a fixed order: results depend, within rounding, on the number of threads, but not on the run.
+Warp runs a CPU kernel on one thread. So the rays are dealt out to as many threads as the process may use, each with a
+gradient of its own, added up in a fixed order: results depend, within rounding, on the number of threads, but not on the
+run.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from ..threads import count as usable_threads
+from ..threads import large
 from .grid import VoxelField
 from .render_reference import Rendered, check, lattice
-from .warp_source import BLOCK
+from .warp_source import BLOCK, COLUMN
 
 REACH = 4  # empty blocks jumped at once, to each side; more gains nothing at 100^3
 MOST_THREADS = 8  # each has a gradient of the grid's size to itself
@@ -166,7 +169,7 @@ def coherent_order(origins: Tensor, directions: Tensor) -> Tensor:
 
 
 def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
-    """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is to be skipped.
+    """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be) skipped.
 
     0: some sample in the block can have alpha >= skip_alpha. c > 0: none can, here and in all blocks nearer than c
     (Chebyshev distance), up to REACH.
@@ -178,10 +181,14 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         sigma = -math.log1p(-skip_alpha) / step
         x = sigma + math.log(-math.expm1(-sigma))
         threshold = (x - field.density_shift) / math.exp(float(field.log_scale.detach()))
-        scene = (kernels(field), field.grid.detach(), threshold, clear)
+        together = COLUMN if clear.device.type == "cpu" else 1  # on a GPU a thread a block
+        columns = (blocks, -(-blocks // together))
+        scene = (kernels(field), columns, field.grid.detach(), threshold, clear, together)
         _in_threads(_occupancy_slab, [(*scene, *slab) for slab in _slabs(blocks, _threads(clear.device))])
+        if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way
+            return clear[:0, :0, :0]
         for reach in range(1, REACH):
-            _launch("widen", kernels(field), clear.shape, clear, reach)
+            _launch("widen", kernels(field), (blocks, *columns), clear, reach, together)
     return clear
 
 
@@ -217,12 +224,14 @@ class _Render(torch.autograd.Function):
                 ("backward", options.kernels, part, *scene, *given, own, g_scale)
                 for part, own in zip(parts, [g_grid, *others], strict=True)
             ])  # fmt: skip
-            for other in others:
-                if clear.numel():
-                    _launch("gather", options.kernels, clear.shape, g_grid, other, clear)
-                else:
-                    g_grid += other
-                    other.zero_()
+            if clear.numel() and others:
+                slabs = _slabs(len(grid), len(parts))
+                _in_threads(_gather_slab, [(options.kernels, g_grid, others, clear, *slab) for slab in slabs])
+            else:
+                with large():
+                    for other in others:
+                        g_grid += other
+                        other.zero_()
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
 
 
@@ -235,7 +244,7 @@ def deal(order: Tensor, bundle: int = 64) -> list[Tensor]:
 
 def _threads(device: torch.device) -> int:
     """How many threads march rays."""
-    return min(torch.get_num_threads(), MOST_THREADS) if device.type == "cpu" else 1
+    return min(usable_threads(), MOST_THREADS) if device.type == "cpu" else 1
 
 
 def _slabs(count: int, threads: int) -> list[tuple[int, int]]:
@@ -245,9 +254,23 @@ def _slabs(count: int, threads: int) -> list[tuple[int, int]]:
 
 
 def _occupancy_slab(
-    kernels: SimpleNamespace, grid: Tensor, threshold: float, clear: Tensor, start: int, length: int
-):
-    _launch("occupancy", kernels, (length, *clear.shape[1:]), grid, threshold, clear, start)
+    kernels: SimpleNamespace,
+    columns: tuple[int, int],
+    grid: Tensor,
+    threshold: float,
+    clear: Tensor,
+    together: int,
+    start: int,
+    length: int,
+) -> None:
+    _launch("occupancy", kernels, (length, *columns), grid, threshold, clear, start, together)
+
+
+def _gather_slab(
+    kernels: SimpleNamespace, grid: Tensor, others: list[Tensor], clear: Tensor, start: int, length: int
+) -> None:
+    for other in others:
+        _launch("gather", kernels, clear.shape, grid, other, clear, start, start + length - 1)
 
 
 def _launch_rays(
@@ -291,18 +314,17 @@ def _launch(name: str, kernels: SimpleNamespace, dim, *arguments) -> None:
     """Launch a kernel on the arguments' device; on CUDA in torch's current stream, so that neither waits for the other."""
     wp = _warp()
     device = next(x.device for x in arguments if isinstance(x, Tensor))
-    scope = wp.ScopedDevice("cpu")
+    stream = None
     if device.type == "cuda":
-        scope = wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device)))
-    with scope:
-        wp.launch(getattr(kernels, name), dim=dim, inputs=[_as_warp(wp, kernels, x) for x in arguments])
+        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+    inputs = [_as_warp(wp, kernels, x) for x in arguments]
+    wp.launch(getattr(kernels, name), dim=dim, inputs=inputs, device="cpu", stream=stream)
 
 
 def _as_warp(wp, kernels: SimpleNamespace, x):
-    """A torch tensor as the Warp array its kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
+    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
     if not isinstance(x, Tensor):
         return x
-    x = x.detach()
-    if x.ndim == 4:
-        return wp.from_torch(x, dtype=kernels.vecK)
-    return wp.from_torch(x if x.ndim == 3 else x.reshape(-1))
+    shaped = x if x.ndim >= 3 else x.reshape(-1)
+    kind = kernels.vecK if x.ndim == 4 else None
+    return wp.from_torch(shaped, dtype=kind, requires_grad=False, return_ctype=True)

@@ -29,28 +29,30 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
     @wp.func_native(source(OCCUPANCY, channels, activation))
-    def fill_block(grid: Grid, threshold: float, clear: Blocks, bx: int, by: int, bz: int): ...
+    def fill_blocks(grid: Grid, threshold: float, clear: Blocks, count: int, bx: int, by: int, b0: int): ...
 
     @kernel()
-    def occupancy(grid: Grid, threshold: float, clear: Blocks, bx0: int):
-        bx, by, bz = wp.tid()
-        fill_block(grid, threshold, clear, bx + bx0, by, bz)
+    def occupancy(grid: Grid, threshold: float, clear: Blocks, bx0: int, count: int):
+        bx, by, column = wp.tid()
+        fill_blocks(grid, threshold, clear, count, bx + bx0, by, column * count)
 
+    # fmt: off
     @wp.func_native(source(GATHER, channels, activation))
-    def gather_block(grid: Grid, part: Grid, clear: Blocks, bx: int, by: int, bz: int): ...
+    def gather_block(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int, bz: int): ...
+
+    # fmt: on
+    @kernel()
+    def gather(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int):
+        bx, by, bz = wp.tid()
+        gather_block(grid, part, clear, x_first, x_last, bx, by, bz)
+
+    @wp.func_native(source(WIDEN, channels, activation))
+    def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...
 
     @kernel()
-    def gather(grid: Grid, part: Grid, clear: Blocks):
-        bx, by, bz = wp.tid()
-        gather_block(grid, part, clear, bx, by, bz)
-
-    @wp.func_native(WIDEN)
-    def widen_block(clear: Blocks, reach: int, bx: int, by: int, bz: int): ...
-
-    @kernel()
-    def widen(clear: Blocks, reach: int):
-        bx, by, bz = wp.tid()
-        widen_block(clear, reach, bx, by, bz)
+    def widen(clear: Blocks, reach: int, count: int):
+        bx, by, column = wp.tid()
+        widen_blocks(clear, reach, count, bx, by, column * count)
 
     # fmt: off
     @wp.func_native(source(FORWARD, channels, activation))

@@ -1,7 +1,7 @@
 """The C++ inside the Warp kernels (see warp_kernels): arithmetic, blocks, the walk along a ray, forward, backward.
 
 Whole-word constants are written in by `source`: K = 1 + C floats a voxel (density first), ACTIVATION (index in
-grid.COLOR_ACTIVATIONS), BLOCK, CHUNK, SIGN. The rest are the arguments of the native functions in warp_kernels.
+grid.COLOR_ACTIVATIONS), BLOCK, COLUMN, CHUNK, SIGN. The rest are the arguments of the native functions in warp_kernels.
 """
 
 import re
@@ -9,6 +9,7 @@ import re
 from .grid import COLOR_ACTIVATIONS
 
 BLOCK = 4  # cells per side of a block of empty or occupied space
+COLUMN = 16  # blocks whose occupancy is found together on a CPU
 CHUNK = 16  # samples walked together on a CPU
 
 # Small functions in float32, good to a few roundings, without calls or branches.
@@ -165,28 +166,36 @@ WALK = """
     };
 """
 
+# `count` blocks along z, at most COLUMN: the grid's rows are read from end to end, whatever block a voxel is in.
 OCCUPANCY = (
     BLOCKS
     + """
-    const int x0 = low(bx), x1 = low(bx + 1), y0 = low(by), y1 = low(by + 1), z0 = low(bz), z1 = low(bz + 1);
-    bool full = 0.0f >= threshold && (x0 < 0 || y0 < 0 || z0 < 0 || x1 >= n || y1 >= n || z1 >= n);
-    const int zs = wp::max(z0, 0), zn = wp::min(z1, n - 1) - zs + 1;
-    for (int x = wp::max(x0, 0); x <= wp::min(x1, n - 1) && !full; ++x)
-        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1); ++y) {  // no early end: a row's loads overlap
-            const float* p = (const float*)grid.data + ((x * n + y) * n + zs) * K;
-            for (int z = 0; z < zn; ++z) full |= p[z * K] >= threshold;
+    const int end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
+    const int x0 = low(bx), x1 = low(bx + 1), y0 = low(by), y1 = low(by + 1);
+    const int first = wp::max(low(b0), 0), length = wp::min(low(end), n - 1) - first + 1;
+    float most[COLUMN * BLOCK + 1];
+    for (int i = 0; i < length; ++i) most[i] = -INFINITY;
+    for (int x = wp::max(x0, 0); x <= wp::min(x1, n - 1); ++x)
+        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1); ++y) {
+            const float* p = (const float*)grid.data + ((x * n + y) * n + first) * K;
+            for (int i = 0; i < length; ++i) most[i] = p[i * K] > most[i] ? p[i * K] : most[i];
         }
-    clear.data[(bx * blocks + by) * blocks + bz] = full ? 0 : 1;
+    for (int bz = b0; bz < end; ++bz) {
+        const int z0 = low(bz), z1 = low(bz + 1);
+        bool full = 0.0f >= threshold && (x0 < 0 || y0 < 0 || z0 < 0 || x1 >= n || y1 >= n || z1 >= n);
+        for (int z = wp::max(z0, 0); z <= wp::min(z1, n - 1); ++z) full |= most[z - first] >= threshold;
+        clear.data[(bx * blocks + by) * blocks + bz] = full ? 0 : 1;
+    }
 """
 )
 
-# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time. Only occupied
-# blocks were written to; a voxel on their border is met again by the neighbour, as zero.
+# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time; of the planes
+# x_first .. x_last alone. Only occupied blocks were written to; a voxel on their border is met again, as zero.
 GATHER = (
     BLOCKS
     + """
     if (clear.data[(bx * blocks + by) * blocks + bz] != 0) return;
-    const int x0 = wp::max(low(bx), 0), x1 = wp::min(low(bx + 1), n - 1);
+    const int x0 = wp::max(low(bx), x_first), x1 = wp::min(low(bx + 1), x_last);
     const int y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
     const int z0 = wp::max(low(bz), 0), z1 = wp::min(low(bz + 1), n - 1);
     for (int x = x0; x <= x1; ++x)
@@ -204,14 +213,21 @@ GATHER = (
 # One pass of the distance to clear blocks: a clear block whose 26 neighbours are all `reach` clear is one clearer. In
 # place is safe, since a neighbour that another thread raises passes the test before and after.
 WIDEN = """
-    const int blocks = clear.shape[0];
-    auto& own = clear.data[(bx * blocks + by) * blocks + bz];
-    bool wider = own == reach;
-    for (int x = wp::max(bx - 1, 0); x <= wp::min(bx + 1, blocks - 1) && wider; ++x)
-        for (int y = wp::max(by - 1, 0); y <= wp::min(by + 1, blocks - 1) && wider; ++y)
-            for (int z = wp::max(bz - 1, 0); z <= wp::min(bz + 1, blocks - 1); ++z)
-                wider &= clear.data[(x * blocks + y) * blocks + z] >= reach;
-    if (wider) own = reach + 1;
+    const int blocks = clear.shape[0], end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
+    const int z0 = wp::max(b0 - 1, 0), z1 = wp::min(end, blocks - 1);
+    unsigned char least[COLUMN + 2];  // of the nine at each height
+    for (int z = z0; z <= z1; ++z) least[z - z0] = 255;
+    for (int x = wp::max(bx - 1, 0); x <= wp::min(bx + 1, blocks - 1); ++x)
+        for (int y = wp::max(by - 1, 0); y <= wp::min(by + 1, blocks - 1); ++y) {
+            const unsigned char* row = (const unsigned char*)clear.data + (x * blocks + y) * blocks + z0;
+            for (int i = 0; i <= z1 - z0; ++i) least[i] = row[i] < least[i] ? row[i] : least[i];
+        }
+    for (int bz = b0; bz < end; ++bz) {
+        auto& own = clear.data[(bx * blocks + by) * blocks + bz];
+        bool wider = own == reach;
+        for (int z = wp::max(bz - 1, z0); z <= wp::min(bz + 1, z1); ++z) wider &= least[z - z0] >= reach;
+        if (wider) own = reach + 1;
+    }
 """
 
 FORWARD = (
@@ -325,6 +341,7 @@ def source(text: str, channels: int, activation: str, sign: int = 1) -> str:
         "ACTIVATION": COLOR_ACTIVATIONS.index(activation),
         "BLOCK": BLOCK,
         "CHUNK": CHUNK,
+        "COLUMN": COLUMN,
         "SIGN": sign,
     }
     for name, value in constants.items():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from . import disk_cache
 from .model_files import first_line
 
 CHUNK = 4
@@ -17,13 +18,13 @@ CHUNK = 4
 
 
 class Autoencoder:
-    """channels: of its latents.  factor: pixels along the edge of one latent.
+    """channels: of its latents.  factor: pixels along the edge of one latent.  fingerprint: of its files, "" without.
 
     Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
     """
 
-    def __init__(self, vae: Any) -> None:
-        self.vae = vae
+    def __init__(self, vae: Any, fingerprint: str = "") -> None:
+        self.vae, self.fingerprint = vae, fingerprint
         self.channels = int(vae.config.latent_channels)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.scale = float(vae.config.scaling_factor)
@@ -88,4 +89,5 @@ def load_autoencoder(folder: Path, device: str | torch.device, dtype: torch.dtyp
         )
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
-    return Autoencoder(vae.eval().requires_grad_(False).to(device))
+    known = disk_cache.fingerprint(folder.parent, [folder.name], str(dtype))
+    return Autoencoder(vae.eval().requires_grad_(False).to(device), known)

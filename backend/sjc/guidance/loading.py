@@ -6,7 +6,9 @@ The libraries are imported when a model is loaded, not before, and as few of the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -14,19 +16,18 @@ import torch
 from ..errors import SjcError
 from . import lora as lora_files
 from . import model_files, networks, onnx_unet, text_encoders
+from .disk_cache import cache_folder
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
-from .memory_plan import plan_for
+from .memory_plan import HALF_PRECISION_ABOVE, plan_for
 from .model_files import ModelFiles, first_line
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
-from .text_cache import TextCache, cache_folder, fingerprint
+from .text_cache import TextCache, fingerprint
 from .text_denoiser import TextDenoiser
 from .text_encoders import Reader
 
-__all__ = ["TextDenoiser", "load_denoiser", "preload"]
+__all__ = ["TextDenoiser", "load_denoiser"]
 
-HALF_PRECISION_ABOVE = 2**30
-"""Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
 LARGE_TEXT = 100 * 2**20
 """Bytes of text encoders above which they load when needed, are let go when they have read, and are read from the cache."""
 _EXAMPLE_TOKENS = 24
@@ -70,10 +71,15 @@ def load_denoiser(
             return _on_device(part, device)
         return _where_it_fits(part, device, plan.texts_on_host)
 
-    unet = finished(files.family.network, _load_network(files, dtype))
+    @cache
+    def unet() -> Any:
+        return finished(files.family.network, _load_network(files, dtype))
+
+    onnx = _OnnxUse("torch" if loras else runtime, files, device, dtype)
+    config = onnx.config() or unet().config
     readers = _load_readers(files, dtype, finished)
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
-    text = _text(files, unet, readers, card, name)
+    text = _text(files, config, readers, card, name)
     if isinstance(text, TextEncoder):
         text.device = device
         if sum(files.bytes_of.get(part, 0) for part in readers) > LARGE_TEXT:
@@ -84,16 +90,19 @@ def load_denoiser(
                 _ = reader.encoder
     in_cache = files.folder.parent.name == "snapshots"
     flux = files.family is FLUX
-    size = _flux_size(files, card) if flux else int(unet.config.sample_size)
+    size = _flux_size(files, card) if flux else int(config.sample_size)
+    network = onnx.network(unet) or _network(files, unet(), size)
     return TextDenoiser(
         unet,
-        _onnx("torch" if loras else runtime, files, unet, device) or _network(files, unet, size),
+        network,
         text,
         schedule,
         prediction_type,
-        channels=int(unet.config.in_channels) // (4 if flux else 1),
+        device=device if onnx.kept else torch.device(unet().device),
+        dtype=dtype,
+        channels=int(config.in_channels) // (4 if flux else 1),
         size=size,
-        distilled=flux and bool(unet.config.guidance_embeds),
+        distilled=flux and bool(config.guidance_embeds),
         vae=files.folder / "vae" if files.family.latent else None,
         vae_on_host=plan.decoder_on_host,
         source=model,
@@ -137,18 +146,32 @@ def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
     return size
 
 
-def _onnx(runtime: str, files: ModelFiles, unet: Any, device: torch.device) -> networks.Network | None:
-    """The UNet in ONNX Runtime, None where torch shall run it. Raises SjcError where it was asked for and cannot be."""
-    if runtime == "torch":
-        return None
-    plain = files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL) and device.type == "cpu"
-    found = onnx_unet.network(unet, _EXAMPLE_TOKENS) if plain else None
-    if found is None and runtime == "onnx":
-        raise SjcError(
-            "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, and "
-            "the packages onnx and onnxruntime. Set runtime to auto or torch."
-        )
-    return found
+class _OnnxUse:
+    """Whether ONNX Runtime shall run a model's UNet, and whether it knows it from an earlier start."""
+
+    def __init__(self, runtime: str, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> None:
+        plain = files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL) and device.type == "cpu"
+        self.files, self.asked_for = files, runtime == "onnx"
+        self.tried = runtime != "torch" and plain and dtype == torch.float32
+        self.kept = onnx_unet.kept(files) if self.tried else None
+
+    def config(self) -> Any:
+        """The UNet's configuration as its file has it, where the UNet itself is not needed for it; else None."""
+        written = self.files.configs[self.files.family.network]
+        needed = ("sample_size", "in_channels", "cross_attention_dim", "encoder_hid_dim")
+        if not (self.kept and all(key in written for key in needed)):
+            return None
+        return SimpleNamespace(**written)
+
+    def network(self, unet: Callable[[], Any]) -> networks.Network | None:
+        """What runs it, None where torch shall. Raises SjcError where ONNX Runtime was asked for and cannot."""
+        found = self.kept or (onnx_unet.network(self.files, unet(), _EXAMPLE_TOKENS) if self.tried else None)
+        if found is None and self.asked_for:
+            raise SjcError(
+                "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, "
+                "and the packages onnx and onnxruntime. Set runtime to auto or torch."
+            )
+        return found
 
 
 def _network(files: ModelFiles, unet: Any, size: int) -> networks.Network:
@@ -165,7 +188,7 @@ def _network(files: ModelFiles, unet: Any, size: int) -> networks.Network:
 
 
 def _text(
-    files: ModelFiles, unet: Any, readers: dict[str, Reader], card: dict[str, Any], name: str
+    files: ModelFiles, config: Any, readers: dict[str, Reader], card: dict[str, Any], name: str
 ) -> TextEncoder | NoText:
     if not readers:
         return NoText(name, card)
@@ -174,7 +197,7 @@ def _text(
         scheme = text_encoders.sdxl(first, second)
     elif second is not None and files.family is SD3:
         scheme = text_encoders.sd3(
-            first, second, readers.get("text_encoder_3"), int(unet.config.joint_attention_dim)
+            first, second, readers.get("text_encoder_3"), int(config.joint_attention_dim)
         )
     elif second is not None:
         scheme = text_encoders.flux(first, second)
@@ -190,15 +213,8 @@ def _text(
         ),  # its pipelines lower-case every prompt
         zero_empty=files.family is SDXL and bool(files.index.get("force_zeros_for_empty_prompt", True)),
     )
-    _check_fit(files, unet, readers)
+    _check_fit(files, config, readers)
     return text
-
-
-def preload() -> None:
-    """Imports the libraries (some seconds, nearly all of it torch and diffusers), for a thread that starts early."""
-    from diffusers.models.unets import unet_2d_condition  # noqa: F401
-
-    _libraries()
 
 
 def _libraries() -> tuple[Any, Any]:
@@ -351,13 +367,13 @@ def _load_tokenizer(files: ModelFiles, component: str) -> Any:
     return tokenizer
 
 
-def _check_fit(files: ModelFiles, unet: Any, readers: dict[str, Reader]) -> None:
+def _check_fit(files: ModelFiles, config: Any, readers: dict[str, Reader]) -> None:
     """Raises SjcError where tokenizers, text encoders and the network are of different models."""
     for reader in readers.values():
         words, known = len(reader.tokenizer), reader.config.vocab_size
         if words > known:
             raise SjcError(f"{files.folder}: its tokenizer has {words} words, its text encoder only {known}.")
-    config, network = unet.config, files.family.network
+    network = files.family.network
     encoders = {name: reader.config for name, reader in readers.items()}
     widths = [encoder.hidden_size for encoder in encoders.values()]
     if files.family is SDXL:

@@ -1,7 +1,7 @@
 """LoRA files laid over a model: W + weight * (alpha / rank) B A in every layer that a file names (Hu et al., arXiv 2106.09685).
 
-What is asked of them before torch is there (`parse`, `check`, `record`, `fingerprint`) needs the standard library and
-safetensors.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is an ordinary
+What is asked of them before torch is there (`parse`, `check`, `record`, `fingerprint`) needs the standard library only, so
+Blender asks it, too.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is an ordinary
 one afterwards, and as fast.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from ..convert import PICKLES
 from ..errors import SjcError
+from . import model_files
 from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
 
 LARGEST_WEIGHT = 10.0
@@ -89,13 +90,7 @@ def _checked(path: Path) -> Path:
             f"{path} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "
             f'"sjc models convert {path}".'
         )
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = list(file.keys())
-    except Exception as error:  # the library's own kind, or the system's
-        raise SjcError(f"{path} is damaged or no safetensors file; copy or fetch it again.") from error
+    names = list(model_files.header(path))
     if any("dora_scale" in name for name in names):
         raise SjcError(f"{path} is a DoRA, which diffusers cannot lay over a model; take a plain LoRA.")
     if not any("lora" in name and name.endswith(".weight") for name in names):

@@ -14,6 +14,8 @@ from .model_files import ModelFiles
 
 ROOM = 2**29
 """Bytes kept free for the field, pictures and what the network holds while it works."""
+HALF_PRECISION_ABOVE = 2**30
+"""Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 

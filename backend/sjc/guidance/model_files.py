@@ -226,22 +226,26 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
     raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """(bytes, numbers) of a safetensors file, after its header was found to account for all bytes (a cut-short download)."""
-    size, count = path.stat().st_size, 0
+def header(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of its tensors, by name. Raises SjcError where it does not account for all bytes."""
+    size, found = path.stat().st_size, {}
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(length, size)))
-        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-        ends = [entry["data_offsets"][1] for entry in tensors]
-        count = sum(math.prod(entry["shape"]) for entry in tensors)
+            found = json.loads(file.read(min(length, size)))
+        found.pop("__metadata__", None)
+        ends = [entry["data_offsets"][1] for entry in found.values()]
         whole = 8 + length + max(ends, default=0) == size
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
-    return size, count
+    return found
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """(bytes, numbers) of a whole safetensors file."""
+    return path.stat().st_size, sum(math.prod(entry["shape"]) for entry in header(path).values())
 
 
 def first_line(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """A small UNet on a CPU by ONNX Runtime, two to three times as fast as torch's own layers (measured: `bench step`).
 
-torch writes the UNet down as a graph once; the file is kept in the user's cache under the fingerprint of its weights, so
-the next start only reads it. Whatever goes wrong here, torch can do the same: `network` then gives None.
+torch writes the UNet down as a graph once; the file is kept in the user's cache under the fingerprint of the model's files,
+so the next start only reads it and needs neither the UNet nor the library that it comes from (half of a start's imports).
+Whatever goes wrong here, torch can do the same: `kept` and `network` then give None.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..threads import count as usable_threads
+from .disk_cache import cache_folder
+from .model_files import ModelFiles
 from .networks import Network
-from .text_cache import cache_folder
 from .text_encoders import Condition
 
 LARGEST = 2**29
@@ -34,10 +37,20 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
-def network(unet: nn.Module, tokens: int) -> Network | None:
-    """What `networks.text_unet` gives, run by ONNX Runtime on torch's number of threads; None where it cannot be.
+def kept(files: ModelFiles) -> Network | None:
+    """A model's network by the graph of an earlier start; None where there is none."""
+    path = _path(files)
+    if not (available() and path.is_file()):
+        return None
+    with contextlib.suppress(Exception):  # a damaged file is written anew
+        return _network(_opened(path))
+    return None
 
-    unet: in float32 on the CPU.  tokens: rows of text to trace with; any number can be given later.
+
+def network(files: ModelFiles, unet: Any, tokens: int) -> Network | None:
+    """What `networks.text_unet` gives, run by ONNX Runtime on all threads; None where it cannot be.
+
+    unet: that of the files, in float32 on the CPU.  tokens: rows of text to trace with; any number can be given later.
     """
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     if not available() or weights > LARGEST or next(unet.parameters()).dtype != torch.float32:
@@ -45,7 +58,7 @@ def network(unet: nn.Module, tokens: int) -> Network | None:
     with contextlib.suppress(
         Exception
     ):  # a graph that cannot be written, an unloadable library, a full disk ...
-        return _network(_session(unet, tokens))
+        return _network(_written(_path(files), unet, tokens))
     return None
 
 
@@ -58,27 +71,22 @@ def _network(session: Any) -> Network:
     return run
 
 
-def _session(unet: nn.Module, tokens: int) -> Any:
-    """The graph of the cache, made if it is not there or cannot be read."""
+def _opened(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = usable_threads()
     options.log_severity_level = 3
     # Its threads would go on asking for work while the renderer's want the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def opened(path: Path) -> Any:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    path = cache_folder("onnx") / f"{fingerprint(unet)}.onnx"
-    if path.is_file():
-        with contextlib.suppress(Exception):  # a damaged file is written anew
-            return opened(path)
+def _written(path: Path, unet: Any, tokens: int) -> Any:
+    """A session of the graph, which is kept at `path` if anything can be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        folder = path.parent
-        handle, name = tempfile.mkstemp(suffix=".part", dir=folder)
+        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
     except OSError:  # no cache to write to: for this time only
         handle, name = tempfile.mkstemp(suffix=".onnx")
         path = Path(name)
@@ -86,7 +94,7 @@ def _session(unet: nn.Module, tokens: int) -> Any:
     part = Path(name)
     try:
         _write(unet, tokens, part)
-        session = opened(part)
+        session = _opened(part)
         if part != path:
             part.replace(path)
     finally:
@@ -94,13 +102,17 @@ def _session(unet: nn.Module, tokens: int) -> Any:
     return session
 
 
-def fingerprint(unet: Any) -> str:
-    """SHA-256 of the weights, the configuration, and what writes the graph, shortened."""
-    said = json.dumps([torch.__version__, _OPSET, dict(unet.config)], sort_keys=True, default=str)
-    digest = hashlib.sha256(said.encode())
-    for name, value in sorted(unet.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
+def _path(files: ModelFiles) -> Path:
+    return cache_folder("onnx") / f"{fingerprint(files)}.onnx"
+
+
+def fingerprint(files: ModelFiles) -> str:
+    """SHA-256 of the network's files and of what writes the graph, shortened."""
+    digest = hashlib.sha256(json.dumps([torch.__version__, _OPSET, files.family.name]).encode())
+    for path in sorted((files.folder / files.family.network).iterdir()):
+        if path.suffix in (".json", ".safetensors"):
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
 
 

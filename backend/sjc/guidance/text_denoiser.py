@@ -8,7 +8,7 @@ Inside `sjc` there is only sigma.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from .. import threads
 from ..errors import SjcError
 from . import perp_neg
 from .networks import Network
@@ -34,7 +35,8 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow")
 class TextDenoiser:
     """A diffusion model as a family of denoisers.
 
-    device: where the network lies.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
+    device, dtype: where the network lies, and its numbers.  unet: the network as its library has it, loaded when first asked
+    for, which may be never where something else runs it.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
     words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
     guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
@@ -43,12 +45,14 @@ class TextDenoiser:
 
     def __init__(
         self,
-        unet: Any,
+        load_unet: Callable[[], Any],
         network: Network,
         text: TextEncoder | NoText,
         schedule: VESchedule,
         prediction_type: str,
         *,
+        device: torch.device,
+        dtype: torch.dtype,
         channels: int,
         size: int,
         distilled: bool = False,
@@ -62,8 +66,8 @@ class TextDenoiser:
             raise SjcError(
                 f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.'
             )
-        self.unet = unet
-        self.device = torch.device(unet.device)  # asked once: diffusers looks through all modules for it
+        self._load_unet = load_unet
+        self.device, self.dtype = device, dtype
         self.network = network
         self.text = text
         self.schedule = schedule
@@ -77,6 +81,11 @@ class TextDenoiser:
         self.loras = list(loras)
 
     @cached_property
+    def unet(self) -> Any:
+        """The network as its library has it."""
+        return self._load_unet()
+
+    @cached_property
     def autoencoder(self) -> Autoencoder | None:
         """What turns latents into pictures, loaded when first asked for; None in pixel space."""
         if self.vae is None:
@@ -84,9 +93,9 @@ class TextDenoiser:
         from .autoencoder import load_autoencoder
 
         try:
-            return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.unet.dtype)
+            return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.dtype)
         except torch.OutOfMemoryError:
-            return load_autoencoder(self.vae, "cpu", self.unet.dtype)
+            return load_autoencoder(self.vae, "cpu", self.dtype)
 
     @property
     def color_activation(self) -> str:
@@ -203,21 +212,25 @@ class TextDenoiser:
         else:
             scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
         if self.distilled or (guidance == 1 and push is None):
-            output = self.network(scaled, t, told.take(rows), guidance)
+            output = self._call(scaled, t, told.take(rows), guidance)
         elif guidance == 0:
-            output = self.network(scaled, t, told.take(0 * rows), guidance)
+            output = self._call(scaled, t, told.take(0 * rows), guidance)
         else:
             halves = told.take(torch.cat([0 * rows, rows]))
-            both = self.network(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
+            both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
             direction = output_c - output_u
             if push is not None:
                 at = push.images.to(self.device)
-                shunned = self.network(scaled[at], t[at], told.take(push.rows), guidance)
+                shunned = self._call(scaled[at], t[at], told.take(push.rows), guidance)
                 direction = perp_neg.pushed(direction, shunned - output_u[at], push)
             output = rescaled(output_u + guidance * direction, output_c, rescale)
         return self._to_denoised(noised, s, output).to(x.device, x.dtype)
+
+    def _call(self, x: Tensor, t: Tensor, told: Condition, guidance: float) -> Tensor:
+        with threads.large():
+            return self.network(x, t, told, guidance)
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
         if self.prediction_type == "epsilon":

@@ -1,0 +1,75 @@
+"""The LoRA files laid over the model, a row each: the setting `lora`, which is one line of text, as a list.
+
+The text is what counts: jobs, presets and the command line know it. The list follows it and writes it.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.guidance import lora
+
+_busy = False  # the list is being made from the text, so the text needs nothing from it
+
+
+def _write(entry: Any, _context: Any) -> None:
+    if not _busy:
+        scene = entry.id_data
+        scene.sjc.lora = text_of(scene)
+
+
+class SJC_PG_lora(bpy.types.PropertyGroup):
+    """One row."""
+
+    path: bpy.props.StringProperty(name="LoRA", subtype="FILE_PATH", options=set())
+    weight: bpy.props.FloatProperty(
+        name="Weight", description="How strongly it counts: 1 as trained, 0 not at all", default=1.0,
+        min=-lora.LARGEST_WEIGHT, max=lora.LARGEST_WEIGHT, soft_min=0.0, soft_max=2.0, update=_write, options=set(),
+    )  # fmt: skip
+
+
+def text_of(scene: Any) -> str:
+    """The rows as the setting has them."""
+    rows = [(entry.path, float(f"{entry.weight:.4g}")) for entry in scene.sjc_loras]
+    return ", ".join(path if weight == 1 else f"{path}:{weight:g}" for path, weight in rows)
+
+
+def follow(group: Any, _context: Any) -> None:
+    """The text has changed: so do the rows. What cannot be understood has none, and the job will say why."""
+    global _busy  # noqa: PLW0603
+    scene = group.id_data
+    try:
+        found = lora.parse(group.lora)
+    except SjcError:
+        found = ()
+    _busy = True
+    try:
+        scene.sjc_loras.clear()
+        for one in found:
+            entry = scene.sjc_loras.add()
+            entry.path, entry.weight = str(one.path), one.weight
+    finally:
+        _busy = False
+
+
+def draw(layout: Any, context: Any) -> None:
+    """The rows, below a heading that tells how many there are."""
+    entries = context.scene.sjc_loras
+    header, body = layout.panel("SJC_loras", default_closed=True)
+    header.label(text=f"{iface_('LoRA')} ({len(entries)})" if entries else "LoRA", translate=not entries)
+    if not body:
+        return
+    column = body.column(align=True)
+    for index, entry in enumerate(entries):
+        row = column.row(align=True)
+        row.prop(entry, "weight", text=Path(entry.path).stem, translate=False)
+        row.operator("sjc.remove_lora", text="", icon="X").index = index
+    column.operator("sjc.add_lora", icon="ADD")
+
+
+CLASSES = (SJC_PG_lora,)
