@@ -1,5 +1,6 @@
 import argparse
 import json
+import shutil
 import re
 import subprocess
 import sys
@@ -66,10 +67,25 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     assert any(line.startswith("sum: 2 of 3 cells left at ") for line in said)
 
 
+def test_a_clone_goes_on_from_the_committed_page(tmp_path):
+    log = []
+    harness.run(one_number(log=log), harness.Options(seeds=2), tmp_path, len)
+    shutil.rmtree(tmp_path / "cells")
+    harness.run(one_number(log=log), harness.Options(), tmp_path, len)
+    assert log == [0, 1, 2]
+    page = json.loads((tmp_path / "sum.json").read_text())
+    page["cells"][1]["code"] = "older"
+    (tmp_path / "sum.json").write_text(json.dumps(page))
+    shutil.rmtree(tmp_path / "cells")
+    harness.run(one_number(log=log), harness.Options(), tmp_path, len)
+    assert log == [0, 1, 2, 1]
+
+
 @pytest.mark.parametrize("spoil", ["half", "settings", "code", "no number"])
 def test_what_is_not_the_cell_is_measured_anew(tmp_path, spoil):
     log = []
     harness.run(one_number(log=log), harness.Options(), tmp_path, len)
+    (tmp_path / "sum.json").unlink()  # which holds the cells as well
     path = tmp_path / "cells" / "sum" / "c-1.json"
     kept = json.loads(path.read_text())
     if spoil == "half":

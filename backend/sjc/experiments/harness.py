@@ -81,14 +81,14 @@ class Experiment:
 def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
     """Compute the cells that `out` does not hold yet, then write NAME.json, NAME.md and NAME.png there.
 
-    Stopped at any time, the next call goes on at the first cell that is missing. Raises SjcError.
+    `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on where
+    the committed pages end. Raises SjcError.
     """
     from . import page
 
     cells = experiment.cells(options)
-    folder = out / "cells" / experiment.name
     wanted = {cell.name: _identity(experiment, cell) for cell in cells}
-    kept = _finished(folder, wanted)
+    kept = _finished(out, experiment.name, wanted)
     say(budget(experiment.name, len(cells), [cell["seconds"] for cell in kept.values()]))
     for cell in cells:
         if cell.name in kept:
@@ -97,7 +97,7 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
         measured = cell.compute()
         seconds = round(time.perf_counter() - began, 3)
         kept[cell.name] = {**wanted[cell.name], "seconds": seconds, **_where(options), "measured": measured}
-        write_json(folder / f"{cell.name}.json", kept[cell.name])
+        write_json(_file(out, experiment.name, cell.name), kept[cell.name])
         left = len(cells) - len(kept)
         say(f"  {cell.name}: {seconds:.1f} s; {left} left, about {_minutes(left * _mean(kept))}")
     record = {
@@ -116,7 +116,7 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
 def survey(experiment: Experiment, options: Options, out: Path) -> str:
     """The budget of what a run would do now, without doing it. Raises SjcError."""
     wanted = {cell.name: _identity(experiment, cell) for cell in experiment.cells(options)}
-    kept = _finished(out / "cells" / experiment.name, wanted)
+    kept = _finished(out, experiment.name, wanted)
     return budget(experiment.name, len(wanted), [cell["seconds"] for cell in kept.values()])
 
 
@@ -185,19 +185,29 @@ def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
 
 
-def _finished(folder: Path, wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: found for name, known in wanted.items() if (found := _kept(folder, name, known))}
+def _file(out: Path, experiment: str, cell: str) -> Path:
+    return out / "cells" / experiment / f"{cell}.json"
 
 
-def _kept(folder: Path, name: str, known: dict[str, Any]) -> dict[str, Any] | None:
-    """A finished cell, None where there is none of the same code and settings or its file is no whole JSON."""
+def _finished(out: Path, experiment: str, wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The cells of the same code and settings that `out` holds."""
+    page = _read(out / f"{experiment}.json").get("cells", [])
+    shown = {cell.pop("name", ""): cell for cell in page if isinstance(cell, dict)}
+    return {
+        name: cell
+        for name, known in wanted.items()
+        for cell in (shown.get(name, {}), _read(_file(out, experiment, name)))
+        if "measured" in cell and {key: cell.get(key) for key in known} == known
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object, empty where there is none or no whole one."""
     try:
-        found = read_json(folder / f"{name}.json")
+        found = read_json(path)
     except SjcError:
-        return None
-    if not isinstance(found, dict) or "measured" not in found:
-        return None
-    return found if {key: found.get(key) for key in known} == known else None
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _where(options: Options) -> dict[str, Any]:
