@@ -157,7 +157,8 @@ SPECS: MappingProxyType[str, Spec] = MappingProxyType(_specs())
 PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The defaults above: the model that ships, on a CPU.
     "embedded": {},
-    "fast": {"steps": 150, "grid": 48, "views_per_step": 2},
+    # One call of the network a view instead of two: a seventh of the default's time (docs/experiments/schedule.md).
+    "fast": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0},
     "quality": {"steps": 1500, "grid": 128, "coarse_to_fine": 1, "views_per_step": 4, "ray_step": 0.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
@@ -172,8 +173,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "carving_weight": 0.0,
         "opacity_entropy_weight": 0.0,
     },
-    # What the experiments compare variants on: half a minute on one core.
-    "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "turntable": False},
+    # What the experiments compare variants on: `fast`, ten seconds on one core.
+    "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0, "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,
