@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__, checkpoint
 from . import settings as settings_module
+from .advice import advice
 from .appearance import Appearance
 from .errors import SjcError
 from .output import files
@@ -188,6 +189,10 @@ class Job:
     def _say(self, stage: str, text: str) -> None:
         self.report({"type": "status", "stage": stage, "text": text})
 
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self.report({"type": "warning", "text": text})
+
     def load(self) -> None:
         """Load the model and check device and prompt, once; touches no file. Raises SjcError."""
         if self.loaded:
@@ -213,6 +218,8 @@ class Job:
         chosen = self.settings
         self.denoiser.check_steering(chosen.negative_prompt, perp_neg=bool(chosen.perp_neg))
         self.denoiser.prepare(chosen.prompt, chosen.view_words, chosen.negative_prompt)
+        for text in advice(chosen, self.denoiser):
+            self._warn(text)
         self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
@@ -336,8 +343,7 @@ class Job:
         recolor = self.appearance.recolor(run.field, seen)
         mesh = export.write_mesh(self.folder, density, color, s, extras, recolor)
         for text in mesh.report.warnings if mesh.report else ():
-            self.warnings.append(text)
-            self.report({"type": "warning", "text": text})
+            self._warn(text)
         self._ask()
         if s.turntable:
             export.write_turntable(self.folder, look, s)

@@ -21,6 +21,16 @@ ENGINE = {
     "{} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.": "{} 은(는) 가이던스가 내장되어 있어 Perp-Neg를 쓸 수 없습니다. perp_neg를 0으로 두세요.",
     "score_clip_end: {} ends what does not begin; set score_clip, the bound at the start, too.": "score_clip_end: {} 은(는) 시작값 없이 끝값만 있습니다. 시작 한계인 score_clip도 정하세요.",
     "perp_neg: {} has no words for the views to keep away from; set view_words to fine or paper.": "perp_neg: {} 에는 떼어 놓을 시점 단어가 없습니다. view_words를 fine이나 paper로 두세요.",
+    "The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.": "가이던스 1에서는 네거티브 프롬프트가 작용하지 않습니다. 가이던스를 2.5 이상으로 올리세요.",
+    "guidance {} is for the embedded model; {} will hardly form an object below 7.5. Take the preset paper, or set guidance.": "가이던스 {} 은(는) 내장 모델용입니다. {} 은(는) 7.5 아래에서 물체를 거의 만들지 못합니다. 프리셋 paper를 고르거나 가이던스를 올리세요.",
+    # what the mesh warns of
+    "The field is thin ({} % opaque at most): the mesh is a guess.": "필드가 옅습니다 (불투명도 최대 {} %). 메시는 추정입니다.",
+    "The field is soft: the mesh and what light sees of the field agree by {} % only.": "필드가 흐릿합니다. 메시와 빛이 보는 필드가 {} % 만 일치합니다.",
+    "{} loose parts, {} % of the volume, were dropped.": "떨어진 조각 {} 개 (부피의 {} %)를 버렸습니다.",
+    "The object meets the box's wall and is cut off there.": "물체가 상자 벽에 닿아 그곳에서 잘렸습니다.",
+    "The mesh was brought down to {} faces, not {}: fewer would tear it.": "메시를 {} 면까지 줄였습니다 (목표 {}). 더 줄이면 찢어집니다.",
+    "The mesh could not be brought down to {} faces and stay closed: all {} are kept.": "메시를 닫힌 채로 {} 면까지 줄일 수 없어 {} 면을 모두 두었습니다.",
+    "The mesh is not closed.": "메시가 닫혀 있지 않습니다.",
     "{} images cannot be shared out among {} prompts.": "이미지 {} 장을 프롬프트 {} 개에 고르게 나눌 수 없습니다.",
     # models: where they are
     'The model "{}" is neither a folder nor in the local model cache; fetch it once with "sjc models fetch {}" or give a folder.': '모델 "{}" 은(는) 폴더도 아니고 로컬 모델 캐시에도 없습니다. "sjc models fetch {}" 명령으로 한 번 내려받거나 폴더를 지정하세요.',

@@ -13,7 +13,7 @@ class StubDenoiser:
     """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
 
     schedule, channels, source, revision, loras = SCHEDULE, 3, "stub", None, ()
-    autoencoder, color_activation = None, "tanh_sigmoid"
+    autoencoder, color_activation, prediction_type, distilled = None, "tanh_sigmoid", "epsilon", False
 
     def __init__(self, denoise, size=SIZE, card=None):
         self.denoise, self.size, self.card, self.asked = denoise, size, card or {}, []

@@ -54,6 +54,8 @@ def run(tmp_path, family, **given):
 def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     folder, record = run(tmp_path, family)
     assert record["model"]["source"] == str(tmp_path / "model")
+    told = any("will hardly form an object" in text for text in record["warnings"])
+    assert told == (family in {"sd-eps", "sd-v", "sdxl"}), "the test's guidance is the embedded model's"
     mesh = read_glb(folder / "mesh.glb")
     assert is_closed(mesh.faces)
     assert np.isfinite(mesh.colors).all()

@@ -81,9 +81,16 @@ raise SjcError("A plain sentence.")
 raise errors.SjcError(f"{name!r} cannot be {done}." + " Do this.")
 raise SjcError(message)
 raise ValueError("not shown")
+warnings.append(f"Only {share} is left.")
+note = ["A thing to know."]
 """
     found = {text for text, _ in ui_texts.raised(ast.parse(source))}
-    assert found == {"A plain sentence.", "{} cannot be {}. Do this."}
+    assert found == {
+        "A plain sentence.",
+        "{} cannot be {}. Do this.",
+        "Only {} is left.",
+        "A thing to know.",
+    }
 
 
 def test_sentences_in_pieces_are_still_said():

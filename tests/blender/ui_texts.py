@@ -88,12 +88,19 @@ def in_sources():
 
 
 def raised(tree):
-    """Sentences of a tree's SjcErrors: plain, f-strings with {} for what is filled in, and sums of both."""
+    """Sentences of a tree's SjcErrors and warnings: plain, f-strings with {} for what is filled in, and sums of both."""
     for node in ast.walk(tree):
-        called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
-        text = _sentence(node.args[0]) if called == "SjcError" and node.args else None
-        if text and len(text.replace("{}", "")) >= LEAST_LETTERS:
-            yield text, node.lineno
+        parts = []
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            target = getattr(getattr(node.func, "value", None), "id", "")
+            warned = called == "append" and target == "warnings"
+            parts = node.args[:1] if called == "SjcError" or warned else []
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "note":
+            parts = getattr(node.value, "elts", [])
+        for text in map(_sentence, parts):
+            if text and len(text.replace("{}", "")) >= LEAST_LETTERS:
+                yield text, node.lineno
 
 
 def _sentence(node):
