@@ -10,8 +10,8 @@ FAULTS = [
     Fault(
         "a-cell-of-other-code-is-kept",
         f"{EXPERIMENTS}/harness.py",
-        "return found if {key: found.get(key) for key in known} == known else None",
-        "return found",
+        '"measured" in cell and {key: cell.get(key) for key in known} == known',
+        '"measured" in cell',
         (f"{HERE}::test_what_is_not_the_cell_is_measured_anew",),
     ),
     Fault(
