@@ -197,7 +197,12 @@ def run(name: str, words: list[str]) -> None:
     settings = settings_of(arguments)
     function, text = BENCHMARKS[name]
     record = {**report.envelope(name, words, asdict(settings)), **function(arguments, settings)}
-    report.write(record, arguments.out or result_path(name, arguments))
+    path = arguments.out or result_path(name, arguments)
+    report.write(record, path)
+    if name == "scale":
+        from benchmarks import scale
+
+        scale.draw(record, path.with_suffix(".png"))
     print(text(record))
 
 

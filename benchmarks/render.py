@@ -151,14 +151,14 @@ def _sample_points(field: VoxelField, rays) -> torch.Tensor:
     return points[k < counts[:, None]]
 
 
-def fog(size: int = SIZE) -> VoxelField:
+def fog(size: int = SIZE, channels: int = CHANNELS) -> VoxelField:
     """What a run starts from."""
-    return VoxelField(size, CHANNELS, generator=torch.Generator().manual_seed(0))
+    return VoxelField(size, channels, generator=torch.Generator().manual_seed(0))
 
 
-def formed_object(size: int = SIZE) -> VoxelField:
+def formed_object(size: int = SIZE, channels: int = CHANNELS) -> VoxelField:
     """A ball of 5 % of the box in empty space."""
-    field = fog(size)
+    field = fog(size, channels)
     radius = (0.05 * 8 / (4 / 3 * torch.pi)) ** (1 / 3)
     with torch.no_grad():
         field.density.copy_(torch.where(voxel_centers(size).norm(dim=-1) < radius, 8.0, -8.0)[None])
@@ -198,7 +198,7 @@ def _versions() -> dict:
 
 
 def device_name(device: str) -> str:
-    return torch.cuda.getdevice_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"cpu ({platform.machine()})"
 
 
 if __name__ == "__main__":

@@ -50,12 +50,26 @@ def test_the_floor_counts_what_must_be_moved_and_done():
 
 
 def test_growth_is_told_by_visited_samples():
-    found = scale.benchmark(quick=True, sizes=((8, 16), (16, 16)))
+    found = scale.benchmark(quick=True, sizes=(scale.Size(8, 16), scale.Size(16, 16)))
     first, last = found["rows"]
     assert last["visited"] > 2.5 * first["visited"] > 0
     assert found["summary"]["visited"] == pytest.approx(last["visited"] / first["visited"], abs=0.01)
     assert "16 x 16" in scale.text(found)
     assert formed_object(16).size == 16
+
+
+def test_views_channels_and_memory_grow_too(tmp_path):
+    sizes = (scale.Size(16, 48), scale.Size(16, 48, views=4), scale.Size(16, 48, channels=16))
+    found = scale.benchmark(quick=True, sizes=sizes)
+    one, views, channels = found["rows"]
+    assert 2 < views["visited"] / one["visited"] < 8
+    assert channels["visited"] == one["visited"]
+    assert channels["field_mib"] == pytest.approx(17 / 5 * one["field_mib"], abs=0.01)
+    assert channels["peak_mib"] is None or channels["peak_mib"] > 0.9 * channels["field_mib"], "its gradient"
+    assert [r["views"] for r in scale.along(found["rows"], "views")] == [1, 4]
+    assert scale.along(found["rows"], "pixels") == [one]
+    scale.draw(found, tmp_path / "scale.png")
+    assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
 TINY = {
