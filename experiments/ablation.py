@@ -12,6 +12,7 @@ from benchmarks.prompts import TUNING
 from experiments.three_d import compute
 from sjc import settings as schema
 from sjc.experiments import page
+from sjc.experiments.claims import Claim
 from sjc.experiments.harness import (
     THREE_D,
     Cell,
@@ -69,6 +70,7 @@ class Ablation:
     preset: str = "ablation"
     seeds: int = SEEDS
     race: bool = False
+    claims: tuple[Claim, ...] = ()
 
     def experiment(self) -> Experiment:
         """The row for the harness."""
@@ -83,6 +85,7 @@ class Ablation:
             THREE_D,
             self.seeds,
             QUICK_SEEDS,
+            self.claims,
         )
 
     def cells(self, options: Options) -> list[Cell]:
@@ -127,9 +130,9 @@ class Ablation:
             return f"{heading} {page.shown(values(record, names[0], key))} over {len(values(record, names[0], key))} objects."
         ranked = sorted(names, key=means.__getitem__, reverse=more)
         best, first = ranked[0], names[0]
-        told = ", ".join(f"{name} {means[name]:.3g}" for name in ranked)
+        told = "; ".join(f"{name} {means[name]:.3g}" for name in ranked)
         rivals = [name for name in ranked[1:] if not sure(record, best, name, key)]
-        verdict = f"{best} is best" if not rivals else f"{best} cannot be told apart from {', '.join(rivals)}"
+        verdict = f"{best} is best" if not rivals else f"{best} cannot be told apart from {'; '.join(rivals)}"
         change = differences(record, best, first, key)
         against = "" if best == first else f"; against {first} it is {page.shown(change)} (paired)"
         race = f" {overtaking(record, first, max(names[1:], key=means.__getitem__))}" if self.race else ""
@@ -206,6 +209,13 @@ def sure(record: Record, a: str, b: str, key: str) -> bool:
     change = differences(record, a, b, key)
     middle, deviation = page.spread(change)
     return len(change) > 2 and abs(middle) > 2 * deviation / len(change) ** 0.5
+
+
+def beats(record: Record, a: str, b: str, key: str) -> bool | None:
+    """Whether `a` is better than `b`, both made from the same starts; None where that cannot be told, or was not run."""
+    if not {a, b} <= set(settings_of(record, "variant")) or not sure(record, a, b, key):
+        return None
+    return (mean(differences(record, a, b, key)) > 0) == MEASURES[key][1]
 
 
 def arrivals(record: Record, variant: str, goal: float) -> list[tuple[float, float] | None]:

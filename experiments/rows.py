@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from benchmarks.prompts import SCORED
+from experiments import paper_claims
 from experiments.ablation import PROMPTS, Ablation, Variant
 
 HOW = (
@@ -36,6 +37,7 @@ SCHEDULE = Ablation(
     },
     ("solid", "silhouette", "color", "seconds"),
     quick=("uniform σ",),
+    claims=paper_claims.SCHEDULE,
 )
 
 EMPTINESS = Ablation(
@@ -54,6 +56,7 @@ EMPTINESS = Ablation(
     },
     ("solid", "floaters", "fog", "silhouette"),
     quick=("λ 0",),
+    claims=paper_claims.EMPTINESS,
 )  # fmt: skip
 
 CENTRE = Ablation(
@@ -69,6 +72,7 @@ CENTRE = Ablation(
     },
     ("offset", "solid", "silhouette"),
     quick=("weight 100",),
+    claims=paper_claims.CENTRE,
 )
 
 ASYMMETRIC = ("a pink chair", "a white duck", "a green car", "a purple mug")
@@ -88,6 +92,7 @@ VIEWS = Ablation(
     ("frontness", "solid", "silhouette"),
     quick=("no words",),
     prompts=ASYMMETRIC,
+    claims=paper_claims.VIEWS,
 )  # fmt: skip
 
 # stable-dreamfusion's entropy is in bits.
@@ -117,6 +122,7 @@ BASELINE = Ablation(
     },
     ("solid", "silhouette", "color", "fog"),
     quick=("SDS, guidance 1",),
+    claims=paper_claims.BASELINE,
 )  # fmt: skip
 
 # Its emptiness weight is for the sum over 64 x 64 latents of 4 numbers; ours is over 32 x 32 pixels of 3.
@@ -144,6 +150,7 @@ PAPER = Ablation(
     preset="embedded",
     seeds=1,
     race=True,
+    claims=paper_claims.PAPER,
 )
 
 GENERATE3D = Ablation(

@@ -10,9 +10,9 @@ from scipy.linalg import sqrtm
 
 from benchmarks import prompts, scoring
 from experiments import __main__ as command
-from experiments import ablation, index, rows, sample2d, three_d, world_pictures
+from experiments import ablation, index, paper_claims, rows, sample2d, three_d, world_pictures
 from sjc import settings as schema
-from sjc.experiments import page
+from sjc.experiments import claims, page
 from sjc.experiments.harness import MAX_SEEDS, Options, run
 from sjc.experiments.pictures import discs, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
@@ -189,7 +189,7 @@ def test_settings_are_not_chosen_on_scored_prompts():
 def test_the_verdict_follows_the_numbers():
     row = replace(rows.SCHEDULE, keys=("solid",))
     better = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.61, 0.7, 0.79, 0.9])
-    assert row.answer(better).startswith("By IoU b is best: b 0.75, a 0.65; against a it is 0.1 ±")
+    assert row.answer(better).startswith("By IoU b is best: b 0.75; a 0.65; against a it is 0.1 ±")
     worse = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.41, 0.5, 0.59, 0.7])
     assert row.answer(worse).startswith("By IoU a is best")
     unsure = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.7, 0.4, 0.9, 0.7])
@@ -270,3 +270,43 @@ def test_world_pictures_come_by_seed(monkeypatch):
     assert not torch.equal(one, world_pictures.draw(6, 16, 1 + MAX_SEEDS))
     with pytest.raises(Exception, match="32 pixels wide"):
         world_pictures.draw(1, 20, 0)
+
+
+def test_a_variant_beats_another_only_where_the_pairs_can_tell():
+    told = record(**{"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.81, 0.6], "2 noises": [0.9, 0.8, 0.71]})
+    assert ablation.beats(told, "as set", "uniform σ", "solid") is True
+    assert ablation.beats(told, "uniform σ", "as set", "solid") is False
+    assert ablation.beats(told, "as set", "2 noises", "solid") is None
+    assert ablation.beats(told, "as set", "never run", "solid") is None
+
+
+def test_claims_are_judged_by_the_numbers():
+    uniform, guidance, _ = paper_claims.SCHEDULE
+    worse = {"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.8, 0.61], "guidance 20": [0.9, 0.99, 0.8]}
+    assert uniform.held(record(**worse)) is False
+    assert guidance.held(record(**worse)) is True
+    page_text = claims.text(paper_claims.SCHEDULE, record(**worse))
+    assert uniform.why in page_text
+    assert guidance.why not in page_text
+    assert "cannot be told" in page_text.splitlines()[-1]
+    assert claims.text((), record(**worse)) == ""
+
+
+@pytest.mark.parametrize(("step", "held"), [(100, False), (300, True)])
+def test_the_fifth_of_the_papers_steps_is_counted(step, held):
+    """The default is where the paper's settings end at after 100 of their 1000 steps, or after 300."""
+    long = cell(paper_claims.LONG, curve={"step": [500, 1000], "seconds": [1, 2], "iou": [0.5, 0.7]})
+    short = cell("default", curve={"step": [50, step], "seconds": [1, 2], "iou": [0.6, 0.7]})
+    told = {"cells": [short, long]}
+    formed, _, takes_long = paper_claims.PAPER
+    assert takes_long.held(told) is held
+    assert formed.held(told) is True
+    assert takes_long.held({"cells": [short]}) is None
+
+
+def test_claims_of_every_row_fit_its_committed_record():
+    for name, row in command.known().items():
+        told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
+        for claim in row.claims:
+            assert claim.held(told) in (True, False, None)
+            assert claim.says in (command.OUT / f"{name}.md").read_text("utf-8"), name

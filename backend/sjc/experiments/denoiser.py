@@ -6,6 +6,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from . import page
+from .claims import Claim
 from .harness import Cell, Experiment, Options, Record, measured
 from .pictures import PictureSource
 
@@ -132,4 +133,11 @@ EXPERIMENT = Experiment(
     answer,
     tables,
     figure,
+    claims=(
+        Claim(
+            "(D - x)/σ² is the score of the noised data (preliminaries, Eq. 1 to 3)",
+            lambda record: max(max(run["float64"]) for run in measured(record)) < TINY,
+            "The two forms should differ by rounding alone: look for a mistake here.",
+        ),
+    ),
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SjcError
 from ..output.files import read_json, write_json
+from .claims import Claim
 from .pictures import DISCS, PictureSource
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Experiment:
 
     cells: what to measure. answer: one sentence, and tables: Markdown, and figure, all made of the record alone.
     rooms: the sources of the engine that its numbers depend on. A change there, or in the module that computes a cell,
-    measures anew.
+    measures anew. claims: the paper's, told of on the page.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Experiment:
     rooms: tuple[str, ...] = TWO_D
     seeds: int = 5
     quick_seeds: int = 2
+    claims: tuple[Claim, ...] = ()
 
 
 def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:

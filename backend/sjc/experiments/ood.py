@@ -6,6 +6,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from . import page
+from .claims import Claim
 from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
 from .paas import raise_latent
 from .pictures import orange_blob, row, to_text
@@ -115,6 +116,25 @@ def final(record: Record, case: str, way: str) -> list[float]:
     return [run[way]["distance"][-1] for run in measured(record, case=case)]
 
 
+def gain(record: Record, case: str) -> int:
+    """1: PAAS ends nearer the data, -1: the clean picture does, 0: the seeds cannot tell."""
+    clean, averaged = final(record, case, "clean"), final(record, case, "PAAS")
+    middle, deviation = page.spread([a - b for a, b in zip(clean, averaged, strict=True)])
+    sure = max(2 * deviation / len(clean) ** 0.5, 0.001)
+    return (middle > sure) - (middle < -sure)
+
+
+def misled(record: Record) -> bool | None:
+    """Whether the network alone goes astray at the clean picture and PAAS does not; None: the seeds cannot tell."""
+    return {1: True, 0: None, -1: False}[gain(record, "model")]
+
+
+def arrives(record: Record) -> bool:
+    """Whether PAAS with the network ends nearer the data than it began, by a tenth of the way at least."""
+    began = mean(run["PAAS"]["distance"][0] for run in measured(record, case="model"))
+    return mean(final(record, "model", "PAAS")) < 0.9 * began
+
+
 def answer(record: Record) -> str:
     """For each denoiser: which of the two ways ends nearer the data, if the seeds can tell, and how sharp."""
     names = {"pictures": "the exact denoiser of the pictures", "model": "the trained network"}
@@ -122,15 +142,8 @@ def answer(record: Record) -> str:
     for case in settings_of(record, "case"):
         clean, averaged = final(record, case, "clean"), final(record, case, "PAAS")
         start = mean(run["clean"]["distance"][0] for run in measured(record, case=case))
-        gains = [a - b for a, b in zip(clean, averaged, strict=True)]
-        middle, deviation = page.spread(gains)
-        verdict = (
-            "PAAS ends nearer"
-            if middle > max(2 * deviation / len(gains) ** 0.5, 0.001)
-            else "the clean picture ends nearer"
-            if middle < -max(2 * deviation / len(gains) ** 0.5, 0.001)
-            else "the two end alike"
-        )
+        words = {1: "PAAS ends nearer", 0: "the two end alike", -1: "the clean picture ends nearer"}
+        verdict = words[gain(record, case)]
         sharp = [mean(run[way]["sharpness"] for run in measured(record, case=case)) for way in WAYS]
         parts.append(
             f"with {names[case]} {verdict} (distance to the data {start:.3f} at the start, {mean(clean):.3f} asked at the "
@@ -190,4 +203,17 @@ EXPERIMENT = Experiment(
     answer,
     tables,
     figure,
+    claims=(
+        Claim(
+            "A trained denoiser misleads at a clean picture, where it was never trained, and less by PAAS (Fig. 2)",
+            misled,
+            "Likely: without a prompt a small network draws either picture toward a mean of all it knows.",
+        ),
+        Claim(
+            "PAAS carries the blob to the data (Fig. 2)",
+            arrives,
+            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of the world's "
+            "objects the blob is to become, and the noise level, scaled to few pixels, hides too little of the blob.",
+        ),
+    ),
 )

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from ..output.files import write_bytes, write_json
+from . import claims
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,6 +67,7 @@ def text(experiment: Experiment, record: Record) -> str:
         f"**Answer.** {experiment.answer(record)}",
         f"![{experiment.name}]({experiment.name}.png)",
         experiment.tables(record).rstrip("\n"),
+        *filter(None, [claims.text(experiment.claims, record)]),
         f"**How.** {experiment.method}",
         how,
     ]
