@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import bridge, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc import settings as schema
 from sjc.errors import SjcError
+from sjc.memory import large_pages
 
 SEEDS = 3
 JOB_REPEATS = 3
@@ -194,6 +195,7 @@ def result_path(name: str, arguments: argparse.Namespace) -> Path:
 def run(name: str, words: list[str]) -> None:
     """Run one benchmark, write its JSON and print its table."""
     arguments = parser().parse_args(words)
+    large_pages()
     settings = settings_of(arguments)
     function, text = BENCHMARKS[name]
     record = {**report.envelope(name, words, asdict(settings)), **function(arguments, settings)}

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import report
 from sjc.errors import SjcError
-from sjc.output.vdb import write_vdb
+from sjc.output.vdb import write_live_vdb
 from tests.blender import venvs
 
 SIZES = (100, 200)
@@ -123,7 +123,7 @@ def _write(folder: Path, density: np.ndarray, count: int) -> None:
     """The same snapshot under `count` names, as the worker writes it: Blender keeps what it has read by name."""
     color = np.broadcast_to(np.linspace(0, 1, len(density), dtype=np.float32)[:, None], (*density.shape, 3))
     first = folder / "f_0001.vdb"
-    write_vdb(first, density, color, half=True, compress=False)
+    write_live_vdb(first, density, color)
     for n in range(2, count + 1):
         shutil.copyfile(first, folder / f"f_{n:04d}.vdb")
 

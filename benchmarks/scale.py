@@ -85,7 +85,9 @@ def _fresh_peak(device: str) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # else the step would take what others freed, and seem to need nothing
+        ctypes.CDLL(None).malloc_trim(
+            0
+        )  # else the step would take what others freed, and seem to need nothing
         Path("/proc/self/clear_refs").write_text("5")  # Linux: VmHWM begins anew
     except (OSError, AttributeError, TypeError):  # no such file, no such function, no such library
         return None

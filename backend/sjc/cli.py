@@ -14,6 +14,7 @@ from . import __version__
 from . import settings as schema
 from .errors import SjcError
 from .experiments import command as experiments
+from .memory import large_pages
 from .progress import Bar, JsonLines, Report
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -107,6 +108,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = build_parser().parse_args(argv)
+    large_pages()
     run = {
         "generate": _generate,
         "batch": _batch,

@@ -18,7 +18,7 @@ from .output.glb import write_glb
 from .output.mesh import Mesh, extract_mesh, surface_color
 from .output.pictures import contact_sheet, turntable, write_png
 from .output.texture import textured
-from .output.vdb import write_vdb
+from .output.vdb import write_live_vdb, write_vdb
 
 if TYPE_CHECKING:
     from .field.grid import VoxelField
@@ -81,9 +81,9 @@ def write_snapshot(
     meta: dict[str, Any],
     latent: NDArray[Any] | None = None,
 ) -> Path:
-    """snapshots/f_NNNN.vdb, then .npz (which counts); returns the npz."""
+    """snapshots/f_NNNN.vdb, fit to be shown live, then .npz, all of it (which counts); returns the npz."""
     path = folder / "snapshots" / f"{snapshot_stem(number)}.npz"
-    write_vdb(path.with_suffix(".vdb"), density, color, half=True, compress=False)
+    write_live_vdb(path.with_suffix(".vdb"), density, color)
     write_npz(path, density, color, meta=meta, latent=latent, half=True, compress=False)
     return path
 

@@ -42,7 +42,7 @@ from . import job as jobs
 from . import protocol, settings
 from .errors import SjcError
 from .output import files
-from .output.vdb import write_vdb
+from .output.vdb import write_live_vdb, write_vdb
 from .settings_schema import Settings
 from .worker import Worker
 
@@ -149,7 +149,7 @@ class FakeWorker(Worker):
         number = files.next_snapshot(folder / "snapshots")
         path = folder / "snapshots" / f"{files.snapshot_stem(number)}.npz"
         meta = {"step": step, "steps": chosen.steps, "prompt": chosen.prompt, "color": "preview"}
-        write_vdb(path.with_suffix(".vdb"), density, color, half=True, compress=False)
+        write_live_vdb(path.with_suffix(".vdb"), density, color)
         files.write_bytes(path.with_suffix(".png"), png(density))
         files.write_npz(path, density, color, meta=meta, half=True, compress=False)
         if self.fault == "truncated-snapshot" and number % 2 == 0:

@@ -6,11 +6,13 @@ means that the job is finished. Every file is whole or absent.
 
 from __future__ import annotations
 
+import copy
 import platform
 import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from . import __version__, checkpoint
 from . import settings as settings_module
 from .advice import advice
 from .appearance import Appearance
+from .beside import Beside
 from .errors import SjcError
 from .output import files
 from .progress import Event, Rate, Report, silent
@@ -26,6 +29,7 @@ from .settings_schema import Settings
 if TYPE_CHECKING:
     import torch
 
+    from .field.grid import VoxelField
     from .guidance.text_denoiser import TextDenoiser
     from .optimize import Optimization
 
@@ -232,9 +236,11 @@ class Job:
         spent = self._take_up(run)
         snapshot_every = s.snapshot_every or max(1, s.steps // AUTO_SNAPSHOTS)
         rate, began, saved = Rate(), time.perf_counter() - spent, time.perf_counter()
+        beside = Beside()
         try:
             while not run.done:
                 self._ask()
+                beside.look()
                 losses = run.advance()
                 for key, value in {"step": run.step, **asdict(losses)}.items():
                     self.history.setdefault(key, []).append(value)
@@ -251,7 +257,7 @@ class Job:
                     }
                 )
                 if (self.wants_snapshot() or run.step % snapshot_every == 0) and not run.done:
-                    self._snapshot(run)
+                    beside.start(self._snapshot(run))
                 now = time.perf_counter()
                 due = (
                     run.step % s.checkpoint_every == 0
@@ -261,9 +267,13 @@ class Job:
                 if due:
                     self._save(run, now - began)
                     saved = now
+            beside.finish()
         except (Stopped, KeyboardInterrupt):
+            beside.close()
             self._save(run, time.perf_counter() - began)
             raise Stopped from None
+        finally:
+            beside.close()
         self.seconds["optimise"] = time.perf_counter() - began
         self._save(run, self.seconds["optimise"])
 
@@ -300,20 +310,21 @@ class Job:
             "color": color,
         }
 
-    def _snapshot(self, run: Optimization) -> None:
+    def _snapshot(self, run: Optimization) -> Callable[[], None]:
+        """What writes the field as it is now, from a copy: the steps may go on meanwhile."""
+        return partial(self._write_snapshot, copy.deepcopy(run.field), self._meta(run, "preview"))
+
+    def _write_snapshot(self, field: VoxelField, meta: dict[str, Any]) -> None:
         from . import export
 
-        density, color = export.arrays(run.field, self.appearance.paint)
+        density, color = export.arrays(field, self.appearance.paint)
         number = files.next_snapshot(self.folder / "snapshots")
-        meta = self._meta(run, "preview")
-        path = export.write_snapshot(
-            self.folder, number, density, color, meta, self.appearance.latent(run.field)
-        )
+        path = export.write_snapshot(self.folder, number, density, color, meta, self.appearance.latent(field))
         if self.preview:
-            export.write_picture(path.with_suffix(".png"), self.appearance.painted(run.field), self.settings)
+            export.write_picture(path.with_suffix(".png"), self.appearance.painted(field), self.settings)
         event: Event = {
             "type": "snapshot",
-            "step": run.step,
+            "step": meta["step"],
             "path": str(path),
             "shape": list(density.shape),
             "colors": "exact" if self.appearance.autoencoder is None else "preview",

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from . import protocol, settings
 from .errors import SjcError
+from .memory import large_pages
 
 if TYPE_CHECKING:
     from .job import Job
@@ -260,9 +261,10 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 def be_modest() -> None:
-    """Low priority, and one core left to Blender.  Before torch is imported."""
+    """Low priority, one core left to Blender, memory in large pages.  Before torch is imported."""
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, NICENESS - os.nice(0)))  # not below what whoever started Blender has already chosen
+    large_pages()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
 
 

@@ -21,11 +21,11 @@ def main(npz: str, vdb: str) -> int:
     )  # a process of its own: no other code sees this path
     from sjc.errors import SjcError
     from sjc.output import files
-    from sjc.output.vdb import write_vdb
+    from sjc.output.vdb import write_live_vdb
 
     try:
         field = files.read_npz(npz)
-        write_vdb(vdb, field.density, field.color, bounds=field.bounds, half=True, compress=False)
+        write_live_vdb(vdb, field.density, field.color, bounds=field.bounds)
     except (SjcError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

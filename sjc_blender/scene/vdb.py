@@ -20,7 +20,7 @@ _LONGEST = 4096  # no name or metadata of ours comes near
 
 @dataclass(frozen=True)
 class Header:
-    """grids: their names in the file's order; voxel: edge length in the volume's own units."""
+    """grids: their names in the file's order; voxel: edge length of the density's, in the volume's own units."""
 
     grids: tuple[str, ...]
     voxel: float
@@ -57,7 +57,8 @@ def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
             raise SjcError(
                 f"{path} was not written by this program; use Add > Volume > Import OpenVDB for it."
             )
-        voxel = struct.unpack("<6d", stream.read(48))[3]  # translation, scale
+        edge = struct.unpack("<6d", stream.read(48))[3]  # translation, scale
+        voxel = edge if names[-1] == "density" else voxel  # colour may be coarser
         stream.seek(end)
     if "density" not in names:
         raise SjcError(f"{path} holds no grid named density.")

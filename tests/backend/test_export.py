@@ -14,7 +14,7 @@ from sjc.output.colour import linear_to_srgb, pixel_paint
 from sjc.output.files import read_npz
 from sjc.output.glb import read_glb
 from sjc.output.mesh import is_closed
-from sjc.output.vdb import write_vdb
+from sjc.output.vdb import write_live_vdb
 from tests.backend.stubs import settings
 
 ALBEDO = np.array([0.75, 0.2, 0.4])  # sRGB-encoded
@@ -108,9 +108,9 @@ def test_volumes_and_snapshots(tmp_path, monkeypatch):
 
     def noted(path, *args, **kwargs):
         order.append((path.name, (path.with_suffix(".npz")).exists()))
-        write_vdb(path, *args, **kwargs)
+        write_live_vdb(path, *args, **kwargs)
 
-    monkeypatch.setattr(export, "write_vdb", noted)
+    monkeypatch.setattr(export, "write_live_vdb", noted)
     path = export.write_snapshot(tmp_path, 12, density, color, {"step": 24, "color": "preview"})
     assert path == tmp_path / "snapshots" / "f_0012.npz"
     assert order == [("f_0012.vdb", False)], "the npz counts and comes last"

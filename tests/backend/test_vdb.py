@@ -161,6 +161,42 @@ def test_what_is_invisible_costs_nothing(tmp_path):
     assert read(tmp_path / "a.vdb", (n, n, n))["color"][4].sum() == (distance < 0.5).sum()
 
 
+@pytest.mark.parametrize("n", [10, 9])
+def test_coarser_blocks_are_means_where_they_were(tmp_path, n):
+    """Density by volume, colour by density; the voxels of both grids start at the box's corner."""
+    rng = np.random.default_rng(n)
+    density, color = rng.random((n, n, n)), rng.random((n, n, n, 3))
+    density[:4, :4, :4] = 0
+    vdb.write_vdb(tmp_path / "a.vdb", density, color, coarser=(2, 4))
+    grids = read(tmp_path / "a.vdb", (8, 8, 8))
+    for name, step in (("density", 2), ("color", 4)):
+        _, translation, scale, out, active = grids[name]
+        assert scale == pytest.approx(step * 2 / n)
+        np.testing.assert_allclose(translation, -1 + scale / 2)
+        size = -(-n // step)
+        assert active.sum() == size**3 - (4 // step) ** 3, "blocks of nothing are not stored"
+        for at in ((1, 1, 1), (size - 1, 1, 0)):
+            block = tuple(slice(step * i, step * (i + 1)) for i in at)
+            mass = density[block].sum()
+            tint = (color[block] * density[block][..., None]).sum((0, 1, 2)) / max(mass, 1e-12)
+            np.testing.assert_allclose(out[at], mass / step**3 if name == "density" else tint, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(64, (64, 64)), (100, (100, 50)), (200, (100, 50)), (257, (86, 52))]
+)
+def test_a_live_volume_has_so_many_voxels_at_most(tmp_path, n, sizes):
+    density = np.zeros((n, n, n), "f4")
+    density[-1, 0, 0] = 800
+    vdb.write_live_vdb(tmp_path / "a.vdb", density, np.full((n, n, n, 3), 0.25, "f4"))
+    grids = read(tmp_path / "a.vdb", (128,) * 3)
+    for name, size in zip(("density", "color"), sizes, strict=True):
+        _, _, scale, out, active = grids[name]
+        assert np.argwhere(active).tolist() == [[size - 1, 0, 0]], "the last block"
+        step = round(scale * n / 2)
+        assert out[size - 1, 0, 0, 0] == pytest.approx(800 / step**3 if name == "density" else 0.25, rel=1e-3)
+
+
 def test_nan_is_left_out(tmp_path):
     density = np.full((8, 8, 8), np.nan, "f4")
     density[1, 2, 3] = 4

@@ -7,7 +7,7 @@ from PIL import Image
 from sjc.output.colour import srgb_to_linear
 from sjc.output.glb import write_glb
 from sjc.output.mesh import extract_mesh
-from sjc.output.vdb import write_vdb
+from sjc.output.vdb import write_live_vdb
 
 # (x, y, z), radius: red, green, blue; none hides another from the front, and no mirror image or turn is the same.
 BALLS = (((-0.5, -0.2, -0.3), 0.35), ((0.4, 0.3, -0.2), 0.3), ((0.0, 0.1, 0.5), 0.25))
@@ -46,7 +46,7 @@ bpy.ops.render.render(write_still=True)
 @pytest.fixture(scope="module")
 def balls():
     """density [N, N, N], colour and mesh of the three balls."""
-    n = 40
+    n = 72  # the live volume's colours are then twice as coarse as its density
     c = (np.arange(n) + 0.5) * 2 / n - 1
     p = np.stack(np.meshgrid(c, c, c, indexing="ij"), -1)
     density, color = np.zeros((n, n, n), "f4"), np.zeros((n, n, n, 3), "f4")
@@ -61,7 +61,7 @@ def balls():
 def folder(balls, tmp_path):
     """The files of one job."""
     density, color, mesh = balls
-    write_vdb(tmp_path / "f_0001.vdb", density, color, half=True, compress=False)
+    write_live_vdb(tmp_path / "f_0001.vdb", density, color)
     write_glb(tmp_path / "mesh.glb", mesh, "balls")
     return tmp_path
 
@@ -117,7 +117,7 @@ def test_a_volume_in_the_dark_glows_in_its_colours(in_blender, balls, folder):
 def test_thin_parts_of_a_volume_stay_thin(in_blender, balls, tmp_path):
     """A haze of a thousandth of the density does not shine like the solid: emission is weighted by density."""
     density, color, mesh = balls
-    write_vdb(tmp_path / "f_0001.vdb", density / 4000, color, half=True, compress=False)
+    write_live_vdb(tmp_path / "f_0001.vdb", density / 4000, color)
     write_glb(tmp_path / "mesh.glb", mesh, "balls")
     in_blender(
         SCENE + RENDER, folder=tmp_path, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("package", ["benchmarks", "experiments"])
 def test_they_find_all_they_import(package):
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "MPLCONFIGDIR": "/tmp"}  # noqa: S108 - never written
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "MPLCONFIGDIR": "/tmp"}
     done = subprocess.run(
         [sys.executable, "-m", package, "--help"],
         cwd=ROOT,

@@ -304,7 +304,9 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "Subtracting the clean picture (Eq. 16) varies less than subtracting the noised one (Eq. 15)",
-            lambda record: all(crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")),
+            lambda record: all(
+                crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")
+            ),
             "It does where σ is above the data's own spread and wherever D is one picture; below, D follows the noise of x, "
             "and subtracting the same noise cancels it: deviations s²/(s² + σ²) and σ²/(s² + σ²) for Gaussian data.",
         ),

@@ -14,6 +14,7 @@ Only voxels that hold something are stored (the active mask); the rest is the ba
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import struct
@@ -36,15 +37,19 @@ _INACTIVE_IS_BACKGROUND = b"\0"
 # Density below this (per unit length; the box is 2 across) is invisible: at most 0.02 % opaque.
 INVISIBLE = 1e-4
 HALF_MAX = 65504  # float16
+# Voxels along an edge that a live volume has at most, of density and of colour: Blender reads all of them on its main
+# thread (bench bridge), and while an object grows its colours are as blurred as it is.
+LIVE_DENSITY, LIVE_COLOR = 128, 64
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """One grid to write: values [X, Y, Z] or [X, Y, Z, 3], active [X, Y, Z]."""
+    """One grid to write: values [X, Y, Z] or [X, Y, Z, 3], active [X, Y, Z], its voxel's edge in voxels of the field."""
 
     name: str
     values: NDArray[np.floating]
     active: NDArray[np.bool_]
+    step: int
 
 
 def write_vdb(
@@ -56,12 +61,14 @@ def write_vdb(
     threshold: float = INVISIBLE,
     half: bool = False,
     compress: bool = True,
+    coarser: tuple[int, int] = (1, 1),
 ) -> None:
     """Write `density` [N, N, N] as a float grid and `color` [N, N, N, 3] as a vec3 grid, whole.
 
     bounds [2, 3], the box's outer faces: voxel (i, j, k) has its centre at bounds[0] + (i + 0.5, ...) * voxel, the way
     OpenVDB sees it. (Blender before 5.0 draws half a voxel further: its side of the bridge takes that off.) Voxels of
     density <= `threshold` are left out of both grids. `half` stores float16. `compress` is zlib, level 1.
+    coarser: how many voxels along an edge become one, in density (their mean) and in colour (their mean by density).
     """
     density, color = np.asarray(density), np.asarray(color)
     if (
@@ -76,16 +83,56 @@ def write_vdb(
     voxel = (high - low) / density.shape
     if not np.allclose(voxel, voxel[0], rtol=1e-5):
         raise ValueError(f"voxels must be cubes, not {voxel}")
-    active = density > threshold
+    grids = [
+        _Grid("density", *_coarser(density, density, coarser[0], threshold), coarser[0]),
+        _Grid("color", *_coarser(color, density, coarser[1], threshold), coarser[1]),
+    ]
     stream = io.BytesIO()
     stream.write(_MAGIC + struct.pack("<III?", _FILE_VERSION, *_LIBRARY_VERSION, True))
     stream.write(str(uuid.uuid4()).encode())
     _write_metadata(stream, {"creator": "sjc_blender"})
-    grids = [_Grid("density", density, active), _Grid("color", color, active)]
     stream.write(struct.pack("<I", len(grids)))
     for grid in grids:
-        _write_grid(stream, grid, voxel[0], low + voxel / 2, half=half, compress=compress)
+        edge = voxel * grid.step
+        _write_grid(stream, grid, edge[0], low + edge / 2, half=half, compress=compress)
     write_bytes(path, stream.getvalue())
+
+
+def write_live_vdb(
+    path: str | os.PathLike[str],
+    density: NDArray[np.floating],
+    color: NDArray[np.floating],
+    *,
+    bounds: NDArray[np.floating] = UNIT_BOX,
+) -> None:
+    """`write_vdb` for a volume that Blender is to show soon: half precision, and no more voxels than it reads in time."""
+    n = max(np.shape(density))
+    steps = (-(-n // LIVE_DENSITY), -(-n // LIVE_COLOR))
+    write_vdb(path, density, color, bounds=bounds, half=True, compress=False, coarser=steps)
+
+
+def _coarser(
+    values: NDArray[np.floating], density: NDArray[np.floating], step: int, threshold: float
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Means of blocks of step^3 voxels, of a colour by density, and which hold something; blocks may reach past the box."""
+    if step == 1:
+        return values, density > threshold
+    mass = _block_sums(density, step)
+    if values.ndim == 3:
+        means = mass / step**3
+    else:
+        means = _block_sums(values * density[..., None], step) / np.maximum(mass, 1e-12)[..., None]
+    return means, mass > threshold * step**3
+
+
+def _block_sums(values: NDArray[np.floating], step: int) -> NDArray[np.floating]:
+    """[X, Y, Z, ...] -> [ceil(X / step), ...]."""
+    pad = [(0, -size % step) for size in values.shape[:3]] + [(0, 0)] * (values.ndim - 3)
+    values = np.pad(values, pad)
+    for axis in range(3):
+        parts = [values[(slice(None),) * axis + (slice(i, None, step),)] for i in range(step)]
+        values = functools.reduce(np.add, parts)
+    return values
 
 
 def _write_grid(
