@@ -157,7 +157,11 @@ GENERATE3D = Ablation(
     "generate3d",
     "How near does text to 3D come to the truth (Fig. 5)?",
     "The presets on the sixteen scored prompts; scored by benchmarks/scoring.py. Seconds of the steps alone.",
-    {"embedded (default)": Variant(), "fast": Variant({"preset": "fast"})},
+    {
+        "embedded (default)": Variant(),
+        "fast": Variant({"preset": "fast"}),
+        "quality": Variant({"preset": "quality"}),
+    },
     ("solid", "silhouette", "color", "seconds"),
     prompts=SCORED,
     preset="embedded",
