@@ -286,6 +286,20 @@ FAULTS = [
         ("tests/backend/test_job.py::test_snapshots_past_the_checkpoint_are_made_again_without_gaps",),
     ),
     Fault(
+        "snapshot-of-a-later-step",
+        f"{SJC}/job.py",
+        "copy.deepcopy(run.field)",
+        "run.field",
+        ("tests/backend/test_beside.py::test_a_snapshot_is_the_field_of_its_step_though_steps_go_on",),
+    ),
+    Fault(
+        "an-error-beside-the-steps-goes-unseen",
+        f"{SJC}/beside.py",
+        "            last.result()\n",
+        "            last.exception()\n",
+        ("tests/backend/test_beside.py::test_an_error_comes_out_once_where_it_is_waited_for",),
+    ),
+    Fault(
         "resume-keeps-snapshots-past-the-checkpoint",
         f"{SJC}/job.py",
         'int(meta.get("step", 0)) > step or',
@@ -404,6 +418,20 @@ FAULTS = [
         "transpose(0, 2, 4, 1, 3, 5, *tail)",
         "transpose(0, 2, 4, 3, 1, 5, *tail)",
         ("tests/backend/test_vdb.py::test_any_block_comes_back",),
+    ),
+    Fault(
+        "empty-voxels-tint-a-live-volume",
+        f"{OUTPUT}/vdb.py",
+        "_block_sums(values * density[..., None], step) / np.maximum(mass, 1e-12)[..., None]",
+        "_block_sums(values, step) / step**3",
+        ("tests/backend/test_vdb.py::test_coarser_blocks_are_means_where_they_were",),
+    ),
+    Fault(
+        "coarser-voxels-half-a-voxel-off",
+        f"{OUTPUT}/vdb.py",
+        "low + edge / 2",
+        "low + voxel / 2",
+        ("tests/backend/test_vdb.py::test_coarser_blocks_are_means_where_they_were",),
     ),
     Fault(
         "gamma-without-its-foot",

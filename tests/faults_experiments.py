@@ -8,6 +8,13 @@ EXPERIMENTS = "backend/sjc/experiments"
 
 FAULTS = [
     Fault(
+        "a-claim-holds-the-wrong-way-round",
+        "experiments/ablation.py",
+        "(mean(differences(record, a, b, key)) > 0) == MEASURES[key][1]",
+        "(mean(differences(record, b, a, key)) > 0) == MEASURES[key][1]",
+        (f"{ROWS}::test_a_variant_beats_another_only_where_the_pairs_can_tell",),
+    ),
+    Fault(
         "a-cell-of-other-code-is-kept",
         f"{EXPERIMENTS}/harness.py",
         '"measured" in cell and {key: cell.get(key) for key in known} == known',
