@@ -217,7 +217,7 @@ def main(words: list[str]) -> int:
         parser().error(f"only compare takes files, not {arguments.name}")
     try:
         if arguments.name == "table":
-            print(report.summary_table())
+            print(report.summary_table(report.QUALITY), report.summary_table(report.SPEED), sep="\n\n")
         elif arguments.name == "compare":
             if len(arguments.files) != 2:
                 parser().error("compare takes two results: bench compare A.json B.json")

@@ -161,7 +161,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "fast": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0},
     # More views and steps at less guidance: a quarter off the default's colour error (docs/experiments/generate3d.md). A finer
     # grid gains nothing: the network's pictures have 32 pixels.
-    "quality": {"steps": 800, "views_per_step": 8, "guidance": 1.5},
+    "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,

@@ -69,3 +69,16 @@ def test_commands_in_the_documents_exist():
         named = re.findall(r"python3 build\.py ([a-z-]+)", (ROOT / name).read_text("utf-8"))
         assert named
         assert set(named) <= known
+
+
+def test_the_readme_quotes_the_experiments_pages():
+    """Every decimal number of a row stands on the page that the row names."""
+    rows = re.findall(
+        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$", (ROOT / "README.md").read_text("utf-8"), re.M
+    )
+    assert len(rows) >= 6
+    for page, words in rows:
+        numbers = re.findall(r"\d+\.\d+", words)
+        assert numbers
+        told = set(re.findall(r"\d+\.\d+", (ROOT / page).read_text("utf-8")))
+        assert set(numbers) <= told, (page, set(numbers) - told)
