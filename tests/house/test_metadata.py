@@ -74,7 +74,9 @@ def test_commands_in_the_documents_exist():
 def test_the_readme_quotes_the_experiments_pages():
     """Every decimal number of a row stands on the page that the row names."""
     rows = re.findall(
-        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$",
+        (ROOT / "README.md").read_text("utf-8"),
+        re.MULTILINE,
     )
     assert len(rows) >= 6
     for page, words in rows:
