@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
 ENGINE = Path(__file__).resolve().parents[1]
 TWO_D = ("guidance", "experiments/pictures.py")
-THREE_D = ("guidance", "field", "output", "optimize.py", "export.py")
+# What the scores of a field depend on; how volumes and pictures are filed does not change them.
+THREE_D = (
+    "guidance",
+    "field",
+    "optimize.py",
+    "export.py",
+    "output/colour.py",
+    "output/glb.py",
+    "output/mesh.py",
+    "output/threshold.py",
+    "output/voxelize.py",
+)
 MAX_SEEDS = 100
 
 Record = dict[str, Any]
