@@ -34,7 +34,6 @@ from torch import Tensor
 
 from ..errors import SjcError
 from ..threads import count as usable_threads
-from ..threads import large
 from .grid import VoxelField
 from .render_reference import Rendered, check, lattice
 from .warp_source import BLOCK, COLUMN
@@ -224,14 +223,8 @@ class _Render(torch.autograd.Function):
                 ("backward", options.kernels, part, *scene, *given, own, g_scale)
                 for part, own in zip(parts, [g_grid, *others], strict=True)
             ])  # fmt: skip
-            if clear.numel() and others:
-                slabs = _slabs(len(grid), len(parts))
-                _in_threads(_gather_slab, [(options.kernels, g_grid, others, clear, *slab) for slab in slabs])
-            else:
-                with large():
-                    for other in others:
-                        g_grid += other
-                        other.zero_()
+            slabs = _slabs(len(grid), len(parts)) if others else []
+            _in_threads(_gather_slab, [(options.kernels, g_grid, others, clear, *slab) for slab in slabs])
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
 
 
@@ -269,8 +262,9 @@ def _occupancy_slab(
 def _gather_slab(
     kernels: SimpleNamespace, grid: Tensor, others: list[Tensor], clear: Tensor, start: int, length: int
 ) -> None:
+    dim = clear.shape if clear.numel() else (length, 1, 1)
     for other in others:
-        _launch("gather", kernels, clear.shape, grid, other, clear, start, start + length - 1)
+        _launch("gather", kernels, dim, grid, other, clear, start, start + length - 1)
 
 
 def _launch_rays(

@@ -144,6 +144,30 @@ WALK = """
         // A column of two z-neighbours is 2K floats in a row.
         const int row = n * K, slab = n * n * K;
 #ifndef __CUDA_ARCH__
+        // A ray's next voxels are in no cache. Where nothing is skipped the next chunk's are asked for while this one's are
+        // worked on; else all of this one's before the first is waited for.
+        int next[S];
+        const float leap = blocks == 0 ? SIGN * S * step : 0.0f;
+        for (int m = 0; m < S; ++m) {
+            const float t = ts[m] + leap;
+            int i = (int)wp::floor(ax + t * dx), j = (int)wp::floor(ay + t * dy), l = (int)wp::floor(az + t * dz);
+            i = i < 0 ? 0 : i > n - 2 ? n - 2 : i;
+            j = j < 0 ? 0 : j > n - 2 ? n - 2 : j;
+            l = l < 0 ? 0 : l > n - 2 ? n - 2 : l;
+            next[m] = ((i * n + j) * n + l) * K;
+        }
+        for (int m = 0; m < found; ++m)
+            for (int q = 0; q < 4; ++q) {
+                const int first = next[m] + (q & 1) * row + (q >> 1) * slab;
+                __builtin_prefetch(data + first);
+                __builtin_prefetch(data + first + 2 * K - 1);
+                if (SIGN < 0) {
+                    __builtin_prefetch(out + first, 1);
+                    __builtin_prefetch(out + first + 2 * K - 1, 1);
+                }
+            }
+#endif
+#ifndef __CUDA_ARCH__
 #pragma clang loop vectorize(disable)  // one sample a time, its channels in a vector: across samples it would gather
 #endif
         for (int m = 0; m < found; ++m) {
@@ -190,23 +214,28 @@ OCCUPANCY = (
 )
 
 # Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time; of the planes
-# x_first .. x_last alone. Only occupied blocks were written to; a voxel on their border is met again, as zero.
+# x_first .. x_last alone. Only occupied blocks were written to; a voxel on their border is met again, as zero. Where there
+# are no blocks (fog), plane x_first + bx whole.
 GATHER = (
     BLOCKS
     + """
+    auto take = [&](int first, int count) {
+        float *to = (float*)grid.data + first, *from = (float*)part.data + first;
+        for (int i = 0; i < count; ++i) {
+            to[i] += from[i];
+            from[i] = 0.0f;
+        }
+    };
+    if (blocks == 0) {
+        take((x_first + bx) * n * n * K, n * n * K);
+        return;
+    }
     if (clear.data[(bx * blocks + by) * blocks + bz] != 0) return;
     const int x0 = wp::max(low(bx), x_first), x1 = wp::min(low(bx + 1), x_last);
     const int y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
     const int z0 = wp::max(low(bz), 0), z1 = wp::min(low(bz + 1), n - 1);
     for (int x = x0; x <= x1; ++x)
-        for (int y = y0; y <= y1; ++y) {
-            const int first = ((x * n + y) * n + z0) * K, count = (z1 - z0 + 1) * K;
-            float *to = (float*)grid.data + first, *from = (float*)part.data + first;
-            for (int i = 0; i < count; ++i) {
-                to[i] += from[i];
-                from[i] = 0.0f;
-            }
-        }
+        for (int y = y0; y <= y1; ++y) take(((x * n + y) * n + z0) * K, (z1 - z0 + 1) * K);
 """
 )
 
@@ -237,6 +266,7 @@ FORWARD = (
     const float t0 = t_min.data[r];
     const int last = counts.data[r];
     int k = 0;
+    float* out = nullptr;  // nothing is scattered
 """
     + WALK
     + """
@@ -278,10 +308,10 @@ BACKWARD = (
     const float t0 = t_min.data[r];
     const int last = -1;
     int k = ends.data[r] - 1;
+    float* out = (float*)g_grid.data;
 """
     + WALK
     + """
-    float* out = (float*)g_grid.data;
     float gc[K];
     for (int c = 1; c < K; ++c) gc[c] = g_color.data[r * (K - 1) + c - 1];
     const float go = g_opacity.data[r], gd = g_depth.data[r], ge = g_emptiness.data[r] * beta;
