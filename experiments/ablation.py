@@ -233,11 +233,11 @@ def overtaking(record: Record, a: str, b: str) -> str:
     curves = {name: [run["curve"] for run in measured(record, variant=name)] for name in (a, b)}
     ends = mean(curve["iou"][-1] for curve in curves[b])
     steps, seconds = curves[b][0]["step"][-1], mean(curve["seconds"][-1] for curve in curves[b])
-    told = f"{b} ends at {ends:.3g} after {steps} steps, {seconds:.0f} s"
+    told = f"{b} ends at {ends:.3g} after {steps:g} steps, {seconds:.0f} s"
     for i, step in enumerate(curves[a][0]["step"]):
         if mean(curve["iou"][i] for curve in curves[a]) >= ends:
             spent = mean(curve["seconds"][i] for curve in curves[a])
-            return f"{told}; {a} is there after {step} ({step / steps:.1%}), {spent:.0f} s."
+            return f"{told}; {a} is there after {step:g} ({step / steps:.1%}), {spent:.0f} s."
     return f"{told}; {a} does not get there."
 
 

@@ -125,6 +125,24 @@ BASELINE = (
     ),
 )
 
+METHOD = (
+    Claim(
+        "A uniform fog is start enough (released code)",
+        lambda record: _not(beats(record, "as set", "fog at the start", "solid")),
+        "",
+    ),
+    Claim(
+        "A learned background is better than one that is drawn anew for every view (released code)",
+        lambda record: beats(record, "learned background", "as set", "solid"),
+        "",
+    ),
+    Claim(
+        "The score, weighted by 1/σ (released code), is better than the denoiser's correction as it is",
+        lambda record: beats(record, "weight 1/σ", "as set", "solid"),
+        "",
+    ),
+)
+
 PAPER = (
     Claim(
         "The settings of the released code form an object (IoU of at least 0.6, the guidance of 100 included)",
