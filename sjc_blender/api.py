@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import live, places
+from . import incoming, live, places
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
 from .backend.sjc.settings_schema import Settings
@@ -218,7 +218,7 @@ def import_result(path: str | Path, *, location: tuple[float, float, float] | No
     record = read_folder(folder)
     job = _wrap(record, None)
     live.expect(record, location)
-    live.bring_in(record)
+    incoming.bring_in(record)
     return job
 
 

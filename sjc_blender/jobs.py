@@ -149,6 +149,12 @@ class Queue:
         self.retry(job)
         return job
 
+    def take_in(self, job: Job) -> None:
+        """Have a job in the list as it is, for it has something to tell."""
+        if job not in self.jobs:
+            self.jobs.append(job)
+        self._changed = True
+
     def remove(self, job: Job) -> None:
         """Take it off the list, stopping it first; its folder stays unless it is empty."""
         if job is self.current:
@@ -174,10 +180,20 @@ class Queue:
         if self.current:
             self._tell("snapshot_now")
 
+    @property
+    def freeing(self) -> bool:
+        """Whether the worker process will end with its job."""
+        return self._free
+
     def free(self) -> None:
-        """End the worker process, and with it whatever it holds of the device; after the job, if one runs."""
+        """End the worker process, and with it whatever it holds of the device; after the job, if one runs.
+
+        A paused one would keep it for ever: it is stopped where it stands, and can be taken up again.
+        """
         if self.current:
             self._free = True
+            if self.current.state is State.PAUSED:
+                self.cancel(self.current)
         elif self.process:
             self.process.stop()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,27 +28,9 @@ TICK_SECONDS, IDLE_SECONDS = 0.1, 1.0
 COLORS = "sjc_colors"  # property of a latent model's objects: preview (the volume) or final (the mesh)
 ROW_SPACING = 1.5  # sizes between the objects of a batch
 
-SMALL_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "is",
-        "its",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "to",
-        "with",
-    ]
-)
+SMALL_WORDS = frozenset([
+    "a", "an", "and", "at", "by", "for", "from", "in", "is", "its", "of", "on", "or", "that", "the", "to", "with",
+])  # fmt: skip
 
 Listener = Callable[[jobs.Job, dict[str, Any]], None]
 listeners: list[Listener] = []  # the panel's mirror, tests
@@ -120,7 +103,7 @@ def handle(record: jobs.Job, message: dict[str, Any]) -> None:
         try:
             finish(record)
         except SjcError as error:  # the job's files are there; only the scene does not have them
-            record.problem = jobs.Problem("folder", str(error), "Import Result tries again.")
+            record.problem = jobs.Problem("folder", str(error), "Retry tries again.")
     for listener in tuple(listeners):
         listener(record, message)
 
@@ -129,22 +112,22 @@ def show(record: jobs.Job) -> None:
     """The newest snapshot in the scene. One that cannot be read is passed over; the next one comes soon."""
     from .scene import volumes
 
-    place = _place(record)
-    if place.gone:
+    where = place(record)
+    if where.gone:
         return
     try:
         shown = volumes.show_snapshot(
             record.id,
             record.snapshots[-1].vdb,
             name=f"{record.prompt} volume",
-            location=place.location,
-            make_again=place.renewed or not place.shown,
+            location=where.location,
+            make_again=where.renewed or not where.shown,
             size=output_settings()["size"],
         )
     except SjcError:  # damaged since it was announced
         return
-    place.renewed, place.shown = False, True
-    place.gone = shown is None
+    where.renewed, where.shown = False, True
+    where.gone = shown is None
     if shown is not None and record.colors == "preview":
         shown[COLORS] = "preview"
 
@@ -155,12 +138,12 @@ def finish(record: jobs.Job) -> bpy.types.Object:
 
     from .scene import meshes, volumes
 
-    place, wanted = _place(record), output_settings()
+    where, wanted = place(record), output_settings()
     made = meshes.import_mesh(
         record.folder / "mesh.glb",
         job_id=record.id,
         name=record.prompt,
-        location=place.location,
+        location=where.location,
         size=wanted["size"],
         properties=properties_of(record),
     )
@@ -191,68 +174,51 @@ def _threshold(record: jobs.Job) -> float:
 
 
 def _thin_history(record: jobs.Job) -> None:
-    """Bring a long history within its limits, in a thread; `tick` then shows it."""
-    import threading
+    """Bring a long history within its limits: in the window by a thread, whose end the timer sees."""
+    import bpy
 
     from .scene import history
     from .ui import preferences
 
-    limits = preferences.history_limits()
+    limits, thinned = preferences.history_limits(), []
 
     def work() -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
-            thinned = history.thin(record.folder / history.SNAPSHOTS, *limits)
-            if thinned.name != history.SNAPSHOTS:
-                _thinned.append((record.id, thinned))
+            thinned.append(history.thin(record.folder / history.SNAPSHOTS, *limits))
 
-    threading.Thread(target=work, name="history", daemon=True).start()
+    def turn() -> bool:
+        if thread.is_alive():
+            return False
+        if thinned and thinned[0].name != history.SNAPSHOTS:
+            _use_thinned(record.id, thinned[0])
+        return True
+
+    thread = threading.Thread(target=work, name="history", daemon=True)
+    thread.start()
+    if not bpy.app.background:
+        follow(turn)
+        return
+    thread.join()
+    turn()
 
 
-_thinned: list[tuple[str, Path]] = []
-
-
-def bring_in(record: jobs.Job) -> None:
-    """A job folder made elsewhere: its mesh, or its newest volume. Raises SjcError when it holds neither."""
-    import bpy
-
+def _use_thinned(job_id: str, thinned: Path) -> None:
     from .scene import history, volumes
 
-    if (record.folder / "mesh.glb").is_file():
-        finish(record)
-        return
-    newest = history.newest(record.folder)
-    if newest is None:
-        raise SjcError(f"{record.folder} has no mesh and no snapshot yet; go on with it: sjc resume.")
-    if newest.suffix == ".npz":
-        newest = _converted(newest)
-    name, place = f"{record.prompt} volume", _place(record)
-    volumes.show_snapshot(
-        record.id, newest, name=name, location=place.location, size=output_settings()["size"]
-    )
-    if not bpy.app.background:
-        bpy.ops.ed.undo_push(message="Import Volume (SJC)")
+    volumes.use_history(job_id, thinned)
+    long_history = thinned.with_name(history.SNAPSHOTS)
+    if not volumes.uses(long_history):  # a copy that the person made may still show it
+        history.drop(long_history)
 
 
-def _converted(npz: Path) -> Path:
-    """The .vdb of a snapshot that came without one, written by a process of its own. Raises SjcError."""
-    import subprocess
+def complain(record: jobs.Job, problem: jobs.Problem) -> None:
+    """Something is wrong with a job that has ended or was made elsewhere: the panel tells until it is taken off."""
+    from . import api
 
-    from .environment import clean_environment
-    from .scene import convert
-
-    vdb = npz.with_suffix(".vdb")
-    done = subprocess.run(
-        convert.command(npz, vdb),
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if done.returncode != 0 or not vdb.is_file():
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SjcError(f"{npz} cannot be shown: {said}")
-    return vdb
+    record.problem = problem
+    api.queue().take_in(record)
+    for listener in tuple(listeners):
+        listener(record, {"type": "error", "code": problem.code, "text": problem.text, "hint": problem.hint})
 
 
 def tags_of(prompt: str) -> list[str]:
@@ -272,7 +238,8 @@ def properties_of(record: jobs.Job) -> dict[str, Any]:
     }
 
 
-def _place(record: jobs.Job) -> Place:
+def place(record: jobs.Job) -> Place:
+    """What the scene knows of a job."""
     if record.id not in _places:
         expect(record, None)
     return _places[record.id]
@@ -293,12 +260,16 @@ def tick() -> float | None:
     """One turn of the timer: never raises, never waits; None ends it when nothing is left to do."""
     global longest_tick  # noqa: PLW0603
     from . import api
+    from .scene import volumes
 
     began = time.perf_counter()
     busy = True
     try:
         busy = api.pump()
-        _follow(api.queue().current)
+        if current := api.queue().current:
+            volumes.follow_timeline(current.id)
+        _ask_followed()
+        busy = busy or bool(_followed)
     except Exception:  # noqa: BLE001 (a timer that raises is never called again)
         import traceback
 
@@ -307,18 +278,23 @@ def tick() -> float | None:
     return TICK_SECONDS if busy else None
 
 
-def _follow(record: jobs.Job | None) -> None:
-    """What is not a message: the timeline was touched, a history was thinned."""
-    from .scene import history, volumes
+def follow(turn: Callable[[], bool]) -> None:
+    """Have the timer ask `turn`, at every turn of it, whether something that goes on beside Blender has come to its end."""
+    _followed.append(turn)
+    keep_pumping()
 
-    if record:
-        volumes.follow_timeline(record.id)
-    while _thinned:
-        job_id, thinned = _thinned.pop()
-        volumes.use_history(job_id, thinned)
-        long_history = thinned.with_name(history.SNAPSHOTS)
-        if not volumes.uses(long_history):  # a copy that the person made may still show it
-            history.drop(long_history)
+
+_followed: list[Callable[[], bool]] = []
+
+
+def _ask_followed() -> None:
+    for turn in tuple(_followed):
+        ended = True  # one that raises, too
+        try:
+            ended = turn()
+        finally:
+            if ended:
+                _followed.remove(turn)
 
 
 def stop_timer() -> None:
@@ -331,9 +307,9 @@ def stop_timer() -> None:
 
 def renew(*_arguments: Any) -> None:
     """Handler of undo, redo and file load: volumes that went with the old scene may come back."""
-    for place in _places.values():
-        place.renewed = True
-        place.gone = False
+    for one in _places.values():
+        one.renewed = True
+        one.gone = False
 
 
 def before_save(filepath: str) -> None:
@@ -352,4 +328,5 @@ def before_save(filepath: str) -> None:
 def forget() -> None:
     """At switching off."""
     _places.clear()
+    _followed.clear()
     listeners.clear()

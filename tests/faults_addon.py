@@ -151,6 +151,13 @@ FAULTS = [
         (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
     Fault(
+        "paused-job-keeps-the-memory",
+        "sjc_blender/jobs.py",
+        "            if self.current.state is State.PAUSED:\n                self.cancel(self.current)\n",
+        "",
+        (f"{JOBS}::test_free_does_not_wait_for_a_paused_job",),
+    ),
+    Fault(
         "list-not-written",
         "sjc_blender/jobs.py",
         "            self._list.save(self.jobs)\n",
@@ -281,6 +288,20 @@ FAULTS = [
         "make_again=place.renewed or not place.shown",
         "make_again=not place.shown",
         (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
+    ),
+    Fault(
+        "conversion-waited-for",
+        "sjc_blender/incoming.py",
+        "    if not bpy.app.background:\n        live.follow",
+        "    if bpy.app.background:\n        live.follow",
+        (f"{LIVE}::test_an_import_without_volumes_is_not_waited_for[5.0.1]",),
+    ),
+    Fault(
+        "long-history-stays",
+        "sjc_blender/live.py",
+        "        if thread.is_alive():\n            return False\n",
+        "        if thread.is_alive():\n            return True\n",
+        (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(
         "latent-colours-not-called-a-preview",

@@ -1,5 +1,6 @@
 """Korean: panels, buttons, messages."""
 
+from .korean_backend import BACKEND
 from .korean_engine import ENGINE
 from .korean_errors import ERRORS
 from .korean_settings import SETTINGS
@@ -8,6 +9,7 @@ KOREAN = {
     **SETTINGS,
     **ENGINE,
     **ERRORS,
+    **BACKEND,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",
@@ -74,8 +76,9 @@ KOREAN = {
     "Take all jobs that have finished, stopped or failed off the list; their folders and objects stay": "완료되거나 멈추거나 실패한 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
     "No job has ended": "끝난 작업이 없습니다",
     "Free GPU Memory": "GPU 메모리 비우기",
-    "End the worker process, and with it what it holds of the graphics card's memory; a running job ends first":
-        "작업자 프로세스를 끝내 그래픽 카드의 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 합니다",
+    "End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a paused one is stopped and can be taken up again":
+        "작업자 프로세스를 끝내 그래픽 카드의 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 하며, 일시 정지된 작업은 멈추고 나중에 이어서 할 수 있습니다",
+    "The memory is freed when this job ends": "이 작업이 끝나면 메모리를 비웁니다",
     "No worker is running, so no memory is taken": "실행 중인 작업자가 없어 차지한 메모리도 없습니다",
     "Queue from Text": "텍스트에서 대기열로",
     "Queue one job for every line of a text: a prompt, or settings as JSON; lines that begin with # are left out":
@@ -139,101 +142,6 @@ KOREAN = {
     "Put the mesh into the Asset Browser, with a picture and tags": "메쉬를 그림, 태그와 함께 에셋 브라우저에 넣습니다",
     "Add a second mesh that follows the volume, with its level as a modifier":
         "볼륨을 따르는 두 번째 메쉬를 추가합니다. 레벨은 모디파이어로 바꿉니다",
-    # backend
-    "The backend is not installed": "백엔드가 설치되지 않았습니다",
-    "Installing the backend": "백엔드를 설치하는 중",
-    "Checking the backend": "백엔드를 확인하는 중",
-    "The backend is ready": "백엔드가 준비되었습니다",
-    "The backend does not work": "백엔드가 작동하지 않습니다",
-    "It was made for another version of the add-on; install it again": "다른 버전의 애드온에 맞춰 만들어졌습니다. 다시 설치하세요",
-    "To install, allow Online Access in Preferences > System > Network":
-        "설치하려면 환경 설정 > 시스템 > 네트워크에서 온라인 접근을 허용하세요",
-    "Allow Online Access in Preferences > System > Network first": "먼저 환경 설정 > 시스템 > 네트워크에서 온라인 접근을 허용하세요",
-    "Blender stays offline: allow Online Access in Preferences > System > Network first":
-        "Blender가 오프라인 상태입니다. 먼저 환경 설정 > 시스템 > 네트워크에서 온라인 접근을 허용하세요",
-    "Open Preferences": "환경 설정 열기",
-    "Install Backend": "백엔드 설치",
-    "Install": "설치",
-    "Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is done":
-        "PyTorch와 필요한 것을 애드온의 폴더에 내려받습니다. 끝날 때까지 지금 작동하는 것은 그대로 작동합니다",
-    "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be used meanwhile.":
-        "PyTorch와 관련 라이브러리 1~6 GB를 별도의 폴더에 내려받습니다. 그동안 Blender를 계속 쓸 수 있습니다.",
-    "Python": "Python",
-    "Python 3.11 or newer that makes the environment; empty: one is found": "환경을 만들 Python 3.11 이상. 비워 두면 찾아 씁니다",
-    "PyTorch for": "PyTorch 종류",
-    "Which build of PyTorch to download": "내려받을 PyTorch 빌드",
-    "Automatic": "자동",
-    "By the graphics card and its driver": "그래픽 카드와 드라이버에 맞춥니다",
-    "CPU": "CPU",
-    "Works everywhere, slowly": "어디서나 작동하지만 느립니다",
-    "For AMD graphics cards, on Linux": "리눅스의 AMD 그래픽 카드용",
-    "Stop; what was downloaded is kept for the next time, and what worked before works on":
-        "멈춥니다. 내려받은 것은 다음을 위해 남고, 전에 작동하던 것은 계속 작동합니다",
-    "Nothing is being installed": "설치 중인 것이 없습니다",
-    "The backend is being installed or checked already": "백엔드를 이미 설치하거나 확인하는 중입니다",
-    "The backend is being installed or checked already.": "백엔드를 이미 설치하거나 확인하는 중입니다.",
-    "Check": "확인",
-    "Ask the backend how it is: its libraries, its device, memory and disk": "백엔드의 상태를 알아봅니다: 라이브러리, 장치, 메모리, 디스크",
-    "Use Existing Python": "기존 Python 사용",
-    "Use an environment made by hand: its Python program, or its folder": "직접 만든 환경을 씁니다: Python 프로그램 또는 그 폴더",
-    "Choose Model": "모델 선택",
-    "Choose the folder of a text-to-image model in the diffusers layout": "diffusers 구조의 텍스트-이미지 모델 폴더를 고릅니다",
-    "Folder": "폴더",
-    "No folder is chosen.": "선택한 폴더가 없습니다.",
-    "Looking for the model": "모델을 찾는 중",
-    "Comes with the add-on": "애드온에 들어 있습니다",
-    "On this machine": "이 컴퓨터에 있습니다",
-    "Must be downloaded": "내려받아야 합니다",
-    "licence {}": "라이선스 {}",
-    "Needs {} of memory": "메모리 {} 필요",
-    "Needs {} of memory, there are {}": "메모리 {} 필요, 사용 가능 {}",
-    "too little, take a smaller model": "부족합니다. 더 작은 모델을 고르세요",
-    "text encoders and autoencoder work on the CPU": "텍스트 인코더와 오토인코더는 CPU에서 작동합니다",
-    "text encoders work on the CPU": "텍스트 인코더는 CPU에서 작동합니다",
-    "Weight": "가중치",
-    "How strongly it counts: 1 as trained, 0 not at all": "얼마나 강하게 적용할지: 1은 학습된 그대로, 0은 전혀 없음",
-    "Lay a LoRA file over the model": "모델 위에 LoRA 파일을 얹습니다",
-    "Add LoRA": "LoRA 추가",
-    "File": "파일",
-    "Take this LoRA away from the model; its file stays": "이 LoRA를 모델에서 뺍니다. 파일은 그대로 남습니다",
-    "Remove LoRA": "LoRA 제거",
-    "No file is chosen.": "선택된 파일이 없습니다.",
-    "{}: the path of a LoRA must not hold a comma; rename it.": "{}: LoRA의 경로에는 쉼표가 없어야 합니다. 이름을 바꾸세요.",
-    "There is no such LoRA.": "그런 LoRA가 없습니다.",
-    "The variable {} keeps it offline: unset it and start Blender again":
-        "환경 변수 {} 때문에 오프라인입니다. 변수를 없애고 Blender를 다시 시작하세요",
-    "Download Model": "모델 내려받기",
-    "Download the chosen model from the Hugging Face hub into its cache, where every program finds it":
-        "고른 모델을 Hugging Face 허브에서 캐시로 내려받습니다. 다른 프로그램도 거기서 찾습니다",
-    "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.":
-        "{} 모델을 최대 수 GB까지 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
-    "{} is downloaded, {}, to {}. Its page on the hub states its licence.":
-        "{} 모델({})을 {}에 내려받습니다. 라이선스는 허브의 모델 페이지에 있습니다.",
-    "Downloading the model": "모델을 내려받는 중",
-    "Asking the hub for the model's size": "허브에 모델의 크기를 묻는 중",
-    "Check Size": "크기 확인",
-    "Removing the model": "모델을 지우는 중",
-    "Remove Model": "모델 지우기",
-    "Delete this model from the Hugging Face hub's cache on this machine; other programs lose it too": "이 컴퓨터의 Hugging Face 허브 캐시에서 이 모델을 지웁니다. 다른 프로그램도 쓸 수 없게 됩니다",
-    "Hub Model": "허브 모델",
-    "A model on the Hugging Face hub, such as name/model, to look at or download": "살펴보거나 내려받을 Hugging Face 허브의 모델. 예: 이름/모델",
-    "Colours: preview": "색: 미리보기",
-    "Colours: final": "색: 최종",
-    "Models": "모델 목록",
-    "The models on this machine, and those that were used before": "이 컴퓨터에 있는 모델과 전에 쓴 모델",
-    "Looking for models": "모델을 찾는 중",
-    "Other Folder": "다른 폴더",
-    "Use this model": "이 모델을 씁니다",
-    "Use Model": "모델 사용",
-    "No model is chosen.": "고른 모델이 없습니다.",
-    "Downloaded": "내려받음",
-    "To be downloaded": "내려받아야 함",
-    "Not usable": "쓸 수 없음",
-    "Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded":
-        "고른 모델의 크기와 라이선스를 Hugging Face 허브에 묻습니다. 아무것도 내려받지 않습니다",
-    "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login":
-        "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 다음 명령으로 로그인하세요: hf auth login",
-    "Install the backend first: it is what downloads and removes models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받고 지웁니다.",
     # preferences
     "Output Folder": "출력 폴더",
     "Where job folders go while the .blend is not saved; empty: sjc in your documents":
@@ -253,6 +161,8 @@ KOREAN = {
     "Silence Timeout": "무응답 제한 시간",
     "Seconds until a worker that says nothing counts as hanging": "응답 없는 작업자를 멈춘 것으로 볼 때까지의 초",
     # advice when a job has failed
+    "Retry tries again.": "다시 시도를 누르면 다시 가져옵니다.",
+    "Import Result tries again; Retry goes on with the job.": "결과 가져오기로 다시 해 볼 수 있고, 다시 시도하면 작업을 이어서 합니다.",
     "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size; then Retry goes on from "
     "the last checkpoint.":
         "다른 프로그램을 닫거나, GPU 메모리를 비우거나, 격자, 스텝당 시점, 모델의 크기를 줄이세요. 다시 시도하면 마지막 체크포인트부터 계속합니다.",

@@ -52,6 +52,7 @@ def refresh() -> None:
     runtime.current = current.id if current else ""
     runtime.worker_alive = queue.process is not None
     runtime.worker_device = str((queue.hello or {}).get("device", ""))
+    runtime.freeing = queue.freeing
     runtime.queue_problem = queue.problem.text if queue.problem else ""
     runtime.queue_hint = queue.problem.hint if queue.problem else ""
     if current:

@@ -171,6 +171,12 @@ class SJC_OT_retry(JobButton, bpy.types.Operator):
     states, reason = ("stopped", "failed"), "No job has stopped or failed"
     job: _job()
 
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Also where a result could not be brought in."""
+        told = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
+        return told or super().poll(context)
+
     def act(self, context: Any) -> None:
         """As `api.retry`."""
         api.retry(self.chosen(context))
@@ -219,7 +225,7 @@ class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_free_memory(JobButton, bpy.types.Operator):
-    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first"""
+    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a paused one is stopped and can be taken up again"""
 
     bl_idname, bl_label = "sjc.free_memory", "Free GPU Memory"
 

@@ -45,7 +45,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         current = runtime.jobs.get(runtime.current)
         if current:
             draw_running(layout, context, current)
-        failed = next((entry for entry in reversed(runtime.jobs) if entry.state == "failed"), None)
+        failed = next((entry for entry in reversed(runtime.jobs) if has_problem(entry)), None)
         if failed:
             draw_error(layout, context, failed)
         if runtime.queue_problem:
@@ -77,7 +77,10 @@ def draw_running(layout: Any, context: Any, entry: Any) -> None:
     else:
         row.operator("sjc.pause", icon="PAUSE").job = entry.name
     row.operator("sjc.cancel", icon="CANCEL").job = entry.name
-    column.operator("sjc.free_memory", icon="TRASH")
+    if context.window_manager.sjc.freeing:
+        column.label(text="The memory is freed when this job ends", icon="TRASH")
+    else:
+        column.operator("sjc.free_memory", icon="TRASH")
     for warning in entry.warnings.splitlines()[-2:]:
         text.paragraph(column, context, warning, icon="INFO", most=3)
 
@@ -87,6 +90,11 @@ def stage_of(entry: Any) -> str:
     if entry.state == "running":
         return words.STAGES.get(entry.stage, words.STATES["running"][0])
     return words.STATES.get(entry.state, words.STATES["waiting"])[0]
+
+
+def has_problem(entry: Any) -> bool:
+    """Whether a job has failed, or has ended and something is wrong with what it made."""
+    return entry.state == "failed" or bool(entry.problem_text and entry.state in ("finished", "stopped"))
 
 
 def draw_error(layout: Any, context: Any, entry: Any) -> None:

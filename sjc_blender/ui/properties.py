@@ -218,6 +218,7 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "history": bpy.props.CollectionProperty(type=SJC_PG_past),
         "active_past": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
         "worker_alive": bpy.props.BoolProperty(),
+        "freeing": bpy.props.BoolProperty(),
         "backend_factor": bpy.props.FloatProperty(),
         "backend_stale": bpy.props.BoolProperty(),
         **_texts("current", "worker_device", "queue_problem", "queue_hint", "output_folder"),

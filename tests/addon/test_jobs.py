@@ -242,6 +242,24 @@ def test_free_ends_the_process_after_the_job(queue, tmp_path):
     assert q.process is None
 
 
+def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
+    """Pause, free the card for a rendering, go on afterwards."""
+    q = queue("slow:0.02")
+    job = q.add(chosen(steps=60), tmp_path / "a")
+    q.run_until(lambda: job.step > 3)
+    q.pause(job)
+    q.free()
+    assert q.freeing
+    q.run()
+    assert (job.state, q.process, q.freeing) == (State.STOPPED, None, False)
+    at = job.step
+    q.resume(job)
+    q.run()
+    assert job.state is State.FINISHED
+    assert q.said(job, "progress")[0]["step"] <= at < 60
+    assert [m for m in q.said(job, "status") if m["stage"] == "resume"]
+
+
 # ------------------------------------------------------------------------------------------------------------- the worker
 
 

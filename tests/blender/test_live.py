@@ -23,17 +23,24 @@ window = SimpleNamespace(
     app=SimpleNamespace(background=False, timers=bpy.app.timers), context=bpy.context, ops=undo, data=bpy.data, path=bpy.path
 )
 
-def turn():
+def follow(job, until, each=lambda: None):
+    while not (job.finished or until()):
+        in_window(api.pump)
+        each()
+        time.sleep(0.01)
+
+def in_window(call):
     sys.modules["bpy"] = window
     try:
-        api.pump()
+        return call()
     finally:
         sys.modules["bpy"] = bpy
 
-def follow(job, until, each=lambda: None):
-    while not (job.finished or until()):
-        turn()
-        each()
+def ask_followed():
+    "Turns of the timer until nothing beside Blender goes on any more."
+    deadline = time.monotonic() + 60
+    while live._followed and time.monotonic() < deadline:
+        in_window(live._ask_followed)
         time.sleep(0.01)
 
 def begin(prompt):
@@ -67,10 +74,7 @@ result = {
     "seen": seen, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
     "hidden": [shown.hide_render, shown.hide_get()], "frames": [shown.data.frame_duration, len(job.record.snapshots)],
 }
-deadline = time.monotonic() + 60
-while not live._thinned and time.monotonic() < deadline:
-    time.sleep(0.01)
-live._follow(None)
+ask_followed()
 files = lambda name: sorted(path.name for path in (job.folder / name).glob("*.vdb"))
 result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), volumes.folder_of(shown.data).name]
 api.close()
@@ -106,6 +110,45 @@ api.close()
 """)
     assert got["deleted"] == ["finished", [], True]
     assert got["taken by undo"] == ["finished", ["a blue cube volume"]]
+
+
+def test_an_import_without_volumes_is_not_waited_for(live):
+    """Its process works beside Blender; a volume that it cannot write is told in the list, and nothing else happens."""
+    got = live("""
+import shutil
+from sjc_blender.scene import convert
+
+job = begin("a red cube")
+follow(job, lambda: False)
+half = job.folder.with_name("half")
+shutil.copytree(job.folder, half)
+for path in (*half.glob("snapshots/*.vdb"), half / "mesh.glb", half / "run.json"):
+    path.unlink()
+real = convert.command
+slowly = "import subprocess, sys, time; time.sleep(1.5); sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+convert.command = lambda npz, vdb: [sys.executable, "-c", slowly, *real(npz, vdb)]
+pushed.clear()
+began = time.perf_counter()
+brought = in_window(lambda: api.import_result(half))
+result = {"seconds": time.perf_counter() - began, "at once": brought.volume_object is not None}
+busy = bool(live._followed)
+ask_followed()
+result["then"] = [busy, brought.volume_object.name, list(pushed), brought.error, len(api.jobs())]
+for path in half.glob("snapshots/*.vdb"):
+    path.unlink()
+convert.command = lambda npz, vdb: [sys.executable, "-c", "import sys; sys.exit('the disk is full')"]
+failed = in_window(lambda: api.import_result(half))
+ask_followed()
+result["failed"] = [failed.error, failed.volume_object is None, [one.prompt for one in api.jobs()]]
+api.close()
+""")
+    assert got["seconds"] < 1
+    assert got["at once"] is False
+    assert got["then"] == [True, "a red cube volume.001", ["Import Volume (SJC)"], None, 1]
+    said, nothing, jobs = got["failed"]
+    assert "cannot be shown: the disk is full" in said
+    assert "Import Result tries again" in said
+    assert (nothing, jobs) == (True, ["a red cube", "a red cube"])
 
 
 def test_saving_takes_volumes_and_list_along(each_blender, tmp_path):

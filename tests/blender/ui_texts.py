@@ -65,12 +65,20 @@ def in_sources():
     """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
     found = {}
     for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
-        if path.stem in {"korean", "korean_engine", "korean_errors", "korean_settings", "translations"}:
+        if path.stem == "translations" or path.stem.startswith("korean"):
             continue
         tree = ast.parse(path.read_text("utf-8"))
         for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
             found.setdefault(text, f"{path.name}:{line}")
-    for name in ("trouble.py", "jobs.py", "process.py", "queue_file.py", "backend/sjc/worker.py"):
+    for name in (
+        "trouble.py",
+        "jobs.py",
+        "live.py",
+        "incoming.py",
+        "process.py",
+        "queue_file.py",
+        "backend/sjc/worker.py",
+    ):
         path = ROOT.parent / name if name.startswith("backend") else ROOT / name
         for text, line in _advice(ast.parse(path.read_text("utf-8"))):
             found.setdefault(text, f"{path.name}:{line}")
