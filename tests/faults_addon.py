@@ -263,8 +263,8 @@ FAULTS = [
     Fault(
         "undo-step-for-every-preview",
         "sjc_blender/live.py",
-        "    place.renewed, place.shown = False, True\n",
-        "    import bpy\n\n    place.renewed, place.shown = False, True\n"
+        "    where.renewed, where.shown = False, True\n",
+        "    import bpy\n\n    where.renewed, where.shown = False, True\n"
         '    bpy.ops.ed.undo_push(message="Preview")\n',
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
@@ -278,15 +278,15 @@ FAULTS = [
     Fault(
         "deleted-volume-forced-back",
         "sjc_blender/live.py",
-        "make_again=place.renewed or not place.shown",
+        "make_again=where.renewed or not where.shown",
         "make_again=True",
         (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
     ),
     Fault(
         "volume-lost-after-undo",
         "sjc_blender/live.py",
-        "make_again=place.renewed or not place.shown",
-        "make_again=not place.shown",
+        "make_again=where.renewed or not where.shown",
+        "make_again=not where.shown",
         (f"{LIVE}::test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back[5.0.1]",),
     ),
     Fault(
@@ -299,8 +299,8 @@ FAULTS = [
     Fault(
         "long-history-stays",
         "sjc_blender/live.py",
-        "        if thread.is_alive():\n            return False\n",
-        "        if thread.is_alive():\n            return True\n",
+        "            _use_thinned(record.id, thinned[0])\n        return True",
+        "            pass\n        return True",
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(
