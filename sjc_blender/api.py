@@ -82,6 +82,11 @@ class Job:
         return " ".join(part for part in (problem.text, problem.hint) if part) if problem else None
 
     @property
+    def curves(self) -> dict[str, list[tuple[int, float]]]:
+        """{what the steps measured: [(step, value)]} of this session, thinned; the worker's own are in curves.png."""
+        return {name: list(points) for name, points in self.record.curves.items()}
+
+    @property
     def finished(self) -> bool:
         """Whether nothing more will happen by itself: finished, stopped or failed."""
         return self.record.finished

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .backend.sjc.settings_schema import Settings
+from .curves import Curves
 from .trouble import Problem, of_error
 
 __all__ = ["Job", "Snapshot", "State"]
@@ -47,7 +48,7 @@ class Job:
     """One prompt on its way to a mesh.  folder: the job folder. resume: go on with what it holds.
 
     stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s: seconds
-    that are left of the steps, None while unknown; metrics: of the last step; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
+    that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class Job:
     it_s: float = 0.0
     eta_s: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
     warnings: list[str] = field(default_factory=list)
     problem: Problem | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -93,7 +95,7 @@ class Job:
     def wait_again(self) -> None:
         """Back to waiting: what the last attempt said is forgotten, and what it made unless `resume` takes it up."""
         if not self.resume:
-            self.step, self.seconds, self.snapshots = 0, 0.0, []
+            self.step, self.seconds, self.snapshots, self.curves = 0, 0.0, [], Curves()
         self.state, self.problem, self.stage, self.text = State.WAITING, None, "", "waiting"
         self.metrics, self.warnings, self.it_s, self.eta_s = {}, [], 0.0, None
 
@@ -118,5 +120,6 @@ class Job:
         self.step, self.total, self.it_s = message["step"], message["total"], float(message["it_s"])
         self.eta_s = max(0.0, float(message["eta_s"]))
         self.metrics = {k: float(v) for k, v in message["metrics"].items() if isinstance(v, int | float)}
+        self.curves.add(self.step, self.metrics)
         if self.state is State.RUNNING:
             self.text = f"step {self.step} of {self.total}"

@@ -158,6 +158,20 @@ FAULTS = [
         (f"{JOBS}::test_free_does_not_wait_for_a_paused_job",),
     ),
     Fault(
+        "curves-of-a-long-run-forget-its-beginning",
+        "sjc_blender/curves.py",
+        "points[:] = _thinned(points, 2 * _span(points) / MOST)",
+        "del points[: MOST // 2]",
+        ("tests/addon/test_curves.py::test_a_long_run_stays_small_and_whole",),
+    ),
+    Fault(
+        "curves-upside-down",
+        "sjc_blender/scene/plot.py",
+        "share = (values - low) / (high - low)",
+        "share = (high - values) / (high - low)",
+        ("tests/addon/test_curves.py::test_a_falling_line_falls_and_ends_where_the_run_is",),
+    ),
+    Fault(
         "list-not-written",
         "sjc_blender/jobs.py",
         "            self._list.save(self.jobs)\n",

@@ -1,13 +1,17 @@
-"""The newest picture of a running job as an icon, for the panel."""
+"""The newest picture of a running job and its curves as icons, for the panel."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import bpy.utils.previews
+import numpy as np
+from numpy.typing import NDArray
 
 _KEPT = 4  # icons that may still stand on a screen about to be redrawn
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
+_plots: bpy.utils.previews.ImagePreviewCollection | None = None
+_number = 0
 
 
 def update(picture: Path | None) -> bool:
@@ -34,9 +38,32 @@ def icon(picture: Path | None) -> int:
     return number
 
 
+def plot(name: str, pixels: NDArray[np.float32]) -> str:
+    """Take `pixels` [H, W, 4], bottom row first, as the newest picture called `name`; -> the name that `plotted` knows.
+
+    Every one has a name of its own: what stands on the screen must not change while it is drawn.
+    """
+    global _plots, _number  # noqa: PLW0603
+    if _plots is None:
+        _plots = bpy.utils.previews.new()
+    for old in [key for key in _plots if key.rpartition(" ")[0] == name][:-1]:
+        del _plots[old]
+    _number += 1
+    made = _plots.new(f"{name} {_number}")
+    made.image_size = pixels.shape[1], pixels.shape[0]
+    made.image_pixels_float.foreach_set(np.ascontiguousarray(pixels).reshape(-1))
+    return f"{name} {_number}"
+
+
+def plotted(key: str) -> int:
+    """The icon's number of a picture that `plot` has taken; 0 for any other."""
+    return int(_plots[key].icon_id) if _plots is not None and key in _plots else 0
+
+
 def close() -> None:
     """Let all icons go, at switching off."""
-    global _icons  # noqa: PLW0603
-    if _icons is not None:
-        bpy.utils.previews.remove(_icons)
-        _icons = None
+    global _icons, _plots  # noqa: PLW0603
+    for icons in (_icons, _plots):
+        if icons is not None:
+            bpy.utils.previews.remove(icons)
+    _icons = _plots = None

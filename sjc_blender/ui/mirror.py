@@ -6,16 +6,19 @@ a job of this Blender.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import bpy
 
 from .. import api, jobs, places
 from ..backend.sjc.errors import SjcError
-from ..scene import preview
+from ..scene import plot, preview
 from . import past
 
 WORKER_SECONDS = 0.5
+CURVE_SECONDS = 1.0  # curves are drawn no more often
+_drawn_at = 0.0
 
 
 def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
@@ -27,6 +30,7 @@ def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
     if message["type"] in ("progress", "status", "snapshot") and record.id == runtime.current:
         _copy(runtime.jobs[record.id], record)
         _show_picture(runtime, record)
+        _show_curves(runtime, record)
         redraw()
     else:
         refresh()
@@ -57,6 +61,7 @@ def refresh() -> None:
     runtime.queue_hint = queue.problem.hint if queue.problem else ""
     if current:
         _show_picture(runtime, current)
+        _show_curves(runtime, current)
     redraw()
 
 
@@ -129,3 +134,21 @@ def _show_picture(runtime: Any, record: jobs.Job) -> None:
     picture = next((s.png for s in reversed(record.snapshots) if s.png), None)
     if picture and preview.update(picture):
         runtime.jobs[record.id].picture = str(picture)
+
+
+def _show_curves(runtime: Any, record: jobs.Job) -> None:
+    """The job's curves as pictures; a millisecond, so not at every step."""
+    global _drawn_at  # noqa: PLW0603
+    now = time.monotonic()
+    drawn = runtime.curves_of == record.id and len(runtime.curves) > 0
+    if not record.curves or (drawn and now - _drawn_at < CURVE_SECONDS):
+        return
+    _drawn_at, runtime.curves_of = now, record.id
+    if list(runtime.curves.keys()) != list(record.curves):
+        runtime.curves.clear()
+        for name in record.curves:
+            runtime.curves.add().name = name
+    for name, points in record.curves.items():
+        entry = runtime.curves[name]
+        entry.value = points[-1][1]
+        entry.picture = preview.plot(name, plot.picture(points, record.total))

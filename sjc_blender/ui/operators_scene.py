@@ -161,6 +161,17 @@ class SJC_OT_open_log(Button, bpy.types.Operator):
         _open(path, "There is no log yet: {}")
 
 
+class SJC_OT_open_curves(Button, bpy.types.Operator):
+    """Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness"""
+
+    bl_idname, bl_label = "sjc.open_curves", "Open Curves"
+    folder: _folder()
+
+    def act(self, _context: Any) -> None:
+        """The job's curves.png, which it writes at its end."""
+        _open(Path(self.folder, "curves.png"), "There are no curves yet: {}")
+
+
 class SJC_OT_open_folder(Button, bpy.types.Operator):
     """Open the folder in the system's file browser"""
 
@@ -194,5 +205,5 @@ MENUS = (("TOPBAR_MT_file_import", draw_import), ("VIEW3D_MT_mesh_add", draw_add
 
 CLASSES = (
     SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_resume_folder, SJC_OT_refresh_history, SJC_OT_surface,
-    SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_folder,
+    SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_curves, SJC_OT_open_folder,
 )  # fmt: skip

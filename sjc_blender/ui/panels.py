@@ -14,7 +14,7 @@ from .panels_backend import draw_backend
 from .said import said
 from .sidebar import Child, Sidebar
 
-PICTURE_SCALE = 8.0
+PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0
 # code of a problem -> the button that mends it (operator, icon); others can only be tried again
 FIXES = {
     "memory": ("sjc.free_memory", "TRASH"),
@@ -45,6 +45,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         current = runtime.jobs.get(runtime.current)
         if current:
             draw_running(layout, context, current)
+            draw_curves(layout, runtime)
         failed = next((entry for entry in reversed(runtime.jobs) if has_problem(entry)), None)
         if failed:
             draw_error(layout, context, failed)
@@ -83,6 +84,21 @@ def draw_running(layout: Any, context: Any, entry: Any) -> None:
         column.operator("sjc.free_memory", icon="TRASH")
     for warning in entry.warnings.splitlines()[-2:]:
         text.paragraph(column, context, warning, icon="INFO", most=3)
+
+
+def draw_curves(layout: Any, runtime: Any) -> None:
+    """What the steps measured so far, two a row."""
+    if not runtime.curves or runtime.curves_of != runtime.current:
+        return
+    header, body = layout.panel("SJC_curves", default_closed=False)
+    header.label(text="Curves")
+    for index, entry in enumerate(runtime.curves if body else ()):
+        row = body.row() if index % 2 == 0 else row
+        cell = row.column(align=True)
+        cell.label(text=f"{iface_(words.metric_label(entry.name))}: {entry.value:.3g}", translate=False)
+        icon = preview.plotted(entry.picture)
+        if icon:
+            cell.template_icon(icon_value=icon, scale=CURVE_SCALE)
 
 
 def stage_of(entry: Any) -> str:
@@ -203,6 +219,7 @@ class SJC_PT_history(Child, bpy.types.Panel):
             if not past.finished:
                 row.operator("sjc.resume_folder", icon="PLAY").folder = past.folder
             row.operator("sjc.reuse_settings", icon="SETTINGS").folder = past.folder
+            row.operator("sjc.open_curves", text="", icon="GRAPH").folder = past.folder
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = past.folder
         row = layout.row(align=True)
         row.operator("sjc.refresh_history", icon="FILE_REFRESH")

@@ -209,6 +209,12 @@ class SJC_PG_past(bpy.types.PropertyGroup):
     __annotations__ = {**_texts("prompt", "folder", "when", "model"), "finished": bpy.props.BoolProperty()}
 
 
+class SJC_PG_curve(bpy.types.PropertyGroup):
+    """What the steps of the job at work measured, by name: the newest value, and a picture that scene.preview knows."""
+
+    __annotations__ = {"value": bpy.props.FloatProperty(), **_texts("picture")}
+
+
 class SJC_PG_runtime(bpy.types.PropertyGroup):
     """The copy that panels draw; filled by `mirror` and `backend_task`, never by `draw`."""
 
@@ -217,16 +223,17 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "active_job": bpy.props.IntProperty(name="Job", description="A job of the queue"),
         "history": bpy.props.CollectionProperty(type=SJC_PG_past),
         "active_past": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
+        "curves": bpy.props.CollectionProperty(type=SJC_PG_curve),
         "worker_alive": bpy.props.BoolProperty(),
         "freeing": bpy.props.BoolProperty(),
         "backend_factor": bpy.props.FloatProperty(),
         "backend_stale": bpy.props.BoolProperty(),
-        **_texts("current", "worker_device", "queue_problem", "queue_hint", "output_folder"),
+        **_texts("current", "worker_device", "queue_problem", "queue_hint", "output_folder", "curves_of"),
         **_texts("backend_state", "backend_text", "backend_python", "backend_lines", "backend_problem"),
     }
 
 
-CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_past, SJC_PG_runtime)
+CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_past, SJC_PG_curve, SJC_PG_runtime)
 
 
 def attach() -> None:

@@ -73,6 +73,16 @@ STATES = {
 # Of a latent model's volumes and meshes; where colours are what they are from the start, nothing is said.
 COLORS = {"preview": "Colours: preview", "final": "Colours: final"}
 
+# What a step measures.
+METRICS = {
+    "sigma": "Noise Level",
+    "score": "Score",
+    "opacity": "Opacity",
+    "emptiness": "Emptiness",
+    "gradient": "Gradient",
+    "loss": "Loss",
+}
+
 # What is known of the chosen model; size, folder and licence follow.
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
@@ -120,6 +130,11 @@ def tooltip(spec: Spec) -> str:
 def choice_label(choice: str) -> str:
     """A choice's name: embedded -> Embedded; formulas stay."""
     return CHOICE_LABELS.get(choice, choice.capitalize())
+
+
+def metric_label(name: str) -> str:
+    """What a measured number is called; one that nobody knows yet by its own name."""
+    return METRICS.get(name, name.replace("_", " ").capitalize())
 
 
 def duration(seconds: float) -> str:

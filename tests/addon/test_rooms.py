@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-ROOMS = ["environment", "installer", "jobs", "locks", "pipes", "process", "queue_file", "records", "trouble"]
+ROOMS = [
+    "curves",
+    "environment",
+    "installer",
+    "jobs",
+    "locks",
+    "pipes",
+    "process",
+    "queue_file",
+    "records",
+    "trouble",
+]
 DOOR = ["backend.sjc.protocol", "backend.sjc.settings"]
 
 

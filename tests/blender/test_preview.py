@@ -46,6 +46,26 @@ preview.close()
     assert got["anew"] == [True, ["f_0008.png"]]
 
 
+def test_curves_are_pictures_of_which_two_are_kept(each_blender):
+    got = each_blender("""
+from sjc_blender.scene import plot, preview
+keys = [preview.plot(name, plot.picture([(1, 1.0), (2, n)])) for n in range(3) for name in ("loss", "noise level")]
+result = {"kept": sorted(preview._plots), "keys": keys, "size": list(preview._plots[keys[-1]].image_size)}
+stored = np.empty(plot.WIDTH * plot.HEIGHT * 4, "f4")
+preview._plots[keys[-1]].image_pixels_float.foreach_get(stored)
+result["off"] = float(np.abs(stored - plot.picture([(1, 1.0), (2, 2)]).reshape(-1)).max())
+result["unknown"] = [preview.plotted("nothing"), preview.plotted("")]
+preview.close()
+result["closed"] = preview.plotted(keys[-1])
+""")
+    keys = got["keys"]
+    assert len(set(keys)) == 6
+    assert got["kept"] == sorted(keys[2:])
+    assert got["size"] == [128, 128]
+    assert got["off"] < 0.01
+    assert (got["unknown"], got["closed"]) == ([0, 0], 0)
+
+
 def test_a_live_surface_follows_threshold_and_volume(each_blender, tmp_path):
     """A ball whose density falls off evenly: the surface at a density is the sphere where it has that density."""
     n = 40

@@ -185,6 +185,7 @@ result = {
     "gone": refused(bpy.ops.sjc.import_result, filepath=str(home / "nowhere.sjc")),
     "reuse": refused(bpy.ops.sjc.reuse_settings, folder=str(home)),
     "log": refused(bpy.ops.sjc.open_log, folder=str(home)),
+    "curves": refused(bpy.ops.sjc.open_curves, folder=str(home)),
     "folder": refused(bpy.ops.sjc.open_folder, folder=str(home / "gone")),
     "model": refused(bpy.ops.sjc.choose_model, directory=str(home)),
     "python": refused(bpy.ops.sjc.use_python, filepath=str(home / "no-python")),
@@ -200,6 +201,7 @@ result = {
     assert "is not there" in got["gone"]
     assert "job.json cannot be read" in got["reuse"]
     assert "no log yet" in got["log"]
+    assert "no curves yet" in got["curves"]
     assert "no such folder" in got["folder"]
     assert "model_index.json" in got["model"]
     assert "no Python program" in got["python"]
@@ -279,6 +281,7 @@ for state in jobs.State:
     record.state, record.step, record.stage = state, 3, "optimise"
     record.eta_s = 75.0 if state is jobs.State.RUNNING else None
     record.problem = None
+    record.curves.add(3, {"sigma": 1.2345, "score": 0.5, "new_number": 7.0})
     queue.current = record if record.active else None
     if state is jobs.State.FAILED:
         for code in ("input", "folder", "locked", "memory", "disk", "backend", "worker", "bug", "strange"):
@@ -318,6 +321,9 @@ result["touched"] = touched
     running = got["running"][main]
     assert running["operators"] == ["sjc.generate", "sjc.pause", "sjc.cancel", "sjc.free_memory"]
     assert {"Growing", "Step 3 of 8", "1:15 left", "Queue"} <= set(running["texts"])
+    assert {"Curves", "Noise Level: 1.23", "Score: 0.5", "New number: 7"} <= set(running["texts"])
+    assert "Noise Level: 1.23" not in got["running folded"][main]["texts"]
+    assert "Curves" not in got["finished"][main]["texts"]
     assert "sjc.resume" in got["paused"][main]["operators"]
     assert "a warning" in got["paused"][main]["texts"]
     card = ["sjc.remove", "sjc.retry", "sjc.copy_error", "sjc.open_log"]
@@ -397,6 +403,8 @@ result["entry"] = [entry.prompt, entry.state, round(entry.progress, 3), entry.st
 result["mesh"] = [o.name for o in bpy.data.objects if o.type == "MESH"]
 result["history"] = [[past.prompt, past.finished] for past in runtime.history]
 result["alive"] = runtime.worker_alive
+result["curves"] = [[curve.name, curve.value, curve.picture] for curve in runtime.curves]
+result["points"] = api.jobs()[0].curves
 folder = entry.folder
 scene.sjc.preset, scene.sjc.prompt = "paper", ""
 bpy.ops.sjc.reuse_settings(folder=folder)
@@ -468,6 +476,8 @@ api.close()
     assert got["mesh"][0].startswith("a blue tree")
     assert got["history"] == [["a blue tree", True]]
     assert got["alive"]
+    assert [[name, picture.startswith("loss ")] for name, _, picture in got["curves"]] == [["loss", True]]
+    assert got["points"]["loss"][-1] == [8, 0.125]
     assert got["reused"] == {"preset": "test", "prompt": "a blue tree"}
     assert got["import"] == ["FINISHED"]
     assert got["meshes"] == 2
