@@ -28,12 +28,13 @@ __all__ = ["TORCH_BUILDS", "Installer", "Progress"]
 TORCH_BUILDS = ("auto", "cpu", "cu126", "cu128", "cu130", "rocm6.4")
 STAGES = ("venv", "packages", "doctor")
 SHARE = {"venv": 0.03, "packages": 0.9, "doctor": 0.07}
+SHOWN_LINES = 4  # of the log, in the panel
 EXPECTED_LINES = 170  # an estimate for the bar: what uv or pip say while they work
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where an installation stands.  state: running, done, failed, cancelled; factor 0..1; text: the last line."""
+    """Where an installation stands.  state: running, done, failed, cancelled; factor 0..1; text: the last lines."""
 
     state: str
     stage: str
@@ -75,7 +76,7 @@ class Installer:
         before = sum(SHARE[s] for s in STAGES[: STAGES.index(self.stage)])
         within = min(1.0, self.lines / EXPECTED_LINES) if self.stage == "packages" else 0.0
         factor = 1.0 if self.state == "done" else before + SHARE[self.stage] * within
-        text = self.problem or (self.tail[-1] if self.tail else "")
+        text = self.problem or "\n".join(list(self.tail)[-SHOWN_LINES:])
         return Progress(self.state, self.stage, factor, text)
 
     def cancel(self) -> None:

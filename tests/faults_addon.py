@@ -318,6 +318,13 @@ FAULTS = [
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(
+        "panel-breaks-without-blenders-gltf",
+        "sjc_blender/ui/panels_settings.py",
+        "if name in SWITCHABLE and not hasattr(bpy.types, SWITCHABLE[name]):",
+        "if not name:",
+        ("tests/blender/test_ui.py::test_a_result_can_be_refined_marked_and_exported",),
+    ),
+    Fault(
         "latent-colours-not-called-a-preview",
         f"{SJC}/job.py",
         """"colors": "exact" if self.appearance.autoencoder is None else "preview",""",

@@ -67,6 +67,9 @@ KOREAN = {
     "No job has stopped or failed": "멈추거나 실패한 작업이 없습니다",
     "Remove": "제거",
     "Take the job off the list; its folder stays on the disk": "작업을 목록에서 뺍니다. 폴더는 디스크에 남습니다",
+    "Edit Settings": "설정 고치기",
+    "Put the prompt and all settings of this job into the panel, to change them and generate again":
+        "이 작업의 프롬프트와 모든 설정을 패널에 넣어 고친 뒤 다시 생성할 수 있게 합니다",
     "Move": "이동",
     "Have the job made earlier or later": "작업의 순서를 앞당기거나 미룹니다",
     "Places": "자리 수",
@@ -151,6 +154,16 @@ KOREAN = {
     "Fraction of the faces to keep, by a modifier that can be changed later": "남길 면의 비율. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
     "Mark as Asset": "에셋으로 표시",
     "Put the mesh into the Asset Browser, with a picture and tags": "메쉬를 그림, 태그와 함께 에셋 브라우저에 넣습니다",
+    "Select a mesh that was made here": "여기서 만든 메쉬를 선택하세요",
+    "Refine": "다듬기",
+    "Give the selected mesh a modifier of this kind, whose strength then stands in the panel":
+        "선택한 메쉬에 이 종류의 모디파이어를 더합니다. 세기는 패널에서 바꿉니다",
+    "Kind": "종류",
+    "What the modifier does": "모디파이어가 하는 일",
+    "Fewer bumps": "요철을 줄입니다",
+    "Fewer faces": "면을 줄입니다",
+    "Put the selected mesh into the Asset Browser, with its picture, its prompt and its words as tags":
+        "선택한 메쉬를 그림, 프롬프트, 단어 태그와 함께 에셋 브라우저에 넣습니다",
     "Add a second mesh that follows the volume, with its level as a modifier":
         "볼륨을 따르는 두 번째 메쉬를 추가합니다. 레벨은 모디파이어로 바꿉니다",
     # preferences

@@ -138,7 +138,7 @@ def _show_picture(runtime: Any, record: jobs.Job) -> None:
 
 def _show_curves(runtime: Any, record: jobs.Job) -> None:
     """The job's curves as pictures; a millisecond, so not at every step."""
-    global _drawn_at  # noqa: PLW0603
+    global _drawn_at
     now = time.monotonic()
     drawn = runtime.curves_of == record.id and len(runtime.curves) > 0
     if not record.curves or (drawn and now - _drawn_at < CURVE_SECONDS):

@@ -194,6 +194,22 @@ class SJC_OT_remove(JobButton, bpy.types.Operator):
         api.remove(self.chosen(context))
 
 
+class SJC_OT_edit_settings(JobButton, bpy.types.Operator):
+    """Put the prompt and all settings of this job into the panel, to change them and generate again"""
+
+    bl_idname, bl_label = "sjc.edit_settings", "Edit Settings"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    states, reason = ENDED, "No job has ended"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `api.settings_of`; one that has made nothing leaves the list."""
+        failed = self.chosen(context)
+        properties.apply(context.scene.sjc, api.settings_of(failed))
+        if failed.record.step == 0:
+            api.remove(failed)
+
+
 class SJC_OT_move(JobButton, bpy.types.Operator):
     """Have the job made earlier or later"""
 
@@ -290,6 +306,7 @@ class SJC_OT_dice(Button, bpy.types.Operator):
 
 
 CLASSES = (
-    SJC_OT_generate, SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove, SJC_OT_move,
+    SJC_OT_generate, SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove,
+    SJC_OT_edit_settings, SJC_OT_move,
     SJC_OT_clear_finished, SJC_OT_free_memory, SJC_OT_queue_from_text, SJC_OT_dice,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Buttons for results and for what went wrong: import, reuse, surface, log, error text, folder.
+"""Buttons for results and for what went wrong: import, reuse, log, error text, folder.
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -103,30 +103,6 @@ class SJC_OT_refresh_history(Button, bpy.types.Operator):
         mirror.refresh_history()
 
 
-class SJC_OT_surface(Button, bpy.types.Operator):
-    """Add a mesh that follows the selected volume's surface live; its level can be changed at any time"""
-
-    bl_idname, bl_label = "sjc.surface", "Live Surface"
-    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
-    threshold: bpy.props.FloatProperty(
-        name="Level", description="Density at which the surface lies", default=5.0, min=1e-4, max=1e4
-    )
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """Needs a volume."""
-        if context.active_object is not None and context.active_object.type == "VOLUME":
-            return True
-        cls.poll_message_set("Select a volume")
-        return False
-
-    def act(self, context: Any) -> None:
-        """As `meshes.volume_to_mesh`."""
-        from ..scene import meshes
-
-        meshes.volume_to_mesh(context.active_object, self.threshold)
-
-
 class SJC_OT_copy_error(Button, bpy.types.Operator):
     """Copy the message and its details, for a report or a search"""
 
@@ -204,6 +180,6 @@ def draw_add(self: Any, _context: Any) -> None:
 MENUS = (("TOPBAR_MT_file_import", draw_import), ("VIEW3D_MT_mesh_add", draw_add))
 
 CLASSES = (
-    SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_resume_folder, SJC_OT_refresh_history, SJC_OT_surface,
+    SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_resume_folder, SJC_OT_refresh_history,
     SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_curves, SJC_OT_open_folder,
 )  # fmt: skip

@@ -15,12 +15,14 @@ from .said import said
 from .sidebar import Child, Sidebar
 
 PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0
-# code of a problem -> the button that mends it (operator, icon); others can only be tried again
+# code of a problem -> the buttons that mend it (operator, icon); what is locked or a bug can only be tried again
 FIXES = {
-    "memory": ("sjc.free_memory", "TRASH"),
-    "disk": ("sjc.open_folder", "FILE_FOLDER"),
-    "folder": ("sjc.open_folder", "FILE_FOLDER"),
-    "backend": ("sjc.install_backend", "IMPORT"),
+    "input": (("sjc.edit_settings", "SETTINGS"),),
+    "memory": (("sjc.free_memory", "TRASH"), ("sjc.edit_settings", "SETTINGS")),
+    "disk": (("sjc.open_folder", "FILE_FOLDER"),),
+    "folder": (("sjc.open_folder", "FILE_FOLDER"),),
+    "backend": (("sjc.install_backend", "IMPORT"),),
+    "worker": (("sjc.check_backend", "VIEWZOOM"),),
 }
 
 
@@ -92,13 +94,15 @@ def draw_curves(layout: Any, runtime: Any) -> None:
         return
     header, body = layout.panel("SJC_curves", default_closed=False)
     header.label(text="Curves")
-    for index, entry in enumerate(runtime.curves if body else ()):
-        row = body.row() if index % 2 == 0 else row
-        cell = row.column(align=True)
-        cell.label(text=f"{iface_(words.metric_label(entry.name))}: {entry.value:.3g}", translate=False)
-        icon = preview.plotted(entry.picture)
-        if icon:
-            cell.template_icon(icon_value=icon, scale=CURVE_SCALE)
+    curves = list(runtime.curves) if body else []
+    for pair in zip(curves[::2], [*curves[1::2], None], strict=False):
+        row = body.row()
+        for entry in filter(None, pair):
+            cell = row.column(align=True)
+            cell.label(text=f"{iface_(words.metric_label(entry.name))}: {entry.value:.3g}", translate=False)
+            icon = preview.plotted(entry.picture)
+            if icon:
+                cell.template_icon(icon_value=icon, scale=CURVE_SCALE)
 
 
 def stage_of(entry: Any) -> str:
@@ -125,11 +129,14 @@ def draw_error(layout: Any, context: Any, entry: Any) -> None:
         text.paragraph(column, context, entry.problem_hint, icon="INFO")
     row = column.row(align=True)
     row.operator("sjc.retry", icon="FILE_REFRESH").job = entry.name
-    if entry.problem_code in FIXES:
-        operator, icon = FIXES[entry.problem_code]
+    fixes = FIXES.get(entry.problem_code, ())
+    row = column.row(align=True) if len(fixes) > 1 else row
+    for operator, icon in fixes:
         button = row.operator(operator, icon=icon)
         if operator == "sjc.open_folder":
             button.folder = entry.folder
+        if operator == "sjc.edit_settings":
+            button.job = entry.name
     row = column.row(align=True)
     row.operator("sjc.copy_error", icon="COPYDOWN").job = entry.name
     row.operator("sjc.open_log", icon="TEXT").folder = entry.folder

@@ -52,7 +52,7 @@ def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     if runtime.backend_state not in NO_SHARE or runtime.backend_factor:
         column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:
-        text.paragraph(column, context, runtime.backend_text, most=2)
+        text.paragraph(column, context, runtime.backend_text, most=6)
     row = column.row(align=True)
     row.operator("sjc.cancel_install", icon="CANCEL")
     if runtime.backend_state == "installing":

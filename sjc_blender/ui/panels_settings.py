@@ -8,7 +8,7 @@ import bpy
 
 from .. import live
 from ..backend.sjc.settings_schema import GROUPS, SPECS
-from . import loras, model_line, words
+from . import loras, model_line, operators_output, words
 from .presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
 
@@ -18,6 +18,12 @@ LIVE = {
     "LAPLACIANSMOOTH": ("iterations", "Smooth Surface"),
     "DECIMATE": ("ratio", "Decimate"),
 }
+# Blender's exporters, with the options that differ from theirs.
+EXPORTS = {
+    "export_scene.gltf": {"use_selection": True},
+    "wm.obj_export": {"export_selected_objects": True, "export_colors": True},
+}
+SWITCHABLE = {"export_scene.gltf": "EXPORT_SCENE_OT_gltf"}  # add-ons of Blender's: operator -> its class
 BASIC = ("steps", "grid", "guidance")
 ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "lora", "device", "overwrite", *BASIC)
 
@@ -95,14 +101,33 @@ class SJC_PT_output(Child, bpy.types.Panel):
         if colors in words.COLORS:
             layout.label(text=words.COLORS[colors], icon="COLOR")
         if target is not None and target.type == "MESH":
-            layout.prop(target, "active_material", text="Material")
-            for modifier in target.modifiers:
-                if modifier.type in LIVE:
-                    name, label = LIVE[modifier.type]
-                    layout.prop(modifier, name, text=label)
+            self._draw_mesh(layout, target)
         if target is not None and target.type == "VOLUME":
             layout.operator("sjc.surface", icon="MOD_REMESH")
         row = layout.row(align=True)
         row.enabled = bool(context.selected_objects)
-        row.operator("export_scene.gltf", text="Export glTF", icon="EXPORT").use_selection = True
-        row.operator("wm.obj_export", text="Export OBJ").export_selected_objects = True
+        for name, options in EXPORTS.items():
+            if name in SWITCHABLE and not hasattr(bpy.types, SWITCHABLE[name]):
+                continue  # the person has switched it off
+            button = row.operator(name, text=words.EXPORTERS[name], icon="EXPORT")
+            for option, value in options.items():
+                setattr(button, option, value)
+
+    def _draw_mesh(self, layout: Any, target: Any) -> None:
+        layout.prop(target, "active_material", text="Material")
+        for modifier in target.modifiers:
+            if modifier.type in LIVE:
+                name, label = LIVE[modifier.type]
+                layout.prop(modifier, name, text=label)
+        if not operators_output.is_result(target):
+            return
+        there = {modifier.type for modifier in target.modifiers}
+        row = layout.row(align=True)
+        for kind, label, modifier in (
+            ("SMOOTH", "Smooth Surface", "LAPLACIANSMOOTH"),
+            ("DECIMATE", "Decimate", "DECIMATE"),
+        ):
+            if modifier not in there:
+                row.operator("sjc.refine", text=label, icon="ADD").kind = kind
+        if target.asset_data is None:
+            layout.operator("sjc.mark_asset", icon="ASSET_MANAGER")

@@ -1,4 +1,4 @@
-"""Finished and half-finished jobs in a folder, for the History panel.  No bpy; reads one small file a job."""
+"""Finished and half-finished jobs in a folder, for the History panel.  No bpy; reads one small file a job, once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-MOST = 50
+MOST = 1000
+_known: dict[
+    tuple[Path, int], tuple[str, str] | None
+] = {}  # (job.json, its time) -> prompt, model; None: damaged
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,23 @@ def jobs_in(parent: Path, most: int = MOST) -> list[Past]:
 
 
 def _read(folder: Path, changed: float) -> Past | None:
+    path = folder / "job.json"
     try:
-        settings = json.loads((folder / "job.json").read_text("utf-8"))
-        prompt, model = settings["prompt"], settings.get("model", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        key = (path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    if key not in _known:
+        _known[key] = _settings(path)
+    if (settings := _known[key]) is None:
         return None
     finished = (folder / "run.json").is_file() and (folder / "mesh.glb").is_file()
     when = datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 (for the person at this clock)
-    return Past(str(prompt), folder, when, finished, str(model))
+    return Past(settings[0], folder, when, finished, settings[1])
+
+
+def _settings(path: Path) -> tuple[str, str] | None:
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+        return str(settings["prompt"]), str(settings.get("model", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

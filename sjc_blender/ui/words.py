@@ -83,6 +83,8 @@ METRICS = {
     "loss": "Loss",
 }
 
+EXPORTERS = {"export_scene.gltf": "Export glTF", "wm.obj_export": "Export OBJ"}
+
 # What is known of the chosen model; size, folder and licence follow.
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
