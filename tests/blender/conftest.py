@@ -104,6 +104,14 @@ def lent_python(tmp_path_factory):
     return python
 
 
+@pytest.fixture
+def given(archive, lent_python, tmp_path):
+    """What scripts with the installed extension need."""
+    home = tmp_path / "Arbeit ü"
+    home.mkdir()
+    return {"archive": archive, "backend": lent_python, "home": home}
+
+
 @pytest.fixture(params=venvs.usable())
 def each_blender(request, in_blender):
     """`in_blender`, in every version that the scene must work in."""

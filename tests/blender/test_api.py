@@ -1,6 +1,10 @@
 """The scripting API in the installed extension: with the real worker and the embedded model, and with a scripted one."""
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from sjc.output.colour import srgb_to_linear
 
 ENABLE = """
 import importlib, os, sys
@@ -30,21 +34,57 @@ def about(job):
 """
 
 
-@pytest.fixture
-def given(archive, lent_python, tmp_path):
-    """What the scripts need."""
-    home = tmp_path / "Arbeit ü"
-    home.mkdir()
-    return {"archive": archive, "backend": lent_python, "home": home}
+# Photographs of what a saved and reopened .blend shows: {"mesh", "volume"} -> files in `home`.
+PICTURES = """
+compat = importlib.import_module(f"{module}.scene.compat")
+scene = bpy.context.scene
+world = bpy.data.worlds.new("even")
+compat.node_tree(world).nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+scene.world = world
+camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+camera.data.type, camera.data.ortho_scale = "ORTHO", 1.5
+camera.location, camera.rotation_euler = (1, -3, 3.5), (np.pi / 2, 0, 0)
+scene.collection.objects.link(camera)
+scene.camera = camera
+scene.render.engine, scene.cycles.samples, scene.cycles.device = "CYCLES", 8, "CPU"
+scene.render.resolution_x = scene.render.resolution_y = 96
+scene.render.film_transparent = True
+scene.render.image_settings.color_mode = "RGBA"
+scene.view_settings.view_transform = "Standard"
+shown = {kind: bpy.data.objects[again[kind]] for kind in ("mesh", "volume")}
+for kind in shown:
+    for other, item in shown.items():
+        item.hide_set(other != kind)
+        item.hide_render = other != kind
+    scene.render.filepath = str(home / f"{kind}.png")
+    bpy.ops.render.render(write_still=True)
+"""
 
 
+def seen(path):
+    """(linear RGB of the upper third, of the lower third of what is opaque, its height and its middle in pixels)."""
+    picture = np.asarray(Image.open(path).convert("RGBA")) / 255
+    opaque = picture[..., 3] > 0.9
+    rows = np.flatnonzero(opaque.sum(1) > 3)
+    top, bottom, third = rows[0], rows[-1] + 1, (rows[-1] + 1 - rows[0]) // 3
+    color = srgb_to_linear(picture[..., :3])
+
+    def mean(low, high):
+        return color[low:high][opaque[low:high]].mean(0)
+
+    middle = np.flatnonzero(opaque.any(0)).mean()
+    return mean(top, top + third), mean(bottom - third, bottom), bottom - top, middle
+
+
+@pytest.mark.timeout(900)
 def test_generate_with_the_real_worker(each_blender, given):
+    """A mushroom in a few seconds: it stands where it shall, looks like one, and is still there in the reopened .blend."""
     got = each_blender(
         ENABLE
         + """
 heard = []
 bpy.context.scene.cursor.location = (1, 2, 3)
-job = api.generate("a red mushroom", preset="test", seed=3, on_progress=lambda j: heard.append(j.state))
+job = api.generate("a red mushroom", preset="fast", seed=3, on_progress=lambda j: heard.append(j.state))
 mesh, volume = job.mesh_object, job.volume_object
 points = np.empty(len(mesh.data.vertices) * 3, "f4")
 mesh.data.vertices.foreach_get("co", points)
@@ -63,8 +103,10 @@ result = {
     "colors": [c.name for c in bpy.data.objects[again["mesh"]].data.color_attributes],
     "warnings": addon_utils._extensions_warnings_get(), "blend": bpy.data.filepath,
 }
-api.close()
-""",
+"""
+        + PICTURES
+        + "\napi.close()\n",
+        timeout=600,
         **given,
     )
     assert got["state"] == "finished", got["error"]
@@ -84,6 +126,14 @@ api.close()
     assert got["again"]["mesh"]
     assert got["again"]["volume"]
     assert got["warnings"] == {}
+    for kind, least in (("mesh", 60), ("volume", 50)):
+        cap, stem, height, middle = seen(given["home"] / f"{kind}.png")
+        assert height > least, f"{kind}: 96 pixels are 1.5 m, so one of a metre has 64"
+        assert middle == pytest.approx(48, abs=6)
+        assert cap[0] > 0.3, (kind, cap)
+        assert cap[0] > 3 * cap[1:].max(), (kind, cap)
+        assert stem.min() > 0.25, (kind, stem)
+        assert stem.min() > 0.6 * stem.max(), (kind, stem)
 
 
 def test_a_batch_survives_a_failing_item(in_blender, given):

@@ -85,13 +85,6 @@ IN_ONE = [(name, source) for name, source in BY_NAME.items() if name not in {MOD
 
 
 @pytest.fixture
-def given(archive, lent_python, tmp_path):
-    home = tmp_path / "Arbeit ü"
-    home.mkdir()
-    return {"archive": archive, "backend": lent_python, "home": home}
-
-
-@pytest.fixture
 def scripted(given, tmp_path):
     """scripted(fault) -> what the scripts need, with a Python whose worker is the scripted one: quick, and no model."""
 
