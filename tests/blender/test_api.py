@@ -156,6 +156,37 @@ api.close()
     assert got["x"] == pytest.approx([0, 3.0])
 
 
+def test_odd_prompts_and_a_path_of_more_than_two_hundred_characters(in_blender, given):
+    prompt = "a \"red\" cube 'with' \\ a 버섯 🍄"
+    got = in_blender(
+        ENABLE
+        + """
+fake("ok")
+folder = home / ("é" * 100 + "x" * 20) / ("y" * 120)
+job = api.generate(given["prompt"], preset="test", folder=folder)
+bpy.ops.wm.save_mainfile()
+bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
+volume, mesh = job.volume_object, job.mesh_object
+result = {
+    **about(job), "property": mesh["prompt"], "length": len(str(folder)), "whole": job.folder == folder,
+    "loads": [volume.data.grids.load(), sorted(volume.data.grids.keys())],
+    "again": about(api.import_result(folder)), "listed": [one.prompt for one in api.jobs()],
+}
+api.close()
+""",
+        **given,
+        prompt=prompt,
+    )
+    assert got["state"] == "finished", got["error"]
+    assert got["property"] == prompt
+    assert got["mesh"].startswith('a "red" cube')
+    assert got["length"] > 240
+    assert got["whole"]
+    assert got["loads"] == [True, ["color", "density"]]
+    assert got["again"]["mesh"]
+    assert got["listed"] == [prompt]
+
+
 def test_bad_ones_are_refused_before_anything_starts(in_blender, given):
     got = in_blender(
         ENABLE

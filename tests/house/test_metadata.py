@@ -54,10 +54,10 @@ def test_licence_is_whole():
     assert PROJECT["license"] == "GPL-3.0-or-later"
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/blender.md"])
 def test_links_within_the_documents_lead_somewhere(name):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text("utf-8"))
-    missing = [link for link in links if not (ROOT / link).exists()]
+    missing = [link for link in links if not (ROOT / name).parent.joinpath(link).exists()]
     assert not missing
 
 
@@ -69,6 +69,21 @@ def test_commands_in_the_documents_exist():
         named = re.findall(r"python3 build\.py ([a-z-]+)", (ROOT / name).read_text("utf-8"))
         assert named
         assert set(named) <= known
+
+
+def test_the_page_of_blenders_names_every_version_and_every_test():
+    page = (ROOT / "docs" / "blender.md").read_text("utf-8")
+    source = (ROOT / "tests" / "blender" / "venvs.py").read_text("utf-8")
+    tested = re.search(r"^REQUIRED, WHERE_POSSIBLE = (.+)$", source, re.MULTILINE)[1]
+    versions = re.findall(r"\d+\.\d+\.\d+", tested) + re.findall(r'^DEFAULT = "(.+)"$', source, re.MULTILINE)
+    assert len(versions) == 3
+    assert all(version in page for version in versions)
+    files = {path.name for path in (ROOT / "tests" / "blender").glob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+\.py)`", page)) == files
+    for name in files:
+        row = next(line for line in page.splitlines() if line.startswith("| `test") and f"`{name}`" in line)
+        everywhere = "each_blender" in (ROOT / "tests" / "blender" / name).read_text("utf-8")
+        assert (row.split("|")[2].strip().startswith("every")) is everywhere, name
 
 
 def test_the_readme_quotes_the_experiments_pages():

@@ -15,6 +15,12 @@ from tools.environment import Environment
 # Seconds on a machine at rest; other programs may hold the processors most of the time.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
+ANOTHER_WINDOW = """manager = bpy.context.window_manager
+with bpy.context.temp_override(window=manager.windows[0]):
+    bpy.ops.wm.window_new()
+with bpy.context.temp_override(window=manager.windows[-1]):
+    bpy.ops.wm.window_close()
+"""
 QUICK = "g.preset = 'test'"
 LONG = "g.preset = 'test'; g.steps = 3000; g.snapshot_every = 20"
 
@@ -148,6 +154,32 @@ def test_two_in_the_queue(panel, measured):
         True,
     ]
     panel.picture("31_both_done")
+
+
+def test_the_timer_outlives_scene_window_and_file(panel, measured):
+    """Another scene, a window that closes, a new file: nobody starts anything anew, and the job and its volume go on."""
+    prompt = "a white cone"
+    settings(panel, LONG)
+    start(panel, prompt)
+    panel.wait_for(f"{job(prompt, 'volume_object')}", "the first volume")
+    changes = {
+        "another scene": "bpy.context.window_manager.windows[0].scene = bpy.data.scenes.new('other')",
+        "a window that closes": ANOTHER_WINDOW,
+        "a new file": "bpy.ops.wm.read_homefile()",
+    }
+    with measured("another scene, a window that closes, a new file"):
+        for number, (name, change) in enumerate(changes.items()):
+            before = panel.ask(f"{change}\nresult = len({job(prompt, 'record.snapshots')})")
+            panel.wait_for(
+                f"len({job(prompt, 'record.snapshots')}) > {before} + 1", f"snapshots after {name}"
+            )
+            newest = f"bpy.path.abspath({job(prompt, 'volume_object')}.data.filepath)"
+            assert panel.ask(f"result = {job(prompt, 'state')}") == "running", name
+            shown = panel.wait_for(newest, f"a volume after {name}")
+            assert Path(shown).name >= f"f_{before + 1:04d}.vdb", name
+            panel.picture(f"4{number}_{name.replace(' ', '_')}")
+    panel.ask(f"{job(prompt, 'cancel')}()")
+    panel.wait_for(job(prompt, "finished"), "the end of the cancelled job")
 
 
 def outside(desk, prompt):
