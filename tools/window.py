@@ -104,13 +104,17 @@ def mirror(sources: Path = Path("/etc/apt")) -> str:
 
 
 def inside(
-    folder: Path, command: Sequence[str | Path], *, environment: Environment | None = None
+    folder: Path,
+    command: Sequence[str | Path],
+    *,
+    environment: Environment | None = None,
+    further: Sequence[Path] = (),
 ) -> list[str]:
     """Return the command line that runs `command` in the system at `folder`; kill its process and all of it is gone.
 
-    `environment` (default: the project's) and its Python are there at their usual paths.
+    `environment` (default: the project's) and its Python are there at their usual paths, and the folders `further`.
     """
-    lent = [str(path) for path in lendable(environment or Environment())]
+    lent = [str(path) for path in (*lendable(environment or Environment()), *further)]
     words = [str(word) for word in command]
     if may_mount():
         flags = ["--mount", "--pid", "--fork", "--kill-child"]

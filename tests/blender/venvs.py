@@ -1,16 +1,24 @@
 """Virtual environments that hold Blender as a Python module, one per version, under build/blender.
 
 Standard library only: build.py calls it before any environment exists (`python tests/blender/venvs.py [VERSION ...]`).
+
+The Debian of the window's Blender (tools/window.py) has Python 3.13: where this machine has none of its own, but may have
+that, bpy 5.2 runs there, by a script that stands for its Python.
 """
 
 import functools
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[2] / "build" / "blender"
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / "build" / "blender"
+DEBIAN_MINOR, IN_DEBIAN = "3.13", "python-in-debian"
 
 # bpy version -> (the one Python minor version that its wheel is for, what else to pin).
 VERSIONS = {
@@ -38,10 +46,13 @@ def ensure_bpy(version=DEFAULT):
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = home / "ready.txt"
     packages = [f"bpy=={version}", *pins]
-    if python.exists() and stamp.exists() and stamp.read_text("utf-8") == " ".join(packages):
-        return python
-    base = _find_python(minor)
+    made = next((path for path in (python, home / IN_DEBIAN) if path.exists()), None)
+    if made and stamp.exists() and stamp.read_text("utf-8") == " ".join(packages):
+        return made
     shutil.rmtree(home, ignore_errors=True)  # half made, or another version
+    if not _has_python(version) and _debian(version):
+        return _ensure_in_debian(version, home, packages, stamp)
+    base = _find_python(minor)
     print(f"setup: installing bpy {version} in {home} (about 400 MB to download, 1 GB on disk)", flush=True)
     _run(
         [base, "-m", "venv", home],
@@ -62,12 +73,53 @@ def ensure_bpy(version=DEFAULT):
 def usable():
     """Return the versions that the scene's tests run in: those that SJC_BPY names, else what this machine can run."""
     chosen = os.environ.get("SJC_BPY", "").split()
-    return chosen or [*REQUIRED, *(version for version in WHERE_POSSIBLE if _has_python(version))]
+    return chosen or [*REQUIRED, *(version for version in WHERE_POSSIBLE if version not in left_out())]
 
 
 def left_out():
     """Return the versions that this machine cannot run."""
-    return [version for version in WHERE_POSSIBLE if not _has_python(version)]
+    return [version for version in WHERE_POSSIBLE if not _has_python(version) and not _debian(version)]
+
+
+def _debian(version):
+    """The module that makes the window's Debian, if its Python fits and this machine may have it; else None."""
+    if VERSIONS[version][0] != DEBIAN_MINOR:
+        return None
+    sys.path.append(str(ROOT))  # as a script, this file has its own folder there instead
+    try:
+        from tools import window
+    finally:
+        sys.path.pop()
+    return None if window.obstacle() or not window.may_mount() else window
+
+
+def _ensure_in_debian(version, home, packages, stamp):
+    """Fetch the wheels with this Python's pip, and write the script that runs Debian's Python on them."""
+    window = _debian(version)
+    folder, site, script = window.ensure(), home / "site", home / IN_DEBIAN
+    home.mkdir(parents=True, exist_ok=True)
+    print(f"setup: installing bpy {version} in {home} for Debian's Python {DEBIAN_MINOR}", flush=True)
+    tags = [f"manylinux{glibc}_{platform.machine()}" for glibc in ("_2_28", "_2_27", "_2_17", "2014")]
+    fits = ["--python-version", DEBIAN_MINOR, "--implementation", "cp", "--only-binary", ":all:"]
+    fits += ["--ignore-requires-python"]  # pip would compare with the Python that runs it
+    fits += [word for tag in tags for word in ("--platform", tag)]
+    _run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--target", site, *fits, *packages],
+        f"installing bpy {version} failed: check the network",
+    )
+    command = window.inside(
+        folder, [f"/usr/bin/python{DEBIAN_MINOR}"], further=[ROOT, Path(tempfile.gettempdir())]
+    )
+    script.write_text(
+        f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(str(site))}\nexec {shlex.join(command)} "$@"\n'
+    )
+    script.chmod(0o755)
+    _run(
+        [script, "-c", "import os, bpy; os._exit(0)"],
+        f"bpy {version} does not load in {folder}: a system library is missing",
+    )
+    stamp.write_text(" ".join(packages), "utf-8")
+    return script
 
 
 @functools.cache
