@@ -15,6 +15,9 @@ from tools.environment import Environment
 # Seconds on a machine at rest; other programs may hold the processors most of the time.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
+# The worker's measures as icons: in the background Blender gives icons no number.
+DRAWN = "[c.name for c in bpy.context.window_manager.sjc.curves if ours('scene.preview').plotted(c.picture)]"
+CURVES = f"{DRAWN} == ['sigma', 'score', 'opacity', 'emptiness']"
 ANOTHER_WINDOW = """manager = bpy.context.window_manager
 with bpy.context.temp_override(window=manager.windows[0]):
     bpy.ops.wm.window_new()
@@ -119,6 +122,7 @@ def test_pause_resume_and_cancel(panel, measured):
         panel.wait_for(
             f"{job(prompt, 'record.step')} > 0 and {job(prompt, 'volume_object')}", "the first volume"
         )
+        panel.wait_for(CURVES, "curves, drawn in the panel")
         panel.picture("20_running")
         panel.click("sjc.pause", until=f"{job(prompt, 'state')} == 'paused'")
         panel.picture("21_paused")  # and what the worker had said before it was asked has come
