@@ -179,7 +179,7 @@ KOREAN = {
     "Snapshots": "스냅숏",
     "Most snapshots that a job keeps for the timeline": "작업마다 타임라인에 남길 스냅숏의 최대 수",
     "Snapshots on Disk": "디스크의 스냅숏",
-    "Most megabytes that a job's snapshots take": "작업마다 스냅숏이 차지할 최대 메가바이트",
+    "Most megabytes of volumes that a job keeps for the timeline": "작업마다 타임라인에 남길 볼륨의 최대 메가바이트",
     "Start Timeout": "시작 제한 시간",
     "Seconds until a worker that says nothing at its start counts as broken": "시작할 때 응답 없는 작업자를 고장으로 볼 때까지의 초",
     "Silence Timeout": "무응답 제한 시간",

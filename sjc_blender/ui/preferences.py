@@ -54,7 +54,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
     )
     history_mb: bpy.props.IntProperty(
         name="Snapshots on Disk",
-        description="Most megabytes that a job's snapshots take",
+        description="Most megabytes of volumes that a job keeps for the timeline",
         default=1000,
         min=10,
         max=1000000,
