@@ -169,7 +169,7 @@ FAULTS = [
         "sjc_blender/scene/plot.py",
         "share = (values - low) / (high - low)",
         "share = (high - values) / (high - low)",
-        ("tests/addon/test_curves.py::test_a_falling_line_falls_and_ends_where_the_run_is",),
+        ("tests/addon/test_curves.py::test_a_falling_line_falls_from_edge_to_edge",),
     ),
     Fault(
         "list-not-written",

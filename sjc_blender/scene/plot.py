@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT, MARGIN = 128, 128, 6  # pixels
-INK, PAPER = (0.36, 0.62, 1.0), (0.5, 0.5, 0.5, 0.12)  # fits light and dark themes
+# Fit light and dark themes. Blender takes icons for premultiplied: the paper is a thin veil of grey.
+INK, PAPER = (0.36, 0.62, 1.0), (0.06, 0.06, 0.06, 0.12)
 THICKNESS = 2.0
 WIDE = 100.0  # positive values that span more than this factor are drawn by their logarithms
 
 
-def picture(points: Sequence[tuple[int, float]], total: int = 0) -> NDArray[np.float32]:
-    """[HEIGHT, WIDTH, 4] f4, bottom row first: a line over the steps 0 to `total` (0: to the last one), lowest to highest value.
+def picture(points: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
+    """[HEIGHT, WIDTH, 4] f4, bottom row first: a line from the first step to the last, from the lowest value to the highest.
 
     What is not finite is left out; nothing at all is an empty sheet.
     """
@@ -28,7 +29,7 @@ def picture(points: Sequence[tuple[int, float]], total: int = 0) -> NDArray[np.f
         values = np.log(values)
     low, high = values.min(), values.max()
     share = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
-    x = MARGIN + steps / max(total, steps[-1], 1) * (WIDTH - 1 - 2 * MARGIN)
+    x = MARGIN + (steps - steps[0]) / max(steps[-1] - steps[0], 1) * (WIDTH - 1 - 2 * MARGIN)
     y = MARGIN + share * (HEIGHT - 1 - 2 * MARGIN)
     ink = _line(x, y)[..., None]
     sheet *= 1 - ink

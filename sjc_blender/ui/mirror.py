@@ -151,4 +151,4 @@ def _show_curves(runtime: Any, record: jobs.Job) -> None:
     for name, points in record.curves.items():
         entry = runtime.curves[name]
         entry.value = points[-1][1]
-        entry.picture = preview.plot(name, plot.picture(points, record.total))
+        entry.picture = preview.plot(name, plot.picture(points))

@@ -41,14 +41,15 @@ def line_of(sheet):
     ]
 
 
-def test_a_falling_line_falls_and_ends_where_the_run_is():
-    sheet = plot.picture([(step, 10 - step / 10) for step in range(1, 51)], total=100)
+def test_a_falling_line_falls_from_edge_to_edge():
+    sheet = plot.picture([(step, 10 - step / 10) for step in range(31, 81)])
     assert sheet.shape == (plot.HEIGHT, plot.WIDTH, 4)
     assert sheet.dtype == np.float32
     assert (sheet >= 0).all()
     assert (sheet <= 1).all()
     seen = line_of(sheet)
-    assert abs(seen[-1][0] - plot.WIDTH / 2) < 4
+    assert seen[0][0] == pytest.approx(plot.MARGIN, abs=1)
+    assert seen[-1][0] == pytest.approx(plot.WIDTH - 1 - plot.MARGIN, abs=1)
     rows = [row for _, row in seen]
     assert rows[2] > plot.HEIGHT - plot.MARGIN - 8
     assert rows[-2] < plot.MARGIN + 8
@@ -76,7 +77,7 @@ def test_wide_values_are_drawn_by_their_logarithms():
     ],
 )
 def test_odd_series_are_a_picture_too(points, inked):
-    sheet = plot.picture(points, total=10)
+    sheet = plot.picture(points)
     assert np.isfinite(sheet).all()
     assert bool(sheet[..., 3].max() > 0.5) is inked
 
@@ -87,6 +88,6 @@ def test_it_is_quick():
     took = []
     for _ in range(20):
         began = time.thread_time()
-        plot.picture(points, 500)
+        plot.picture(points)
         took.append(time.thread_time() - began)
     assert sorted(took)[len(took) // 2] < 0.005
