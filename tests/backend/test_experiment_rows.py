@@ -257,7 +257,8 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "paper",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "method",
+        "paper",
     }  # fmt: skip
 
 
@@ -304,8 +305,31 @@ def test_the_fifth_of_the_papers_steps_is_counted(step, held):
     assert takes_long.held({"cells": [short]}) is None
 
 
+COMMITTED = [name for name in command.known() if (command.OUT / f"{name}.json").is_file()]
+
+
+def test_committed_pages_are_what_the_records_say():
+    """After a change of words: python3 build.py experiments --pages."""
+    for name in COMMITTED:
+        told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
+        assert page.text(command.known()[name], told) == (command.OUT / f"{name}.md").read_text("utf-8"), name
+    assert index.text(command.known().values(), command.OUT) == (command.OUT / "README.md").read_text("utf-8")
+
+
+def test_pages_alone_are_written_and_nothing_is_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "measure", None)
+    (tmp_path / "centre.json").write_bytes((command.OUT / "centre.json").read_bytes())
+    assert command.main(["--pages", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert (tmp_path / "centre.png").is_file()
+    assert "not run here" in (tmp_path / "README.md").read_text()
+    assert command.main(["views", "--pages", "--out", str(tmp_path)]) == 2
+    assert "holds no views.json" in capsys.readouterr().err
+
+
 def test_claims_of_every_row_fit_its_committed_record():
-    for name, row in command.known().items():
+    for name in COMMITTED:
+        row = command.known()[name]
         told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
         for claim in row.claims:
             assert claim.held(told) in (True, False, None)

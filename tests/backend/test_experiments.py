@@ -107,6 +107,22 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
     assert "Mean 50.8 ±" in page.text(experiment, record)
 
 
+def test_a_page_is_written_anew_from_its_record_without_measuring(tmp_path, capsys, monkeypatch):
+    log = []
+    harness.run(one_number(log=log), harness.Options(seeds=2), tmp_path, len)
+    told = (tmp_path / "sum.md").read_text()
+    (tmp_path / "sum.md").write_text("old words")
+    (tmp_path / "sum.png").unlink()
+    monkeypatch.setattr(command, "experiments", lambda: {"sum": one_number(log=log)})
+    assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("Mean 1 ± 0.71.")
+    assert (tmp_path / "sum.md").read_text() == told
+    assert (tmp_path / "sum.png").is_file()
+    assert log == [0, 1]
+    assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path / "empty")]) == 2
+    assert "holds no sum.json; run it without --pages first." in capsys.readouterr().err
+
+
 def test_budget_is_cells_left_times_what_was_measured():
     assert harness.budget("x", 10, [2.0, 4.0]) == "x: 8 of 10 cells left at 3.0 s each, about 24 s"
     assert harness.budget("x", 100, [30.0] * 4).endswith("about 48 min")
