@@ -123,6 +123,39 @@ def test_a_page_is_written_anew_from_its_record_without_measuring(tmp_path, caps
     assert "holds no sum.json; run it without --pages first." in capsys.readouterr().err
 
 
+def test_names_of_points_cover_no_other_and_stay_in_the_frame():
+    _, (axes,) = page.plots(1, 1)
+    points = [(1.0, 1.0), (1.02, 1.0), (1.01, 1.02), (3.0, 3.0), (3.0, 2.97)]
+    for x, y in points:
+        axes.plot([x], [y], marker="o")
+    axes.margins(x=0.2, y=0.15)
+    page.name_axes(axes, "t", "IoU", legend=False)
+    page.label_points(axes, points, [f"a long name {i}" for i in range(len(points))])
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == len(points)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    frame = axes.get_window_extent()
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+
+
+def test_few_decades_have_plain_ticks():
+    made, (axes,) = page.plots(1, 1)
+    axes.plot([3, 40], [1e-9, 1])
+    page.name_axes(axes, "t", "e", log="xy", legend=False)
+    made.draw_without_rendering()
+    assert {"5", "10", "20"} <= {label.get_text() for label in axes.get_xticklabels()}
+    assert any("10^" in label.get_text() for label in axes.get_yticklabels())
+
+
+def test_convergence_is_one_over_the_root_of_n():
+    x = torch.full((1, 3, 8, 8), paas.X, dtype=torch.float64)
+    rows = [paas.measure(GaussianDenoiser(2.0, 0.7), x, s, 256, 0, x) for s in (0.3, 2.0)]
+    cell = {"settings": {"case": "gaussian", "noises": 256}, "measured": {"rows": rows}}
+    noises, (errors,) = paas.converging({"experiment": "paas", "cells": [cell]}, "gaussian", "Eq. 16")
+    assert noises == [1, 2, 4, 8, 16, 32, 64]
+    assert errors == pytest.approx([n**-0.5 for n in noises], rel=0.1)
+
+
 def test_budget_is_cells_left_times_what_was_measured():
     assert harness.budget("x", 10, [2.0, 4.0]) == "x: 8 of 10 cells left at 3.0 s each, about 24 s"
     assert harness.budget("x", 100, [30.0] * 4).endswith("about 48 min")
@@ -318,6 +351,7 @@ def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
         (0.3, 0.2, "PAAS ends nearer"),
         (0.2, 0.3, "the clean picture ends nearer"),
         (0.2, 0.2, "the two end alike"),
+        (0.21, 0.2, "the two cannot be told apart"),
     ],
 )
 def test_the_verdict_follows_the_numbers(clean, averaged, says):
@@ -331,3 +365,15 @@ def test_the_verdict_follows_the_numbers(clean, averaged, says):
 
     cells = [{"settings": {"case": "model"}, "measured": run(j)} for j in (-0.01, 0.01, 0.0)]
     assert says in ood.answer({"experiment": "ood", "cells": cells})
+
+
+@pytest.mark.parametrize(("sharp", "held"), [(0.4, True), (0.2, None)])
+def test_a_blur_that_is_nearer_says_nothing(sharp, held):
+    def run(jitter):
+        return {
+            "clean": {"distance": [0.3 + jitter], "sharpness": 0.4},
+            "PAAS": {"distance": [0.2 + 2 * jitter], "sharpness": sharp},
+        }
+
+    cells = [{"settings": {"case": "model"}, "measured": run(j)} for j in (-0.01, 0.01, 0.0)]
+    assert ood.misled({"experiment": "ood", "cells": cells}) is held

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path = OUT) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it runs")
-    parser.add_argument("--pages", action="store_true", help="write the pages anew from their records; measure nothing")
+    parser.add_argument(
+        "--pages", action="store_true", help="write the pages anew from their records; measure nothing"
+    )
 
 
 def choose(name: str, known: Mapping[str, Experiment]) -> Experiment:
@@ -86,7 +88,9 @@ def rewritten(experiment: Experiment, out: Path) -> dict[str, Any]:
 
     record = rewrite(experiment, out)
     if record is None:
-        raise SjcError(f"{experiment.name}: {out} holds no {experiment.name}.json; run it without --pages first.")
+        raise SjcError(
+            f"{experiment.name}: {out} holds no {experiment.name}.json; run it without --pages first."
+        )
     return record
 
 
