@@ -14,6 +14,7 @@ from sjc import cli
 from sjc.errors import SjcError
 from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures
 from sjc.guidance.empirical import EmpiricalDenoiser, GaussianDenoiser
+from tests.backend import tiny_families
 
 
 def one_number(name="sum", cells=3, log=None, fails_at=None):
@@ -253,6 +254,37 @@ def test_a_folder_of_pictures_is_data(tmp_path):
     (tmp_path / "0.png").write_text("no picture")
     with pytest.raises(SjcError, match="cannot be read as a picture"):
         picture_folder.folder_source(tmp_path).draw(2, 8, 0)
+
+
+def test_a_persons_own_ddpm_on_their_pictures(tmp_path, monkeypatch, capsys):
+    """A folder by diffusers' own save_pretrained, pictures as files; the second call finds all cells there."""
+    tiny_families.ddpm().save_pretrained(tmp_path / "mine")
+    (tmp_path / "faces").mkdir()
+    for i, disc in enumerate(pictures.discs(12, 8, 0)):
+        shown = ((disc + 1) * 127.5).byte().permute(1, 2, 0).numpy()
+        Image.fromarray(shown).save(tmp_path / "faces" / f"{i}.png")
+    for module in (ood, paas, denoiser):
+        monkeypatch.setattr(module, "PICTURES", 8)
+    monkeypatch.setattr(ood, "OTHERS", 2)
+    for name in command.NAMES:
+        words = [
+            "experiment",
+            name,
+            "--quick",
+            "--model",
+            str(tmp_path / "mine"),
+            "--pictures",
+            str(tmp_path / "faces"),
+        ]
+        words += ["--out", str(tmp_path / "out")]
+        assert cli.main(words) == 0
+        said = capsys.readouterr().err
+        assert said.startswith(f"{name}: ")
+        assert "none measured yet" in said.splitlines()[0]
+        told = (tmp_path / "out" / f"{name}.md").read_text()
+        assert f"Model: {tmp_path / 'mine'}; pictures: faces-" in told
+        assert cli.main(words) == 0
+        assert "cells are there" in capsys.readouterr().err
 
 
 def test_an_empty_folder_of_pictures_is_one_line(tmp_path, capsys):
