@@ -1,6 +1,7 @@
 """The rows that need the embedded world: sample2d, and the 3D ablations."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -232,6 +233,15 @@ def test_committed_pages_are_what_the_records_say():
         told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
         assert page.text(command.known()[name], told) == (command.OUT / f"{name}.md").read_text("utf-8"), name
     assert index.text(command.known().values(), command.OUT) == (command.OUT / "README.md").read_text("utf-8")
+
+
+def test_numbers_in_the_readme_are_those_of_the_pages():
+    readme = (command.OUT.parents[1] / "README.md").read_text("utf-8")
+    lines = re.findall(r"^\| \[(\w+)\]\(docs/experiments/\w+\.md\).*?\|(.*)\|$", readme, re.MULTILINE)
+    assert len(lines) >= 6
+    for name, told in lines:
+        page_numbers = re.findall(r"\d+\.?\d*", (command.OUT / f"{name}.md").read_text("utf-8"))
+        assert set(re.findall(r"\d+\.\d+", told)) <= set(page_numbers), name
 
 
 def test_pages_alone_are_written_and_nothing_is_measured(tmp_path, capsys, monkeypatch):
