@@ -364,6 +364,12 @@ def test_exact_denoiser_leads_to_the_data_both_ways():
         assert pictures.from_text(found[way]["picture"]).shape == (8, 8 * len(ood.SHOWN), 3)
 
 
+def test_pictures_of_one_colour_each_have_no_sharpness_to_divide_by():
+    data = torch.linspace(-1, 1, 4).view(4, 1, 1, 1).expand(4, 3, 8, 8)
+    found = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
+    assert found["clean"]["distance"][-1] < found["clean"]["distance"][0]
+
+
 def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
     data = pictures.discs(12, 16, 0)
     exact = EmpiricalDenoiser(data)

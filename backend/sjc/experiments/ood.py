@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAPER_SIGMA, PAPER_SIZE = 6.5, 256
 PICTURES, UPDATES, RATE, NOISES = 400, 20, 0.3, 4
+FLAT = 1e-9  # the sharpness of pictures of one colour each
 LEAST = 0.001  # what two distances differ by at least
 OTHERS = 16  # new pictures, whose distance to the data says what near is
 SHOWN = (0, 5, 10, 20)  # updates whose pictures are kept
@@ -68,7 +69,7 @@ def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: in
             distances.append(distance(x, data))
             if update in SHOWN:
                 kept.append(x)
-        found[way] = {"distance": distances, "sharpness": sharpness(x) / sharpness(data)}
+        found[way] = {"distance": distances, "sharpness": sharpness(x) / max(sharpness(data), FLAT)}
         if seed == 0:
             found[way]["picture"] = to_text(row(torch.cat(kept)))
     return found
@@ -182,7 +183,7 @@ def tables(record: Record) -> str:
 def figure(record: Record) -> Figure:
     """Distance over updates for both denoisers, and the pictures of seed 0 below."""
     cases = settings_of(record, "case")
-    made, axes = page.plots(3, 2, height=2.0)
+    made, axes = page.plots(3, 2, height=2.6, below=1.3)
     for panel, case in enumerate(cases):
         for style, way in enumerate(WAYS):
             runs = [run[way]["distance"] for run in measured(record, case=case)]
@@ -191,7 +192,9 @@ def figure(record: Record) -> Figure:
             page.picture(
                 axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}"
             )
-        page.name_axes(axes[panel], "updates k", "distance to the data, rms")
+        axes[panel].margins(y=0.3)  # the legend's
+        page.name_axes(axes[panel], "k, updates", "d, distance to the data (rms)")
+        axes[panel].set_xticks(SHOWN)
     return made
 
 
