@@ -11,6 +11,7 @@ from experiments.compare import (
     beats,
     differences,
     front,
+    lower,
     overtaking,
     quotient,
     unformed,
@@ -53,6 +54,28 @@ def general(record: Record, key: str) -> str:
         return f"By {against_first(record, key)}."
     found = values(record, first, key)
     return f"{MEASURES[key].heading} {page.shown(found)} over {len(found)} objects."
+
+
+def method(record: Record) -> str:
+    """What it costs to take a part away or to have it as released; what an addition brings."""
+    first, *others = settings_of(record, "variant")
+
+    def told(names: list[str], key: str) -> str:
+        return "; ".join(
+            f"{name} {number(record, name, key)} ({VERDICTS[beats(record, name, first, key)].split(' ')[0]}, lower in "
+            f"{lower(record, name, first, key)})"
+            for name in names
+        ).replace("(not,", "(not told apart,")
+
+    away, added = others[:5], others[5:]
+    colors = ", ".join(
+        f"{name} {number(record, name, 'color')}" for name in added if beats(record, name, first, "color")
+    )
+    return (
+        f"As set it comes to IoU {number(record, first, 'solid')}; with a part taken away or as released: "
+        f"{told(away, 'solid')}. With something added: {told(added, 'solid')}; a better colour error than "
+        f"{number(record, first, 'color')} has {colors or 'none'}."
+    )
 
 
 def generate3d(record: Record) -> str:

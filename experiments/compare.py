@@ -96,6 +96,12 @@ def wins(record: Record, a: str, b: str, key: str) -> str:
     return f"{sum((one > 0) == MEASURES[key].more and one != 0 for one in change)} of {len(change)}"
 
 
+def lower(record: Record, a: str, b: str, key: str) -> str:
+    """Of how many starts the number of `a` is lower than that of `b`: "14 of 18"."""
+    change = differences(record, a, b, key)
+    return f"{sum(one < 0 for one in change)} of {len(change)}"
+
+
 def quotient(record: Record, a: str, b: str, key: str) -> float:
     """The typical (geometric mean) a / b of a ratio."""
     return exp(mean(differences(record, a, b, key)))

@@ -10,7 +10,8 @@ from experiments.ablation import PROMPTS, Ablation, Variant
 
 TOLD = (
     "Two variants are told apart by the differences of runs from the same start, averaged over an object's seeds, by "
-    "Student's t over the objects (95 %); fog by quotients instead of differences. "
+    "Student's t over the objects (95 %) or by all of six or more objects lying on one side; fog by quotients instead of "
+    "differences. "
 )
 HOW = (
     f"Preset ablation, the tuning prompts {', '.join(PROMPTS)}; the same seed starts every variant alike. IoU, silhouettes "
@@ -181,7 +182,8 @@ METHOD = Ablation(
     HOW
     + EVEN
     + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
-    "neighbouring voxels, times its weight. Score clip: bound on every element of the score.",
+    "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added here and wins "
+    "nothing stays a setting that is off in the presets.",
     {
         "as set": Variant(),
         "no carving": Variant({"carving_weight": 0.0}),
@@ -197,6 +199,7 @@ METHOD = Ablation(
     },
     ("solid", "silhouette", "color", "fog"),
     quick=("no carving",),
+    tell=answers.method,
     claims=paper_claims.METHOD,
 )
 
