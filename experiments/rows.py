@@ -183,7 +183,7 @@ METHOD = Ablation(
     + EVEN
     + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
     "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added here and wins "
-    "nothing stays a setting that is off in the presets.",
+    "nothing stays a setting that is off in the presets. Seconds were taken beside other work: here steps count.",
     {
         "as set": Variant(),
         "no carving": Variant({"carving_weight": 0.0}),
@@ -200,6 +200,7 @@ METHOD = Ablation(
     ("solid", "silhouette", "color", "fog"),
     quick=("no carving",),
     tell=answers.method,
+    across="fog",
     claims=paper_claims.METHOD,
 )
 

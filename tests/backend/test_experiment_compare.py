@@ -177,6 +177,17 @@ def test_claims_are_judged_by_the_numbers():
     assert claims.text((), record(**worse)) == ""
 
 
+@pytest.mark.parametrize(("error", "held"), [(4.0, True), (5.0, None), (6.0, False)])
+def test_a_gain_in_form_paid_with_colour_is_no_gain(error, held):
+    numbers = {"as set": (0.8, 5.0), "weight 1/σ": (0.85, error)}
+    cells = [
+        cell(name, f"p{i}", solid=iou + i / 100, color=c + i)
+        for name, (iou, c) in numbers.items()
+        for i in range(3)
+    ]
+    assert paper_claims.METHOD[2].held({"experiment": "method", "cells": cells}) is held
+
+
 @pytest.mark.parametrize(("step", "held"), [(100, False), (300, True)])
 def test_the_fifth_of_the_papers_steps_is_counted(step, held):
     """The default is where the paper's settings end at after 100 of their 1000 steps, or after 300."""
