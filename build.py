@@ -182,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
     one.usage = "build.py bench [NAME ...] [options of the benchmark ...]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="benchmarks and their options (benchmarks/)")
     one = command("experiments", experiments, "measure the paper's claims into docs/experiments; bare: all")
-    one.usage = "build.py experiments [NAME ...] [--quick] [--seeds N] [--out DIR] ..."
+    one.usage = "build.py experiments [NAME ...] [--quick | --pages] [--seeds N] [--out DIR] ..."
     one.add_argument("rest", nargs="*", metavar="NAME", help="experiments and their options (experiments/)")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")

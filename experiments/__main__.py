@@ -31,17 +31,27 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def measure(chosen: list[Experiment], args: argparse.Namespace, out: Path) -> None:
+    """Print the budget of all, then run one after the other."""
+    options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
+    for experiment in chosen:
+        command.tell(survey(experiment, options[experiment.name], out))
+    for experiment in chosen:
+        print(experiment.answer(run(experiment, options[experiment.name], out, command.tell)))
+
+
 def main(words: list[str]) -> int:
     """Run what the words say; 2 for bad input, 130 for Ctrl-C."""
     args = parser().parse_args(words)
     try:
         chosen = [command.choose(name, known()) for name in args.names] or list(known().values())
         out = args.out or (ROOT / "outputs" / "experiments-quick" if args.quick else OUT)
-        options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
-        for experiment in chosen:
-            command.tell(survey(experiment, options[experiment.name], out))
-        for experiment in chosen:
-            print(experiment.answer(run(experiment, options[experiment.name], out, command.tell)))
+        if args.pages:
+            held = [row for row in chosen if args.names or (out / f"{row.name}.json").is_file()]
+            for experiment in held:
+                print(experiment.answer(command.rewritten(experiment, out)))
+        else:
+            measure(chosen, args, out)
         index.write(known().values(), out)
     except SjcError as error:
         print(f"experiments: {error}", file=sys.stderr)

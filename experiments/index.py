@@ -14,7 +14,8 @@ HEADER = """\
 
 The claims of the paper, each measured by one command: `python3 build.py experiments NAME` (all without a name; `--quick`
 for a little of everything). The answers are sentences that the command writes from its numbers. Finished cells are kept
-and passed over by the next call. Rows may run side by side in processes of their own.
+and passed over by the next call; `--pages` writes the pages anew from their records and measures nothing. Rows may run side
+by side in processes of their own.
 
 `sjc experiment denoiser`, `ood` and `paas` need no clone: on drawn discs, or with `--model` and `--pictures DIR` on a model
 of pixels and pictures like those it was trained on.

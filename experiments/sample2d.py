@@ -163,8 +163,8 @@ def values(record: Record, case: str, law: str, key: str) -> list[float]:
 def nearest(record: Record, case: str) -> tuple[list[str], bool]:
     """The laws, nearest the true pictures first, by features; and whether the first two can be told apart."""
     ranked = sorted(LAWS, key=lambda law: mean(values(record, case, law, "features")))
-    one, two = (page.spread(values(record, case, law, "features")) for law in ranked[:2])
-    return ranked, two[0] - one[0] > 2 * max(one[1], two[1]) / record["seeds"] ** 0.5
+    one, two = (values(record, case, law, "features") for law in ranked[:2])
+    return ranked, page.apart([b - a for a, b in zip(one, two, strict=True)])
 
 
 def annealed_wins(record: Record, case: str) -> bool | None:

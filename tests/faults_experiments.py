@@ -4,15 +4,30 @@ from tests.faults import Fault
 
 HERE = "tests/backend/test_experiments.py"
 ROWS = "tests/backend/test_experiment_rows.py"
+COMPARE = "tests/backend/test_experiment_compare.py"
 EXPERIMENTS = "backend/sjc/experiments"
 
 FAULTS = [
     Fault(
         "a-claim-holds-the-wrong-way-round",
-        "experiments/ablation.py",
-        "(mean(differences(record, a, b, key)) > 0) == MEASURES[key][1]",
-        "(mean(differences(record, b, a, key)) > 0) == MEASURES[key][1]",
-        (f"{ROWS}::test_a_variant_beats_another_only_where_the_pairs_can_tell",),
+        "experiments/compare.py",
+        "(mean(differences(record, a, b, key)) > 0) == MEASURES[key].more",
+        "(mean(differences(record, b, a, key)) > 0) == MEASURES[key].more",
+        (f"{COMPARE}::test_a_variant_beats_another_only_where_the_pairs_can_tell",),
+    ),
+    Fault(
+        "seeds-are-taken-for-objects",
+        "experiments/compare.py",
+        "return page.apart(by_object(record, a, b, key))",
+        "return page.apart(differences(record, a, b, key))",
+        (f"{COMPARE}::test_seeds_of_one_object_are_no_objects",),
+    ),
+    Fault(
+        "pages-are-never-written-anew",
+        f"{EXPERIMENTS}/harness.py",
+        'page.write(experiment, {**record, "question": experiment.question}, out)',
+        "pass",
+        (f"{HERE}::test_a_page_is_written_anew_from_its_record_without_measuring",),
     ),
     Fault(
         "a-cell-of-other-code-is-kept",
@@ -44,10 +59,10 @@ FAULTS = [
     ),
     Fault(
         "less-is-taken-for-worse",
-        "experiments/ablation.py",
-        "ranked = sorted(names, key=means.__getitem__, reverse=more)",
-        "ranked = sorted(names, key=means.__getitem__, reverse=True)",
-        (f"{ROWS}::test_less_is_better_where_it_is",),
+        "experiments/compare.py",
+        '"offset of the centroid", "|c - c*|, offset of the centroid", False)',
+        '"offset of the centroid", "|c - c*|, offset of the centroid", True)',
+        (f"{COMPARE}::test_less_is_better_where_it_is",),
     ),
     Fault(
         "sds-weight-upside-down",

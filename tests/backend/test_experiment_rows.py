@@ -1,7 +1,7 @@
 """The rows that need the embedded world: sample2d, and the 3D ablations."""
 
 import json
-from dataclasses import replace
+import re
 
 import numpy as np
 import pytest
@@ -10,9 +10,17 @@ from scipy.linalg import sqrtm
 
 from benchmarks import prompts, scoring
 from experiments import __main__ as command
-from experiments import ablation, index, paper_claims, rows, sample2d, three_d, world_pictures
+from experiments import (
+    ablation,
+    compare,
+    index,
+    rows,
+    sample2d,
+    three_d,
+    world_pictures,
+)
 from sjc import settings as schema
-from sjc.experiments import claims, page
+from sjc.experiments import page
 from sjc.experiments.harness import MAX_SEEDS, Options, run
 from sjc.experiments.pictures import discs, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
@@ -21,26 +29,6 @@ from training import classifier, pictures
 from training.prompts import parse
 
 SCHEDULE = VESchedule(torch.logspace(-2, 2, 1000, dtype=torch.float64))
-
-
-def cell(variant, prompt="a", seed=0, **measured):
-    return {"settings": {"variant": variant, "prompt": prompt, "seed": seed}, "measured": measured}
-
-
-def record(**solids):
-    """{"variant": IoU of four objects} as a record."""
-    cells = [
-        cell(
-            name,
-            f"p{i}",
-            solid=iou,
-            seconds=1.0,
-            curve={"step": [5, 10], "seconds": [1.0, 2.0], "iou": [0.5, iou]},
-        )
-        for name, numbers in solids.items()
-        for i, iou in enumerate(numbers)
-    ]
-    return {"experiment": "x", "seeds": 1, "cells": cells}
 
 
 def test_alike_is_zero_and_a_shift_is_its_square():
@@ -90,7 +78,10 @@ def test_sampling_verdict_follows_the_numbers():
 
     def made(far):
         cells = [
-            {"settings": {"case": c, "law": law}, "measured": {"features": f + j, "named": 0.5}}
+            {
+                "settings": {"case": c, "law": law},
+                "measured": {"features": f + (j if law == "random" else -j), "named": 0.5},
+            }
             for c in sample2d.CASES
             for law, f in far.items()
             for j in (-0.01, 0.0, 0.01)
@@ -159,7 +150,7 @@ def test_one_cell_of_the_real_model():
     found = three_d.compute(settings, sds=True)
     json.dumps(found, allow_nan=False)
     assert found["curve"]["step"] == [1, 2]
-    assert set(ablation.MEASURES) < set(found)
+    assert set(compare.MEASURES) < set(found)
     assert found["seconds"] > 0
     assert page.STYLES
     assert scoring.NOTHING.solid <= found["solid"] < 0.9
@@ -186,50 +177,9 @@ def test_settings_are_not_chosen_on_scored_prompts():
             assert not {prompts.pair(p) for p in row.prompts} & {prompts.pair(p) for p in prompts.SCORED}
 
 
-def test_the_verdict_follows_the_numbers():
-    row = replace(rows.SCHEDULE, keys=("solid",))
-    better = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.61, 0.7, 0.79, 0.9])
-    assert row.answer(better).startswith("By IoU b is best: b 0.75; a 0.65; against a it is 0.1 ±")
-    worse = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.41, 0.5, 0.59, 0.7])
-    assert row.answer(worse).startswith("By IoU a is best")
-    unsure = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.7, 0.4, 0.9, 0.7])
-    assert "b cannot be told apart from a" in row.answer(unsure)
-    assert not ablation.sure(record(a=[0.5, 0.5], b=[0.9, 0.9]), "a", "b", "solid")
-
-
-def test_less_is_better_where_it_is():
-    cells = [
-        cell(name, f"p{i}", offset=v + i / 100) for name, v in (("a", 0.1), ("b", 0.2)) for i in range(3)
-    ]
-    changed = {"experiment": "x", "seeds": 1, "cells": cells}
-    assert rows.CENTRE.answer(changed).startswith("By offset of the centroid a is best")
-
-
-def test_differences_are_paired():
-    both = record(a=[0.5, 0.6], b=[0.6, 0.8])
-    assert ablation.differences(both, "b", "a", "solid") == pytest.approx([0.1, 0.2])
-    assert ablation.differences(both, "a", "b", "solid") == pytest.approx([-0.1, -0.2])
-
-
-def test_arrivals_are_the_first_mark_at_the_goal():
-    found = ablation.arrivals(record(a=[0.85, 0.7]), "a", 0.8)
-    assert found == [(10, 2.0), None]
-    assert ablation._told(found) == "1 of 2, 10, 2 s"
-    assert ablation._told([None]) == "0 of 1"
-
-
-def test_the_race_is_told_by_the_mean_curves():
-    both = record(fast=[0.9, 0.5], slow=[0.6, 0.4])
-    said = ablation.overtaking(both, "fast", "slow")
-    assert said == "slow ends at 0.5 after 10 steps, 2 s; fast is there after 5 (50.0%), 1 s."
-    assert ablation.overtaking(both, "slow", "fast").endswith("slow does not get there.")
-    row = replace(rows.SCHEDULE, keys=("solid",), race=True)
-    assert row.answer(both).endswith(said)
-
-
 def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypatch):
     def compute(settings, sds):
-        numbers = dict.fromkeys(ablation.MEASURES, settings.guidance / 100)
+        numbers = dict.fromkeys(compare.MEASURES, settings.guidance / 100)
         curve = {"step": [1, 2], "seconds": [1.0, 2.0], "iou": [0.1, 0.2]}
         return {**numbers, "curve": curve, "picture": to_text(discs(1, 8, 0)[0])}
 
@@ -239,7 +189,8 @@ def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypat
     index.write([experiment, rows.CENTRE.experiment()], tmp_path)
     told = (tmp_path / "README.md").read_text()
     assert experiment.answer(made) in told
-    assert "guidance 20" in experiment.answer(made).split(":")[0]
+    assert "guidance 7.5" in experiment.answer(made)
+    assert "objects there" in (tmp_path / "schedule.md").read_text()
     assert "not run here" in told
     assert (tmp_path / "schedule.png").stat().st_size > 1000
 
@@ -257,7 +208,8 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "paper",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "method",
+        "presets", "paper",
     }  # fmt: skip
 
 
@@ -272,40 +224,40 @@ def test_world_pictures_come_by_seed(monkeypatch):
         world_pictures.draw(1, 20, 0)
 
 
-def test_a_variant_beats_another_only_where_the_pairs_can_tell():
-    told = record(**{"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.81, 0.6], "2 noises": [0.9, 0.8, 0.71]})
-    assert ablation.beats(told, "as set", "uniform σ", "solid") is True
-    assert ablation.beats(told, "uniform σ", "as set", "solid") is False
-    assert ablation.beats(told, "as set", "2 noises", "solid") is None
-    assert ablation.beats(told, "as set", "never run", "solid") is None
+COMMITTED = [name for name in command.known() if (command.OUT / f"{name}.json").is_file()]
 
 
-def test_claims_are_judged_by_the_numbers():
-    uniform, guidance, _ = paper_claims.SCHEDULE
-    worse = {"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.8, 0.61], "guidance 20": [0.9, 0.99, 0.8]}
-    assert uniform.held(record(**worse)) is False
-    assert guidance.held(record(**worse)) is True
-    page_text = claims.text(paper_claims.SCHEDULE, record(**worse))
-    assert uniform.why in page_text
-    assert guidance.why not in page_text
-    assert "cannot be told" in page_text.splitlines()[-1]
-    assert claims.text((), record(**worse)) == ""
+def test_committed_pages_are_what_the_records_say():
+    """After a change of words: python3 build.py experiments --pages."""
+    for name in COMMITTED:
+        told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
+        assert page.text(command.known()[name], told) == (command.OUT / f"{name}.md").read_text("utf-8"), name
+    assert index.text(command.known().values(), command.OUT) == (command.OUT / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize(("step", "held"), [(100, False), (300, True)])
-def test_the_fifth_of_the_papers_steps_is_counted(step, held):
-    """The default is where the paper's settings end at after 100 of their 1000 steps, or after 300."""
-    long = cell(paper_claims.LONG, curve={"step": [500, 1000], "seconds": [1, 2], "iou": [0.5, 0.7]})
-    short = cell("default", curve={"step": [50, step], "seconds": [1, 2], "iou": [0.6, 0.7]})
-    told = {"cells": [short, long]}
-    formed, _, takes_long = paper_claims.PAPER
-    assert takes_long.held(told) is held
-    assert formed.held(told) is True
-    assert takes_long.held({"cells": [short]}) is None
+def test_numbers_in_the_readme_are_those_of_the_pages():
+    readme = (command.OUT.parents[1] / "README.md").read_text("utf-8")
+    lines = re.findall(r"^\| \[(\w+)\]\(docs/experiments/\w+\.md\).*?\|(.*)\|$", readme, re.MULTILINE)
+    assert len(lines) >= 6
+    for name, told in lines:
+        page_numbers = re.findall(r"\d+\.?\d*", (command.OUT / f"{name}.md").read_text("utf-8"))
+        assert set(re.findall(r"\d+\.\d+", told)) <= set(page_numbers), name
+
+
+def test_pages_alone_are_written_and_nothing_is_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "measure", None)
+    (tmp_path / "centre.json").write_bytes((command.OUT / "centre.json").read_bytes())
+    assert command.main(["--pages", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert (tmp_path / "centre.png").is_file()
+    assert "not run here" in (tmp_path / "README.md").read_text()
+    assert command.main(["views", "--pages", "--out", str(tmp_path)]) == 2
+    assert "holds no views.json" in capsys.readouterr().err
 
 
 def test_claims_of_every_row_fit_its_committed_record():
-    for name, row in command.known().items():
+    for name in COMMITTED:
+        row = command.known()[name]
         told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
         for claim in row.claims:
             assert claim.held(told) in (True, False, None)

@@ -14,6 +14,7 @@ from sjc import cli
 from sjc.errors import SjcError
 from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures
 from sjc.guidance.empirical import EmpiricalDenoiser, GaussianDenoiser
+from tests.backend import tiny_families
 
 
 def one_number(name="sum", cells=3, log=None, fails_at=None):
@@ -105,6 +106,55 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
     assert "Mean 1 ± 0.71." in (tmp_path / "sum.md").read_text()
     record["cells"][0]["measured"]["value"] = 100
     assert "Mean 50.8 ±" in page.text(experiment, record)
+
+
+def test_a_page_is_written_anew_from_its_record_without_measuring(tmp_path, capsys, monkeypatch):
+    log = []
+    harness.run(one_number(log=log), harness.Options(seeds=2), tmp_path, len)
+    told = (tmp_path / "sum.md").read_text()
+    (tmp_path / "sum.md").write_text("old words")
+    (tmp_path / "sum.png").unlink()
+    monkeypatch.setattr(command, "experiments", lambda: {"sum": one_number(log=log)})
+    assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("Mean 1 ± 0.71.")
+    assert (tmp_path / "sum.md").read_text() == told
+    assert (tmp_path / "sum.png").is_file()
+    assert log == [0, 1]
+    assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path / "empty")]) == 2
+    assert "holds no sum.json; run it without --pages first." in capsys.readouterr().err
+
+
+def test_names_of_points_cover_no_other_and_stay_in_the_frame():
+    _, (axes,) = page.plots(1, 1)
+    points = [(1.0, 1.0), (1.02, 1.0), (1.01, 1.02), (3.0, 3.0), (3.0, 2.97)]
+    for x, y in points:
+        axes.plot([x], [y], marker="o")
+    axes.margins(x=0.2, y=0.15)
+    page.name_axes(axes, "t", "IoU", legend=False)
+    page.label_points(axes, points, [f"a long name {i}" for i in range(len(points))])
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == len(points)
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    frame = axes.get_window_extent()
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+
+
+def test_few_decades_have_plain_ticks():
+    made, (axes,) = page.plots(1, 1)
+    axes.plot([3, 40], [1e-9, 1])
+    page.name_axes(axes, "t", "e", log="xy", legend=False)
+    made.draw_without_rendering()
+    assert {"5", "10", "20"} <= {label.get_text() for label in axes.get_xticklabels()}
+    assert any("10^" in label.get_text() for label in axes.get_yticklabels())
+
+
+def test_convergence_is_one_over_the_root_of_n():
+    x = torch.full((1, 3, 8, 8), paas.X, dtype=torch.float64)
+    rows = [paas.measure(GaussianDenoiser(2.0, 0.7), x, s, 256, 0, x) for s in (0.3, 2.0)]
+    cell = {"settings": {"case": "gaussian", "noises": 256}, "measured": {"rows": rows}}
+    noises, (errors,) = paas.converging({"experiment": "paas", "cells": [cell]}, "gaussian", "Eq. 16")
+    assert noises == [1, 2, 4, 8, 16, 32, 64]
+    assert errors == pytest.approx([n**-0.5 for n in noises], rel=0.1)
 
 
 def test_budget_is_cells_left_times_what_was_measured():
@@ -206,6 +256,37 @@ def test_a_folder_of_pictures_is_data(tmp_path):
         picture_folder.folder_source(tmp_path).draw(2, 8, 0)
 
 
+def test_a_persons_own_ddpm_on_their_pictures(tmp_path, monkeypatch, capsys):
+    """A folder by diffusers' own save_pretrained, pictures as files; the second call finds all cells there."""
+    tiny_families.ddpm().save_pretrained(tmp_path / "mine")
+    (tmp_path / "faces").mkdir()
+    for i, disc in enumerate(pictures.discs(12, 8, 0)):
+        shown = ((disc + 1) * 127.5).byte().permute(1, 2, 0).numpy()
+        Image.fromarray(shown).save(tmp_path / "faces" / f"{i}.png")
+    for module in (ood, paas, denoiser):
+        monkeypatch.setattr(module, "PICTURES", 8)
+    monkeypatch.setattr(ood, "OTHERS", 2)
+    for name in command.NAMES:
+        words = [
+            "experiment",
+            name,
+            "--quick",
+            "--model",
+            str(tmp_path / "mine"),
+            "--pictures",
+            str(tmp_path / "faces"),
+        ]
+        words += ["--out", str(tmp_path / "out")]
+        assert cli.main(words) == 0
+        said = capsys.readouterr().err
+        assert said.startswith(f"{name}: ")
+        assert "none measured yet" in said.splitlines()[0]
+        told = (tmp_path / "out" / f"{name}.md").read_text()
+        assert f"Model: {tmp_path / 'mine'}; pictures: faces-" in told
+        assert cli.main(words) == 0
+        assert "cells are there" in capsys.readouterr().err
+
+
 def test_an_empty_folder_of_pictures_is_one_line(tmp_path, capsys):
     words = ["experiment", "ood", "--pictures", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main(words) == 2
@@ -283,6 +364,12 @@ def test_exact_denoiser_leads_to_the_data_both_ways():
         assert pictures.from_text(found[way]["picture"]).shape == (8, 8 * len(ood.SHOWN), 3)
 
 
+def test_pictures_of_one_colour_each_have_no_sharpness_to_divide_by():
+    data = torch.linspace(-1, 1, 4).view(4, 1, 1, 1).expand(4, 3, 8, 8)
+    found = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
+    assert found["clean"]["distance"][-1] < found["clean"]["distance"][0]
+
+
 def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
     data = pictures.discs(12, 16, 0)
     exact = EmpiricalDenoiser(data)
@@ -302,6 +389,7 @@ def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
         (0.3, 0.2, "PAAS ends nearer"),
         (0.2, 0.3, "the clean picture ends nearer"),
         (0.2, 0.2, "the two end alike"),
+        (0.21, 0.2, "the two cannot be told apart"),
     ],
 )
 def test_the_verdict_follows_the_numbers(clean, averaged, says):
@@ -315,3 +403,15 @@ def test_the_verdict_follows_the_numbers(clean, averaged, says):
 
     cells = [{"settings": {"case": "model"}, "measured": run(j)} for j in (-0.01, 0.01, 0.0)]
     assert says in ood.answer({"experiment": "ood", "cells": cells})
+
+
+@pytest.mark.parametrize(("sharp", "held"), [(0.4, True), (0.2, None)])
+def test_a_blur_that_is_nearer_says_nothing(sharp, held):
+    def run(jitter):
+        return {
+            "clean": {"distance": [0.3 + jitter], "sharpness": 0.4},
+            "PAAS": {"distance": [0.2 + 2 * jitter], "sharpness": sharp},
+        }
+
+    cells = [{"settings": {"case": "model"}, "measured": run(j)} for j in (-0.01, 0.01, 0.0)]
+    assert ood.misled({"experiment": "ood", "cells": cells}) is held

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SjcError
 
@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path = OUT) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it runs")
+    parser.add_argument(
+        "--pages", action="store_true", help="write the pages anew from their records; measure nothing"
+    )
 
 
 def choose(name: str, known: Mapping[str, Experiment]) -> Experiment:
@@ -69,11 +72,26 @@ def main(args: argparse.Namespace) -> int:
     from .picture_folder import folder_source
 
     experiment = choose(args.name, experiments())
-    pictures = None if args.pictures is None else folder_source(args.pictures)
     out = folder_of(args)
-    record = run(experiment, options_of(args, experiment, pictures), out, tell)
+    if args.pages:
+        record = rewritten(experiment, out)
+    else:
+        pictures = None if args.pictures is None else folder_source(args.pictures)
+        record = run(experiment, options_of(args, experiment, pictures), out, tell)
     print(f"{experiment.answer(record)}\n{out / experiment.name}.md")
     return 0
+
+
+def rewritten(experiment: Experiment, out: Path) -> dict[str, Any]:
+    """The record of the page that was written anew. Raises SjcError where `out` holds none."""
+    from .harness import rewrite
+
+    record = rewrite(experiment, out)
+    if record is None:
+        raise SjcError(
+            f"{experiment.name}: {out} holds no {experiment.name}.json; run it without --pages first."
+        )
+    return record
 
 
 def tell(line: str) -> None:

@@ -126,6 +126,17 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     return record
 
 
+def rewrite(experiment: Experiment, out: Path) -> Record | None:
+    """Write page and figure anew from the record in `out`, computing nothing; None where there is none. Raises SjcError."""
+    from . import page
+
+    record = _read(out / f"{experiment.name}.json")
+    if not record.get("cells"):
+        return None
+    page.write(experiment, {**record, "question": experiment.question}, out)
+    return record
+
+
 def survey(experiment: Experiment, options: Options, out: Path) -> str:
     """The budget of what a run would do now, without doing it. Raises SjcError."""
     wanted = {cell.name: _identity(experiment, cell) for cell in experiment.cells(options)}

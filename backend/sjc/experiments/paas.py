@@ -257,7 +257,7 @@ def tables(record: Record) -> str:
 
 def figure(record: Record) -> Figure:
     """Length and direction against the score at sqrt(2) sigma; deviation of both forms; convergence."""
-    made, axes = page.plots(2, 2)
+    made, axes = page.plots(3, 2)
     for style, case in enumerate(("gaussian", "pictures")):
         levels = sigmas(record, case)
         page.curve(axes[0], levels, over_sigma(record, case, "Eq. 16", "ratio"), style, f"length, {case}")
@@ -279,7 +279,29 @@ def figure(record: Record) -> Figure:
         closed = [gaussian_deviation(form, s) for s in levels]
         axes[1].plot(levels, closed, linewidth=0.8, color=looks["color"], label=f"{form}, closed form")
     axes[1].legend(fontsize=7.5, frameon=False)
+    for below, form in zip(axes[4:], FORMS, strict=True):
+        for style, case in enumerate(settings_of(record, "case")):
+            noises, runs = converging(record, case, form)
+            page.curve(below, noises, runs, style, f"{form}, {case}")
+        page.name_axes(below, "n, noises", "error of their mean, for n = 1 taken as 1", log="xy")
+        below.plot([1, 64], [1, 1 / 8], color="#000000", linewidth=0.6, label="1/√n")
+        below.legend(fontsize=7.5, frameon=False)
     return made
+
+
+def converging(record: Record, case: str, form: str) -> tuple[list[int], list[list[float]]]:
+    """Numbers of noises, and by seed the error of their mean over that of one noise, averaged over noise levels.
+
+    Corrected as in `slope`.
+    """
+    total = next(c["settings"]["noises"] for c in record["cells"] if c["settings"]["case"] == case)
+    runs = []
+    for run in measured(record, case=case):
+        errors = [row[form]["convergence"] for row in run["rows"] if row[form]["convergence"]["1"] > ROUNDING]
+        runs.append({n: mean(e[n] / e["1"] for e in errors) for n in errors[0]})
+    noises = [int(n) for n in runs[0]]
+    share = {str(n): math.sqrt((1 - 1 / total) / (1 - n / total)) for n in noises}
+    return noises, [[one[n] * share[n] for n in one] for one in runs]
 
 
 EXPERIMENT = Experiment(

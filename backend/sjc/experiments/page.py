@@ -27,10 +27,34 @@ STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#c4c4c4", "linestyle": "-", "marker": "x"},
 )
 
+ONE_SIDED = 6  # so many differences of one sign are no accident
+OTHER = {"color": "#6b6b6b", "marker": "+"}  # a point that no curve belongs to
+
+# Beside a point, above and below it, further off: in fives of points to the right and up.
+LABEL_PLACES = tuple(
+    (right, up) for up in (0, 1, -1, 2.5, -2.5, 4, -4) for right in (1, -1, 0) if right or up
+)
+
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation over the seeds (n - 1 in the divisor; 0 for a single one)."""
     return mean(values), stdev(values) if len(values) > 1 else 0.0
+
+
+def apart(change: Sequence[float]) -> bool:
+    """Whether paired differences have a mean other than 0: Student's t, 95 %, or six or more that all have one sign.
+
+    Never with fewer than three. The signs (odds of 1 to 32 for six) speak where one object that failed makes the
+    deviation as large as the mean.
+    """
+    from scipy.special import stdtrit
+
+    if len(change) < 3:
+        return False
+    if len(change) >= ONE_SIDED and (min(change) > 0 or max(change) < 0):
+        return True
+    middle, deviation = spread(change)
+    return abs(middle) > float(stdtrit(len(change) - 1, 0.975)) * deviation / len(change) ** 0.5
 
 
 def shown(values: Sequence[float], digits: int = 3) -> str:
@@ -56,7 +80,7 @@ def text(experiment: Experiment, record: Record) -> str:
     seeds = "Seed 0" if record["seeds"] == 1 else f"Seeds 0 to {record['seeds'] - 1}"
     how = (
         f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}{seeds}, mean ± "
-        f"standard deviation over them, bands from the lowest to the highest; the pictures show seed 0. Model: "
+        f"standard deviation; bands, where there are any, from the lowest to the highest; pictures show seed 0. Model: "
         f"{record['model']}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
         f"{'; '.join(devices)}; {'; '.join(versions)}; code {', '.join(codes)}. "
         f"Every number: [{experiment.name}.json]({experiment.name}.json)."
@@ -117,16 +141,58 @@ def curve(
 def name_axes(axes: Axes, x: str, y: str, *, log: str = "", legend: bool = True) -> None:
     """Symbols on the axes; log: which of "x" and "y" are logarithmic."""
     if "x" in log:
-        from matplotlib.ticker import NullFormatter
-
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _few_decades(axes.xaxis, axes.get_xlim())
     if "y" in log:
         axes.set_yscale("log")
+        _few_decades(axes.yaxis, axes.get_ylim())
     axes.set_xlabel(x, fontsize=9)
     axes.set_ylabel(y, fontsize=9)
     if legend:
         axes.legend(fontsize=7.5, frameon=False)
+
+
+def _few_decades(axis: Any, limits: tuple[float, float]) -> None:
+    """Plain numbers at 1, 2 and 5 on a logarithmic axis: a decade has few ticks of its own."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    if limits[1] < 300 * limits[0]:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """A name at each point, where it covers neither another name nor another point and stays in the frame, if it can.
+
+    Call it when the figure is otherwise done: it lays the figure out to know how wide the names are.
+    """
+    figure: Any = axes.figure
+    figure.draw_without_rendering()
+    frame = axes.get_window_extent()
+    spots = [axes.transData.transform(point) for point in points]
+    taken: list[Any] = []
+    for i in sorted(range(len(points)), key=lambda i: -spots[i][1]):
+        tried = []
+        for right, up in LABEL_PLACES:
+            label = axes.annotate(
+                names[i], points[i], (5 * right, 5 * up), textcoords="offset points", fontsize=6,
+                ha=("right", "center", "left")[right + 1], va="center" if abs(up) < 1 else "bottom" if up > 0 else "top",
+            )  # fmt: skip
+            box = label.get_window_extent()
+            bad = sum(box.overlaps(other) for other in taken)
+            bad += sum(box.contains(*spot) for j, spot in enumerate(spots) if j != i)
+            bad += not (
+                frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            )
+            tried.append((bad, label, box))
+            if not bad:
+                break
+        best = min(tried, key=lambda one: one[0])
+        for _, label, _ in tried:
+            if label is not best[1]:
+                label.remove()
+        taken.append(best[2])
 
 
 def picture(axes: Axes, coded: str, title: str) -> None:
