@@ -503,4 +503,25 @@ FAULTS = [
         "",
         ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
     ),
+    Fault(
+        "a-gradient-lent-while-somebody-has-it",
+        f"{FIELD}/gradient_memory.py",
+        " or _owners(last.memory) != last.owners:",
+        ":",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_that_somebody_has_is_left_alone",),
+    ),
+    Fault(
+        "a-change-in-place-left-in-the-gradient",
+        f"{FIELD}/gradient_memory.py",
+        "_version(memory) == last.version",
+        "True",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_begins_at_zero",),
+    ),
+    Fault(
+        "the-gradient-zeroed-where-it-will-be-written",
+        f"{FIELD}/gradient_memory.py",
+        "last.clear if untouched and last.clear.numel() else None",
+        "clear if untouched and clear.numel() else None",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_begins_at_zero",),
+    ),
 ]

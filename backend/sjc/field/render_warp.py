@@ -34,6 +34,7 @@ from torch import Tensor
 
 from ..errors import SjcError
 from ..threads import count as usable_threads
+from . import gradient_memory
 from .grid import VoxelField
 from .render_reference import Rendered, check, lattice
 from .warp_source import BLOCK, COLUMN
@@ -214,11 +215,11 @@ class _Render(torch.autograd.Function):
     def backward(ctx, *upstream):
         grid, log_scale, clear, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
         options, rays = ctx.options, len(origins)
-        g_grid, g_scale = torch.zeros_like(grid), origins.new_empty(rays)
+        g_grid, g_scale = _zeroes(grid, clear, options.kernels), origins.new_empty(rays)
         scene = (grid, log_scale.reshape(1), options.shift, clear, origins, directions, t_min)
         given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream))
         parts = deal(order)
-        with _zeroed(grid, len(parts) - 1) as others:
+        with gradient_memory.zeroed(grid, len(parts) - 1) as others:
             _in_threads(_launch_rays, [
                 ("backward", options.kernels, part, *scene, *given, own, g_scale)
                 for part, own in zip(parts, [g_grid, *others], strict=True)
@@ -267,6 +268,24 @@ def _gather_slab(
         _launch("gather", kernels, dim, grid, other, clear, start, start + length - 1)
 
 
+def _zeroes(grid: Tensor, clear: Tensor, kernels: SimpleNamespace) -> Tensor:
+    """A gradient to begin with, to be written to only in blocks that are not clear."""
+    if grid.device.type != "cpu":
+        return torch.zeros_like(grid)
+
+    def erase_slab(memory: Tensor, clear: Tensor | None, start: int, length: int) -> None:
+        if clear is None:
+            memory[start : start + length].zero_()
+        else:
+            _launch("erase", kernels, clear.shape, memory, clear, start, start + length - 1)
+
+    def erase(memory: Tensor, clear: Tensor | None) -> None:
+        slabs = _slabs(len(memory), _threads(memory.device))
+        _in_threads(erase_slab, [(memory, clear, *slab) for slab in slabs])
+
+    return gradient_memory.lend(grid, clear, erase)
+
+
 def _launch_rays(
     name: str, kernels: SimpleNamespace, order: Tensor, grid, log_scale, shift, clear, *rest
 ) -> None:
@@ -288,20 +307,6 @@ def _in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="rays")
-
-
-_SPARE: dict[tuple[int, ...], list[Tensor]] = {}  # gradients of other threads between steps, all zero
-
-
-@contextlib.contextmanager
-def _zeroed(grid: Tensor, count: int) -> Iterator[list[Tensor]]:
-    """`count` zero tensors like `grid`, kept for the next step if they come back zero (not after an exception)."""
-    spare = _SPARE.pop(tuple(grid.shape), [])[:count]
-    _SPARE.clear()  # the size of an earlier grid
-    lent = spare + [torch.zeros_like(grid) for _ in range(count - len(spare))]
-    yield lent
-    if lent:
-        _SPARE[tuple(grid.shape)] = lent
 
 
 def _launch(name: str, kernels: SimpleNamespace, dim, *arguments) -> None:

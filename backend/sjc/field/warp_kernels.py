@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather. Import only through `render_warp.kernels`.
+"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather, erase. Import only through `render_warp.kernels`.
 
 A ray is walked in chunks of up to CHUNK samples. In a chunk everything that does not depend on the sample before is a
 plain loop over short arrays, written in C++ (warp_source) inside Warp's native functions: a CPU compiler turns such loops
@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_source import BACKWARD, FORWARD, GATHER, OCCUPANCY, WIDEN, source
+from .warp_source import BACKWARD, ERASE, FORWARD, GATHER, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The five kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The six kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -45,6 +45,14 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     def gather(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int):
         bx, by, bz = wp.tid()
         gather_block(grid, part, clear, x_first, x_last, bx, by, bz)
+
+    @wp.func_native(source(ERASE, channels, activation))
+    def erase_block(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int, bz: int): ...
+
+    @kernel()
+    def erase(grid: Grid, clear: Blocks, x_first: int, x_last: int):
+        bx, by, bz = wp.tid()
+        erase_block(grid, clear, x_first, x_last, bx, by, bz)
 
     @wp.func_native(source(WIDEN, channels, activation))
     def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...
@@ -95,5 +103,11 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     # fmt: on
     return SimpleNamespace(
-        occupancy=occupancy, gather=gather, widen=widen, forward=forward, backward=backward, vecK=vecK
+        occupancy=occupancy,
+        widen=widen,
+        forward=forward,
+        backward=backward,
+        gather=gather,
+        erase=erase,
+        vecK=vecK,
     )

@@ -213,19 +213,9 @@ OCCUPANCY = (
 """
 )
 
-# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time; of the planes
-# x_first .. x_last alone. Only occupied blocks were written to; a voxel on their border is met again, as zero. Where there
-# are no blocks (fog), plane x_first + bx whole.
-GATHER = (
-    BLOCKS
-    + """
-    auto take = [&](int first, int count) {
-        float *to = (float*)grid.data + first, *from = (float*)part.data + first;
-        for (int i = 0; i < count; ++i) {
-            to[i] += from[i];
-            from[i] = 0.0f;
-        }
-    };
+# take(first, count) for every run of the occupied blocks' numbers, of the planes x_first .. x_last alone; a voxel on their
+# border is met by each. Where there are no blocks (fog), plane x_first + bx whole.
+OCCUPIED = """
     if (blocks == 0) {
         take((x_first + bx) * n * n * K, n * n * K);
         return;
@@ -237,6 +227,32 @@ GATHER = (
     for (int x = x0; x <= x1; ++x)
         for (int y = y0; y <= y1; ++y) take(((x * n + y) * n + z0) * K, (z1 - z0 + 1) * K);
 """
+
+# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time.
+GATHER = (
+    BLOCKS
+    + """
+    auto take = [&](int first, int count) {
+        float *to = (float*)grid.data + first, *from = (float*)part.data + first;
+        for (int i = 0; i < count; ++i) {
+            to[i] += from[i];
+            from[i] = 0.0f;
+        }
+    };
+"""
+    + OCCUPIED
+)
+
+# Leaves a gradient zero.
+ERASE = (
+    BLOCKS
+    + """
+    auto take = [&](int first, int count) {
+        float* to = (float*)grid.data + first;
+        for (int i = 0; i < count; ++i) to[i] = 0.0f;
+    };
+"""
+    + OCCUPIED
 )
 
 # One pass of the distance to clear blocks: a clear block whose 26 neighbours are all `reach` clear is one clearer. In
