@@ -37,7 +37,7 @@ from ..threads import count as usable_threads
 from . import gradient_memory
 from .grid import VoxelField
 from .render_reference import Rendered, check, lattice
-from .warp_source import BLOCK, COLUMN
+from .warp_source import BLOCK, BUNDLE, COLUMN
 
 REACH = 4  # empty blocks jumped at once, to each side; more gains nothing at 100^3
 MOST_THREADS = 8  # each has a gradient of the grid's size to itself
@@ -229,7 +229,7 @@ class _Render(torch.autograd.Function):
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
 
 
-def deal(order: Tensor, bundle: int = 64) -> list[Tensor]:
+def deal(order: Tensor, bundle: int = BUNDLE) -> list[Tensor]:
     """The rays for each thread: bundles of neighbours in turn, so that all get their share of what is hard."""
     threads = max(1, min(_threads(order.device), len(order) // bundle))
     bundles = order.split(bundle)
@@ -289,7 +289,8 @@ def _zeroes(grid: Tensor, clear: Tensor, kernels: SimpleNamespace) -> Tensor:
 def _launch_rays(
     name: str, kernels: SimpleNamespace, order: Tensor, grid, log_scale, shift, clear, *rest
 ) -> None:
-    _launch(name, kernels, len(order), grid, log_scale, shift, clear, order, *rest)
+    rays = BUNDLE if order.device.type == "cpu" else 1  # on a GPU a thread a ray
+    _launch(name, kernels, -(-len(order) // rays), rays, grid, log_scale, shift, clear, order, *rest)
 
 
 def _in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:

@@ -1,9 +1,7 @@
 """The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather, erase. Import only through `render_warp.kernels`.
 
-A ray is walked in chunks of up to CHUNK samples. In a chunk everything that does not depend on the sample before is a
-plain loop over short arrays, written in C++ (warp_source) inside Warp's native functions: a CPU compiler turns such loops
-into vector instructions and lets the loads of a chunk overlap, which it does not for one sample a time in Warp's own
-types; measured, 3 to 4 times faster. On CUDA a chunk is one sample and the same text is an ordinary scalar kernel.
+Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
+time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels as objects.
 """
@@ -13,7 +11,8 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_source import BACKWARD, ERASE, FORWARD, GATHER, OCCUPANCY, WIDEN, source
+from .warp_march import BACKWARD, FORWARD
+from .warp_source import ERASE, GATHER, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
@@ -65,39 +64,39 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     # fmt: off
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
+        first: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
     @kernel()
     def forward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        rays: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ):
-        r = order[wp.tid()]
+        first = rays * wp.tid()
         march(
-            r, grid, log_scale, shift, clear, origins, directions, t_min, counts, step, beta, weight_threshold,
+            first, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
             tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
+        first: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
     ): ...
 
     @kernel()
     def backward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        rays: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
     ):
-        r = order[wp.tid()]
+        first = rays * wp.tid()
         march_back(
-            r, grid, log_scale, shift, clear, origins, directions, t_min, step, beta, weight_threshold, ends,
+            first, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
             taus, g_color, g_opacity, g_depth, g_emptiness, g_grid, g_scale,
         )
 
