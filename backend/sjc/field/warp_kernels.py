@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather, erase. Import only through `render_warp.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, widen, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import warp as wp
 
 from .warp_march import BACKWARD, FORWARD
-from .warp_source import ERASE, GATHER, OCCUPANCY, WIDEN, source
+from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The six kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The seven kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -27,11 +27,28 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     Floats, Ints = wp.array(dtype=float), wp.array(dtype=int)
     kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
+    # fmt: off
+    @wp.func_native(source(AIM, channels, activation))
+    def aim_all(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float): ...
+
+    # fmt: on
+    @kernel()
+    def aim(
+        origins: Floats,
+        directions: Floats,
+        t_min: Floats,
+        counts: Ints,
+        order: Ints,
+        scratch: Ints,
+        step: float,
+    ):
+        aim_all(origins, directions, t_min, counts, order, scratch, step)
+
     @wp.func_native(source(OCCUPANCY, channels, activation))
     def fill_blocks(grid: Grid, threshold: float, clear: Blocks, count: int, bx: int, by: int, b0: int): ...
 
     @kernel()
-    def occupancy(grid: Grid, threshold: float, clear: Blocks, bx0: int, count: int):
+    def occupancy(grid: Grid, threshold: float, clear: Blocks, count: int, bx0: int):
         bx, by, column = wp.tid()
         fill_blocks(grid, threshold, clear, count, bx + bx0, by, column * count)
 
@@ -64,44 +81,45 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     # fmt: off
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        first: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
     @kernel()
     def forward(
-        rays: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
-        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
+        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int, parts: int,
     ):
-        first = rays * wp.tid()
+        index = part + parts * wp.tid()
         march(
-            first, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
+            index, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
             tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        first: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
     ): ...
 
     @kernel()
     def backward(
-        rays: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int, parts: int, g_grid: Grid,
     ):
-        first = rays * wp.tid()
+        index = part + parts * wp.tid()
         march_back(
-            first, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
-            taus, g_color, g_opacity, g_depth, g_emptiness, g_grid, g_scale,
+            index, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
+            taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
         )
 
     # fmt: on
     return SimpleNamespace(
+        aim=aim,
         occupancy=occupancy,
         widen=widen,
         forward=forward,

@@ -173,7 +173,7 @@ WALK = """
     // A chunk of every ray of the bundle in turn, until all are at their ends. On a CPU the next chunk's voxels are asked
     // for (by collect) before the work on this one; so there may be one more after a ray is told to end.
     Ray bundle[RAYS];
-    const int members = wp::min(RAYS, order.shape[0] - first);
+    const int first = RAYS * index, members = wp::min(RAYS, order.shape[0] - first);
     auto walk = [&](auto&& work) {
 #ifdef __CUDA_ARCH__
         Chunk chunk;
