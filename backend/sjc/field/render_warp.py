@@ -184,6 +184,10 @@ def _planes(clear: Tensor, size: int, parts: int) -> list[tuple[tuple[int, ...],
     ]
 
 
+def _zero_planes(memory: Tensor, start: int, length: int) -> None:
+    memory[start : start + length].zero_()
+
+
 def _zeroes(grid: Tensor, clear: Tensor, kernels: SimpleNamespace) -> Tensor:
     """A gradient to begin with, to be written to only in blocks that are not clear."""
     if grid.device.type != "cpu":
@@ -194,7 +198,6 @@ def _zeroes(grid: Tensor, clear: Tensor, kernels: SimpleNamespace) -> Tensor:
         if clear is not None:
             launch("erase", kernels, (memory, clear), *_planes(clear, len(memory), parts))
         else:
-            whole = slabs(len(memory), parts)
-            in_threads(lambda start, length: memory[start : start + length].zero_(), whole)
+            in_threads(_zero_planes, [(memory, *slab) for slab in slabs(len(memory), parts)])
 
     return gradient_memory.lend(grid, clear, erase)
