@@ -117,9 +117,9 @@ FAULTS = [
     ),
     Fault(
         "kernels-forget-what-lies-behind",
-        f"{FIELD}/warp_source.py",
-        "behind += w * gw;",
-        "behind += 0.0f;",
+        f"{FIELD}/warp_march.py",
+        "sum += behind[m];",
+        "sum += 0.0f;",
         (f"{PARITY}::test_tiny_render_and_gradients",),
     ),
     # ------------------------------------------------------------------------------------------------------------ score
@@ -502,5 +502,40 @@ FAULTS = [
         "from[i] = 0.0f;",
         "",
         ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
+    ),
+    Fault(
+        "a-gradient-lent-while-somebody-has-it",
+        f"{FIELD}/gradient_memory.py",
+        " or _owners(last.memory) != last.owners:",
+        ":",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_that_somebody_has_is_left_alone",),
+    ),
+    Fault(
+        "a-change-in-place-left-in-the-gradient",
+        f"{FIELD}/gradient_memory.py",
+        "_version(memory) == last.version",
+        "True",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_begins_at_zero",),
+    ),
+    Fault(
+        "the-gradient-zeroed-where-it-will-be-written",
+        f"{FIELD}/gradient_memory.py",
+        "last.clear if untouched and last.clear.numel() else None",
+        "clear if untouched and clear.numel() else None",
+        ("tests/backend/test_gradient_memory.py::test_a_gradient_begins_at_zero",),
+    ),
+    Fault(
+        "samples-behind-the-last-one-seen",
+        f"{FIELD}/warp_march.py",
+        "for (int m = used; m < whole; ++m) w[m] = 0.0f;",
+        "for (int m = used; m < whole; ++m) w[m] = T;",
+        ("tests/backend/test_render_warp.py::test_axis_aligned_rays_and_misses",),
+    ),
+    Fault(
+        "the-upper-voxel's-channels-shifted",
+        f"{FIELD}/warp_source.py",
+        "min(lanes - k + c, lanes - 1)",
+        "min(lanes - k + c + 1, lanes - 1)",
+        ("tests/backend/test_render_warp.py::test_very_opaque_field",),
     ),
 ]

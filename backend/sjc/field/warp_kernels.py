@@ -1,9 +1,7 @@
-"""The Warp kernels of `render_warp`: occupancy, widen, forward, backward, gather. Import only through `render_warp.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, widen, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
 
-A ray is walked in chunks of up to CHUNK samples. In a chunk everything that does not depend on the sample before is a
-plain loop over short arrays, written in C++ (warp_source) inside Warp's native functions: a CPU compiler turns such loops
-into vector instructions and lets the loads of a chunk overlap, which it does not for one sample a time in Warp's own
-types; measured, 3 to 4 times faster. On CUDA a chunk is one sample and the same text is an ordinary scalar kernel.
+Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
+time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels as objects.
 """
@@ -13,12 +11,13 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_source import BACKWARD, FORWARD, GATHER, OCCUPANCY, WIDEN, source
+from .warp_march import BACKWARD, FORWARD
+from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, WIDEN, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The five kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The seven kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -28,11 +27,28 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     Floats, Ints = wp.array(dtype=float), wp.array(dtype=int)
     kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
+    # fmt: off
+    @wp.func_native(source(AIM, channels, activation))
+    def aim_all(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float): ...
+
+    # fmt: on
+    @kernel()
+    def aim(
+        origins: Floats,
+        directions: Floats,
+        t_min: Floats,
+        counts: Ints,
+        order: Ints,
+        scratch: Ints,
+        step: float,
+    ):
+        aim_all(origins, directions, t_min, counts, order, scratch, step)
+
     @wp.func_native(source(OCCUPANCY, channels, activation))
     def fill_blocks(grid: Grid, threshold: float, clear: Blocks, count: int, bx: int, by: int, b0: int): ...
 
     @kernel()
-    def occupancy(grid: Grid, threshold: float, clear: Blocks, bx0: int, count: int):
+    def occupancy(grid: Grid, threshold: float, clear: Blocks, count: int, bx0: int):
         bx, by, column = wp.tid()
         fill_blocks(grid, threshold, clear, count, bx + bx0, by, column * count)
 
@@ -46,6 +62,14 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by, bz = wp.tid()
         gather_block(grid, part, clear, x_first, x_last, bx, by, bz)
 
+    @wp.func_native(source(ERASE, channels, activation))
+    def erase_block(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int, bz: int): ...
+
+    @kernel()
+    def erase(grid: Grid, clear: Blocks, x_first: int, x_last: int):
+        bx, by, bz = wp.tid()
+        erase_block(grid, clear, x_first, x_last, bx, by, bz)
+
     @wp.func_native(source(WIDEN, channels, activation))
     def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...
 
@@ -57,7 +81,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     # fmt: off
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
@@ -66,34 +90,41 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     def forward(
         grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
-        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
+        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int, parts: int,
     ):
-        r = order[wp.tid()]
+        index = part + parts * wp.tid()
         march(
-            r, grid, log_scale, shift, clear, origins, directions, t_min, counts, step, beta, weight_threshold,
+            index, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
             tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        r: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
     ): ...
 
     @kernel()
     def backward(
         grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_grid: Grid, g_scale: Floats,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int, parts: int, g_grid: Grid,
     ):
-        r = order[wp.tid()]
+        index = part + parts * wp.tid()
         march_back(
-            r, grid, log_scale, shift, clear, origins, directions, t_min, step, beta, weight_threshold, ends,
-            taus, g_color, g_opacity, g_depth, g_emptiness, g_grid, g_scale,
+            index, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
+            taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
         )
 
     # fmt: on
     return SimpleNamespace(
-        occupancy=occupancy, gather=gather, widen=widen, forward=forward, backward=backward, vecK=vecK
+        aim=aim,
+        occupancy=occupancy,
+        widen=widen,
+        forward=forward,
+        backward=backward,
+        gather=gather,
+        erase=erase,
+        vecK=vecK,
     )

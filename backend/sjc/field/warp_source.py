@@ -1,7 +1,8 @@
-"""The C++ inside the Warp kernels (see warp_kernels): arithmetic, blocks, the walk along a ray, forward, backward.
+"""The C++ inside the Warp kernels (see warp_kernels): arithmetic, and what is done to whole blocks.
 
 Whole-word constants are written in by `source`: K = 1 + C floats a voxel (density first), ACTIVATION (index in
-grid.COLOR_ACTIVATIONS), BLOCK, COLUMN, CHUNK, SIGN. The rest are the arguments of the native functions in warp_kernels.
+grid.COLOR_ACTIVATIONS), SIGN (of the walk's direction), the sizes below, and for vectors LANES, WIDTH and their lanes'
+numbers. The rest are the arguments of the native functions in warp_kernels.
 """
 
 import re
@@ -9,14 +10,16 @@ import re
 from .grid import COLOR_ACTIVATIONS
 
 BLOCK = 4  # cells per side of a block of empty or occupied space
-COLUMN = 16  # blocks whose occupancy is found together on a CPU
-CHUNK = 16  # samples walked together on a CPU
+COLUMN = 32  # blocks whose occupancy is found together on a CPU
+CHUNK = 32  # samples walked together on a CPU
+BUNDLE = 64  # rays that advance together on a CPU
 
 # Small functions in float32, good to a few roundings, without calls or branches.
 MATH = """
-    auto exp_negative = [](float x) {  // e^x for x <= 0
+    auto halved = [](float x, float& power) {  // for x <= 0: power 2^r and e^x / 2^r - 1
 #ifdef __CUDA_ARCH__
-        return ::expf(x);
+        power = 1.0f;
+        return ::expm1f(x);
 #else
         x = x < -87.0f ? -87.0f : x;
         const float r = __builtin_floorf(x * 1.44269504f + 0.5f);
@@ -27,10 +30,23 @@ MATH = """
         p = p * f + 1.6666665459e-1f;
         p = p * f + 5.0000001201e-1f;
         const int bits = ((int)r + 127) << 23;
-        float power;
         __builtin_memcpy(&power, &bits, 4);
-        return (p * f * f + f + 1.0f) * power;
+        return p * f * f + f;
 #endif
+    };
+    auto exp_negative = [&](float x) {  // e^x for x <= 0
+#ifdef __CUDA_ARCH__
+        return ::expf(x);
+#else
+        float power;
+        const float more = halved(x, power);
+        return more * power + power;
+#endif
+    };
+    auto absorb = [&](float optical) {  // 1 - e^-optical without cancellation
+        float power;
+        const float more = halved(-optical, power);
+        return (1.0f - power) - more * power;
     };
     auto softplus = [&](float x, float& slope) {  // log(1 + e^x), by log1p(z) = 2 atanh(z / (2 + z)), z = e^-|x|
         const float z = exp_negative(x < 0.0f ? x : -x);
@@ -44,14 +60,11 @@ MATH = """
         slope = (x < 0.0f ? z : 1.0f) / (1.0f + z);
         return (x < 0.0f ? 0.0f : x) + 2.0f * s * p;
     };
-    auto absorb = [&](float optical) {  // 1 - e^-optical without cancellation
-        float p = 1.0f - optical * 0.1666666667f;
-        p = 1.0f - optical * 0.2f * p;
-        p = 1.0f - optical * 0.25f * p;
-        p = 1.0f - optical * 0.3333333333f * p;
-        p = 1.0f - optical * 0.5f * p;
-        const float far = 1.0f - exp_negative(-optical);
-        return optical > 0.25f ? far : optical * p;
+    auto activate = [&](float raw) {
+        if (ACTIVATION == 0) return raw;
+        const float z = exp_negative(raw < 0.0f ? raw : -raw), size = (1.0f - z) / (1.0f + z);
+        const float tanh_half = raw < 0.0f ? -size : size;
+        return ACTIVATION == 1 ? tanh_half : 0.5f + 0.5f * tanh_half;
     };
 """
 
@@ -64,130 +77,44 @@ BLOCKS = """
     auto low = [&](int b) { return b >= blocks ? n : wp::min((b - 1) * BLOCK, n - 1); };
 """
 
-# The ray in index coordinates (voxel centres at integers), and the chunk: which samples, where, their density.
-# SIGN is +1 on the way forward, -1 on the way back.
-WALK = """
-#ifdef __CUDA_ARCH__
-    const int S = 1;
-#else
-    const int S = CHUNK;
-#endif
-    const float* data = (const float*)grid.data;
-    const float half_n = 0.5f * n;
-    const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
-    const float ax = (origin[0] + 1.0f) * half_n - 0.5f, dx = direction[0] * half_n;
-    const float ay = (origin[1] + 1.0f) * half_n - 0.5f, dy = direction[1] * half_n;
-    const float az = (origin[2] + 1.0f) * half_n - 0.5f, dz = direction[2] * half_n;
-    const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
-    const float scale = ::expf(log_scale.data[0]);
-
-    // Where the walk leaves, along one axis, the cube of blocks nearer than c to block b; in samples from t0.
-    auto per_sample = [&](float d) { return 1.0f / (step * (d < 0.0f ? wp::min(d, -1e-20f) : wp::max(d, 1e-20f))); };
-    const float sx = per_sample(dx), sy = per_sample(dy), sz = per_sample(dz), start = t0 / step;
-    auto leave = [&](float a, float s, int b, int c) {
-        return (low(SIGN * s > 0.0f ? b + c : b - c + 1) - a) * s - start;
+# Where each ray is sampled, as render_reference.lattice in the same operations, and the order of the rays, as
+# render_warp.coherent_order: sorted by their code in two passes of 12 bits. One thread does it all.
+AIM = """
+    const int rays = t_min.shape[0];
+    int *codes = scratch.data, *half_sorted = scratch.data + rays;
+    int starts[2][4097] = {};
+    auto spread = [](unsigned x) {  // 8 bits to every third place
+        x = (x | x << 8) & 0x0F00F;
+        x = (x | x << 4) & 0xC30C3;
+        return (x | x << 2) & 0x249249;
     };
-    int until = k;
-    // The next samples in clear blocks, at most S; k moves behind them.
-    int ks[S];
-    auto collect = [&]() {
-        int found = 0;
-        while (found < S && SIGN * k < SIGN * last) {
-            if (SIGN * k >= SIGN * until) {
-                if (blocks == 0) until = last;
-                else {
-                    const float t = t0 + k * step;
-                    const int bx = block_of((int)(ax + t * dx + 1.0f));
-                    const int by = block_of((int)(ay + t * dy + 1.0f));
-                    const int bz = block_of((int)(az + t * dz + 1.0f));
-                    const int reach = clear.data[(bx * blocks + by) * blocks + bz], c = reach == 0 ? 1 : reach;
-                    const float x = leave(ax, sx, bx, c), y = leave(ay, sy, by, c), z = leave(az, sz, bz, c);
-                    const float nearest = wp::min(wp::min(SIGN * x, SIGN * y), wp::min(SIGN * z, 1e6f));
-                    until = SIGN * wp::max(SIGN * k + 1, (int)wp::ceil(nearest - slack));
-                    if (reach > 0) {
-                        k = until;
-                        continue;
-                    }
-                }
-            }
-            ks[found++] = k;
-            k += SIGN;
+    for (int r = 0; r < rays; ++r) {
+        const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
+        float near = 0.0f, far = FLT_MAX, along = 0.0f;
+        for (int c = 0; c < 3; ++c) {
+            const float d = direction[c], inverse = 1.0f / (::fabsf(d) < FLT_MIN ? FLT_MIN : d);
+            const float a = wp::clamp((-1.0f - origin[c]) * inverse, -FLT_MAX, FLT_MAX);
+            const float b = wp::clamp((1.0f - origin[c]) * inverse, -FLT_MAX, FLT_MAX);
+            near = wp::max(near, wp::min(a, b));
+            far = wp::min(far, wp::max(a, b));
+            along += origin[c] * d;
         }
-        return found;
-    };
-
-    int base[S];  // first of the eight corners; always inside, the weights of corners outside are 0
-    float ts[S], xy[4][S], z0[S], z1[S], voxel[S][K], raw[S], optical[S], slope[S], alpha[S];
-    auto load = [&](int found) {
-        for (int m = found; m < S; ++m) ks[m] = ks[found - 1];
-        for (int m = 0; m < S; ++m) {
-            const float t = t0 + ks[m] * step;
-            const float ux = ax + t * dx, uy = ay + t * dy, uz = az + t * dz;
-            const float x = wp::floor(ux), y = wp::floor(uy), z = wp::floor(uz);
-            const float fx = ux - x, fy = uy - y, fz = uz - z;
-            const float end = n - 1.0f;
-            const float x0 = x < 0.0f ? fx : x >= end ? 0.0f : 1.0f - fx, x1 = x < 0.0f ? 0.0f : x >= end ? 1.0f - fx : fx;
-            const float y0 = y < 0.0f ? fy : y >= end ? 0.0f : 1.0f - fy, y1 = y < 0.0f ? 0.0f : y >= end ? 1.0f - fy : fy;
-            z0[m] = z < 0.0f ? fz : z >= end ? 0.0f : 1.0f - fz;
-            z1[m] = z < 0.0f ? 0.0f : z >= end ? 1.0f - fz : fz;
-            int i = (int)x, j = (int)y, l = (int)z;
-            i = i < 0 ? 0 : i > n - 2 ? n - 2 : i;
-            j = j < 0 ? 0 : j > n - 2 ? n - 2 : j;
-            l = l < 0 ? 0 : l > n - 2 ? n - 2 : l;
-            base[m] = ((i * n + j) * n + l) * K;
-            ts[m] = t;
-            xy[0][m] = x0 * y0;
-            xy[1][m] = x0 * y1;
-            xy[2][m] = x1 * y0;
-            xy[3][m] = x1 * y1;
+        const bool missed = far < near;
+        t_min.data[r] = missed ? 0.0f : near;
+        counts.data[r] = missed ? 0 : (int)wp::floor((far - near) / step) + 1;
+        unsigned code = 0;
+        for (int c = 0; c < 3; ++c) {
+            const float middle = (origin[c] - direction[c] * along + 2.0f) * 64.0f;
+            code |= spread((unsigned)wp::clamp(middle, 0.0f, 255.0f)) << c;
         }
-        // A column of two z-neighbours is 2K floats in a row.
-        const int row = n * K, slab = n * n * K;
-#ifndef __CUDA_ARCH__
-        // A ray's next voxels are in no cache. Where nothing is skipped the next chunk's are asked for while this one's are
-        // worked on; else all of this one's before the first is waited for.
-        int next[S];
-        const float leap = blocks == 0 ? SIGN * S * step : 0.0f;
-        for (int m = 0; m < S; ++m) {
-            const float t = ts[m] + leap;
-            int i = (int)wp::floor(ax + t * dx), j = (int)wp::floor(ay + t * dy), l = (int)wp::floor(az + t * dz);
-            i = i < 0 ? 0 : i > n - 2 ? n - 2 : i;
-            j = j < 0 ? 0 : j > n - 2 ? n - 2 : j;
-            l = l < 0 ? 0 : l > n - 2 ? n - 2 : l;
-            next[m] = ((i * n + j) * n + l) * K;
-        }
-        for (int m = 0; m < found; ++m)
-            for (int q = 0; q < 4; ++q) {
-                const int first = next[m] + (q & 1) * row + (q >> 1) * slab;
-                __builtin_prefetch(data + first);
-                __builtin_prefetch(data + first + 2 * K - 1);
-                if (SIGN < 0) {
-                    __builtin_prefetch(out + first, 1);
-                    __builtin_prefetch(out + first + 2 * K - 1, 1);
-                }
-            }
-#endif
-#ifndef __CUDA_ARCH__
-#pragma clang loop vectorize(disable)  // one sample a time, its channels in a vector: across samples it would gather
-#endif
-        for (int m = 0; m < found; ++m) {
-            const float* p = data + base[m];
-            float column[2 * K];
-            for (int c = 0; c < 2 * K; ++c)
-                column[c] = xy[0][m] * p[c] + xy[1][m] * p[row + c] + xy[2][m] * p[slab + c] + xy[3][m] * p[slab + row + c];
-            for (int c = 0; c < K; ++c) voxel[m][c] = z0[m] * column[c] + z1[m] * column[K + c];
-        }
-        for (int m = 0; m < S; ++m) raw[m] = m < found ? voxel[m][0] : 0.0f;
-        for (int m = 0; m < S; ++m) {
-            optical[m] = softplus(scale * raw[m] + shift, slope[m]) * step;
-            alpha[m] = absorb(optical[m]);
-        }
-    };
-    auto activate = [&](float raw) {
-        if (ACTIVATION == 1) return ::tanhf(0.5f * raw);
-        if (ACTIVATION == 2) return 0.5f + 0.5f * ::tanhf(0.5f * raw);
-        return raw;
-    };
+        codes[r] = code;
+        ++starts[0][(code & 4095) + 1];
+        ++starts[1][(code >> 12) + 1];
+    }
+    for (int i = 0; i < 4096; ++i)
+        for (int pass = 0; pass < 2; ++pass) starts[pass][i + 1] += starts[pass][i];
+    for (int r = 0; r < rays; ++r) half_sorted[starts[0][codes[r] & 4095]++] = r;
+    for (int i = 0; i < rays; ++i) order.data[starts[1][codes[half_sorted[i]] >> 12]++] = half_sorted[i];
 """
 
 # `count` blocks along z, at most COLUMN: the grid's rows are read from end to end, whatever block a voxel is in.
@@ -213,19 +140,9 @@ OCCUPANCY = (
 """
 )
 
-# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time; of the planes
-# x_first .. x_last alone. Only occupied blocks were written to; a voxel on their border is met again, as zero. Where there
-# are no blocks (fog), plane x_first + bx whole.
-GATHER = (
-    BLOCKS
-    + """
-    auto take = [&](int first, int count) {
-        float *to = (float*)grid.data + first, *from = (float*)part.data + first;
-        for (int i = 0; i < count; ++i) {
-            to[i] += from[i];
-            from[i] = 0.0f;
-        }
-    };
+# take(first, count) for every run of the occupied blocks' numbers, of the planes x_first .. x_last alone; a voxel on their
+# border is met by each. Where there are no blocks (fog), plane x_first + bx whole.
+OCCUPIED = """
     if (blocks == 0) {
         take((x_first + bx) * n * n * K, n * n * K);
         return;
@@ -237,6 +154,32 @@ GATHER = (
     for (int x = x0; x <= x1; ++x)
         for (int y = y0; y <= y1; ++y) take(((x * n + y) * n + z0) * K, (z1 - z0 + 1) * K);
 """
+
+# Adds to one gradient what another thread gathered in `part`, and leaves `part` zero for the next time.
+GATHER = (
+    BLOCKS
+    + """
+    auto take = [&](int first, int count) {
+        float *to = (float*)grid.data + first, *from = (float*)part.data + first;
+        for (int i = 0; i < count; ++i) {
+            to[i] += from[i];
+            from[i] = 0.0f;
+        }
+    };
+"""
+    + OCCUPIED
+)
+
+# Leaves a gradient zero.
+ERASE = (
+    BLOCKS
+    + """
+    auto take = [&](int first, int count) {
+        float* to = (float*)grid.data + first;
+        for (int i = 0; i < count; ++i) to[i] = 0.0f;
+    };
+"""
+    + OCCUPIED
 )
 
 # One pass of the distance to clear blocks: a clear block whose 26 neighbours are all `reach` clear is one clearer. In
@@ -259,121 +202,30 @@ WIDEN = """
     }
 """
 
-FORWARD = (
-    MATH
-    + BLOCKS
-    + """
-    const float t0 = t_min.data[r];
-    const int last = counts.data[r];
-    int k = 0;
-    float* out = nullptr;  // nothing is scattered
-"""
-    + WALK
-    + """
-    float sum_color[K] = {}, sum_w = 0.0f, sum_wt = 0.0f, log_sum = 0.0f, product = 1.0f, tau = 0.0f, T = 1.0f;
-    int end = 0;
-    while (int found = tau > tau_stop ? 0 : collect()) {
-        load(found);
-        for (int m = 0; m < found && tau <= tau_stop; ++m) {
-            const float w = alpha[m] * T;
-            T -= w;
-            tau += optical[m];
-            sum_w += w;
-            sum_wt += w * ts[m];
-            product *= 1.0f + beta * w;  // one logarithm for many samples
-            if (product > 1e4f) {
-                log_sum += ::logf(product);
-                product = 1.0f;
-            }
-            end = ks[m] + 1;
-            if (w > weight_threshold) {
-                for (int c = 1; c < K; ++c) sum_color[c] += w * activate(voxel[m][c]);
-            }
-        }
-    }
-    for (int c = 1; c < K; ++c) color.data[r * (K - 1) + c - 1] = sum_color[c];
-    opacity.data[r] = sum_w;
-    depth.data[r] = sum_wt;
-    emptiness.data[r] = log_sum + ::logf(product);
-    ends.data[r] = end;
-    taus.data[r] = tau;
-"""
-)
-
-# With L the loss and optical_k = sigma_k step: dw_k/d(optical_k) = T_k (1 - alpha_k), and -w_j for every j behind k.
-BACKWARD = (
-    MATH
-    + BLOCKS
-    + """
-    const float t0 = t_min.data[r];
-    const int last = -1;
-    int k = ends.data[r] - 1;
-    float* out = (float*)g_grid.data;
-"""
-    + WALK
-    + """
-    float gc[K];
-    for (int c = 1; c < K; ++c) gc[c] = g_color.data[r * (K - 1) + c - 1];
-    const float go = g_opacity.data[r], gd = g_depth.data[r], ge = g_emptiness.data[r] * beta;
-    float tau = taus.data[r], behind = 0.0f, sum_scale = 0.0f, T[S];
-    while (int found = collect()) {
-        load(found);
-        for (int m = 0; m < found; ++m) {
-            tau = wp::max(tau - optical[m], 0.0f);
-            T[m] = tau;
-        }
-        for (int m = found; m < S; ++m) T[m] = 0.0f;
-        for (int m = 0; m < S; ++m) T[m] = exp_negative(-T[m]);
-        for (int m = 0; m < found; ++m) {
-            const float w = alpha[m] * T[m];
-            const bool colored = w > weight_threshold;
-            float gw = go + gd * ts[m] + ge / (1.0f + beta * w);
-            float g[2 * K];
-            if (colored) {
-                for (int c = 1; c < K; ++c) {
-                    const float y = activate(voxel[m][c]);
-                    gw += gc[c] * y;
-                    g[c] = w * gc[c];
-                    if (ACTIVATION == 1) g[c] *= 0.5f * (1.0f - y * y);
-                    if (ACTIVATION == 2) g[c] *= y * (1.0f - y);
-                }
-            }
-            const float gx = step * (T[m] * (1.0f - alpha[m]) * gw - behind) * slope[m];
-            behind += w * gw;
-            sum_scale += gx * scale * raw[m];
-            g[0] = gx * scale;
-            float* p = out + base[m];
-            const int offset[4] = {0, n * K, n * n * K, n * n * K + n * K};
-            if (colored) {
-                for (int c = 0; c < K; ++c) {
-                    g[K + c] = z1[m] * g[c];
-                    g[c] = z0[m] * g[c];
-                }
-                for (int q = 0; q < 4; ++q)
-                    for (int c = 0; c < 2 * K; ++c) wp::atomic_add(p + offset[q] + c, xy[q][m] * g[c]);
-            } else {
-                for (int q = 0; q < 4; ++q) {
-                    wp::atomic_add(p + offset[q], xy[q][m] * z0[m] * g[0]);
-                    wp::atomic_add(p + offset[q] + K, xy[q][m] * z1[m] * g[0]);
-                }
-            }
-        }
-    }
-    g_scale.data[r] = sum_scale;
-"""
-)
-
 
 def source(text: str, channels: int, activation: str, sign: int = 1) -> str:
     """`text` with its constants written in."""
+    k = 1 + channels
+    lanes = 1 << (2 * k).bit_length() - 1  # the largest power of two in a column
+    width = 1 << (k - 1).bit_length()  # the smallest that a voxel fits in
+    lists = {
+        "FIRST": range(width),
+        "SECOND": [min(lanes - k + c, lanes - 1) for c in range(width)],
+        "BOTH": [c if c < k else width + c - k for c in range(lanes)],
+    }
     constants = {
-        "K": 1 + channels,
+        "K": k,
+        "LANES": lanes,
+        "WIDTH": width,
         "ACTIVATION": COLOR_ACTIVATIONS.index(activation),
         "BLOCK": BLOCK,
         "CHUNK": CHUNK,
+        "BUNDLE": BUNDLE,
         "COLUMN": COLUMN,
         "SIGN": sign,
     }
     for name, value in constants.items():
         text = re.sub(rf"\b{name}\b", f"({value})", text)
+    for name, values in lists.items():
+        text = re.sub(rf"\b{name}\b", ", ".join(map(str, values)), text)
     return text

@@ -1,0 +1,151 @@
+"""Warp itself: started quietly, its kernels launched on torch tensors, on a CPU in several threads at once.
+
+Warp runs a CPU kernel on one thread, and does not hold Python's lock meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..threads import count as usable_threads
+from .grid import VoxelField
+
+MOST_THREADS = 8  # each has a gradient of the grid's size to itself
+
+
+def available(device: str | torch.device = "cpu") -> tuple[bool, str]:
+    """Whether Warp can render on this torch device, and if not, why."""
+    device = torch.device(device)
+    try:
+        wp = start()
+    except Exception as error:  # noqa: BLE001  (no package, an unloadable library, a silent driver: any may come)
+        return False, f"warp does not start ({type(error).__name__}: {error})"
+    if device.type == "cpu":
+        return True, ""
+    if device.type != "cuda" or torch.version.hip:
+        return False, "warp has no kernels for " + ("ROCm" if torch.version.hip else device.type)
+    if not (torch.cuda.is_available() and wp.is_cuda_available()):
+        return False, "warp sees no CUDA device"
+    return True, ""
+
+
+@functools.cache
+def start() -> ModuleType:
+    """Warp, started quietly (stdout belongs to the worker's messages), with a kernel cache that can be written."""
+    import warp as wp
+
+    wp.config.log_level = wp.LOG_ERROR
+    wp.config.enable_backward = False
+    wp.config.kernel_cache_dir = os.environ.get("SJC_WARP_CACHE") or wp.config.kernel_cache_dir
+    try:
+        with _without_driver_warning():
+            wp.init()
+        tempfile.TemporaryFile(dir=wp.config.kernel_cache_dir).close()
+    except OSError as error:
+        folder = tempfile.mkdtemp(prefix="sjc-warp-")
+        warnings.warn(
+            f"the Warp kernel cache cannot be written ({error}); using {folder}", RuntimeWarning, stacklevel=2
+        )
+        wp.config.kernel_cache_dir = folder
+        wp.init()
+    return wp
+
+
+@contextlib.contextmanager
+def _without_driver_warning() -> Iterator[None]:
+    """Where there is no CUDA, Warp's library says so on file descriptor 2, whatever its log level; nobody asked."""
+    if torch.cuda.is_available():
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def kernels(field: VoxelField) -> SimpleNamespace:
+    """The compiled kernels for this field's channels and colour activation."""
+    start()  # its settings must precede the first kernel
+    from . import warp_kernels
+
+    return warp_kernels.build(field.channels, field.color_activation)
+
+
+def threads(device: torch.device) -> int:
+    """How many threads work on this device."""
+    return min(usable_threads(), MOST_THREADS) if device.type == "cpu" else 1
+
+
+def slabs(count: int, parts: int) -> list[tuple[int, int]]:
+    """0 .. count in `parts` runs (start, length)."""
+    ends = [count * i // parts for i in range(parts + 1)]
+    return [(a, b - a) for a, b in itertools.pairwise(ends) if b > a]
+
+
+def in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
+    """work(*call) for every call, at once; the kernels do not hold Python's lock."""
+    futures = [_pool().submit(work, *call) for call in calls[1:]]
+    try:
+        if calls:
+            work(*calls[0])
+    finally:
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="rays")
+
+
+Call = tuple[
+    Any, tuple[Any, ...]
+]  # how many threads of the kernel (an axis or several), and its last arguments
+
+
+def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls: Call) -> None:
+    """kernel(*shared, *own) over dim for every call (dim, own), at once; on CUDA in torch's current stream.
+
+    Neither torch nor Warp then waits for the other.
+    """
+    wp = start()
+    device = next(x.device for x in shared if isinstance(x, Tensor))
+    stream = None
+    if device.type == "cuda":
+        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+    kernel = getattr(kernels, name)
+    inputs = [_as_warp(wp, kernels, x) for x in shared]
+
+    def one(dim: Any, own: tuple[Any, ...]) -> None:
+        last = [_as_warp(wp, kernels, x) for x in own]
+        wp.launch(kernel, dim=dim, inputs=inputs + last, device="cpu", stream=stream)
+
+    in_threads(one, list(calls))
+
+
+def _as_warp(wp, kernels: SimpleNamespace, x):
+    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
+    if not isinstance(x, Tensor):
+        return x
+    shaped = x if x.ndim >= 3 else x.reshape(-1)
+    kind = kernels.vecK if x.ndim == 4 else None
+    return wp.from_torch(shaped, dtype=kind, requires_grad=False, return_ctype=True)

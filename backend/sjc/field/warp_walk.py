@@ -1,0 +1,206 @@
+"""The C++ of the walk along rays, in either direction: which samples, where, what the field is there.
+
+On a CPU a bundle of neighbouring rays advances together, a chunk of samples of each in turn: they pass the same voxels,
+which are then in a near cache still, and while one chunk is worked on the next one's voxels come from memory (measured:
+a third of the time in fog). Within a chunk everything that does not depend on the sample before is a plain loop over
+short arrays, which a compiler turns into vector instructions; across channels there are vectors by hand, because it did
+not. On a GPU a thread has one ray, a chunk is one sample and the same text is an ordinary scalar kernel.
+"""
+
+# A ray in index coordinates (voxel centres at integers), and a chunk of it: which samples, where, what they see.
+# SIGN is +1 on the way forward, -1 on the way back.
+WALK = """
+#ifdef __CUDA_ARCH__
+    const int S = 1, RAYS = 1, L = 1;
+    struct Voxel {
+        float v[WIDTH];
+        float& operator[](int c) { return v[c]; }
+        const float& operator[](int c) const { return v[c]; }
+        Voxel operator*(float x) const {
+            Voxel y;
+            for (int c = 0; c < WIDTH; ++c) y[c] = v[c] * x;
+            return y;
+        }
+        Voxel operator*(const Voxel& x) const {
+            Voxel y;
+            for (int c = 0; c < WIDTH; ++c) y[c] = v[c] * x[c];
+            return y;
+        }
+        Voxel operator-(const Voxel& x) const {
+            Voxel y;
+            for (int c = 0; c < WIDTH; ++c) y[c] = v[c] - x[c];
+            return y;
+        }
+        void operator+=(const Voxel& x) {
+            for (int c = 0; c < WIDTH; ++c) v[c] += x[c];
+        }
+    };
+#else
+    // L: samples in a vector. A column of two z-neighbours is 2K floats in a row: its first LANES and its last, which overlap.
+    const int S = CHUNK, RAYS = BUNDLE, L = 8;
+    typedef float Lanes __attribute__((ext_vector_type(LANES), aligned(4)));
+    typedef float Voxel __attribute__((ext_vector_type(WIDTH)));
+#endif
+    const float* data = (const float*)grid.data;
+    const float half_n = 0.5f * n;
+    const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
+    const float scale = ::expf(log_scale.data[0]);
+    const float per_step = 1.0f / step;
+    const int row = n * K, slab = n * n * K;
+    struct Ray {
+        int r, k, last, until;
+        float t0, ax, ay, az, dx, dy, dz, px, py, pz;  // position at t0 = 0, and its change by t; samples per unit along an axis
+    };
+    auto aim = [&](Ray& ray, int r, int first, int last) {
+        const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
+        auto per = [&](float d) { return 1.0f / (step * (d < 0.0f ? wp::min(d, -1e-20f) : wp::max(d, 1e-20f))); };
+        ray = {r, first, last, first, t_min.data[r]};
+        ray.ax = (origin[0] + 1.0f) * half_n - 0.5f, ray.dx = direction[0] * half_n;
+        ray.ay = (origin[1] + 1.0f) * half_n - 0.5f, ray.dy = direction[1] * half_n;
+        ray.az = (origin[2] + 1.0f) * half_n - 0.5f, ray.dz = direction[2] * half_n;
+        ray.px = per(ray.dx), ray.py = per(ray.dy), ray.pz = per(ray.dz);
+    };
+
+    struct Chunk {
+        int found, whole;  // samples, and as many rounded up to whole vectors; what the rest holds does not matter
+        int ks[S], base[S];  // base: first of the eight corners; always inside, the weights of corners outside are 0
+        float ts[S], xy[4][S], z0[S], z1[S];
+    };
+    // The next samples in occupied blocks, at most S, and their corners; the ray's k moves behind them.
+    auto collect = [&](Ray& ray, Chunk& chunk) {
+        int* ks = chunk.ks;
+        // Where the walk leaves, along one axis, the cube of blocks nearer than c to block b; in samples from t0.
+        auto leave = [&](float a, float per, int b, int c) {
+            return (low(SIGN * per > 0.0f ? b + c : b - c + 1) - a) * per - ray.t0 * per_step;
+        };
+        int found = 0;
+        while (found < S && SIGN * ray.k < SIGN * ray.last) {
+            if (SIGN * ray.k >= SIGN * ray.until) {
+                if (blocks == 0) ray.until = ray.last;
+                else {
+                    const float t = ray.t0 + ray.k * step;
+                    const int bx = block_of((int)(ray.ax + t * ray.dx + 1.0f));
+                    const int by = block_of((int)(ray.ay + t * ray.dy + 1.0f));
+                    const int bz = block_of((int)(ray.az + t * ray.dz + 1.0f));
+                    const int reach = clear.data[(bx * blocks + by) * blocks + bz], c = reach == 0 ? 1 : reach;
+                    const float x = leave(ray.ax, ray.px, bx, c), y = leave(ray.ay, ray.py, by, c);
+                    const float z = leave(ray.az, ray.pz, bz, c);
+                    const float nearest = wp::min(wp::min(SIGN * x, SIGN * y), wp::min(SIGN * z, 1e6f));
+                    ray.until = SIGN * wp::max(SIGN * ray.k + 1, (int)wp::ceil(nearest - slack));
+                    if (reach > 0) {
+                        ray.k = ray.until;
+                        continue;
+                    }
+                }
+            }
+            const int run = wp::min(S - found, wp::min(SIGN * (ray.until - ray.k), SIGN * (ray.last - ray.k)));
+            for (int m = 0; m < run; ++m) ks[found + m] = ray.k + SIGN * m;
+            found += run;
+            ray.k += SIGN * run;
+        }
+        chunk.found = found;
+        const int whole = chunk.whole = (found + L - 1) / L * L;
+        for (int m = found; m < whole; ++m) ks[m] = ks[found - 1];
+        // The two corners' weights along an axis; in the outer half voxel the one that is there fades.
+        auto corners = [&](float u, float& w0, float& w1) {
+            const int i = wp::min((int)(u < 0.0f ? 0.0f : u), n - 2);
+            const float f = u - (float)i, d0 = 1.0f - (f < 0.0f ? -f : f), d1 = 1.0f - (f < 1.0f ? 1.0f - f : f - 1.0f);
+            w0 = d0 < 0.0f ? 0.0f : d0;
+            w1 = d1 < 0.0f ? 0.0f : d1;
+            return i;
+        };
+        for (int m = 0; m < whole; ++m) {
+            const float t = ray.t0 + ks[m] * step;
+            float x0, x1, y0, y1;
+            const int i = corners(ray.ax + t * ray.dx, x0, x1), j = corners(ray.ay + t * ray.dy, y0, y1);
+            const int l = corners(ray.az + t * ray.dz, chunk.z0[m], chunk.z1[m]);
+            chunk.base[m] = ((i * n + j) * n + l) * K;
+            chunk.ts[m] = t;
+            chunk.xy[0][m] = x0 * y0;
+            chunk.xy[1][m] = x0 * y1;
+            chunk.xy[2][m] = x1 * y0;
+            chunk.xy[3][m] = x1 * y1;
+        }
+#ifndef __CUDA_ARCH__
+        for (int m = 0; m < found; ++m)
+            for (int q = 0; q < 4; ++q) {
+                const int first = chunk.base[m] + (q & 1) * row + (q >> 1) * slab;
+                __builtin_prefetch(data + first);
+                __builtin_prefetch(data + first + 2 * K - 1);
+                if (SIGN < 0) {
+                    __builtin_prefetch(out + first, 1);
+                    __builtin_prefetch(out + first + 2 * K - 1, 1);
+                }
+            }
+#endif
+        return found > 0;
+    };
+
+    float raw[S], optical[S], slope[S], alpha[S];
+    Voxel voxel[S] = {};
+    auto load = [&](const Chunk& chunk) {
+        const int found = chunk.found, whole = chunk.whole, *base = chunk.base;
+        const auto& xy = chunk.xy;
+        const float *z0 = chunk.z0, *z1 = chunk.z1;
+        for (int m = 0; m < found; ++m) {
+            const float* p = data + base[m];
+#ifdef __CUDA_ARCH__
+            auto column = [&](const float* p) {
+                return xy[0][m] * p[0] + xy[1][m] * p[row] + xy[2][m] * p[slab] + xy[3][m] * p[slab + row];
+            };
+            for (int c = 0; c < K; ++c) voxel[m][c] = z0[m] * column(p + c) + z1[m] * column(p + K + c);
+#else
+            auto column = [&](const float* p) {
+                return xy[0][m] * *(const Lanes*)p + xy[1][m] * *(const Lanes*)(p + row)
+                    + xy[2][m] * *(const Lanes*)(p + slab) + xy[3][m] * *(const Lanes*)(p + slab + row);
+            };
+            const Lanes start = column(p), end = column(p + 2 * K - LANES);
+            voxel[m] = z0[m] * __builtin_shufflevector(start, start, FIRST)
+                + z1[m] * __builtin_shufflevector(end, end, SECOND);
+#endif
+        }
+        for (int m = 0; m < whole; ++m) raw[m] = voxel[m][0];
+        for (int m = 0; m < whole; ++m) {
+            optical[m] = softplus(scale * raw[m] + shift, slope[m]) * step;
+            alpha[m] = absorb(optical[m]);
+        }
+        if (ACTIVATION != 0) {
+            float* flat = (float*)voxel;
+            for (int i = 0; i < whole * WIDTH; ++i) flat[i] = activate(flat[i]);
+        }
+    };
+
+    // A chunk of every ray of the bundle in turn, until all are at their ends. On a CPU the next chunk's voxels are asked
+    // for (by collect) before the work on this one; so there may be one more after a ray is told to end.
+    Ray bundle[RAYS];
+    const int first = RAYS * index, members = wp::min(RAYS, order.shape[0] - first);
+    auto walk = [&](auto&& work) {
+#ifdef __CUDA_ARCH__
+        Chunk chunk;
+        while (collect(bundle[0], chunk)) work(0, chunk);
+#else
+        int going[RAYS], count = members, at = 0;
+        for (int i = 0; i < count; ++i) going[i] = i;
+        auto next = [&](Chunk& chunk) {
+            while (count > 0) {
+                at = at < count ? at : 0;
+                const int one = going[at];
+                if (collect(bundle[one], chunk)) {
+                    ++at;
+                    return one;
+                }
+                going[at] = going[--count];
+            }
+            return -1;
+        };
+        Chunk chunks[2];
+        int side = 0, one = next(chunks[0]);
+        while (one >= 0) {
+            const int after = next(chunks[1 - side]);
+            work(one, chunks[side]);
+            one = after;
+            side = 1 - side;
+        }
+#endif
+    };
+"""
