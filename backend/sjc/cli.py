@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
     models.add_argument("--yes", action="store_true", help="with remove: do not ask")
     models.add_argument("--json", action="store_true", help="for machines")
+    _add_offline(models)
 
     experiment = commands.add_parser(
         "experiment",
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--pictures", type=Path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
     )
     experiments.add_arguments(experiment)
+    _add_offline(experiment)
 
     doctor = commands.add_parser(
         "doctor", help="check this machine", description="Check this machine, line by line."
@@ -103,12 +105,23 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="events as JSON lines on standard output instead of a bar"
     )
+    _add_offline(parser)
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline", action="store_true", help="never touch the network; models must be here already"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = build_parser().parse_args(argv)
     large_pages()
+    if getattr(args, "offline", False):
+        from .guidance.hub import go_offline
+
+        go_offline()
     run = {
         "generate": _generate,
         "batch": _batch,
@@ -313,7 +326,12 @@ def _models(args: argparse.Namespace) -> int:
         from .guidance import offer
 
         found = asdict(offer.ask(args.model))
-        print(json.dumps(found) if args.json else "\n".join(f"{k:<14} {v}" for k, v in found.items()))
+        lines = [f"{k:<14} {v}" for k, v in found.items()]
+        if found["gated"]:
+            from .guidance.hub import gated_steps
+
+            lines.append(f"{args.model}: {gated_steps(args.model)}")
+        print(json.dumps(found) if args.json else "\n".join(lines))
         return 0
     if args.action == "fetch":
         from .guidance import model_files

@@ -267,6 +267,8 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
     from sjc import cli
 
     asked = {}
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):  # the hub is a stand-in here
+        monkeypatch.delenv(name, raising=False)
 
     class Hub:
         @staticmethod
