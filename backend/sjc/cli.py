@@ -14,10 +14,14 @@ from . import __version__
 from . import settings as schema
 from .errors import SjcError
 from .experiments import command as experiments
-from .memory import large_pages
+from .memory import is_out_of_memory, large_pages
 from .progress import Bar, JsonLines, Report
 
 BAD_INPUT, INTERRUPTED = 2, 130
+MEMORY_FULL = (
+    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume what was "
+    "begun."
+)
 OUTPUTS = Path("outputs")
 
 
@@ -141,6 +145,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("sjc: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"sjc: {MEMORY_FULL}", file=sys.stderr)
+        return BAD_INPUT
 
 
 class _CtrlC:

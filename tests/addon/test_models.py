@@ -94,7 +94,8 @@ GB = 10**9
         (False, 24 * GB, True, True, True),
         (False, int(3.2 * GB), True, False, True),
         (False, int(2.6 * GB), True, False, False),
-        (False, 1 * GB, False, False, False),
+        (False, 1 * GB, True, False, False),  # the network in pieces
+        (False, GB // 2, False, False, False),
         (True, 24 * GB, True, True, True),
         (True, 2 * GB, False, True, True),
     ],

@@ -44,7 +44,7 @@ def test_four_ways_are_told_apart(folder):
     assert found["first_three"] > 20, "red and blue have changed places"
     assert found["fitted"] > 20, "grey"
     assert found["solid"] > 0.85
-    path = {w: 1.5 for w in colour.WAYS} | {"prompt": "a red cube"}
+    path = dict.fromkeys(colour.WAYS, 1.5) | {"prompt": "a red cube"}
     told = colour.text(
         {
             "rows": [found],
