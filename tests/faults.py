@@ -224,8 +224,8 @@ FAULTS = [
     Fault(
         "flux-rows-and-columns-swapped",
         f"{GUIDANCE}/networks.py",
-        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))",
-        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))[:, [0, 2, 1]]",
+        "for n in (1, rows, columns)))",
+        "for n in (1, rows, columns)))[:, [0, 2, 1]]",
         (FAMILIES,),
     ),
     Fault(

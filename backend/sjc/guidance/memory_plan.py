@@ -43,8 +43,9 @@ class Plan:
 
     @property
     def tight(self) -> bool:
-        """Whether anything is done in a slower way, or will not fit: worth telling before a run. What a CPU's system calls
-        free is a part of what it can give, so nothing is told there.
+        """Whether anything is done in a slower way, or will not fit: worth telling before a run.
+
+        Not on a CPU: what its system calls free is only a part of what it can give.
         """
         return self.kind != "cpu" and (
             self.texts_on_host or self.decoder_on_host or self.network_in_pieces or not self.fits
