@@ -1,4 +1,7 @@
-"""How true a latent model's colours are: four ways from the same finished field to colours, against the exact ones."""
+"""How true a latent model's colours are: four ways from the same finished field to colours, against the exact ones.
+
+Two tables: finished jobs, whose shapes are the model's, and the way to colours alone, on exact shapes (colour_path.py).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import prompts, quality, report
+from benchmarks import colour_path, prompts, quality, report
+from benchmarks.colour_path import WAYS, first_three
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
 from sjc import settings as schema
@@ -27,7 +31,6 @@ from sjc.output.voxelize import inside_lattice
 
 MODEL = report.ROOT / "tests" / "data" / "latent_model"
 LATTICE = 128
-WAYS = ("first_three", "affine", "fitted", "decoded")
 
 
 def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any]:
@@ -39,11 +42,9 @@ def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any
     """
     field = read_npz(folder / "field.npz")
     assert field.latent is not None
-    first = np.zeros((field.latent.shape[-1] + 1, 3))
-    first[:3] = np.eye(3) / 2
-    first[-1] = 0.5
     latent = np.asarray(field.latent, np.float32)
-    volumes = [srgb_to_linear(painted(latent, paint)) for paint in (first, affine)]
+    paints = (first_three(latent.shape[-1]), affine)
+    volumes = [srgb_to_linear(painted(latent, paint)) for paint in paints]
     final = read_mesh(folder / "mesh.glb")
     errors = [
         color_error(extract_mesh(field.density, colors), settings.prompt)
@@ -59,10 +60,21 @@ def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any
     }
 
 
+def summarise(rows: list[dict[str, Any]], *more: str) -> dict[str, float]:
+    """Means of the four ways and of `more`, and the decoded views' error as a share of the affine map's."""
+    summary = {key: round(mean(r[key] for r in rows), 2) for key in (*WAYS, *more)}
+    summary["decoded_over_affine"] = round(summary["decoded"] / max(summary["affine"], 0.01), 2)
+    return summary
+
+
 def benchmark(
-    settings: schema.Settings, which: tuple[str, ...], cache: Path, at_once: int = 1
+    settings: schema.Settings,
+    which: tuple[str, ...],
+    cache: Path,
+    at_once: int = 1,
+    effort: colour_path.Effort | None = None,
 ) -> dict[str, Any]:
-    """Make what is missing, score all: {"identity", "summary", "rows"}."""
+    """Make what is missing, score all: {"identity", "summary", "rows", "path": the exact shapes' summary and rows}."""
     denoiser = load_denoiser(settings.model)
     if denoiser.autoencoder is None:
         raise SjcError(
@@ -81,19 +93,33 @@ def benchmark(
                 raise RuntimeError(f"{one.prompt}: {measured.get('error')}")
             rows.append({**row(one, folder, affine), "wall_s": measured["wall_s"]})
             print(f"[{len(rows)}/{len(wanted)}] {one.prompt}: {rows[-1]}", file=sys.stderr)
-    summary = {key: round(mean(r[key] for r in rows), 2) for key in (*WAYS, "solid")}
-    summary["decoded_over_affine"] = round(summary["decoded"] / summary["affine"], 2)
+    path = []
+    for one in wanted:
+        path.append(colour_path.row(one, denoiser, effort or colour_path.Effort()))
+        print(f"[{len(path)}/{len(wanted)}] {one.prompt}, exact shape: {path[-1]}", file=sys.stderr)
     return {
         "identity": known,
         "threads": os.environ.get("OMP_NUM_THREADS", "as torch chooses"),
-        "summary": summary,
+        "summary": summarise(rows, "solid"),
         "rows": rows,
+        "path": {"summary": summarise(path), "rows": path},
     }
 
 
 def text(record: report.Record) -> str:
-    """The result as a table."""
-    lines = [["prompt", "first three channels", "affine map", "fitted volume", "decoded views", "solid IoU"]]
-    for r in [*record["rows"], {"prompt": "mean", **record["summary"]}]:
-        lines.append([r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), f"{r['solid']:.3f}"])
-    return report.table(lines) + f"\ndecoded / affine: {record['summary']['decoded_over_affine']:.2f}"
+    """The result as two tables: finished jobs, and exact shapes."""
+    head = ["prompt", "first three channels", "affine map", "fitted volume", "decoded views"]
+    jobs, path = record["rows"], record["path"]
+    told = []
+    for title, rows, summary, more in (
+        ("finished jobs", jobs, record["summary"], ["solid"]),
+        ("exact shapes", path["rows"], path["summary"], []),
+    ):
+        lines = [[*head, *(["solid IoU"] if more else [])]]
+        for r in [*rows, {"prompt": "mean", **summary}]:
+            lines.append(
+                [r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)]
+            )
+        ratio = f"decoded / affine: {summary['decoded_over_affine']:.2f}"
+        told.append(f"{title}\n{report.table(lines)}\n{ratio}")
+    return "\n\n".join(told)

@@ -224,8 +224,8 @@ FAULTS = [
     Fault(
         "flux-rows-and-columns-swapped",
         f"{GUIDANCE}/networks.py",
-        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))",
-        "torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))[:, [0, 2, 1]]",
+        "for n in (1, rows, columns)))",
+        "for n in (1, rows, columns)))[:, [0, 2, 1]]",
         (FAMILIES,),
     ),
     Fault(
@@ -537,5 +537,57 @@ FAULTS = [
         "min(lanes - k + c, lanes - 1)",
         "min(lanes - k + c + 1, lanes - 1)",
         ("tests/backend/test_render_warp.py::test_very_opaque_field",),
+    ),
+    # ------------------------------------------------------------------------------- memory, downloads, latent colours
+    Fault(
+        "a-network-without-room-taken-whole",
+        f"{GUIDANCE}/memory_plan.py",
+        "Plan(*whole, True, True), Plan(*whole, True, True, True)]",
+        "Plan(*whole, True, True), Plan(*whole, True, True, False)]",
+        ("tests/backend/test_memory_plan.py::test_the_first_way_that_fits_is_taken",),
+    ),
+    Fault(
+        "fewer-pictures-at-once-only-the-first-time",
+        f"{GUIDANCE}/text_denoiser.py",
+        "            self.most = rows // 2\n",
+        "            self.most = rows\n",
+        ("tests/backend/test_memory_plan.py::test_a_step_that_finds_no_room_goes_in_smaller_parts",),
+    ),
+    Fault(
+        "a-graph's-answer-written-over",
+        f"{GUIDANCE}/graphs.py",
+        "return self.graph.output.clone()",
+        "return self.graph.output",
+        ("tests/backend/test_graphs.py::test_it_says_what_the_network_says",),
+    ),
+    Fault(
+        "a-graph-reads-the-first-inputs-for-ever",
+        f"{GUIDANCE}/graphs.py",
+        "            mine.copy_(given)",
+        "            mine.copy_(mine)",
+        ("tests/backend/test_graphs.py::test_it_says_what_the_network_says",),
+    ),
+    Fault(
+        "offline-asks-all-the-same",
+        f"{GUIDANCE}/hub.py",
+        "    if offline():\n",
+        "    if False:\n",
+        ("tests/backend/test_hub.py::test_offline_asks_nobody",),
+    ),
+    Fault(
+        "a-gated-model-is-no-model",
+        f"{GUIDANCE}/hub.py",
+        "isinstance(cause, errors.GatedRepoError)",
+        "isinstance(cause, errors.DisabledRepoError)",
+        ("tests/backend/test_hub.py::test_gated_weights_are_explained_step_by_step",),
+    ),
+    Fault(
+        "exact-shapes-not-fitted",
+        "benchmarks/colour_path.py",
+        "        optimizer.step()\n",
+        "",
+        (
+            "tests/backend/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
+        ),
     ),
 ]

@@ -14,8 +14,11 @@ STRONG = (
 
 
 def advice(s: Settings, model: TextDenoiser) -> list[str]:
-    """One line for each setting that will disappoint with this model, with what to do; [] where all is well."""
-    warnings: list[str] = []
+    """One line for each setting that will disappoint with this model, with what to do; [] where all is well.
+
+    Where the model's memory forces a slower way, that is told first.
+    """
+    warnings: list[str] = [*getattr(model, "notes", ())]
     if s.negative_prompt and s.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")
     # Models that we trained have a card; flow models and distilled ones ask for less, and nobody has measured how much.

@@ -14,10 +14,14 @@ from . import __version__
 from . import settings as schema
 from .errors import SjcError
 from .experiments import command as experiments
-from .memory import large_pages
+from .memory import is_out_of_memory, large_pages
 from .progress import Bar, JsonLines, Report
 
 BAD_INPUT, INTERRUPTED = 2, 130
+MEMORY_FULL = (
+    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume what was "
+    "begun."
+)
 OUTPUTS = Path("outputs")
 
 
@@ -80,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
     models.add_argument("--yes", action="store_true", help="with remove: do not ask")
     models.add_argument("--json", action="store_true", help="for machines")
+    _add_offline(models)
 
     experiment = commands.add_parser(
         "experiment",
@@ -91,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--pictures", type=Path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
     )
     experiments.add_arguments(experiment)
+    _add_offline(experiment)
 
     doctor = commands.add_parser(
         "doctor", help="check this machine", description="Check this machine, line by line."
@@ -103,12 +109,23 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="events as JSON lines on standard output instead of a bar"
     )
+    _add_offline(parser)
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline", action="store_true", help="never touch the network; models must be here already"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = build_parser().parse_args(argv)
     large_pages()
+    if getattr(args, "offline", False):
+        from .guidance.hub import go_offline
+
+        go_offline()
     run = {
         "generate": _generate,
         "batch": _batch,
@@ -128,6 +145,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("sjc: interrupted.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"sjc: {MEMORY_FULL}", file=sys.stderr)
+        return BAD_INPUT
 
 
 class _CtrlC:
@@ -313,7 +335,12 @@ def _models(args: argparse.Namespace) -> int:
         from .guidance import offer
 
         found = asdict(offer.ask(args.model))
-        print(json.dumps(found) if args.json else "\n".join(f"{k:<14} {v}" for k, v in found.items()))
+        lines = [f"{k:<14} {v}" for k, v in found.items()]
+        if found["gated"]:
+            from .guidance.hub import gated_steps
+
+            lines.append(f"{args.model}: {gated_steps(args.model)}")
+        print(json.dumps(found) if args.json else "\n".join(lines))
         return 0
     if args.action == "fetch":
         from .guidance import model_files

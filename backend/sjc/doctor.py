@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from . import model_list
 from .errors import SjcError
 from .guidance import model_files
 
@@ -133,6 +134,9 @@ def model_info(model: str) -> list[Line]:
             "text": str(files.configs[files.family.network].get("sample_size", "any")),
         },
     ]
+    if files.folder.parent.name == "snapshots":
+        rows.append({"name": "revision", "text": files.folder.name})
+    rows.append({"name": "licence", "text": model_list.licence(files.folder) or "none stated"})
     rows.append({"name": "memory", "text": _plan(files)})
     card = files.folder / "sjc.json"
     if card.is_file():

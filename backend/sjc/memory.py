@@ -1,5 +1,6 @@
-"""How the process takes its memory."""
+"""How the process takes its memory, and whether an error means that there is no more."""
 
+import errno
 import os
 
 
@@ -10,3 +11,11 @@ def large_pages() -> None:
     more than the rays from 128^3 voxels on (measured: 200^3 120 ms a step, 70 ms with large pages).
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Torch raises its own error for some devices and plain ones for others."""
+    words = ("not enough memory", "out of memory", "can't allocate memory")
+    said = any(word in str(error).lower() for word in words)
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or said or getattr(error, "errno", None) == errno.ENOMEM

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from . import protocol, settings
 from .errors import SjcError
-from .memory import large_pages
+from .memory import is_out_of_memory, large_pages
 
 if TYPE_CHECKING:
     from .job import Job
@@ -220,7 +220,7 @@ class Worker:
 def told(error: BaseException) -> dict[str, str]:
     """An exception as the fields of an error message."""
     text = str(error).strip()
-    if _is_out_of_memory(error):
+    if not isinstance(error, SjcError) and is_out_of_memory(error):
         return {
             "code": "memory",
             "text": "The computer or its graphics card has run out of memory.",
@@ -236,18 +236,6 @@ def told(error: BaseException) -> dict[str, str]:
         return {"code": "environment", "text": first, "hint": PACKAGE_HINT}
     shown = "".join(traceback.format_exception(error))[-4000:]
     return {"code": "bug", "text": first, "hint": BUG_HINT, "traceback": shown}
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Torch raises its own error for some devices and plain ones for others."""
-    if isinstance(error, SjcError):
-        return False
-    said = any(
-        words in str(error).lower()
-        for words in ("not enough memory", "out of memory", "can't allocate memory")
-    )
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or said or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _is_disk_full(error: BaseException | None) -> bool:

@@ -2,6 +2,10 @@
 
 It turns 64-pixel pictures of the world into 32 x 32 latents of 4 channels and back. The latent model (`training.train
 --codec DIR/model`) is there so that the way from latents to true colours can be measured against exact ones.
+
+`--decoder-of FOLDER` goes on with the decoder of a finished one. Its encoder, and with it the meaning of every latent, stays
+as it is, so a latent model that was trained on it needs no other training (as the public VAE "ft-MSE" was made for Stable
+Diffusion).
 """
 
 from __future__ import annotations
@@ -38,11 +42,23 @@ def make_codec() -> AutoencoderKL:
     return codec
 
 
+def finished_codec(folder: Path) -> AutoencoderKL:
+    """A saved autoencoder in float32, of which the decoder alone learns."""
+    codec = AutoencoderKL.from_pretrained(str(folder), use_safetensors=True, local_files_only=True).float()
+    for part in (codec.encoder, codec.quant_conv):
+        part.requires_grad_(False)
+    return codec
+
+
 def main(argv: list[str] | None = None) -> Path:
-    """Train; returns the folder of the saved autoencoder, in float16, its latents of mean 0 and deviation 1."""
+    """Train; returns the folder of the saved autoencoder, in float16.
+
+    Its latents have mean 0 and deviation 1; with --decoder-of, they are those of the one given.
+    """
     p = argparse.ArgumentParser(prog="python -m training.codec", description=__doc__)
     p.add_argument("--bank", type=Path, required=True, help="traced views, as training.train makes them")
     p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--decoder-of", type=Path, metavar="FOLDER", help="train the decoder of this one on")
     p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--batch", type=int, default=8)
     p.add_argument("--lr", type=float, default=2e-3)
@@ -56,8 +72,10 @@ def main(argv: list[str] | None = None) -> Path:
     bank = Bank.load(args.bank)
     data = Data(bank, args.seed + 1, fine=True)
     fixed, _ = Data(bank, 999, fine=True).batch(HELD_BACK)
-    codec = make_codec().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=args.lr, betas=(0.9, 0.99), fused=True)
+    codec = finished_codec(args.decoder_of) if args.decoder_of else make_codec()
+    codec = codec.to(memory_format=torch.channels_last)
+    learning = [parameter for parameter in codec.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=args.lr, betas=(0.9, 0.99), fused=True)
     began = time.time()
     for step in range(1, args.steps + 1):
         for group in optimizer.param_groups:
@@ -66,24 +84,29 @@ def main(argv: list[str] | None = None) -> Path:
             )
         x, _ = data.batch(args.batch)
         posterior = codec.encode(x).latent_dist
-        loss = (codec.decode(posterior.sample()).sample - x).abs().mean()
-        # kl() sums over a picture's numbers: one number's share keeps the weight free of the size.
-        loss = loss + KL_WEIGHT * posterior.kl().mean() / posterior.mean[0].numel()
+        error = codec.decode(posterior.sample()).sample - x
+        loss = error.abs().mean()
+        if args.decoder_of:
+            loss = loss + error.square().mean()  # edges are sharp by now: the mean colour counts
+        else:
+            # kl() sums over a picture's numbers: one number's share keeps the weight free of the size.
+            loss = loss + KL_WEIGHT * posterior.kl().mean() / posterior.mean[0].numel()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         if step % args.eval_every == 0 or step == args.steps:
             with torch.no_grad():
                 latents = codec.encode(fixed).latent_dist.mean
-                error = (codec.decode(latents).sample - fixed).square().mean().sqrt().item()
-            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "rms": round(error, 4)}
+                rms = (codec.decode(latents).sample - fixed).square().mean().sqrt().item()
+            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "rms": round(rms, 4)}
             with (args.out / "log.jsonl").open("a", encoding="utf-8") as f:
                 f.write(json.dumps(row) + "\n")
             print(json.dumps(row), flush=True)
-    codec.register_to_config(
-        scaling_factor=1 / latents.std().item(), shift_factor=latents.mean().item(), force_upcast=False
-    )
+    if not args.decoder_of:
+        codec.register_to_config(
+            scaling_factor=1 / latents.std().item(), shift_factor=latents.mean().item(), force_upcast=False
+        )
     codec.half().save_pretrained(args.out / "model", safe_serialization=True)
     return args.out / "model"
 

@@ -518,3 +518,20 @@ def test_an_interrupt_outside_the_loop_is_130(tiny, here, monkeypatch, capsys):
     monkeypatch.setattr(job, "check_early", interrupted)
     assert sjc("generate", PROMPT, *options(tiny)) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), ValueError("a mistake of ours")]
+)
+def test_a_full_memory_is_one_line_and_a_mistake_is_none(here, tiny, monkeypatch, capsys, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(job, "check_early", full)
+    if isinstance(error, ValueError):
+        with pytest.raises(ValueError, match="of ours"):
+            sjc("generate", PROMPT, *options(tiny))
+        return
+    line = refused(capsys, "generate", PROMPT, *options(tiny))
+    assert "The memory is full" in line
+    assert "--grid" in line

@@ -91,8 +91,17 @@ def test_model_info_tells_size_and_words(tiny):
     assert rows["pixels"] == "8"
     assert rows["objects"] == "mushroom"
     assert rows["size"].endswith(" MiB")
+    assert rows["licence"] == "none stated"
+    assert "revision" not in rows
     with pytest.raises(SjcError, match="no model folder"):
         doctor.model_info("nowhere at all")
+
+
+def test_model_info_tells_licence_and_revision_of_a_cached_one(tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path / "snapshots" / ("c" * 40))
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n", "utf-8")
+    rows = {row["name"]: row["text"] for row in doctor.model_info(str(folder))}
+    assert (rows["licence"], rows["revision"]) == ("mit", "c" * 40)
 
 
 def test_the_table_has_two_columns():

@@ -49,6 +49,25 @@ def test_latents_of_the_world_have_mean_0_and_deviation_1(trained_codec, bank):
     assert latents.std().item() == pytest.approx(1, abs=0.15)
 
 
+def test_a_decoder_learns_on_and_the_latents_keep_their_meaning(trained_codec, bank, tmp_path):
+    folder, log = trained_codec
+    words = ["--bank", str(bank), "--out", str(tmp_path), "--decoder-of", str(folder), "--threads", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "HELD_BACK", 8)
+        after = codec.main([*words, "--steps", "24", "--batch", "2", "--eval-every", "24"])
+    rms = json.loads((tmp_path / "log.jsonl").read_text())["rms"]
+    assert rms < 0.97 * log[-1]["rms"]
+    old, new = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (folder, after))
+    assert old.keys() == new.keys()
+    for name, weights in old.items():
+        same = torch.equal(weights, new[name])
+        assert same == name.startswith(("encoder.", "quant_conv.")) or weights.numel() == 1, name
+    configs = [json.loads((f / "config.json").read_text()) for f in (folder, after)]
+    assert all(
+        configs[0][key] == configs[1][key] for key in ("scaling_factor", "shift_factor", "block_out_channels")
+    )
+
+
 def test_what_is_trained_loads_as_a_latent_model(trained_codec, bank, tmp_path):
     (tmp_path / "bank-2.npz").symlink_to(bank)
     words = [

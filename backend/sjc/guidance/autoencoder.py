@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ..errors import SjcError
 from . import disk_cache
+from .descent import Descent, Tell, to_stderr
 from .model_files import first_line
 
 CHUNK = 4
 """Pictures through the network at once: a decoder at full resolution needs more memory than the denoiser."""
+FULL = "There is not enough memory for the autoencoder, even for one picture at a time; close other programs."
 
 
 class Autoencoder:
@@ -23,8 +25,9 @@ class Autoencoder:
     Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
     """
 
-    def __init__(self, vae: Any, fingerprint: str = "") -> None:
-        self.vae, self.fingerprint = vae, fingerprint
+    def __init__(self, vae: Any, fingerprint: str = "", tell: Tell = to_stderr) -> None:
+        self.vae, self.fingerprint, self.chunk = vae, fingerprint, CHUNK
+        self._descent = Descent(self._cheaper(), FULL, tell)
         self.channels = int(vae.config.latent_channels)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.scale = float(vae.config.scaling_factor)
@@ -55,10 +58,10 @@ class Autoencoder:
         return self._through(encode, rgb)
 
     def _through(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        found = self._chunked(network, x)
+        found = self._descent(lambda: self._chunked(network, x))
         if not found.isfinite().all() and self.vae.dtype == torch.float16 and x.isfinite().all():
             self.vae.float()
-            found = self._chunked(network, x)
+            found = self._descent(lambda: self._chunked(network, x))
         if not found.isfinite().all():
             raise SjcError(
                 "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
@@ -66,7 +69,16 @@ class Autoencoder:
         return found.to(x.device, x.dtype)
 
     def _chunked(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        return torch.cat([network(part) for part in x.to(self.vae.device, self.vae.dtype).split(CHUNK)])
+        return torch.cat([network(part) for part in x.to(self.vae.device, self.vae.dtype).split(self.chunk)])
+
+    def _cheaper(self) -> Iterator[str]:
+        """The ways of `Descent`: one picture at a time, tiles of it, the CPU."""
+        self.chunk = 1
+        yield "the autoencoder takes one picture at a time"
+        self.vae.enable_tiling()
+        yield "the autoencoder takes pictures in tiles"
+        self.vae.to("cpu")
+        yield "the autoencoder works on the CPU"
 
     def check_channels(self, channels: int) -> None:
         """Raises SjcError unless latents of so many channels can be decoded."""
@@ -77,7 +89,9 @@ class Autoencoder:
             )
 
 
-def load_autoencoder(folder: Path, device: str | torch.device, dtype: torch.dtype) -> Autoencoder:
+def load_autoencoder(
+    folder: Path, device: str | torch.device, dtype: torch.dtype, tell: Tell = to_stderr
+) -> Autoencoder:
     """The AutoencoderKL saved in `folder` (vae/ of a model), from safetensors alone.  Raises SjcError, one line."""
     if not (folder / "config.json").is_file():
         raise SjcError(f"{folder} has no config.json: the model's autoencoder (its vae folder) is missing.")
@@ -90,4 +104,4 @@ def load_autoencoder(folder: Path, device: str | torch.device, dtype: torch.dtyp
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
     known = disk_cache.fingerprint(folder.parent, [folder.name], str(dtype))
-    return Autoencoder(vae.eval().requires_grad_(False).to(device), known)
+    return Autoencoder(vae.eval().requires_grad_(False).to(device), known, tell)

@@ -5,7 +5,9 @@ The families are those whose pipelines diffusers ships; docs/models.md lists the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -170,14 +172,14 @@ def _check_size(folder: Path, at: str, config: dict[str, Any]) -> None:
         raise SjcError(f"{folder}: {at}/config.json names no square image size (sample_size is {size}).")
 
 
-def not_a_pipeline(folder: Path, config: dict[str, Any]) -> str:
-    """Why a folder without model_index.json cannot be used, from its files and its config.json ({} without one)."""
-    if (folder / "adapter_config.json").is_file() or any(folder.glob("*lora*.safetensors")):
+def not_a_pipeline(place: object, names: Collection[str], config: dict[str, Any]) -> str:
+    """Why a folder or repository without model_index.json cannot be used, from its files' names and its config.json ({} without)."""
+    if "adapter_config.json" in names or any(fnmatch(name, "*lora*.safetensors") for name in names):
         kind = "an adapter (LoRA)"
     elif "_class_name" in config:
         kind = f"a single {config['_class_name']}"
     elif "model_type" in config or "architectures" in config:
         kind = f"a language or vision model ({config.get('model_type') or config['architectures']})"
     else:
-        return f"{folder} is not a diffusers model: it has no model_index.json."
-    return f"{folder} is {kind}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline."
+        return f"{place} is not a diffusers model: it has no model_index.json."
+    return f"{place} is {kind}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline."

@@ -14,12 +14,14 @@ from typing import Any
 import torch
 
 from ..errors import SjcError
+from . import graphs, model_files, networks, onnx_unet, text_encoders
 from . import lora as lora_files
-from . import model_files, networks, onnx_unet, text_encoders
+from .descent import Descent
 from .disk_cache import cache_folder
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .memory_plan import HALF_PRECISION_ABOVE, plan_for
 from .model_files import ModelFiles, first_line
+from .placement import TEXTS_FULL, Placement
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
 from .text_cache import TextCache, fingerprint
@@ -63,13 +65,11 @@ def load_denoiser(
     except RuntimeError as error:
         raise SjcError(f'Unknown device "{device}"; use cpu, cuda, cuda:N or mps.') from error
     dtype = dtype or usual_dtype(files, device)
-    plan = plan_for(files, device.type, str(dtype).removeprefix("torch."))
+    place = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")))
 
     def finished(component: str, part: Any) -> Any:
         lora_files.fuse(loras, files.family, {component: part})
-        if component == files.family.network:
-            return _on_device(part, device)
-        return _where_it_fits(part, device, plan.texts_on_host)
+        return place.network(part) if component == files.family.network else place.reader(part)
 
     @cache
     def unet() -> Any:
@@ -82,6 +82,7 @@ def load_denoiser(
     text = _text(files, config, readers, card, name)
     if isinstance(text, TextEncoder):
         text.device = device
+        text.descent = Descent(place.cheaper_reading(text), TEXTS_FULL, place.note)
         if sum(files.bytes_of.get(part, 0) for part in readers) > LARGE_TEXT:
             known = fingerprint(files, str(dtype), lora_files.fingerprint(lora))
             text.store = TextCache(cache_folder("text") / known)
@@ -91,20 +92,21 @@ def load_denoiser(
     in_cache = files.folder.parent.name == "snapshots"
     flux = files.family is FLUX
     size = _flux_size(files, card) if flux else int(config.sample_size)
-    network = onnx.network(unet) or _network(files, unet(), size)
+    network = onnx.network(unet) or graphs.replayed(_network(files, unet(), size), place)
     return TextDenoiser(
         unet,
         network,
         text,
         schedule,
         prediction_type,
-        device=device if onnx.kept else torch.device(unet().device),
+        device=device if onnx.kept or place.in_pieces else torch.device(unet().device),
         dtype=dtype,
         channels=int(config.in_channels) // (4 if flux else 1),
         size=size,
         distilled=flux and bool(config.guidance_embeds),
         vae=files.folder / "vae" if files.family.latent else None,
-        vae_on_host=plan.decoder_on_host,
+        vae_on_host=place.plan.decoder_on_host,
+        place=place,
         source=model,
         revision=files.folder.name if in_cache else revision,
         loras=lora_files.record(loras),
@@ -115,25 +117,6 @@ def usual_dtype(files: ModelFiles, device: torch.device) -> torch.dtype:
     """float32, but float16 for large models on CUDA."""
     large = device.type == "cuda" and files.weight_bytes > HALF_PRECISION_ABOVE
     return torch.float16 if large else torch.float32
-
-
-def _where_it_fits(part: Any, device: torch.device, on_host: bool) -> Any:
-    """A part that may stay on the host: there by plan, or because the device has no room after all."""
-    if on_host:
-        return part
-    try:
-        return _on_device(part, device)
-    except torch.OutOfMemoryError:
-        return part.to("cpu")
-
-
-def _on_device(part: Any, device: torch.device) -> Any:
-    try:
-        return part.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
 
 
 def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:

@@ -68,8 +68,8 @@ def locate(
 ) -> Path:
     """The folder of "embedded", of a path, or of a hub id ("name/model", "name/model@revision") in the local hub cache.
 
-    The network is touched only for a hub id with download=True; `tell` is then given the bytes of all its files, before
-    the first comes.  Raises SjcError where nothing is found.
+    The network is touched only for a hub id with download=True (hub.py), never when it is forbidden (`hub.offline`); `tell`
+    is then given the bytes of all its files, before the first comes.  Raises SjcError where nothing is found.
     """
     if model == "embedded":
         if not (EMBEDDED / "model_index.json").is_file():
@@ -88,7 +88,11 @@ def locate(
         raise SjcError(
             f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.'
         )
-    return _downloaded(model, revision, tell) if download else _cached(model, revision)
+    if not download:
+        return _cached(model, revision)
+    from . import hub
+
+    return hub.download(model, revision, tell)
 
 
 def is_hub_id(model: str) -> bool:
@@ -115,24 +119,6 @@ def _cached(model: str, revision: str | None) -> Path:
         f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
         f'"sjc models fetch {model}" or give a folder.'
     )
-
-
-def _downloaded(model: str, revision: str | None, tell: Callable[[int], None]) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.hf_api import RepoFile
-
-    name, pinned = split_revision(model)
-    revision = pinned or revision
-    try:
-        tree = HfApi().list_repo_tree(name, recursive=True, revision=revision)
-        sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
-        wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
-        tell(sum(sizes.get(file, 0) for file in wanted))
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-    except SjcError:
-        raise
-    except Exception as error:  # the hub client and its transport raise many kinds
-        raise SjcError(f'The model "{model}" could not be fetched: {first_line(error)}') from error
 
 
 def wanted_files(names: list[str]) -> list[str]:
@@ -174,8 +160,8 @@ def check(folder: Path) -> ModelFiles:
     weights.
     """
     if not (folder / "model_index.json").is_file():
-        single = folder / "config.json"
-        raise SjcError(not_a_pipeline(folder, read_json(single) if single.is_file() else {}))
+        single, names = folder / "config.json", {path.name for path in folder.iterdir()}
+        raise SjcError(not_a_pipeline(folder, names, read_json(single) if single.is_file() else {}))
     index = read_json(folder / "model_index.json")
     family, used = family_of(folder, index), used_components(index)
     texts = [name for name in family.texts if name in used]

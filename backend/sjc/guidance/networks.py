@@ -29,12 +29,13 @@ def text_unet(unet: Any) -> Network:
 
 def sdxl_unet(unet: Any, pixels: int) -> Network:
     """SDXL; told of an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
-    dtype = unet.dtype
+    dtype, sizes = unet.dtype, torch.tensor([pixels, pixels, 0, 0, pixels, pixels])
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
+        nonlocal sizes
         assert condition.pooled is not None
-        size = torch.tensor([pixels, pixels, 0, 0, pixels, pixels], device=x.device, dtype=dtype)
-        added = {"text_embeds": condition.pooled.to(dtype), "time_ids": size.expand(len(x), -1)}
+        sizes = sizes.to(x.device, dtype)  # brought there at the first call: none later waits for the host
+        added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
         output: Tensor = unet(
             x.to(dtype),
             t,
@@ -88,7 +89,7 @@ def flux_transformer(transformer: Any) -> Network:
         batch, channels, height, width = x.shape
         rows, columns = height // 2, width // 2
         tokens = x.view(batch, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
-        places = torch.cartesian_prod(torch.arange(1), torch.arange(rows), torch.arange(columns))
+        places = torch.cartesian_prod(*(torch.arange(n, device=x.device) for n in (1, rows, columns)))
         distilled = transformer.config.guidance_embeds
         output: Tensor = transformer(
             hidden_states=tokens.reshape(batch, rows * columns, 4 * channels).to(dtype),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import SjcError
-from .model_files import first_line, is_hub_id, split_revision, wanted_files
+from .hub import check_kind, check_online, reason
+from .model_files import is_hub_id, split_revision, wanted_files
 
 __all__ = ["Offer", "ask"]
 
@@ -33,10 +34,12 @@ def ask(model: str) -> Offer:
 
     name, revision = split_revision(model)
     try:
+        check_online()
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        check_kind(name, revision, sizes)
     except Exception as error:  # the hub client and its transport raise many kinds
-        raise SjcError(f'The hub does not tell about "{model}": {first_line(error)}.') from error
+        raise SjcError(f'The hub does not tell about "{model}": {reason(error, model)}') from error
     wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
     card = info.card_data.to_dict() if info.card_data else {}
     licence = card.get("license_name") if card.get("license") == "other" else card.get("license")

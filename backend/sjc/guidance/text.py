@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from .descent import Descent
 from .prompts import clean_prompt, view_prompt
 from .text_cache import TextCache
 from .text_encoders import Condition, Reader, Scheme, joined
@@ -50,6 +51,7 @@ class TextEncoder:
 
     readers: the first one's tokenizer checks sentences.  scheme: from sentences to conditions.  store: where conditions
     are kept on disk, for encoders so large that they are let go once they have read.  device: where conditions go.
+    most, descent: how many sentences are read at once, and what is done where that finds no room.
     lower: whether prompts are lower-cased.  zero_empty: whether the empty negative prompt is all zeros rather than the
     encoded empty sentence (SDXL's force_zeros_for_empty_prompt).
     """
@@ -73,6 +75,8 @@ class TextEncoder:
         self.name = name
         self.lower = lower
         self.zero_empty = zero_empty
+        self.most = 32  # sentences at once
+        self.descent = Descent(iter(()), "There is not enough memory for the text encoders.")
         self._cache: dict[str, Condition] = {}
 
     @torch.no_grad()
@@ -85,15 +89,19 @@ class TextEncoder:
             kept = {text: self.store.get(self._normal(text)) for text in fresh}
             self._cache.update({text: found.to(self.device) for text, found in kept.items() if found})
             fresh = [text for text in fresh if text not in self._cache]
-        for start in range(0, len(fresh), 32):
-            part = fresh[start : start + 32]
-            found = self.scheme([self._normal(text) for text in part]).to(self.device)
-            self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(part)})
+        if fresh:
+            found = self.descent(lambda: self._read(fresh))
+            self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(fresh)})
         if self.store and fresh:
             for text in fresh:
                 self.store.put(self._normal(text), self._cache[text])
             self.free()
         return joined([self._cache[text] for text in texts])
+
+    def _read(self, texts: list[str]) -> Condition:
+        normal = [self._normal(text) for text in texts]
+        parts = [normal[start : start + self.most] for start in range(0, len(normal), self.most)]
+        return joined([self.scheme(part).to(self.device) for part in parts])
 
     @property
     def encoder(self) -> Any:

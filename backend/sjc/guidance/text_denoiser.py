@@ -8,7 +8,7 @@ Inside `sjc` there is only sigma.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,13 @@ from torch import Tensor
 from .. import threads
 from ..errors import SjcError
 from . import perp_neg
+from .descent import Descent
+from .graphs import plain
+from .memory_plan import Plan
 from .networks import Network
 from .paas import Denoise
 from .perp_neg import Weighted
+from .placement import IN_PIECES, NETWORK_FULL, Placement
 from .schedules import VESchedule
 from .text import NoText, TextEncoder
 from .text_encoders import Condition, joined
@@ -40,7 +44,7 @@ class TextDenoiser:
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
     words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
     guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
-    on the CPU.
+    on the CPU.  place: where its parts lie.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class TextDenoiser:
         distilled: bool = False,
         vae: Path | None = None,
         vae_on_host: bool = False,
+        place: Placement | None = None,
         source: str = "",
         revision: str | None = None,
         loras: Sequence[dict[str, Any]] = (),
@@ -76,6 +81,10 @@ class TextDenoiser:
         self.size = size
         self.distilled = distilled
         self.vae, self.vae_on_host = vae, vae_on_host
+        self.place = place or Placement(device, Plan(device.type, "float32", 0, 0, 0, None))
+        self.most = 2**30  # rows through the network at once
+        self._asked = 0
+        self._descent = Descent(self._cheaper(), NETWORK_FULL, self.place.note)
         self.source = source
         self.revision = revision
         self.loras = list(loras)
@@ -92,10 +101,18 @@ class TextDenoiser:
             return None
         from .autoencoder import load_autoencoder
 
+        tell = self.place.note
         try:
-            return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.dtype)
+            return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.dtype, tell)
         except torch.OutOfMemoryError:
-            return load_autoencoder(self.vae, "cpu", self.dtype)
+            pass
+        tell("The device's memory was full; the autoencoder works on the CPU.")
+        return load_autoencoder(self.vae, "cpu", self.dtype, tell)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was said so far of parts that found no room, one line each."""
+        return self.place.notes
 
     @property
     def color_activation(self) -> str:
@@ -229,8 +246,27 @@ class TextDenoiser:
         return self._to_denoised(noised, s, output).to(x.device, x.dtype)
 
     def _call(self, x: Tensor, t: Tensor, told: Condition, guidance: float) -> Tensor:
+        """The network's output for all rows, `most` of them at a time; where that finds no room, fewer, then in pieces."""
+        self._asked = len(x)
+
+        def call() -> Tensor:
+            if self.most >= len(x):
+                return self.network(x, t, told, guidance)
+            parts = zip(*(v.split(self.most) for v in (x, t, torch.arange(len(x)))), strict=True)
+            return torch.cat([self.network(xs, ts, told.take(rows), guidance) for xs, ts, rows in parts])
+
         with threads.large():
-            return self.network(x, t, told, guidance)
+            return self._descent(call)
+
+    def _cheaper(self) -> Iterator[str]:
+        """The ways of `Descent`: fewer pictures at once, then layers that come one by one."""
+        while (rows := min(self.most, self._asked)) > 1:
+            self.most = rows // 2
+            yield f"{self.most} of a step's pictures go through the network at a time"
+        if not self.place.in_pieces:
+            self.network = plain(self.network)
+            self.place.split(self.unet)
+            yield IN_PIECES
 
     def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
         if self.prediction_type == "epsilon":
