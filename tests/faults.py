@@ -538,4 +538,11 @@ FAULTS = [
         "min(lanes - k + c + 1, lanes - 1)",
         ("tests/backend/test_render_warp.py::test_very_opaque_field",),
     ),
+    Fault(
+        "saved-before-anybody-looked",
+        f"{SJC}/optimize.py",
+        "        self._look_at_totals(self.step)\n",
+        "",
+        (f"{LOOP}::test_a_device_that_runs_ahead_still_names_the_step",),
+    ),
 ]
