@@ -14,7 +14,7 @@ import torch
 from benchmarks import report
 from benchmarks.render import BETA, CHANNELS, device_name, formed_object, render_step, visited
 from sjc.errors import SjcError
-from sjc.field import cameras, render_warp
+from sjc.field import cameras, gradient_memory, render_warp
 from sjc.output.files import write_bytes
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def measure(size: Size, repeats: int, device: str) -> dict[str, Any]:
             torch.cuda.synchronize(device)
         times.append(1e3 * (time.perf_counter() - began))
     field.zero_grad(set_to_none=True)
+    gradient_memory.forget()  # what the renderer keeps for the next step is the step's, too
     held = _fresh_peak(device)
     render_step(render_warp.render, field, rays, upstream)
     peak = _peak(device)

@@ -590,4 +590,11 @@ FAULTS = [
             "tests/backend/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
         ),
     ),
+    Fault(
+        "saved-before-anybody-looked",
+        f"{SJC}/optimize.py",
+        "        self._look_at_totals(self.step)\n",
+        "",
+        (f"{LOOP}::test_a_device_that_runs_ahead_still_names_the_step",),
+    ),
 ]

@@ -241,8 +241,8 @@ class Job:
             while not run.done:
                 self._ask()
                 beside.look()
-                losses = run.advance()
-                for key, value in {"step": run.step, **asdict(losses)}.items():
+                losses = run.advance().read()
+                for key, value in {"step": run.step, **losses}.items():
                     self.history.setdefault(key, []).append(value)
                 it_s = rate.tick()
                 self.report(
@@ -253,7 +253,7 @@ class Job:
                         "total": s.steps,
                         "it_s": round(it_s, 2),
                         "eta_s": round((s.steps - run.step) / it_s, 1),
-                        "metrics": asdict(losses),
+                        "metrics": losses,
                     }
                 )
                 if (self.wants_snapshot() or run.step % snapshot_every == 0) and not run.done:

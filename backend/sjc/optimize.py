@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,17 +42,39 @@ if TYPE_CHECKING:
     from .guidance.text_denoiser import TextDenoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
+UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
-@dataclass(frozen=True)
 class Losses:
-    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, and the regularisers."""
+    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, and the emptiness loss.
 
-    sigma: float
-    score: float
-    opacity: float
-    emptiness: float
+    Read from the device when somebody asks: a step does not wait for its own numbers.
+    """
+
+    NAMES = ("sigma", "score", "opacity", "emptiness")
+
+    def __init__(self, *measured: Tensor) -> None:
+        self._measured = torch.stack([x.detach().float() for x in measured])
+
+    def read(self) -> dict[str, float]:
+        """All of them by name."""
+        return dict(zip(self.NAMES, self._measured.tolist(), strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Losses) and self.read() == other.read()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def sigma(self) -> float:
+        """Mean noise level of the views."""
+        return self.read()["sigma"]
+
+    @property
+    def score(self) -> float:
+        """Root mean square of the pull on a pixel's channel."""
+        return self.read()["score"]
 
 
 def grid_size(settings: Settings, step: int) -> int:
@@ -84,6 +105,8 @@ class Optimization:
         self.settings, self.denoiser, self.device = settings, denoiser, device
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step = 0
+        self.unchecked = 1 if device.type == "cpu" else UNCHECKED
+        self._totals: list[Tensor] = []  # of the last steps: finite if the step was
         self.field = VoxelField(
             grid_size(settings, 0),
             denoiser.channels,
@@ -236,26 +259,34 @@ class Optimization:
         with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
             self.optimizer.step()
         self.step += 1
-        return Losses(
-            float(sigma.mean()),
-            float(g.square().mean().sqrt()),
-            float(rendered.opacity.detach().mean()),
-            float(emptiness.detach()),
-        )
+        score = g.square().mean().sqrt()
+        return Losses(sigma.mean().to(self.device), score, rendered.opacity.mean(), emptiness)
 
     def _check_finite(self, loss: Tensor) -> None:
         gradient = self.field.grid.grad
-        total = float(loss.detach()) + (0.0 if gradient is None else float(gradient.sum()))
-        if not math.isfinite(total):
-            raise SjcError(
-                f"The field is no longer finite at step {self.step + 1} of {self.settings.steps}; the last checkpoint is "
-                "kept. Lower learning_rate or guidance in job.json and resume, or start anew with other settings."
-            )
+        self._totals.append(loss.detach() if gradient is None else loss.detach() + gradient.sum())
+        if len(self._totals) >= self.unchecked:
+            self._look_at_totals(self.step + 1)
+
+    def _look_at_totals(self, last: int) -> None:
+        """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad one."""
+        totals = torch.stack(self._totals).tolist() if self._totals else []
+        self._totals = []
+        for step, total in enumerate(totals, last + 1 - len(totals)):
+            if not math.isfinite(total):
+                raise SjcError(
+                    f"The field is no longer finite at step {step} of {self.settings.steps}; the last checkpoint is "
+                    "kept. Lower learning_rate or guidance in job.json and resume, or start anew with other settings."
+                )
 
     # ---------------------------------------------------------------------------------------------------- checkpoint
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on, as named tensors for safetensors."""
+        """Everything that the next step depends on, as named tensors for safetensors.
+
+        Raises SjcError if a number of the field is no longer finite: what is saved is good.
+        """
+        self._look_at_totals(self.step)
         tensors = {f"field.{k}": v for k, v in self.field.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
@@ -284,6 +315,7 @@ class Optimization:
         except (RuntimeError, TypeError) as error:
             raise SjcError("The checkpoint's random state is not one of this program.") from error
         self.field = loaded.to(self.device)
+        self._totals = []
         self.optimizer = self._make_optimizer()
         self._load_moments({k: v for k, v in tensors.items() if k.startswith("optimizer.")})
         self.step = int(step)

@@ -307,6 +307,26 @@ def test_nan_from_the_denoiser_stops_the_step(renderer, bad):
     assert torch.equal(run.field.grid, grid)
 
 
+def test_a_device_that_runs_ahead_still_names_the_step():
+    """On a GPU the numbers are looked at every so many steps, and before anything is saved."""
+    run = start(steps=9)
+    run.unchecked = 4
+    go(run, 2)
+    run.state()  # looks at both
+    with torch.no_grad():
+        run.field.grid[7:9, 7:9, 7:9, 0] = torch.nan
+    go(run, 2)
+    with pytest.raises(SjcError, match="no longer finite at step 3 of 9"):
+        run.state()
+    again = start(steps=9)
+    again.unchecked = 4
+    go(again, 1)
+    again.denoiser.denoise = lambda x, _sigma: torch.full_like(x, torch.nan)
+    go(again, 2)
+    with pytest.raises(SjcError, match="no longer finite at step 2 of 9"):
+        again.advance()
+
+
 # ---------------------------------------------------------------------------------------------------- clipping of scores
 
 

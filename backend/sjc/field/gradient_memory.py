@@ -47,6 +47,12 @@ def lend(grid: Tensor, clear: Tensor, erase: Callable[[Tensor, Tensor | None], N
     return memory.detach()
 
 
+def forget() -> None:
+    """Give the kept memory back."""
+    _last.clear()
+    _spare.clear()
+
+
 def _owners(tensor: Tensor) -> int:
     """How many tensors and storages use this memory (torch's own count, as its CUDA graphs ask for it)."""
     return torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)  # noqa: SLF001

@@ -15,7 +15,8 @@ def emptiness_loss(rendered: Rendered) -> Tensor:
 
     The divisor is the longest ray's sample count, so the loss depends a little on the view; beta is render's.
     """
-    return rendered.emptiness.sum() / max(1, rendered.samples * len(rendered.emptiness))
+    count = torch.as_tensor(rendered.samples * len(rendered.emptiness)).clamp(min=1)
+    return rendered.emptiness.sum() / count
 
 
 def emptiness_weight(

@@ -23,14 +23,15 @@ class Rendered:
     """What R rays saw of the field; nothing here knows the background.
 
     color [R,C] = sum w c; opacity [R] = sum w; depth [R] = sum w t, in world units from the ray's origin;
-    emptiness [R] = sum log(1 + beta w); samples: Ns, the largest number of samples on any ray.
+    emptiness [R] = sum log(1 + beta w); samples: Ns, the largest number of samples on any ray; where the rays' device works
+    behind the host's back a [] tensor, which nobody has to wait for.
     """
 
     color: Tensor
     opacity: Tensor
     depth: Tensor
     emptiness: Tensor
-    samples: int
+    samples: int | Tensor
 
 
 def render(

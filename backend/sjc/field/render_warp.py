@@ -77,7 +77,9 @@ def render(
     rays = (order, origins, directions, t_min, counts)
     clear = clear_blocks(field, step, skip_alpha)
     color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, options, *rays)
-    samples = int(counts.max()) if len(counts) else 0
+    samples = counts.max() if len(counts) else 0
+    if origins.device.type == "cpu":
+        samples = int(samples)
     return Rendered(color, opacity, depth, emptiness, samples)
 
 
@@ -120,11 +122,13 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         # The raw density at which alpha = skip_alpha; sigma = softplus(x) is x = log(e^sigma - 1).
         sigma = -math.log1p(-skip_alpha) / step
         x = sigma + math.log(-math.expm1(-sigma))
-        threshold = (x - field.density_shift) / math.exp(float(field.log_scale.detach()))
+        scaled = (
+            x - field.density_shift
+        )  # exp(log_scale) is divided out in the kernel: no waiting for the device to tell it
         together = COLUMN if clear.device.type == "cpu" else 1  # on a GPU a thread a block
         columns = (blocks, -(-blocks // together))
         compiled = kernels(field)
-        launch("occupancy", compiled, (field.grid.detach(), threshold, clear, together), *(
+        launch("occupancy", compiled, (field.grid.detach(), field.log_scale.detach().reshape(1), scaled, clear, together), *(
             ((length, *columns), (start,)) for start, length in slabs(blocks, threads(clear.device))
         ))  # fmt: skip
         if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way

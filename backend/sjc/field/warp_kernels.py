@@ -45,12 +45,14 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         aim_all(origins, directions, t_min, counts, order, scratch, step)
 
     @wp.func_native(source(OCCUPANCY, channels, activation))
-    def fill_blocks(grid: Grid, threshold: float, clear: Blocks, count: int, bx: int, by: int, b0: int): ...
+    def fill_blocks(
+        grid: Grid, log_scale: Floats, scaled: float, clear: Blocks, count: int, bx: int, by: int, b0: int
+    ): ...
 
     @kernel()
-    def occupancy(grid: Grid, threshold: float, clear: Blocks, count: int, bx0: int):
+    def occupancy(grid: Grid, log_scale: Floats, scaled: float, clear: Blocks, count: int, bx0: int):
         bx, by, column = wp.tid()
-        fill_blocks(grid, threshold, clear, count, bx + bx0, by, column * count)
+        fill_blocks(grid, log_scale, scaled, clear, count, bx + bx0, by, column * count)
 
     # fmt: off
     @wp.func_native(source(GATHER, channels, activation))

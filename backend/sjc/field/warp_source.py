@@ -121,6 +121,7 @@ AIM = """
 OCCUPANCY = (
     BLOCKS
     + """
+    const float threshold = scaled / ::expf(log_scale.data[0]);
     const int end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
     const int x0 = low(bx), x1 = low(bx + 1), y0 = low(by), y1 = low(by + 1);
     const int first = wp::max(low(b0), 0), length = wp::min(low(end), n - 1) - first + 1;
