@@ -227,7 +227,7 @@ class Optimization:
         g = paas(
             denoise,
             y,
-            sigma.to(self.device),
+            sigma,
             s.noises_per_view,
             var_red=s.var_red,
             weight=s.score_weight,
