@@ -181,9 +181,9 @@ def deal(order: Tensor) -> list[tuple[int, tuple[int, int]]]:
 
 
 def _planes(clear: Tensor, size: int, parts: int) -> list[tuple[tuple[int, ...], tuple[int, int]]]:
-    """Launches over all occupied blocks of a grid, in as many slabs of its planes."""
+    """Launches over all columns of blocks of a grid, in as many slabs of its planes."""
     return [
-        (tuple(clear.shape) if clear.numel() else (length, 1, 1), (start, start + length - 1))
+        (tuple(clear.shape[:2]) if clear.numel() else (length, 1), (start, start + length - 1))
         for start, length in slabs(size, parts)
     ]
 

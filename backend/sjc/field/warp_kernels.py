@@ -56,21 +56,21 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     # fmt: off
     @wp.func_native(source(GATHER, channels, activation))
-    def gather_block(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int, bz: int): ...
+    def gather_column(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     # fmt: on
     @kernel()
     def gather(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int):
-        bx, by, bz = wp.tid()
-        gather_block(grid, part, clear, x_first, x_last, bx, by, bz)
+        bx, by = wp.tid()
+        gather_column(grid, part, clear, x_first, x_last, bx, by)
 
     @wp.func_native(source(ERASE, channels, activation))
-    def erase_block(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int, bz: int): ...
+    def erase_column(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     @kernel()
     def erase(grid: Grid, clear: Blocks, x_first: int, x_last: int):
-        bx, by, bz = wp.tid()
-        erase_block(grid, clear, x_first, x_last, bx, by, bz)
+        bx, by = wp.tid()
+        erase_column(grid, clear, x_first, x_last, bx, by)
 
     @wp.func_native(source(WIDEN, channels, activation))
     def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...

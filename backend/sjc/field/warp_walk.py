@@ -45,22 +45,27 @@ WALK = """
     const float half_n = 0.5f * n;
     const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
     const float scale = ::expf(log_scale.data[0]);
-    const float per_step = 1.0f / step;
     const int row = n * K, slab = n * n * K;
+    struct Axis {
+        float at, along;  // position at t = 0 and its change by t
+        float cell, cells;  // the cell (from the shell's on, block_of) of sample 0, and its change from sample to sample
+        float per, before;  // the sample that reaches position x is x * per + before, less a little
+    };
     struct Ray {
         int r, k, last, until;
-        float t0, ax, ay, az, dx, dy, dz, px, py, pz;  // position at t0 = 0, and its change by t; samples per unit along an axis
+        float t0;
+        Axis x, y, z;
     };
     auto aim = [&](Ray& ray, int r, int first, int last) {
-        const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
-        auto per = [&](float d) { return 1.0f / (step * (d < 0.0f ? wp::min(d, -1e-20f) : wp::max(d, 1e-20f))); };
-        ray = {r, first, last, first, t_min.data[r]};
-        ray.ax = (origin[0] + 1.0f) * half_n - 0.5f, ray.dx = direction[0] * half_n;
-        ray.ay = (origin[1] + 1.0f) * half_n - 0.5f, ray.dy = direction[1] * half_n;
-        ray.az = (origin[2] + 1.0f) * half_n - 0.5f, ray.dz = direction[2] * half_n;
-        ray.px = per(ray.dx), ray.py = per(ray.dy), ray.pz = per(ray.dz);
+        const float t0 = t_min.data[r];
+        auto axis = [&](int c) {
+            const float at = (origins.data[3 * r + c] + 1.0f) * half_n - 0.5f, along = directions.data[3 * r + c] * half_n;
+            const float per = 1.0f / (step * (along < 0.0f ? wp::min(along, -1e-20f) : wp::max(along, 1e-20f)));
+            const float start = at + t0 * along;
+            return Axis{at, along, start + 1.0f, step * along, per, -start * per - SIGN * slack};
+        };
+        ray = {r, first, last, first, t0, axis(0), axis(1), axis(2)};
     };
-
     struct Chunk {
         int found, whole;  // samples, and as many rounded up to whole vectors; what the rest holds does not matter
         int ks[S], base[S];  // base: first of the eight corners; always inside, the weights of corners outside are 0
@@ -69,24 +74,23 @@ WALK = """
     // The next samples in occupied blocks, at most S, and their corners; the ray's k moves behind them.
     auto collect = [&](Ray& ray, Chunk& chunk) {
         int* ks = chunk.ks;
-        // Where the walk leaves, along one axis, the cube of blocks nearer than c to block b; in samples from t0.
-        auto leave = [&](float a, float per, int b, int c) {
-            return (low(SIGN * per > 0.0f ? b + c : b - c + 1) - a) * per - ray.t0 * per_step;
+        // Where the walk leaves, along one axis, the cube of blocks nearer than c to block b; in samples, times SIGN.
+        auto leave = [&](const Axis& axis, int b, int c) {
+            return SIGN * (low(SIGN * axis.per > 0.0f ? b + c : b - c + 1) * axis.per + axis.before);
         };
         int found = 0;
         while (found < S && SIGN * ray.k < SIGN * ray.last) {
             if (SIGN * ray.k >= SIGN * ray.until) {
                 if (blocks == 0) ray.until = ray.last;
                 else {
-                    const float t = ray.t0 + ray.k * step;
-                    const int bx = block_of((int)(ray.ax + t * ray.dx + 1.0f));
-                    const int by = block_of((int)(ray.ay + t * ray.dy + 1.0f));
-                    const int bz = block_of((int)(ray.az + t * ray.dz + 1.0f));
+                    const int bx = block_of((int)(ray.x.cell + ray.k * ray.x.cells));
+                    const int by = block_of((int)(ray.y.cell + ray.k * ray.y.cells));
+                    const int bz = block_of((int)(ray.z.cell + ray.k * ray.z.cells));
                     const int reach = clear.data[(bx * blocks + by) * blocks + bz], c = reach == 0 ? 1 : reach;
-                    const float x = leave(ray.ax, ray.px, bx, c), y = leave(ray.ay, ray.py, by, c);
-                    const float z = leave(ray.az, ray.pz, bz, c);
-                    const float nearest = wp::min(wp::min(SIGN * x, SIGN * y), wp::min(SIGN * z, 1e6f));
-                    ray.until = SIGN * wp::max(SIGN * ray.k + 1, (int)wp::ceil(nearest - slack));
+                    const float nearest = wp::min(
+                        wp::min(leave(ray.x, bx, c), leave(ray.y, by, c)), wp::min(leave(ray.z, bz, c), 1e6f));
+                    // The first sample behind it: forward the numbers are positive, back negative, and (int) cuts off.
+                    ray.until = SIGN * wp::max(SIGN * ray.k + 1, (int)nearest + (SIGN > 0 ? 1 : 0));
                     if (reach > 0) {
                         ray.k = ray.until;
                         continue;
@@ -112,8 +116,8 @@ WALK = """
         for (int m = 0; m < whole; ++m) {
             const float t = ray.t0 + ks[m] * step;
             float x0, x1, y0, y1;
-            const int i = corners(ray.ax + t * ray.dx, x0, x1), j = corners(ray.ay + t * ray.dy, y0, y1);
-            const int l = corners(ray.az + t * ray.dz, chunk.z0[m], chunk.z1[m]);
+            const int i = corners(ray.x.at + t * ray.x.along, x0, x1), j = corners(ray.y.at + t * ray.y.along, y0, y1);
+            const int l = corners(ray.z.at + t * ray.z.along, chunk.z0[m], chunk.z1[m]);
             chunk.base[m] = ((i * n + j) * n + l) * K;
             chunk.ts[m] = t;
             chunk.xy[0][m] = x0 * y0;
