@@ -193,7 +193,7 @@ class Ablation:
         if self.across == "seconds":
             line = [points[i] for i in front(points, worth.more)]
             axes.plot(*zip(*line, strict=True), color="#8a8a8a", linewidth=0.7, zorder=0)
-        axes.margins(x=0.2, y=0.15)
+        axes.margins(x=0.2, y=0.25)
         log = "x" if cost.ratio or self.over == "seconds" else ""
         page.name_axes(axes, cost.axis, worth.axis, log=log, legend=False)
         page.label_points(axes, points, names)

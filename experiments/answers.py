@@ -132,12 +132,13 @@ def centre(record: Record) -> str:
     """How far objects drift, and what the weights bring."""
     off, ten, hundred, still = settings_of(record, "variant")
     told = " and ".join(
-        f"{name} is {verdict(record, name, off, 'offset')}, by IoU {verdict(record, name, off, 'solid')}"
+        f"{name} is {verdict(record, name, off, 'offset')}, with IoU {number(record, name, 'solid')} against "
+        f"{number(record, off, 'solid')}, lower in {lower(record, name, off, 'solid')} starts"
         for name in (ten, hundred)
     )
     return (
         f"With the paper's view words objects drift by {number(record, off, 'offset')} (with {still} "
-        f"{number(record, still, 'offset')}); by offset {told}."
+        f"{number(record, still, 'offset')}, IoU {number(record, still, 'solid')}); by offset {told}."
     )
 
 

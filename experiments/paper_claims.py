@@ -99,10 +99,9 @@ CENTRE = (
     Claim(
         "The centre depth loss keeps the object in the middle (released code)",
         lambda record: beats(record, "weight 10", "off", "offset"),
-        "A chair drifts most, backwards, because words for a quarter of all azimuths blur its back into its front: the loss "
-        "pulls it towards the middle, the more the larger its weight, but takes from its IoU what it gains in place, and the "
-        "others it does not move. What mends the drift are words for every ten degrees: with them the loss has nothing to "
-        "do. It is off in all presets.",
+        "At weight 10 it moves nothing; at 100 it swells every object into a block, by which the chair, that drifts most, comes "
+        "nearer the middle and the duck goes farther off. They drift because words for a quarter of all azimuths blur backs "
+        "into fronts; words for every ten degrees mend that, and leave the loss nothing to do. It is off in all presets.",
     ),
 )
 

@@ -46,8 +46,10 @@ def test_less_is_better_where_it_is():
         for i in range(3)
     ]
     told = rows.CENTRE.answer({"experiment": "x", "seeds": 1, "cells": cells})
-    assert "drift by 0.11 (with fine words 0.02)" in told
-    assert "weight 10 is better than off (0.06 against 0.11), by IoU not told apart from off" in told
+    assert "drift by 0.11 (with fine words 0.02, IoU 0.5)" in told
+    assert (
+        "weight 10 is better than off (0.06 against 0.11), with IoU 0.5 against 0.5, lower in 0 of 3" in told
+    )
     assert "weight 100 is worse than off" in told
 
 
