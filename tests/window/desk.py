@@ -240,7 +240,11 @@ class Desk:
     def fill(self, name, text, area="VIEW_3D", part="UI"):
         """Type into a field, in place of what it holds; once more if a key was lost, as happens while software draws."""
         spot = self.find(name, area, part)
-        for _ in range(5):
+        for _ in range(8):
+            # While the panel slides, it is deaf: a click would be lost, and what is typed then goes to the viewport.
+            if name not in self.under_the_mouse(*spot):
+                time.sleep(0.5)
+                continue
             self.click_at(*spot)
             if not self.is_typed_into(*spot):
                 continue
@@ -248,14 +252,15 @@ class Desk:
             self.type(text)
             self.press("Return")
             self.settle()
-            if self.under_the_mouse(*spot, keys=("ctrl+c",)).rstrip("/") == text:
-                return
+            for _ in range(3):
+                if self.under_the_mouse(*spot, keys=("ctrl+c",)).rstrip("/") == text:
+                    return
         self.picture("missed")
         raise AssertionError(f"{text!r} cannot be typed into {name}")
 
     def is_typed_into(self, x, y):
         """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to rest."""
-        for _ in range(3):
+        for _ in range(5):
             if self.under_the_mouse(x, y, keys=("ctrl+shift+c",)):
                 return False
             time.sleep(0.4)
