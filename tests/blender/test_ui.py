@@ -479,6 +479,20 @@ assert bpy.utils.preset_find("Mine", presets.SUBDIR) is None
     assert got == {"preset": "paper", "steps": 77, "prompt": "a ball", "seed": 6}
 
 
+def test_a_new_job_leaves_the_picture_of_the_running_one(ui):
+    got = ui("""
+queue = api.queue()
+first = queue.add(schema.resolve("test", {"prompt": "one"}), home / "sjc" / "one")
+mirror.refresh()
+runtime.jobs[first.id].picture = "f_0001.png"
+queue.add(schema.resolve("test", {"prompt": "two"}), home / "sjc" / "two")
+mirror.refresh()
+result = [[entry.prompt, entry.picture] for entry in runtime.jobs]
+api.close()
+""")
+    assert got == [["one", "f_0001.png"], ["two", ""]]
+
+
 def test_dice_rolls(ui):
     got = ui("""
 result = []

@@ -186,8 +186,12 @@ class Desk:
 
     def find(self, name, area="VIEW_3D", part="UI"):
         """(x, y) of the button or field whose command or data path holds `name`, by feeling for it in a region."""
-        if name in self.known and name in self.under_the_mouse(*self.known[name]):
-            return self.known[name]
+        for _ in range(
+            4 if name in self.known else 0
+        ):  # a tooltip goes at the first movement, a panel slides a moment
+            if name in self.under_the_mouse(*self.known[name]):
+                return self.known[name]
+            time.sleep(0.3)
         left, top, width, height = self.ask(f"result = place({area!r}, {part!r})")["box"]
         if height < 3 * UNIT:  # a bar: along it
             spots = [(x, top + height // 2) for x in range(left + UNIT // 2, left + width, UNIT)]
