@@ -83,7 +83,7 @@ class Job:
 
     @property
     def curves(self) -> dict[str, list[tuple[int, float]]]:
-        """{what the steps measured: [(step, value)]} of this session, thinned; the worker's own are in curves.png."""
+        """{what the steps measured: [(step, value)]}, thinned; of a job that was begun elsewhere only what came since."""
         return {name: list(points) for name, points in self.record.curves.items()}
 
     @property

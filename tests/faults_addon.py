@@ -322,7 +322,7 @@ FAULTS = [
         "sjc_blender/ui/panels_settings.py",
         "if name in SWITCHABLE and not hasattr(bpy.types, SWITCHABLE[name]):",
         "if not name:",
-        ("tests/blender/test_ui.py::test_a_result_can_be_refined_marked_and_exported",),
+        ("tests/blender/test_results_ui.py::test_a_result_can_be_refined_marked_and_exported",),
     ),
     Fault(
         "latent-colours-not-called-a-preview",

@@ -43,10 +43,11 @@ def refresh() -> None:
     queue, runtime = api.queue(), bpy.context.window_manager.sjc
     ids = [record.id for record in queue.jobs]
     if list(runtime.jobs.keys()) != ids:
-        chosen = _chosen(runtime)
+        chosen, pictures = _chosen(runtime), {entry.name: entry.picture for entry in runtime.jobs}
         runtime.jobs.clear()
         for job_id in ids:
-            runtime.jobs.add().name = job_id
+            entry = runtime.jobs.add()
+            entry.name, entry.picture = job_id, pictures.get(job_id, "")
         runtime.active_job = max(
             0, ids.index(chosen) if chosen in ids else min(runtime.active_job, len(ids) - 1)
         )

@@ -22,6 +22,7 @@ _spec = importlib.util.spec_from_file_location("venvs", Path(__file__).with_name
 venvs = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(venvs)
 
+RECORDER = Path(__file__).with_name("recorder.py").read_text("utf-8")
 STAGE = Path(__file__).resolve().parents[2] / "build" / "stage"
 
 FRAME = """
@@ -42,6 +43,33 @@ except BaseException:
     traceback.print_exc()
 sys.stdout.flush(); sys.stderr.flush()
 os._exit(code)
+"""
+
+
+# The add-on switched on, its output folder beside a saved .blend, the scripted worker instead of the real one.
+ON = """
+import os, sys
+from pathlib import Path
+import sjc_blender
+from sjc_blender import api, environment, jobs, live, places
+from sjc_blender.backend.sjc import settings as schema
+
+home = Path(given["home"])
+os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
+sjc_blender.register()
+from sjc_blender.ui import backend_task, mirror, panels, panels_backend, panels_settings, preferences, properties, text, words
+bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
+scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
+
+def fake(fault):
+    api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", fault]
+
+def refused(call, **named):
+    try:
+        call(**named)
+    except RuntimeError as error:
+        return str(error).strip()
+    return ""
 """
 
 
@@ -79,6 +107,18 @@ def in_blender(bpy_python, tmp_path):
             f"Blender ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         )
         return json.loads(answer.read_text("utf-8"))
+
+    return run
+
+
+@pytest.fixture
+def ui(in_blender, tmp_path):
+    """ui(script) -> what it leaves in `result`."""
+
+    def run(script, **given):
+        home = tmp_path / "hôme"
+        home.mkdir(exist_ok=True)
+        return in_blender(ON + script, home=home, **{"backend": sys.executable, **given})
 
     return run
 

@@ -1,54 +1,11 @@
 """The panel and its buttons in Blender, from the stage: properties, reasons, drawing in every state, presets, history."""
 
-import json
-import os
 import sys
-from pathlib import Path
 
 import pytest
 
 from sjc.settings_schema import PRESETS, SPECS
-
-RECORDER = Path(__file__).with_name("recorder.py").read_text("utf-8")
-
-# The add-on switched on, its output folder beside a saved .blend, the scripted worker instead of the real one.
-ON = """
-import os, sys
-from pathlib import Path
-import sjc_blender
-from sjc_blender import api, environment, jobs, live, places
-from sjc_blender.backend.sjc import settings as schema
-
-home = Path(given["home"])
-os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
-sjc_blender.register()
-from sjc_blender.ui import backend_task, mirror, panels, panels_backend, panels_settings, preferences, properties, text, words
-bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
-scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
-
-def fake(fault):
-    api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", fault]
-
-def refused(call, **named):
-    try:
-        call(**named)
-    except RuntimeError as error:
-        return str(error).strip()
-    return ""
-"""
-
-
-@pytest.fixture
-def ui(in_blender, tmp_path):
-    """ui(script) -> what it leaves in `result`."""
-
-    def run(script, **given):
-        home = tmp_path / "hôme"
-        home.mkdir(exist_ok=True)
-        return in_blender(ON + script, home=home, **{"backend": sys.executable, **given})
-
-    return run
-
+from tests.blender.conftest import ON, RECORDER
 
 # ---------------------------------------------------------------------------------------------------------- properties
 
@@ -504,133 +461,6 @@ api.close()
     assert "no longer in the queue" in got["gone"]
 
 
-def test_output_offers_what_can_be_changed_later(ui):
-    got = ui(
-        RECORDER
-        + """
-fake("ok")
-scene.sjc.preset, scene.sjc.prompt = "test", "a blue tree"
-scene.sjc_output.smooth_repeats, scene.sjc_output.decimate, scene.sjc_output.volume_to_mesh = 3, 0.5, True
-bpy.ops.sjc.generate()
-mesh, surface = api.jobs()[0].mesh_object, bpy.data.objects["a blue tree volume surface"]
-result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "iterations": mesh.modifiers[0].iterations}
-for target in (mesh, surface):
-    bpy.context.view_layer.objects.active = target
-    layout = draw(panels_settings.SJC_PT_output, bpy.context)
-    result[target.name] = [given[1] for name, given, _ in layout.seen if name == "prop" and given[0] != scene.sjc_output]
-api.close()
-"""
-    )
-    assert got["kinds"] == [["LAPLACIANSMOOTH", "DECIMATE"], ["VOLUME_TO_MESH"]]
-    assert got["iterations"] == 3
-    assert got["a blue tree"] == ["active_material", "iterations", "ratio"]
-    assert got["a blue tree volume surface"] == ["active_material", "threshold"]
-
-
-def test_a_result_can_be_refined_marked_and_exported(ui):
-    got = ui(
-        RECORDER
-        + """
-import addon_utils
-fake("ok")
-scene.sjc.preset, scene.sjc.prompt = "test", "a blue tree"
-bpy.ops.sjc.generate()
-mesh = api.jobs()[0].mesh_object
-bpy.context.view_layer.objects.active = mesh
-mesh.select_set(True)
-offered = lambda: draw(panels_settings.SJC_PT_output, bpy.context).operators()
-result = {"before": offered()}
-bpy.ops.sjc.refine(kind="SMOOTH")
-result["smoothed"] = offered()
-bpy.ops.sjc.refine(kind="DECIMATE")
-bpy.ops.sjc.mark_asset()
-data = mesh.asset_data
-result["after"] = [offered(), [m.type for m in mesh.modifiers], data.description, sorted(tag.name for tag in data.tags)]
-result["files"] = {}
-for name, options in panels_settings.EXPORTS.items():
-    room, _, word = name.partition(".")
-    path = home / ("cube.glb" if "gltf" in name else "cube.obj")
-    getattr(getattr(bpy.ops, room), word)(filepath=str(path), **options)
-    result["files"][path.name] = str(path)
-mesh.select_set(False)
-bpy.context.view_layer.objects.active = None
-result["refused"] = [refused(bpy.ops.sjc.refine), refused(bpy.ops.sjc.mark_asset)]
-addon_utils.disable("io_scene_gltf2")
-result["without glTF"] = offered()
-api.close()
-"""
-    )
-    exports = ["export_scene.gltf", "wm.obj_export"]
-    assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *exports]
-    assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *exports]
-    assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
-    assert all("Select a mesh that was made here" in said for said in got["refused"])
-    assert got["without glTF"] == exports[1:]
-    first = next(
-        line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v ")
-    )
-    assert len(first.split()) == 7, "position and colour"
-    raw = Path(got["files"]["cube.glb"]).read_bytes()
-    document = json.loads(raw[20 : 20 + int.from_bytes(raw[12:16], "little")])
-    assert "COLOR_0" in document["meshes"][0]["primitives"][0]["attributes"]
-
-
-def test_settings_that_failed_can_be_edited(ui):
-    got = ui("""
-scene.sjc.preset, scene.sjc.prompt, scene.sjc.seed = "test", "a blue tree", 9
-os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
-scene.sjc.model = str(home / "gone")
-refused(bpy.ops.sjc.generate)
-failed = runtime.jobs[0]
-result = {"failed": [failed.state, failed.problem_code]}
-scene.sjc.prompt, scene.sjc.seed, scene.sjc.model, scene.sjc.preset = "something else", 1, "embedded", "fast"
-bpy.ops.sjc.edit_settings(job=failed.name)
-result["settings"], result["jobs"] = properties.settings_from(scene), len(runtime.jobs)
-result["refused"] = refused(bpy.ops.sjc.edit_settings)
-api.close()
-""")
-    assert got["failed"] == ["failed", "input"]
-    model = got["settings"].pop("model")
-    assert model.endswith("gone")
-    assert got["settings"] == {"preset": "test", "prompt": "a blue tree", "seed": 9}
-    assert got["jobs"] == 0
-    assert "No job has ended" in got["refused"]
-
-
-def test_dropped_files_and_the_add_menu(ui):
-    """What a drop on the viewport calls, and Add > Mesh."""
-    got = ui("""
-fake("ok")
-scene.sjc.preset = "test"
-bpy.ops.sjc.add(prompt="a red cube")
-bpy.ops.sjc.add(prompt="a blue cube")
-result = {"added": [o.name for o in bpy.data.objects if o.type == "MESH"], "panel": scene.sjc.prompt}
-folder = Path(runtime.jobs[0].folder)
-names = [path.name for path in folder.glob("*.sjc")]
-result["dropped"] = list(bpy.ops.sjc.import_result(
-    "INVOKE_DEFAULT", directory=str(folder), files=[{"name": name} for name in names]))
-result["meshes"] = sum(o.type == "MESH" for o in bpy.data.objects)
-handler = bpy.types.SJC_FH_result
-result["handler"] = [handler.bl_import_operator, handler.bl_file_extensions]
-class View:
-    class area:
-        type = "VIEW_3D"
-class Text:
-    class area:
-        type = "TEXT_EDITOR"
-class Nothing:
-    area = None
-result["where"] = [sjc_blender.ui.operators_scene.SJC_FH_result.poll_drop(one) for one in (View, Text, Nothing)]
-api.close()
-""")
-    assert got["added"] == ["a blue cube", "a red cube"]
-    assert got["panel"] == ""
-    assert got["dropped"] == ["FINISHED"]
-    assert got["meshes"] == 3
-    assert got["handler"] == ["sjc.import_result", ".sjc"]
-    assert got["where"] == [True, False, False]
-
-
 def test_blenders_own_presets_keep_settings_and_not_the_prompt(ui):
     got = ui("""
 from sjc_blender.ui import presets
@@ -647,6 +477,20 @@ bpy.ops.sjc.preset_add(name="Mine", remove_name=True)
 assert bpy.utils.preset_find("Mine", presets.SUBDIR) is None
 """)
     assert got == {"preset": "paper", "steps": 77, "prompt": "a ball", "seed": 6}
+
+
+def test_a_new_job_leaves_the_picture_of_the_running_one(ui):
+    got = ui("""
+queue = api.queue()
+first = queue.add(schema.resolve("test", {"prompt": "one"}), home / "sjc" / "one")
+mirror.refresh()
+runtime.jobs[first.id].picture = "f_0001.png"
+queue.add(schema.resolve("test", {"prompt": "two"}), home / "sjc" / "two")
+mirror.refresh()
+result = [[entry.prompt, entry.picture] for entry in runtime.jobs]
+api.close()
+""")
+    assert got == [["one", "f_0001.png"], ["two", ""]]
 
 
 def test_dice_rolls(ui):
@@ -763,46 +607,6 @@ result["stopped"] = [backend_task.running(), backend_task.tick()]
 
 
 # ------------------------------------------------------------------------------------------------------------- history
-
-
-def test_history_lists_job_folders_newest_first(tmp_path):
-    from sjc_blender.ui import past
-
-    for number, name in enumerate(("old", "new", "half", "broken", "other")):
-        folder = tmp_path / name
-        folder.mkdir()
-        if name not in {"other", "broken"}:
-            (folder / "job.json").write_text(json.dumps({"prompt": name}), "utf-8")
-        if name in {"old", "new"}:
-            (folder / "run.json").write_text("{}")
-            (folder / "mesh.glb").write_text("")
-        if name == "broken":
-            (folder / "job.json").write_text("{", "utf-8")
-        os.utime(folder, (number * 1000, number * 1000))
-    found = past.jobs_in(tmp_path)
-    assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert past.jobs_in(tmp_path, most=2) == found[:1]
-    assert past.jobs_in(tmp_path / "nowhere") == []
-
-
-def test_history_reads_a_job_once(tmp_path, monkeypatch):
-    """A thousand jobs are listed after every job: what was read is not read again, what changed is."""
-    from sjc_blender.ui import past
-
-    for n in range(1000):
-        folder = tmp_path / f"job-{n}"
-        folder.mkdir()
-        (folder / "job.json").write_text(json.dumps({"prompt": f"number {n}"}), "utf-8")
-    assert len(past.jobs_in(tmp_path)) == 1000
-    read = []
-    monkeypatch.setattr(past, "_settings", lambda path: read.append(path) or ("new", ""))
-    assert {one.prompt for one in past.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
-    assert read == []
-    changed = tmp_path / "job-7" / "job.json"
-    changed.write_text("{}", "utf-8")
-    os.utime(changed, (5, 5))
-    assert "new" in {one.prompt for one in past.jobs_in(tmp_path)}
-    assert read == [changed]
 
 
 def test_a_file_load_brings_the_panel_back(ui):

@@ -186,8 +186,12 @@ class Desk:
 
     def find(self, name, area="VIEW_3D", part="UI"):
         """(x, y) of the button or field whose command or data path holds `name`, by feeling for it in a region."""
-        if name in self.known and name in self.under_the_mouse(*self.known[name]):
-            return self.known[name]
+        for _ in range(
+            4 if name in self.known else 0
+        ):  # a tooltip goes at the first movement, a panel slides a moment
+            if name in self.under_the_mouse(*self.known[name]):
+                return self.known[name]
+            time.sleep(0.3)
         left, top, width, height = self.ask(f"result = place({area!r}, {part!r})")["box"]
         if height < 3 * UNIT:  # a bar: along it
             spots = [(x, top + height // 2) for x in range(left + UNIT // 2, left + width, UNIT)]
@@ -240,7 +244,11 @@ class Desk:
     def fill(self, name, text, area="VIEW_3D", part="UI"):
         """Type into a field, in place of what it holds; once more if a key was lost, as happens while software draws."""
         spot = self.find(name, area, part)
-        for _ in range(5):
+        for _ in range(8):
+            # While the panel slides, it is deaf: a click would be lost, and what is typed then goes to the viewport.
+            if name not in self.under_the_mouse(*spot):
+                time.sleep(0.5)
+                continue
             self.click_at(*spot)
             if not self.is_typed_into(*spot):
                 continue
@@ -248,14 +256,15 @@ class Desk:
             self.type(text)
             self.press("Return")
             self.settle()
-            if self.under_the_mouse(*spot, keys=("ctrl+c",)).rstrip("/") == text:
-                return
+            for _ in range(3):
+                if self.under_the_mouse(*spot, keys=("ctrl+c",)).rstrip("/") == text:
+                    return
         self.picture("missed")
         raise AssertionError(f"{text!r} cannot be typed into {name}")
 
     def is_typed_into(self, x, y):
         """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to rest."""
-        for _ in range(3):
+        for _ in range(5):
             if self.under_the_mouse(x, y, keys=("ctrl+shift+c",)):
                 return False
             time.sleep(0.4)

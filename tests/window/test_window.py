@@ -142,10 +142,13 @@ def test_pause_resume_and_cancel(panel, measured):
 
 def test_two_in_the_queue(panel, measured):
     first, second = "a yellow duck", "a green car"
-    settings(panel, LONG.replace("3000", "150"))
+    settings(panel, LONG.replace("3000", "800"))
     panel.unfold("SJC_PT_queue", below="sjc.generate")
     with measured("two in the queue"):
         start(panel, first)
+        # The panel grows until it shows all of a running job, and Blender swallows clicks while its panels slide.
+        panel.wait_for(f"{CURVES} and len({job(first, 'record.snapshots')}) > 1", "all that the panel shows")
+        time.sleep(2)
         settings(panel, QUICK)
         start(panel, second)
         waits = panel.ask(f"result = [{job(first, 'state')}, {job(second, 'state')}]")
