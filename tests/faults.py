@@ -147,8 +147,8 @@ FAULTS = [
     Fault(
         "views-and-noises-in-the-wrong-order",
         f"{GUIDANCE}/paas.py",
-        "sigma.repeat(draws)",
-        "sigma.repeat_interleave(draws)",
+        "told.repeat(draws)",
+        "told.repeat_interleave(draws)",
         (f"{PAAS}::test_the_batch_repeats_the_views",),
     ),
     Fault(
