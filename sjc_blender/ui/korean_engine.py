@@ -39,7 +39,8 @@ ENGINE = {
     "This installation lacks the embedded model; reinstall it or name a model with --model.": "이 설치본에는 내장 모델이 없습니다. 다시 설치하거나 모델을 지정하세요 (--model).",
     'The model "{}" could not be fetched: {}': '모델 "{}" 을(를) 내려받지 못했습니다: {}',
     '"{}" is no hub id such as name/model; nothing is to be downloaded.': '"{}" 은(는) name/model 같은 허브 id가 아닙니다. 내려받을 것이 없습니다.',
-    'The hub does not tell about "{}": {}.': '허브가 "{}" 에 대해 알려 주지 않습니다: {}.',
+    'The hub does not tell about "{}": {}': '허브가 "{}" 에 대해 알려 주지 않습니다: {}',
+    "{} GB are still to come and {} has {} GB free; {}.": "아직 {} GB를 더 내려받아야 하지만 {} 에 남은 공간은 {} GB입니다. {}.",
     "That repository is not a diffusers pipeline: it has no model_index.json.": "그 저장소는 diffusers 파이프라인이 아닙니다. model_index.json이 없습니다.",
     "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch.": "ONNX Runtime으로는 여기서 이 모델을 실행할 수 없습니다. CPU에서, 텍스트 인코더가 하나이고 512 MiB보다 작은 UNet과, onnx와 onnxruntime 패키지가 필요합니다. 실행 엔진을 auto나 torch로 바꾸세요.",
     # LoRAs

@@ -85,6 +85,14 @@ def test_a_model_without_text_makes_no_object(tmp_path, capsys):
     assert not (tmp_path / "job").exists()
 
 
+def test_a_model_without_text_is_for_the_experiments_in_the_plane(tmp_path, capsys):
+    tiny_families.ddpm().save_pretrained(tmp_path / "model")
+    words = ["paas", "--model", str(tmp_path / "model"), "--quick", "--device", "cpu", "--seeds", "1"]
+    assert cli.main(["experiment", *words, "--out", str(tmp_path / "out")]) == 0
+    assert str(tmp_path / "out" / "paas.md") in capsys.readouterr().out
+    assert (tmp_path / "out" / "paas.md").is_file()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     folder, record = run_family(tmp_path, family)
