@@ -183,7 +183,9 @@ def presets(record: Record) -> str:
     )
     return (
         f"A mean IoU of 0.8 is reached first by {told or 'none'}; the best IoU is that of {ranked[0]} "
-        f"({number(record, ranked[0], 'solid')}). Best for their seconds (IoU, colour error): {line}."
+        f"({number(record, ranked[0], 'solid')}). Best for their seconds (IoU, colour error): {line}; "
+        f"{names[0]}, {'among them' if 0 in kept else 'not among them'}, has {number(record, names[0], 'solid')}, "
+        f"{number(record, names[0], 'color')}, {cost[0]:.3g} s."
     )
 
 

@@ -139,7 +139,8 @@ def test_presets_are_told_by_time_and_by_iou():
     told = answers.presets({"experiment": "x", "cells": cells})
     assert "reached first by fast (5.9 s), then default (38 s)" in told
     assert "the best IoU is that of quality (0.9)" in told
-    assert told.endswith("fast (0.81, 5, 6 s), default (0.85, 5, 40 s), quality (0.9, 5, 90 s).")
+    assert "fast (0.81, 5, 6 s), default (0.85, 5, 40 s), quality (0.9, 5, 90 s);" in told
+    assert told.endswith("default, among them, has 0.85, 5, 40 s.")
 
 
 @pytest.mark.parametrize("row", [row for row in rows.ROWS if row.tell], ids=lambda row: row.name)
