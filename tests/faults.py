@@ -572,7 +572,7 @@ FAULTS = [
         f"{GUIDANCE}/hub.py",
         "    if offline():\n",
         "    if False:\n",
-        ("tests/backend/test_hub.py::test_offline_asks_nobody",),
+        ("tests/backend/test_hub.py::test_offline_counts_after_the_library_was_imported_too",),
     ),
     Fault(
         "a-gated-model-is-no-model",

@@ -226,3 +226,15 @@ def test_room_is_that_of_the_disk_where_the_cache_will_be(tmp_path):
     sjc_hub.check_room(tmp_path / "not" / "yet" / "there", 1000)
     with pytest.raises(SjcError, match=r"^1000000\.0 GB are still to come"):
         sjc_hub.check_room(tmp_path / "not" / "yet", 10**15)
+
+
+@pytest.mark.parametrize("name", sjc_hub.OFFLINE)
+def test_offline_counts_after_the_library_was_imported_too(monkeypatch, name):
+    """It reads its variable once; a worker lives longer."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for each in sjc_hub.OFFLINE:
+        monkeypatch.delenv(each, raising=False)
+    sjc_hub.check_online()
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SjcError, match="out of reach"):
+        sjc_hub.check_online()
