@@ -17,11 +17,11 @@ BUILT_IN = SimpleNamespace(card={}, distilled=True, prediction_type="flow", name
     [
         (OURS, "embedded", {}, None),
         (OURS, "fast", {}, None),
-        (OURS, "embedded", {"negative_prompt": "a blue stem", "guidance": 2.5}, None),
+        (OURS, "embedded", {"negative_prompt": "a blue stem"}, None),
         (OURS, "fast", {"negative_prompt": "a blue stem"}, "negative prompt does nothing at guidance 1"),
         (LARGE, "paper", {}, None),
         (LARGE, "embedded", {"guidance": 7.5}, None),
-        (LARGE, "embedded", {}, "guidance 1 is for the embedded model; stable-diffusion will hardly"),
+        (LARGE, "embedded", {}, "guidance 2.5 is for the embedded model; stable-diffusion will hardly"),
         (BUILT_IN, "embedded", {}, None),
     ],
 )
