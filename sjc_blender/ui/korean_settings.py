@@ -49,10 +49,8 @@ SETTINGS = {
     "Noises per View": "시점당 노이즈",
     "Noises that the score of a view is averaged over": "한 시점의 스코어를 평균 내는 노이즈 수",
     "Guidance": "가이던스",
-    "Classifier-free guidance scale: 1 follows the sentence as trained, in half the time; more exaggerates it. "
-    "Large models want 7.5 or more":
-        "분류기 없는 가이던스의 세기: 1은 학습한 대로 절반의 시간에 문장을 따르고, 클수록 과장합니다. "
-        "큰 모델에는 7.5 이상이 알맞습니다",
+    "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it":
+        "분류기 없는 가이던스의 세기: 1은 학습한 대로 문장을 따르고, 클수록 과장합니다",
     "Variance Reduction": "분산 감소",
     "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15)":
         "노이즈를 더한 렌더(식 15) 대신 깨끗한 렌더(식 16)를 뺍니다",
