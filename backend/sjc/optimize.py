@@ -47,12 +47,13 @@ COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, and the emptiness loss.
+    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, the emptiness loss, and the
+    norm of the gradient on the voxels.
 
     Read from the device when somebody asks: a step does not wait for its own numbers.
     """
 
-    NAMES = ("sigma", "score", "opacity", "emptiness")
+    NAMES = ("sigma", "score", "opacity", "emptiness", "gradient")
 
     def __init__(self, *measured: Tensor) -> None:
         self._measured = torch.stack([x.detach().float() for x in measured])
@@ -255,18 +256,21 @@ class Optimization:
             loss = loss + s.tv_weight * total_variation(self.field)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self._check_finite(loss)
+        gradient = self._gradient_norm(loss)
         with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
             self.optimizer.step()
         self.step += 1
         score = g.square().mean().sqrt()
-        return Losses(sigma.mean().to(self.device), score, rendered.opacity.mean(), emptiness)
+        return Losses(sigma.mean().to(self.device), score, rendered.opacity.mean(), emptiness, gradient)
 
-    def _check_finite(self, loss: Tensor) -> None:
+    def _gradient_norm(self, loss: Tensor) -> Tensor:
+        """[] of the voxels' gradient. Raises SjcError where it or the loss is no longer finite."""
         gradient = self.field.grid.grad
-        self._totals.append(loss.detach() if gradient is None else loss.detach() + gradient.sum())
+        norm = torch.zeros_like(loss) if gradient is None else torch.linalg.vector_norm(gradient)
+        self._totals.append(loss.detach() + norm)
         if len(self._totals) >= self.unchecked:
             self._look_at_totals(self.step + 1)
+        return norm
 
     def _look_at_totals(self, last: int) -> None:
         """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad one."""

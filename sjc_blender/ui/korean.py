@@ -121,8 +121,8 @@ KOREAN = {
         "작업자 또는 설치의 로그를 시스템 프로그램으로 엽니다",
     "There is no log yet: {}": "아직 로그가 없습니다: {}",
     "Open Curves": "곡선 열기",
-    "Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness":
-        "이 작업의 스텝마다 잰 노이즈 수준, 스코어, 불투명도, 비어 있음의 그림을 엽니다",
+    "Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness, gradient":
+        "이 작업의 스텝마다 잰 노이즈 수준, 스코어, 불투명도, 비어 있음, 기울기의 그림을 엽니다",
     "There are no curves yet: {}": "아직 곡선이 없습니다: {}",
     "Curves": "곡선",
     "Noise Level": "노이즈 수준",

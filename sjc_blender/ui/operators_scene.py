@@ -138,7 +138,7 @@ class SJC_OT_open_log(Button, bpy.types.Operator):
 
 
 class SJC_OT_open_curves(Button, bpy.types.Operator):
-    """Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness"""
+    """Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness, gradient"""
 
     bl_idname, bl_label = "sjc.open_curves", "Open Curves"
     folder: _folder()

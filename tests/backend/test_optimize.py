@@ -278,6 +278,13 @@ def test_the_noise_falls():
     assert sigmas[0] == pytest.approx(10, rel=0.02)
 
 
+def test_a_step_tells_the_length_of_its_gradient():
+    run = start(steps=4)
+    told = run.advance().read()
+    assert list(told) == ["sigma", "score", "opacity", "emptiness", "gradient"]
+    assert told["gradient"] == pytest.approx(float(run.field.grid.grad.norm())) > 0
+
+
 # ------------------------------------------------------------------------------------------------------------- NaN
 
 

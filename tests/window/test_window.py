@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # The worker's measures as icons: in the background Blender gives icons no number.
 DRAWN = "[c.name for c in bpy.context.window_manager.sjc.curves if ours('scene.preview').plotted(c.picture)]"
-CURVES = f"{DRAWN} == ['sigma', 'score', 'opacity', 'emptiness']"
+CURVES = f"{DRAWN} == ['sigma', 'score', 'opacity', 'emptiness', 'gradient']"
 ANOTHER_WINDOW = """manager = bpy.context.window_manager
 with bpy.context.temp_override(window=manager.windows[0]):
     bpy.ops.wm.window_new()
