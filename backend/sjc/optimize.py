@@ -47,8 +47,7 @@ COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured: sigma, the root mean square of the score's pull, mean opacity, the emptiness loss, and the
-    norm of the gradient on the voxels.
+    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.
 
     Read from the device when somebody asks: a step does not wait for its own numbers.
     """
