@@ -51,6 +51,7 @@ BACKEND = {
     "too little, take a smaller model": "부족합니다. 더 작은 모델을 고르세요",
     "text encoders and autoencoder work on the CPU": "텍스트 인코더와 오토인코더는 CPU에서 작동합니다",
     "text encoders work on the CPU": "텍스트 인코더는 CPU에서 작동합니다",
+    "the network comes layer by layer, which is slow": "네트워크를 층마다 옮겨 오므로 느립니다",
     "Weight": "가중치",
     "How strongly it counts: 1 as trained, 0 not at all": "얼마나 강하게 적용할지: 1은 학습된 그대로, 0은 전혀 없음",
     "Lay a LoRA file over the model": "모델 위에 LoRA 파일을 얹습니다",

@@ -59,6 +59,8 @@ def needs(found: models.Found, device: str, backend: str) -> tuple[bool, str]:
     told = iface_("Needs {} of memory, there are {}").format(size, models.readable_size(free))
     if not plan.fits:
         return False, f"{told}: {iface_('too little, take a smaller model')}"
+    if plan.network_in_pieces:
+        return True, f"{told}: {iface_('the network comes layer by layer, which is slow')}"
     if plan.decoder_on_host:
         return True, f"{told}: {iface_('text encoders and autoencoder work on the CPU')}"
     if plan.texts_on_host:

@@ -94,7 +94,7 @@ card = "cuda:0 (NVIDIA Thing 80GB, {} GB)"
 result = [
     model_line.needs(found, device, backend)
     for device, backend in (
-        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", "mps"), ("cpu", card.format(24)),
+        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", card.format(0)), ("auto", "mps"), ("cpu", card.format(24)),
     )
 ]
 """,
@@ -103,7 +103,9 @@ result = [
     )
     assert got[0] == [True, "Needs 6.5 GB of memory, there are 25.8 GB"]
     assert got[1] == [True, "Needs 2.5 GB of memory, there are 3.2 GB: text encoders work on the CPU"]
-    assert got[2][0] is False
-    assert "too little" in got[2][1]
-    assert got[3] == [True, "Needs 6.5 GB of memory"]
-    assert got[4][1].startswith("Needs 12.5 GB of memory, there are ")
+    assert got[2][0] is True
+    assert got[2][1].endswith("the network comes layer by layer, which is slow")
+    assert got[3][0] is False
+    assert "too little" in got[3][1]
+    assert got[4] == [True, "Needs 6.5 GB of memory"]
+    assert got[5][1].startswith("Needs 12.5 GB of memory, there are ")
