@@ -292,8 +292,11 @@ class Job:
         return float(meta.get("seconds", 0.0))
 
     def forget(self) -> None:
-        """Let the field and its optimiser go; the model stays for the next job."""
+        """Let the field, its optimiser and its gradient's memory go; the model stays for the next job."""
+        from .field import gradient_memory
+
         vars(self).pop("run_state", None)
+        gradient_memory.forget()
 
     def _save(self, run: Optimization, seconds: float) -> None:
         if not (

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from sjc import settings
 from sjc.field import gradient_memory, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
+from sjc.job import Job
 from tests.backend.test_render_warp import EXACT, view_rays
 
 pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
@@ -78,3 +80,15 @@ def test_another_size_begins_anew():
     again = gradient_of(ball(0.5, 20))
     assert torch.equal(again, gradient_of(ball(0.5, 20)))
     assert len(gradient_memory._last) == 1
+
+
+def test_a_job_that_lets_its_field_go_lets_this_go_too(tmp_path):
+    clear = torch.zeros(0, 0, 0, dtype=torch.uint8)
+    gradient_memory.lend(torch.zeros(4, 4, 4, 2), clear, lambda memory, _clear: memory.zero_())
+    with gradient_memory.zeroed(torch.zeros(4, 4, 4, 2), 1):
+        pass
+    assert gradient_memory._last
+    assert gradient_memory._spare
+    Job(tmp_path, settings.resolve("test")).forget()
+    assert not gradient_memory._last
+    assert not gradient_memory._spare
