@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sjc.experiments.harness import Experiment
+from sjc.experiments.harness import Experiment, model_digest, weights_of
 from sjc.experiments.page import table
 from sjc.output.files import read_json, write_bytes
 
@@ -22,16 +22,27 @@ of pixels and pictures like those it was trained on.
 
 """
 
+# A page stays true of the model it was measured with; what the model that ships now would say is not known.
+EARLIER = """\
+The embedded model that ships has the digest {}. Measured with an earlier release of it (the digest stands on each page): {}.
+
+"""
+HEAD = ["experiment", "question", "answer"]
+
 
 def text(experiments: Iterable[Experiment], folder: Path) -> str:
     """The page of what `folder` holds; experiments that were not run there say so."""
-    rows = []
+    rows, earlier = [], []
+    shipped = model_digest("embedded")
     for experiment in experiments:
         path = folder / f"{experiment.name}.json"
-        found = experiment.answer(read_json(path)) if path.is_file() else "not run here"
-        name = f"[{experiment.name}]({experiment.name}.md)" if path.is_file() else experiment.name
+        record = read_json(path) if path.is_file() else None
+        found = experiment.answer(record) if record else "not run here"
+        name = f"[{experiment.name}]({experiment.name}.md)" if record else experiment.name
         rows.append([name, experiment.question, found.replace("|", "\\|")])
-    return HEADER + table(["experiment", "question", "answer"], rows)
+        if record and record["model"] == "embedded" and set(weights_of(record)) - {shipped}:
+            earlier.append(experiment.name)
+    return HEADER + (EARLIER.format(shipped, ", ".join(earlier)) if earlier else "") + table(HEAD, rows)
 
 
 def write(experiments: Iterable[Experiment], folder: Path) -> None:

@@ -22,7 +22,8 @@ class Described:
 
     def palette(self) -> list[str]:
         """Colour name of every part, in the order of THINGS[name].parts."""
-        return [self.color if p.slot == "main" else self.slots[p.slot] for p in THINGS[self.name].parts]
+        named = {"main": self.color, **self.slots}
+        return [p.slot[1:] if p.slot[0] == "=" else named[p.slot] for p in THINGS[self.name].parts]
 
 
 def parse(prompt: str) -> Described:

@@ -21,7 +21,7 @@ from experiments import (
 )
 from sjc import settings as schema
 from sjc.experiments import page
-from sjc.experiments.harness import MAX_SEEDS, Options, run
+from sjc.experiments.harness import MAX_SEEDS, Options, model_digest, run
 from sjc.experiments.pictures import discs, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
 from sjc.guidance.schedules import VESchedule
@@ -193,6 +193,14 @@ def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypat
     assert "objects there" in (tmp_path / "schedule.md").read_text()
     assert "not run here" in told
     assert (tmp_path / "schedule.png").stat().st_size > 1000
+    weights = model_digest("embedded")
+    assert f"Model: embedded ({weights})" in (tmp_path / "schedule.md").read_text()
+    assert "earlier release" not in told
+
+    monkeypatch.setattr(index, "model_digest", lambda _: "another")
+    told = index.text([experiment, rows.CENTRE.experiment()], tmp_path)
+    assert "has the digest another. Measured with an earlier release of it" in told
+    assert "each page): schedule.\n" in told
 
 
 @pytest.mark.parametrize(

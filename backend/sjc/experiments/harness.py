@@ -172,6 +172,12 @@ def settings_of(record: Record, key: str) -> list[Any]:
     return list(dict.fromkeys(c["settings"][key] for c in record["cells"] if key in c["settings"]))
 
 
+def weights_of(record: Record) -> list[str]:
+    """The digests of the models' files (model_digest) that the record's cells name; none where no model was asked."""
+    named = (cell["settings"] for cell in record["cells"])
+    return sorted({known[key] for known in named for key in ("weights", "model") if key in known})
+
+
 def code_digest(rooms: Iterable[str], compute: Callable[[], Any]) -> str:
     """The first 16 digits of the SHA-256 of the sources that a cell depends on: its own module and the engine's rooms."""
     function = compute.func if isinstance(compute, partial) else compute

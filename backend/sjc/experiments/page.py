@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.files import write_bytes, write_json
 from . import claims
+from .harness import weights_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,12 +77,13 @@ def text(experiment: Experiment, record: Record) -> str:
     devices = sorted({cell["device"] for cell in cells})
     versions = sorted({", ".join(f"{k} {v}" for k, v in cell["versions"].items()) for cell in cells})
     codes = sorted({cell["code"] for cell in cells})
+    weights = "".join(f" ({one})" for one in weights_of(record))
     seconds = sum(cell["seconds"] for cell in cells)
     seeds = "Seed 0" if record["seeds"] == 1 else f"Seeds 0 to {record['seeds'] - 1}"
     how = (
         f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}{seeds}, mean ± "
         f"standard deviation; bands, where there are any, from the lowest to the highest; pictures show seed 0. Model: "
-        f"{record['model']}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
+        f"{record['model']}{weights}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
         f"{'; '.join(devices)}; {'; '.join(versions)}; code {', '.join(codes)}. "
         f"Every number: [{experiment.name}.json]({experiment.name}.json)."
     )
