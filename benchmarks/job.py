@@ -92,8 +92,8 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
+    from sjc.devices import choose_device
     from sjc.guidance.loading import load_denoiser
-    from sjc.job import choose_device
     from sjc.optimize import Optimization
 
     device = choose_device(settings.device)

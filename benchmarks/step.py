@@ -22,8 +22,8 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     """{"device", "summary", "runtimes"}: one run for every runtime, whole or its first QUICK_STEPS steps."""
     import torch
 
+    from sjc.devices import choose_device, device_name
     from sjc.guidance.loading import load_denoiser
-    from sjc.job import choose_device, device_name
 
     settings = schema.validate(replace(settings, prompt=job.PROMPT))
     device = choose_device(settings.device)

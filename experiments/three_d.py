@@ -16,6 +16,7 @@ from scipy.ndimage import binary_dilation
 
 from benchmarks import scoring
 from sjc.appearance import Appearance
+from sjc.devices import choose_device
 from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
 from sjc.export import arrays, views, write_mesh
@@ -23,7 +24,6 @@ from sjc.field.cameras import look_at, rays
 from sjc.guidance.loading import load_denoiser
 from sjc.guidance.schedules import SigmaLaw, VESchedule
 from sjc.guidance.text_denoiser import TextDenoiser
-from sjc.job import choose_device
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice

@@ -300,6 +300,22 @@ FAULTS = [
         ("tests/backend/test_beside.py::test_an_error_comes_out_once_where_it_is_waited_for",),
     ),
     Fault(
+        "a-side-stream-begins-at-once",
+        f"{SJC}/beside.py",
+        "                stream.wait_event(queued)\n",
+        "",
+        ("tests/backend/test_beside.py::test_on_cuda_a_stream_of_its_own_begins_after_what_was_queued",),
+    ),
+    Fault(
+        "a-checkpoint-lacks-the-numbers-of-steps-under-way",
+        f"{SJC}/job.py",
+        "                    tell(0)  # the history is in the checkpoint\n",
+        "",
+        (
+            "tests/backend/test_beside.py::test_numbers_of_steps_that_are_under_way_are_told_later_and_none_is_lost",
+        ),
+    ),
+    Fault(
         "resume-keeps-snapshots-past-the-checkpoint",
         f"{SJC}/job.py",
         'int(meta.get("step", 0)) > step or',

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Beside:
-    """Does one thing after another in a thread of its own. An error that was raised there is raised where it is waited for."""
+    """Does one thing after another in a thread of its own. An error that was raised there is raised where it is waited for.
 
-    def __init__(self) -> None:
+    On CUDA the thread has a stream of its own, too: its copies wait for what was queued before `start`, and no step that is
+    queued later waits for them.
+    """
+
+    def __init__(self, device: torch.device | None = None) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="beside")
         self._last: Future[None] | None = None
+        self._stream: torch.cuda.Stream | None = None
+        if device is not None and device.type == "cuda":
+            import torch
+
+            self._stream = torch.cuda.Stream(device)
 
     def start(self, work: Callable[[], None]) -> None:
         """Begin `work` once the last piece is done; raises what that raised."""
         self.finish()
-        self._last = self._pool.submit(work)
+        self._last = self._pool.submit(self._after_queued(work))
+
+    def _after_queued(self, work: Callable[[], None]) -> Callable[[], None]:
+        """`work` in the side stream, after what the caller's stream holds now."""
+        if not (stream := self._stream):
+            return work
+        import torch
+
+        queued = torch.cuda.current_stream(stream.device).record_event()
+
+        def working() -> None:
+            with torch.cuda.stream(stream):
+                stream.wait_event(queued)
+                work()
+                stream.synchronize()  # before the copy that was worked on gives its memory back to the other stream
+
+        return working
 
     def look(self) -> None:
         """Raise what the last piece raised, if it is done."""

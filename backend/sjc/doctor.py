@@ -50,7 +50,7 @@ def _torch() -> tuple[bool, str]:
 def _device() -> tuple[bool, str]:
     import torch
 
-    from .job import choose_device, device_name
+    from .devices import choose_device, device_name
 
     if not torch.cuda.is_available() and (card := _nvidia()):
         return (
@@ -79,9 +79,9 @@ def _nvidia() -> str:
 
 
 def _renderer() -> tuple[bool, str]:
+    from .devices import choose_device
     from .field.render import choose
     from .field.render_warp import available
-    from .job import choose_device
 
     device = choose_device("auto")
     name = choose("auto", device)
@@ -151,9 +151,9 @@ def model_info(model: str) -> list[Line]:
 
 def _plan(files: model_files.ModelFiles) -> str:
     """What loading it on this machine's device would do; asks torch for the device."""
+    from .devices import choose_device
     from .guidance.loading import usual_dtype
     from .guidance.memory_plan import plan_for
-    from .job import choose_device
 
     device = choose_device("auto")
     return plan_for(files, device.type, str(usual_dtype(files, device)).removeprefix("torch.")).sentence()

@@ -7,9 +7,9 @@ means that the job is finished. Every file is whole or absent.
 from __future__ import annotations
 
 import copy
-import platform
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -21,6 +21,7 @@ from . import settings as settings_module
 from .advice import advice
 from .appearance import Appearance
 from .beside import Beside
+from .devices import choose_device, device_name, versions
 from .errors import SjcError
 from .output import files
 from .progress import Event, Rate, Report, silent
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 
     from .field.grid import VoxelField
     from .guidance.text_denoiser import TextDenoiser
-    from .optimize import Optimization
+    from .optimize import Losses, Optimization
 
 RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
 SUPERVISED = {".lock", "worker.log"}  # of whoever supervises the job; they may be there before it
 AUTO_SNAPSHOTS, AUTO_CHECKPOINT_SECONDS = 20, 30.0
+GPU_AHEAD = 2  # steps that may be queued on a GPU before somebody waits for the numbers of the one before
 
 
 class Stopped(Exception):  # noqa: N818 (not an error)
@@ -116,34 +118,14 @@ def read_settings(folder: Path) -> Settings:
         raise SjcError(f"{path} cannot be read: {error}.") from error
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device of a setting. Raises SjcError for one that is not there."""
-    import torch
-
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    if name.startswith("cuda"):
-        index = int(name[5:] or 0)
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if index >= count:
-            have = (
-                f"this machine has {count} (cuda:0 to cuda:{count - 1})"
-                if count
-                else "torch sees no CUDA device here"
-            )
-            raise SjcError(
-                f"device {name} is not there: {have}. Use --device cpu or auto, or see sjc doctor."
-            )
-    elif name == "mps" and not torch.backends.mps.is_available():
-        raise SjcError("device mps is not there (Apple GPUs only). Use --device cpu or auto.")
-    return torch.device(name)
-
-
 def _engine(job: Job) -> tuple[object, ...]:
     """What a loaded model depends on; a job that agrees in it takes over the model of the one before."""
     return job.settings.model, job.settings.lora, job.settings.runtime, job.device
+
+
+def _ahead(device: torch.device) -> int:
+    """How many of the last steps nobody waits for."""
+    return 0 if device.type == "cpu" else GPU_AHEAD
 
 
 class Job:
@@ -236,26 +218,23 @@ class Job:
         spent = self._take_up(run)
         snapshot_every = s.snapshot_every or max(1, s.steps // AUTO_SNAPSHOTS)
         rate, began, saved = Rate(), time.perf_counter() - spent, time.perf_counter()
-        beside = Beside()
+        beside = Beside(self.device)
+        behind = _ahead(self.device)
+        untold: deque[tuple[int, Losses]] = deque()
+
+        def tell(left: int) -> None:
+            """Report the steps made, oldest first, but for the last so many: a GPU is still at work on those."""
+            while len(untold) > left:
+                step, losses = untold.popleft()
+                self._tell(step, losses.read(), rate.tick())
+
         try:
             while not run.done:
                 self._ask()
                 beside.look()
-                losses = run.advance().read()
-                for key, value in {"step": run.step, **losses}.items():
-                    self.history.setdefault(key, []).append(value)
-                it_s = rate.tick()
-                self.report(
-                    {
-                        "type": "progress",
-                        "stage": "optimise",
-                        "step": run.step,
-                        "total": s.steps,
-                        "it_s": round(it_s, 2),
-                        "eta_s": round((s.steps - run.step) / it_s, 1),
-                        "metrics": losses,
-                    }
-                )
+                losses = run.advance()
+                untold.append((run.step, losses))
+                tell(behind)
                 if (self.wants_snapshot() or run.step % snapshot_every == 0) and not run.done:
                     beside.start(self._snapshot(run))
                 now = time.perf_counter()
@@ -265,17 +244,36 @@ class Job:
                     else now - saved > AUTO_CHECKPOINT_SECONDS
                 )
                 if due:
+                    tell(0)  # the history is in the checkpoint
                     self._save(run, now - began)
                     saved = now
+            tell(0)
             beside.finish()
         except (Stopped, KeyboardInterrupt):
             beside.close()
+            tell(0)
             self._save(run, time.perf_counter() - began)
             raise Stopped from None
         finally:
             beside.close()
         self.seconds["optimise"] = time.perf_counter() - began
         self._save(run, self.seconds["optimise"])
+
+    def _tell(self, step: int, losses: dict[str, float], it_s: float) -> None:
+        """Note and report what a step measured."""
+        for key, value in {"step": step, **losses}.items():
+            self.history.setdefault(key, []).append(value)
+        self.report(
+            {
+                "type": "progress",
+                "stage": "optimise",
+                "step": step,
+                "total": self.settings.steps,
+                "it_s": round(it_s, 2),
+                "eta_s": round((self.settings.steps - step) / it_s, 1),
+                "metrics": losses,
+            }
+        )
 
     def _ask(self) -> None:
         if self.stop():
@@ -381,38 +379,6 @@ class Job:
             "mesh": {**report, "warnings": list(report.get("warnings", ()))},
             "warnings": self.warnings,
         }
-
-
-def device_name(device: torch.device) -> str:
-    """Such as "cpu (x86_64, 2 threads)" or "cuda:0 (the card's name, 24 GB)"."""
-    import torch
-
-    if device.type == "cuda":
-        memory = torch.cuda.get_device_properties(device).total_memory
-        return f"{device} ({torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GB)"
-    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the libraries that a result depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version(), "sjc": __version__}
-    for name in (
-        "torch",
-        "diffusers",
-        "transformers",
-        "peft",
-        "onnxruntime",
-        "warp-lang",
-        "numpy",
-        "scikit-image",
-    ):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "missing"
-    return found
 
 
 def clear_temporary(folder: Path) -> None:

@@ -49,16 +49,20 @@ COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 class Losses:
     """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.
 
-    Read from the device when somebody asks: a step does not wait for its own numbers.
+    They leave a GPU by themselves when their step is done: whoever reads them waits for that step, not for later ones.
     """
 
     NAMES = ("sigma", "score", "opacity", "emptiness", "gradient")
 
     def __init__(self, *measured: Tensor) -> None:
-        self._measured = torch.stack([x.detach().float() for x in measured])
+        numbers = torch.stack([x.detach().float() for x in measured])
+        self._measured = numbers.to("cpu", non_blocking=numbers.is_cuda)
+        self._there = torch.cuda.current_stream(numbers.device).record_event() if numbers.is_cuda else None
 
     def read(self) -> dict[str, float]:
-        """All of them by name."""
+        """All of them by name; waits until their step is done."""
+        if self._there:
+            self._there.synchronize()
         return dict(zip(self.NAMES, self._measured.tolist(), strict=True))
 
     def __eq__(self, other: object) -> bool:

@@ -73,7 +73,7 @@ class Worker:
 
     def hello(self) -> dict[str, Any]:
         """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
-        from .job import versions
+        from .devices import versions
 
         package = Path(__file__).parent
         return {

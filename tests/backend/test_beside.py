@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from sjc import export, job
+from sjc import checkpoint, export, job
 from sjc.beside import Beside
 from sjc.errors import SjcError
 from sjc.guidance import loading
@@ -58,6 +58,51 @@ def test_closing_waits_and_says_nothing():
     assert done == [1]
 
 
+class FakeStream:
+    """A CUDA stream that writes down what is asked of it, and whether in the thread beside."""
+
+    def __init__(self, told, name, device="cuda:0"):
+        self.told, self.name, self.device = told, name, torch.device(device)
+
+    def note(self, what):
+        beside = threading.current_thread().name.startswith("beside")
+        self.told.append(f"{'beside' if beside else 'here'}: {self.name} {what}")
+
+    def record_event(self):
+        self.note("records")
+        return f"event of {self.name}"
+
+    def wait_event(self, event):
+        self.note(f"waits for {event}")
+
+    def synchronize(self):
+        self.note("is waited for")
+
+    def __enter__(self):
+        self.note("begins")
+
+    def __exit__(self, *_):
+        self.note("ends")
+
+
+def test_on_cuda_a_stream_of_its_own_begins_after_what_was_queued(monkeypatch):
+    told = []
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: FakeStream(told, "side", device))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream(told, "main", device))
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: stream)
+    beside = Beside(torch.device("cuda:1"))
+    beside.start(lambda: told.append("work"))
+    beside.close()
+    assert told == [
+        "here: main records",
+        "beside: side begins",
+        "beside: side waits for event of main",
+        "work",
+        "beside: side is waited for",
+        "beside: side ends",
+    ]
+
+
 @pytest.fixture
 def stub(monkeypatch):
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
@@ -101,3 +146,20 @@ def test_a_failed_snapshot_ends_the_job(tmp_path, stub, monkeypatch):
     with pytest.raises(SjcError, match="disk is full"):
         Job(tmp_path / "a", s).run()
     assert not (tmp_path / "a" / "run.json").exists()
+
+
+def test_numbers_of_steps_that_are_under_way_are_told_later_and_none_is_lost(tmp_path, stub, monkeypatch):
+    """As on a GPU: step 5 was begun when the numbers of step 3 were read; a checkpoint has those of all steps."""
+    s = settings(steps=6, checkpoint_every=4, snapshot_every=100, turntable=False)
+    monkeypatch.setattr(job, "_ahead", lambda _: 2)
+    job.prepare_folder(tmp_path / "a", s)
+    told, one = [], Job(tmp_path / "a", s)
+    one.report = lambda e: told.append((e["step"], one.run_state.step)) if e["type"] == "progress" else None
+    one.stop = lambda: hasattr(one, "run_state") and one.run_state.step == 5
+    with pytest.raises(job.Stopped):
+        one.run()
+    assert told == [(1, 3), (2, 4), (3, 4), (4, 4), (5, 5)]
+    assert checkpoint.load(tmp_path / "a")[1]["history"]["step"] == [1, 2, 3, 4, 5]
+    again = Job(tmp_path / "a", s)
+    again.run()
+    assert again.history["step"] == [1, 2, 3, 4, 5, 6]

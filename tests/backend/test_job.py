@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sjc import checkpoint, export, job
+from sjc import checkpoint, devices, export, job
 from sjc.errors import SjcError
 from sjc.guidance import loading
 from sjc.job import Job, Stopped, prepare_folder
@@ -270,17 +270,17 @@ def test_no_job_file_is_one_line(tmp_path):
 
 
 def test_devices_that_are_not_there(monkeypatch):
-    assert job.choose_device("cpu") == torch.device("cpu")
+    assert devices.choose_device("cpu") == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("cuda", "cuda:9"):
         with pytest.raises(SjcError, match=f"device {name} is not there: torch sees no CUDA device"):
-            job.choose_device(name)
+            devices.choose_device(name)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert job.choose_device("auto") == torch.device("cpu")
+    assert devices.choose_device("auto") == torch.device("cpu")
     with pytest.raises(SjcError, match="mps is not there"):
-        job.choose_device("mps")
+        devices.choose_device("mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert job.choose_device("cuda:1") == torch.device("cuda:1")
+    assert devices.choose_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(SjcError, match=r"this machine has 2 \(cuda:0 to cuda:1\)"):
-        job.choose_device("cuda:2")
+        devices.choose_device("cuda:2")

@@ -37,7 +37,13 @@ def test_the_frame_is_the_engines():
 
 def test_the_handle_of_a_mug_is_at_its_right_and_coffee_stands_below_its_rim():
     mug = ground_truth("a pink mug")
-    handle, beside, above, coffee, bottom = [0.63, 0, 0], [-0.83, 0, 0], [-0.1, 0, 0.4], [-0.1, 0, 0.2], [-0.1, 0, -0.46]
+    handle, beside, above, coffee, bottom = (
+        [0.63, 0, 0],
+        [-0.83, 0, 0],
+        [-0.1, 0, 0.4],
+        [-0.1, 0, 0.2],
+        [-0.1, 0, -0.46],
+    )
     assert mug.inside([handle, beside, above, coffee, bottom]).tolist() == [True, False, False, True, True]
     pink, brown = world.COLORS["pink"], world.COLORS["brown"]
     np.testing.assert_allclose(mug.color([handle, coffee, bottom]), [pink, brown, pink], rtol=1e-6)

@@ -241,7 +241,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _where(options: Options) -> dict[str, Any]:
-    from ..job import choose_device, device_name, versions
+    from ..devices import choose_device, device_name, versions
 
     return {"device": device_name(choose_device(options.device)), "versions": versions()}
 
