@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import imports, report
 from benchmarks.job import PROMPT
 from sjc import settings as schema
 from sjc.errors import SjcError
@@ -111,21 +111,24 @@ def loss(folder: Path, settings: schema.Settings, pairs: int) -> dict[str, Any]:
 
 
 def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
-    """{"summary", "first", "loss"}: seconds, and the share of time that snapshots cost. Raises SjcError."""
+    """{"summary", "first", "loss", "imports"}: seconds, and the share of time that snapshots cost. Raises SjcError."""
     settings = replace(settings, prompt=settings.prompt or PROMPT, turntable=False)
     short = replace(settings, steps=max(2, settings.steps // (40 if quick else 4)))
     with tempfile.TemporaryDirectory(prefix="sjc-bench-") as name:
         folder = Path(name)
         first = [first_volume(folder / str(i), settings) for i in range(1 if quick else 3)]
         lost = loss(folder, short, 1 if quick else 5)
+        imported = imports.measure(folder, settings.prompt)
     cold, warm = (statistics.median(each) for each in zip(*first, strict=True))
     return {
         "first": [{"cold_s": round(c, 2), "warm_s": round(w, 2)} for c, w in first],
         "loss": {"steps": short.steps, "every_s": PACE, **lost},
+        "imports": imported,
         "summary": {
             "first_volume_cold_s": round(cold, 2),
             "first_volume_warm_s": round(warm, 2),
             "loss_to_snapshots": lost["loss"],
+            "imports_s": imported["total_s"],
         },
     }
 
@@ -138,5 +141,7 @@ def text(record: report.Record) -> str:
         ["first volume, cold worker", f"{s['first_volume_cold_s']:.1f} s"],
         ["first volume, warm worker", f"{s['first_volume_warm_s']:.1f} s"],
         ["time lost to a snapshot a second", f"{100 * s['loss_to_snapshots']:.1f} %"],
+        ["a job's imports", f"{s['imports_s']:.1f} s"],
+        *([f"- {name}", f"{seconds:.2f} s"] for name, seconds in record["imports"]["packages"].items()),
     ]
     return report.table(rows)

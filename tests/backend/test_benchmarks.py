@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import child, job, prompts, quality, reader, report, scoring
+from benchmarks import child, imports, job, prompts, quality, reader, report, scoring
 from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.output.colour import srgb_to_linear
@@ -469,3 +469,20 @@ def test_settings_page_is_checked(monkeypatch, tmp_path):
 def test_bad_values_in_settings_raise_one_line_each():
     with pytest.raises(SjcError):
         settings_from("--set", "grid=7")
+
+
+def test_imports_are_counted_where_they_are_spent():
+    """torch waits for numpy, but numpy's time is numpy's."""
+    log = """import time: self [us] | cumulative | imported package
+import time:       200 |        200 |     numpy.core
+import time:       100 |        300 |   numpy
+import time:       500 |        800 | torch
+a job's own line
+import time:        50 |         50 | torch.nn
+"""
+    assert dict(imports.by_package(log)) == {"numpy": 300, "torch": 550}
+
+
+def test_a_job_whose_imports_cannot_be_timed_is_one_line(tmp_path):
+    with pytest.raises(SjcError, match=r"failed: .*unicorn"):
+        imports.measure(tmp_path, "a unicorn")
