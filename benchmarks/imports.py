@@ -45,9 +45,8 @@ def measure(folder: Path, prompt: str) -> dict[str, Any]:
         check=False,
     )
     if done.returncode:
-        raise SjcError(
-            f"the job whose imports are timed failed: {done.stderr.strip().rpartition(chr(10))[2]}"
-        )
+        said = [line for line in done.stderr.splitlines() if line and not line.startswith("import time:")]
+        raise SjcError(f"the job whose imports are timed failed: {said[-1] if said else done.returncode}")
     spent = by_package(done.stderr)
     return {
         "total_s": round(spent.total() / 1e6, 2),
