@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from sjc.guidance.autoencoder import Autoencoder, load_autoencoder
 from training import world
+from training.distil import Predicts, guided
 from training.model import (
     CONDITION,
     make_latent_unet,
@@ -128,13 +129,24 @@ def sigmas(device: str = "cpu") -> Tensor:
 
 
 def v_loss(
-    model: nn.Module, x: Tensor, ids: Tensor, mask: Tensor, t: Tensor, noise: Tensor, sigma: Tensor
+    model: nn.Module,
+    x: Tensor,
+    ids: Tensor,
+    mask: Tensor,
+    t: Tensor,
+    noise: Tensor,
+    sigma: Tensor,
+    teacher: Predicts | None = None,
 ) -> Tensor:
-    """Mean squared error of v = alpha * noise - s * x (Salimans & Ho 2022), alpha = 1/sqrt(1+sigma^2), s = sigma*alpha."""
+    """Mean squared error of v = alpha * noise - s * x (Salimans & Ho 2022), alpha = 1/sqrt(1+sigma^2), s = sigma*alpha.
+
+    With a teacher: against what the teacher says in the place of v.
+    """
     s = sigma[t].view(-1, 1, 1, 1)
     alpha = (1 + s * s).rsqrt()
-    v = model(alpha * (x + s * noise), t, ids, mask)
-    return ((v - (alpha * noise - s * alpha * x)) ** 2).mean()
+    z = alpha * (x + s * noise)
+    target = teacher(z, t, ids, mask) if teacher else alpha * noise - s * alpha * x
+    return ((model(z, t, ids, mask) - target) ** 2).mean()
 
 
 @torch.no_grad()
@@ -238,6 +250,12 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of an autoencoder (training.codec): train the small latent model on its latents",
     )
+    p.add_argument(
+        "--distil",
+        type=float,
+        metavar="SCALE",
+        help="with --init --keep-text: learn to say in one call what that model says under guidance of this scale",
+    )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
 
@@ -245,6 +263,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> Path:
     """Train; returns the folder of the saved model."""
     args = parser().parse_args(argv)
+    if args.distil is not None and not (args.init and args.keep_text):
+        raise SystemExit("--distil needs the teacher: --init FOLDER --keep-text")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -255,6 +275,9 @@ def main(argv: list[str] | None = None) -> Path:
     model = Model(args.compile, latent=codec is not None)
     if args.init:
         start_from(model, args.init, args.keep_text)
+    teacher = None
+    if args.distil is not None:
+        teacher = guided(copy.deepcopy(model), model.tokens([""]), args.distil)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
@@ -289,11 +312,15 @@ def main(argv: list[str] | None = None) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args)
         x, texts = data.batch(args.batch)
-        texts = ["" if data.rng.random() < 0.1 else text for text in texts]  # for classifier-free guidance
+        if not teacher:
+            texts = [
+                "" if data.rng.random() < 0.1 else text for text in texts
+            ]  # for classifier-free guidance
         # ln sigma is normal: about where SJC asks, with tails over the whole range.
         level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
         t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
-        loss = v_loss(model, x, *model.tokens(texts), t, torch.randn(x.shape, generator=generator), sigma)
+        noise = torch.randn(x.shape, generator=generator)
+        loss = v_loss(model, x, *model.tokens(texts), t, noise, sigma, teacher)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -86,8 +86,8 @@ def _table() -> Thing:
 
 
 def _mug() -> Thing:
-    # Three quarters full, in a colour of its own. Without light nothing in a picture tells an empty mug from one with a
-    # lid of its own colour, so the truth of an empty one cannot be found (measured, docs/models.md).
+    # Three quarters full, in a colour of its own. Without light nothing in a picture tells an empty mug from one under a
+    # lid of its own colour, so the truth of an empty one cannot be found (measured, the model's card).
     coffee = s.cylinder((-0.1, 0, -0.06), 0.34, 0.36)
     hollow = s.cylinder((-0.1, 0, 0.14), 0.34, 0.55)
     body = s.difference(s.cylinder((-0.1, 0, 0), 0.46, 0.52), hollow)
