@@ -129,7 +129,7 @@ def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> di
         name: extract_mesh(density, values, LEVEL)
         for name, values in (("first_three", first), ("affine", affine), ("fitted", fitted))
     }
-    meshes["decoded"] = look.recolor(field, seen)(meshes["affine"])
+    meshes["decoded"] = look.recolor(seen, density, fitted)(meshes["fitted"])
     return {
         "prompt": prompt,
         "held_out": prompts.held_out(prompt),
