@@ -1,7 +1,7 @@
 """Latent fields: what a person may see of them. Cheap, by an affine map; true, by decoding rendered latents.
 
 A latent voxel has no colour: only pictures do, once the autoencoder has decoded them. The mesh gets its colours from
-decoded views that are laid onto it.
+decoded views that are laid onto it, and from the volume that is fitted to them (rgb_grid.py).
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from .settings_schema import Settings
 
 RINGS, AZIMUTHS, STEEPEST = 4, 8, 75.0
+"""Of the decoded views: 4 x 6 leave 5 % more of the error on exact shapes, 5 x 10 take 2 % more away (measured)."""
 BACKDROP = 0.5  # grey behind decoded views
-GAIN = 0.5  # of what the autoencoder's own round trip takes away, how much is put back
+GAIN = 0.5
+"""Of what the autoencoder's own round trip takes away, how much is put back. On exact shapes 0.5 and 0.8 are alike, a trip put
+back whole and unsmoothed brings as much noise as it brings truth (measured)."""
 TOLERANCE = 1.5  # voxels that a vertex may lie behind what a view sees
 FIT_PICTURES, FIT_EDGE = 64, 8  # latents along an edge
 
