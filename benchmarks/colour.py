@@ -61,7 +61,7 @@ def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any
 
 
 def summarise(rows: list[dict[str, Any]], *more: str) -> dict[str, float]:
-    """Means of the four ways and of `more`, and the decoded views' error as a share of the affine map's."""
+    """Means of the four ways and of `more`, and the mesh's error as a share of the affine map's."""
     summary = {key: round(mean(r[key] for r in rows), 2) for key in (*WAYS, *more)}
     summary["decoded_over_affine"] = round(summary["decoded"] / max(summary["affine"], 0.01), 2)
     return summary
@@ -108,7 +108,7 @@ def benchmark(
 
 def text(record: report.Record) -> str:
     """The result as two tables: finished jobs, and exact shapes."""
-    head = ["prompt", "first three channels", "affine map", "fitted volume", "decoded views"]
+    head = ["prompt", "first three channels", "affine map", "fitted volume", "mesh"]
     jobs, path = record["rows"], record["path"]
     told = []
     for title, rows, summary, more in (
@@ -120,6 +120,6 @@ def text(record: report.Record) -> str:
             lines.append(
                 [r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)]
             )
-        ratio = f"decoded / affine: {summary['decoded_over_affine']:.2f}"
+        ratio = f"mesh / affine: {summary['decoded_over_affine']:.2f}"
         told.append(f"{title}\n{report.table(lines)}\n{ratio}")
     return "\n\n".join(told)

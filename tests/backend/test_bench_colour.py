@@ -56,7 +56,7 @@ def test_four_ways_are_told_apart(folder):
     assert "a red sphere" in jobs
     assert "solid IoU" in jobs
     assert "a red cube" in exact
-    assert "decoded / affine: 1.00" in exact
+    assert "mesh / affine: 1.00" in exact
 
 
 def test_a_pixel_model_is_refused(tmp_path):
