@@ -93,10 +93,7 @@ def benchmark(
                 raise RuntimeError(f"{one.prompt}: {measured.get('error')}")
             rows.append({**row(one, folder, affine), "wall_s": measured["wall_s"]})
             print(f"[{len(rows)}/{len(wanted)}] {one.prompt}: {rows[-1]}", file=sys.stderr)
-    path = []
-    for one in wanted:
-        path.append(colour_path.row(one, denoiser, effort or colour_path.Effort()))
-        print(f"[{len(path)}/{len(wanted)}] {one.prompt}, exact shape: {path[-1]}", file=sys.stderr)
+    path = colour_path.rows(wanted, effort or colour_path.Effort(), at_once)
     return {
         "identity": known,
         "threads": os.environ.get("OMP_NUM_THREADS", "as torch chooses"),

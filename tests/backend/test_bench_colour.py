@@ -114,6 +114,19 @@ def test_on_an_exact_shape_decoding_leaves_less_than_half_of_the_affine_map_s_er
     assert found["affine"] < 6
 
 
+def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(latent_model):
+    effort = colour_path.Effort(16, 1, 1)
+    wanted = [
+        schema.resolve(None, {"prompt": prompt, "model": str(colour.MODEL)})
+        for prompt in ("a pink chair", "a white torus")
+    ]
+    alone = [colour_path.row(one, latent_model, effort) for one in wanted]
+    beside = colour_path.rows(wanted, effort, at_once=2)
+    assert [found["prompt"] for found in beside] == ["a pink chair", "a white torus"]
+    for one, other in zip(alone, beside, strict=True):
+        assert other["decoded"] == pytest.approx(one["decoded"], abs=0.05)
+
+
 def test_on_exact_shapes_the_ways_are_told_apart(latent_model):
     chosen = schema.resolve(None, {"prompt": "a blue mushroom with a yellow stem"})
     found = colour_path.row(chosen, latent_model, SMALL)
