@@ -33,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
         "--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts"
     )
     made.add_argument(
-        "--at-once", type=int, default=1, metavar="N", help="quality: runs side by side, for many cores [1]"
+        "--at-once",
+        type=int,
+        default=1,
+        metavar="N",
+        help="quality, colour: runs side by side, for many cores [1]",
     )
     made.add_argument(
         "--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]"

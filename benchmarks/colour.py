@@ -61,7 +61,7 @@ def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any
 
 
 def summarise(rows: list[dict[str, Any]], *more: str) -> dict[str, float]:
-    """Means of the four ways and of `more`, and the decoded views' error as a share of the affine map's."""
+    """Means of the four ways and of `more`, and the mesh's error as a share of the affine map's."""
     summary = {key: round(mean(r[key] for r in rows), 2) for key in (*WAYS, *more)}
     summary["decoded_over_affine"] = round(summary["decoded"] / max(summary["affine"], 0.01), 2)
     return summary
@@ -93,10 +93,7 @@ def benchmark(
                 raise RuntimeError(f"{one.prompt}: {measured.get('error')}")
             rows.append({**row(one, folder, affine), "wall_s": measured["wall_s"]})
             print(f"[{len(rows)}/{len(wanted)}] {one.prompt}: {rows[-1]}", file=sys.stderr)
-    path = []
-    for one in wanted:
-        path.append(colour_path.row(one, denoiser, effort or colour_path.Effort()))
-        print(f"[{len(path)}/{len(wanted)}] {one.prompt}, exact shape: {path[-1]}", file=sys.stderr)
+    path = colour_path.rows(wanted, effort or colour_path.Effort(), at_once)
     return {
         "identity": known,
         "threads": os.environ.get("OMP_NUM_THREADS", "as torch chooses"),
@@ -108,7 +105,7 @@ def benchmark(
 
 def text(record: report.Record) -> str:
     """The result as two tables: finished jobs, and exact shapes."""
-    head = ["prompt", "first three channels", "affine map", "fitted volume", "decoded views"]
+    head = ["prompt", "first three channels", "affine map", "fitted volume", "mesh"]
     jobs, path = record["rows"], record["path"]
     told = []
     for title, rows, summary, more in (
@@ -120,6 +117,6 @@ def text(record: report.Record) -> str:
             lines.append(
                 [r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)]
             )
-        ratio = f"decoded / affine: {summary['decoded_over_affine']:.2f}"
+        ratio = f"mesh / affine: {summary['decoded_over_affine']:.2f}"
         told.append(f"{title}\n{report.table(lines)}\n{ratio}")
     return "\n\n".join(told)

@@ -6,7 +6,12 @@ is the colouring: the latents that a perfect model would have made, seen through
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -25,6 +30,7 @@ from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
 from sjc.guidance.autoencoder import Autoencoder
+from sjc.guidance.loading import load_denoiser
 from sjc.guidance.text_denoiser import TextDenoiser
 from sjc.latent import BACKDROP, latent_paint, plain_latents
 from sjc.output.mesh import Mesh, extract_mesh
@@ -115,6 +121,25 @@ def fit(
     return field
 
 
+def rows(wanted: list[schema.Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
+    """`row` of each, at_once processes side by side."""
+    made = []
+    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+        for one, found in zip(wanted, pool.map(_loaded_row, wanted, repeat(effort)), strict=True):
+            made.append(found)
+            print(f"[{len(made)}/{len(wanted)}] {one.prompt}, exact shape: {found}", file=sys.stderr)
+    return made
+
+
+@cache
+def _denoiser(model: str) -> TextDenoiser:
+    return load_denoiser(model)
+
+
+def _loaded_row(settings: schema.Settings, effort: Effort) -> dict[str, Any]:
+    return row(settings, _denoiser(settings.model), effort)
+
+
 def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
@@ -129,7 +154,7 @@ def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> di
         name: extract_mesh(density, values, LEVEL)
         for name, values in (("first_three", first), ("affine", affine), ("fitted", fitted))
     }
-    meshes["decoded"] = look.recolor(field, seen)(meshes["affine"])
+    meshes["decoded"] = look.recolor(seen, density, fitted)(meshes["fitted"])
     return {
         "prompt": prompt,
         "held_out": prompts.held_out(prompt),

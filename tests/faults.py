@@ -387,6 +387,20 @@ FAULTS = [
         ("tests/backend/test_bake.py", "tests/backend/test_latent.py"),
     ),
     Fault(
+        "the-round-trip-s-loss-is-taken-away-once-more",
+        f"{SJC}/latent.py",
+        "rgb + GAIN * smooth",
+        "rgb - GAIN * smooth",
+        ("tests/backend/test_latent.py::test_what_the_round_trip_takes_away_is_put_back",),
+    ),
+    Fault(
+        "the-finer-of-views-and-volume-counts-less",
+        f"{SJC}/latent.py",
+        "share * baked + (1 - share) *",
+        "(1 - share) * baked + share *",
+        ("tests/backend/test_latent.py::test_views_and_volume_share_by_what_they_resolve",),
+    ),
+    Fault(
         "latents-behind-the-field-are-raw-colours",
         f"{SJC}/optimize.py",
         "values = self.backdrop(color) if self.backdrop else color * 2 - 1",

@@ -73,13 +73,25 @@ class Appearance:
 
         return around(field, self.autoencoder, self.size, self.settings, self.mean_shade)
 
-    def recolor(self, field: VoxelField, seen: list[View]) -> Callable[[Mesh], Mesh]:
-        """What gives a mesh of the field its true colours, from the views of `around`."""
+    def recolor(
+        self, seen: list[View], density: NDArray[np.float32], color: NDArray[np.float32]
+    ) -> Callable[[Mesh], Mesh]:
+        """What gives a mesh of the volume its true colours, from the views of `around` and, if they are true, the volume's.
+
+        density [N,N,N], color [N,N,N,3] as `volume` returns it.
+        """
         if not seen:
             return lambda mesh: mesh
         from .latent import true_colors
+        from .output.mesh import surface_color
 
-        return lambda mesh: true_colors(mesh, seen, field.voxel, self.settings.texture_size)
+        def recolored(mesh: Mesh) -> Mesh:
+            volume = None
+            if self.settings.rgb_grid and mesh.report:
+                volume = partial(surface_color, density, color, mesh.report.threshold)
+            return true_colors(mesh, seen, 2 / len(density), self.settings.texture_size, volume)
+
+        return recolored
 
     def volume(
         self, field: VoxelField, color: NDArray[np.float32], seen: list[View]

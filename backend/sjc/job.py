@@ -352,7 +352,7 @@ class Job:
         look = self.appearance.true(run.field)
         export.write_preview(self.folder, look, s)
         extras = {"prompt": s.prompt, "seed": s.seed}
-        recolor = self.appearance.recolor(run.field, seen)
+        recolor = self.appearance.recolor(seen, density, color)
         mesh = export.write_mesh(self.folder, density, color, s, extras, recolor)
         for text in mesh.report.warnings if mesh.report else ():
             self._warn(text)

@@ -5,7 +5,8 @@ import pytest
 from skimage.measure import marching_cubes
 
 from sjc.field.cameras import look_at, rays
-from sjc.output.bake import View, bake_vertices
+from sjc.output.bake import View, bake_points
+from sjc.output.mesh import vertex_normals
 
 RADIUS, SIZE = 0.6, 96
 
@@ -37,14 +38,15 @@ def ball():
     vertices, faces, _, _ = marching_cubes(
         RADIUS - np.linalg.norm(grid, axis=-1), 0.0, gradient_direction="ascent"
     )
-    return vertices / 16 - 1, faces
+    vertices = vertices / 16 - 1
+    return vertices, vertex_normals(vertices, faces)
 
 
 AROUND = [(a, e) for e in (-60, -10, 35, 80) for a in range(0, 360, 60)]
 
 
 def test_the_colour_of_every_place_comes_back(ball):
-    colors, seen = bake_vertices(*ball, [picture(*at) for at in AROUND], tolerance=0.05)
+    colors, seen = bake_points(*ball, [picture(*at) for at in AROUND], tolerance=0.05)
     assert seen.all()
     assert np.abs(colors - paint(ball[0])).mean() < 0.01
 
@@ -52,7 +54,7 @@ def test_the_colour_of_every_place_comes_back(ball):
 def test_a_hidden_side_is_not_painted_through(ball):
     """From the front alone the back is unseen, and takes the colour of the nearest place that was seen."""
     vertices, _ = ball
-    colors, seen = bake_vertices(*ball, [picture(0, 0)], tolerance=0.05)
+    colors, seen = bake_points(*ball, [picture(0, 0)], tolerance=0.05)
     assert seen[vertices[:, 1] < -0.3].all()
     assert not seen[vertices[:, 1] > 0.05].any()
     front = vertices[:, 1] < -0.4
@@ -64,12 +66,12 @@ def test_a_hidden_side_is_not_painted_through(ball):
 def test_what_stands_in_front_hides(ball):
     """A view whose depth is nearer than the ball says nothing of it."""
     views = [picture(*at) for at in AROUND]
-    clean, _ = bake_vertices(*ball, views, tolerance=0.05)
-    blocked, _ = bake_vertices(*ball, [*views, picture(0, 0, blocker=True)], tolerance=0.05)
+    clean, _ = bake_points(*ball, views, tolerance=0.05)
+    blocked, _ = bake_points(*ball, [*views, picture(0, 0, blocker=True)], tolerance=0.05)
     np.testing.assert_array_equal(clean, blocked)
 
 
 def test_without_a_view_it_is_grey(ball):
-    colors, seen = bake_vertices(*ball, [], tolerance=0.05)
+    colors, seen = bake_points(*ball, [], tolerance=0.05)
     assert not seen.any()
     assert (colors == 0.5).all()

@@ -1,5 +1,7 @@
 """A field of latents under an exact, curved codec: decoding views tells colours that no linear map can."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,22 @@ from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.guidance.autoencoder import Autoencoder
-from sjc.latent import Backdrop, around, latent_paint, plain_latents, true_colors, views
+from sjc.latent import (
+    BACKDROP,
+    Backdrop,
+    around,
+    decoded,
+    latent_paint,
+    plain_latents,
+    restored,
+    true_colors,
+    views,
+)
+from sjc.output.bake import View
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
-from sjc.output.mesh import extract_mesh
+from sjc.output.mesh import extract_mesh, surface_color
 from sjc.output.texture import lookup
+from sjc.rgb_grid import fitted
 from tests.backend.stubs import settings
 from training.truth import ground_truth
 
@@ -35,6 +49,13 @@ class Codec(Autoencoder):
     def decode(self, latents):
         rgb = pixel_shuffle(latents, 2)
         return (rgb.sign() * rgb.abs() ** (1 / self.power)).clamp(-1, 1)
+
+
+class Fading(Codec):
+    """Decoding takes a fifth of every colour away."""
+
+    def decode(self, latents):
+        return 0.8 * super().decode(latents)
 
 
 def field_of(codec, prompt, size, mean_shade=1.0):
@@ -76,6 +97,72 @@ def test_decoding_tells_colours_that_no_map_of_channels_can(prompt):
     assert first > affine > 8
     assert decoded_ < 0.5 * affine
     assert decoded_ < 5
+
+
+def test_what_the_round_trip_takes_away_is_put_back():
+    """Of 0.8 a second trip leaves 0.64; half of the 0.16 comes back where colour is plain, next to nothing of a fine pattern."""
+    codec = Fading(1)
+    plain = (2 * RGB - 1)[..., None, None].expand(-1, -1, 12, 12)
+    torch.testing.assert_close(restored(codec, codec.encode(plain)), 0.88 * plain)
+    fine = 0.5 * (-1.0) ** (torch.arange(12)[:, None] + torch.arange(12)).expand(1, 3, 12, 12)
+    inside = (..., slice(2, -2), slice(2, -2))  # where five pixels fit
+    torch.testing.assert_close(
+        restored(codec, codec.encode(fine))[inside], 0.8 * fine[inside], atol=0.01, rtol=0
+    )
+    white = torch.ones(1, 3, 12, 12)
+    assert restored(Codec(1), white.repeat(1, 4, 1, 1)).max() <= 1
+
+
+def test_views_for_colours_are_restored_and_leave_no_gap():
+    """From no direction that the elevations cover is the nearest view farther than 27 degrees (24 here; 30 with six to a ring)."""
+    codec, field = Fading(1), field_of(Fading(1), "a red sphere", 24)
+    chosen = settings(elevation_min=-30, elevation_max=85)
+    seen = around(field, codec, 16, chosen)
+    plain = next(decoded(field, codec, look_at([0.0], [0.0], 3.0, 36.0), 16))
+    red = 2 * ground_truth("a red sphere").color(np.zeros((1, 3)))[0] - 1
+    np.testing.assert_allclose(2 * plain.picture[16, 16] - 1, 0.8 * red, atol=0.02)
+    for view in seen:
+        np.testing.assert_allclose(2 * view.picture[16, 16] - 1, 0.88 * red, atol=0.02)
+    eyes = np.stack([view.eye / np.linalg.norm(view.eye) for view in seen])
+    azimuth, elevation = (
+        x.ravel().tolist() for x in np.meshgrid(np.arange(0, 360, 3), np.arange(-30, 76, 3))
+    )
+    wanted = look_at(azimuth, elevation, 1.0, 36.0).eye.numpy()
+    gaps = np.degrees(np.arccos((wanted @ eyes.T).max(1).clip(-1, 1)))
+    assert gaps.max() < 27
+    assert max(np.degrees(np.arcsin(eyes[:, 2]))) < 75.1
+
+
+@pytest.mark.parametrize(("pixels", "share"), [(32, 0.5), (128, 0.8)])
+def test_views_and_volume_share_by_what_they_resolve(pixels, share):
+    """Of views of 0.2 and a volume of 0.8: half where pixels are as wide as voxels, more of the views where they are finer."""
+    camera = look_at([0.0], [0.0], 3.0, 36.0)
+    flat = np.ones((pixels, pixels))
+    view = View(
+        0.2 * np.ones((pixels, pixels, 3)),
+        4 * flat,
+        flat,
+        camera.eye[0].numpy(),
+        camera.rotation[0].numpy(),
+        36.0,
+    )
+    voxel = 2 * 3 * np.tan(np.radians(18)) / 32
+    field = field_of(Codec(1), "a red sphere", 24)
+    mesh = extract_mesh(*export.arrays(field, latent_paint(Codec(1))), 20.0, faces=800)
+    asked = []
+
+    def volume(points, normals):
+        asked.append(len(points))
+        np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
+        return srgb_to_linear(np.full((len(points), 3), 0.8))
+
+    found = true_colors(mesh, [view], voxel, 256, volume)
+    value = share * 0.2 + (1 - share) * 0.8
+    np.testing.assert_allclose(linear_to_srgb(found.colors), value, atol=1e-3)
+    np.testing.assert_allclose(found.texture.picture / 255, value, atol=1 / 255)
+    assert len(asked) == 2
+    alone = true_colors(mesh, [view], voxel)
+    np.testing.assert_allclose(linear_to_srgb(alone.colors), 0.2, atol=1e-3)
 
 
 def test_the_mean_shade_is_divided_out_of_latent_colours():
@@ -147,12 +234,18 @@ def test_a_field_of_other_channels_is_refused():
         list(views(VoxelField(4, 4), cameras, 8, autoencoder=Codec(1), latent_size=8))
 
 
-def test_decoded_views_fill_a_texture():
+@pytest.mark.parametrize("shared", [False, True], ids=["views", "views-and-volume"])
+def test_decoded_views_fill_a_texture(shared):
     """Inside the faces, not at vertices alone, the texture is as near to the truth as decoded vertex colours are."""
     prompt, codec = "a brown boat with a pink sail", Codec(3)
     truth, field = ground_truth(prompt), field_of(codec, prompt, 40)
-    plain = extract_mesh(*export.arrays(field, latent_paint(codec)), 20.0, faces=800)
-    mesh = true_colors(plain, around(field, codec, 32, settings()), field.voxel, 256)
+    density, affine = export.arrays(field, latent_paint(codec))
+    plain = extract_mesh(density, affine, 20.0, faces=800)
+    seen, volume = around(field, codec, 32, settings()), None
+    if shared:
+        color = srgb_to_linear(fitted(field, seen, linear_to_srgb(affine), BACKDROP))
+        volume = partial(surface_color, density, color, 20.0)
+    mesh = true_colors(plain, seen, field.voxel, 256, volume)
     weights = np.random.default_rng(0).dirichlet([1, 1, 1], len(mesh.faces))
     points, colors, uv = (
         np.einsum("fc,fci->fi", weights, values[mesh.faces])

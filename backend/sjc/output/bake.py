@@ -1,4 +1,4 @@
-"""Colours of a mesh from pictures of it: each vertex takes the mean of the views that see it.
+"""Colours of a mesh from pictures of it: each place takes the mean of the views that see it.
 
 What an autoencoder decodes is a picture, never a voxel, so a latent field has its colour only in views.
 """
@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
-
-from .mesh import vertex_normals
 
 ANGLE_POWER = 4  # weight cos^k of the angle between normal and view: grazing views smear
 FADE = 4.0  # pixels from the silhouette to full weight: there the background bleeds into the object
@@ -33,22 +31,14 @@ class View:
     fov_deg: float
 
 
-def bake_vertices(
-    vertices: NDArray[np.floating], faces: NDArray[np.integer], views: list[View], tolerance: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Colours [V,3], sRGB-encoded in [0, 1], and whether any view saw the vertex [V].
-
-    tolerance: how far, in world units, a vertex may lie behind the depth of its pixel and still be seen. What no view
-    sees takes the colour of the nearest vertex that is seen; grey if none is.
-    """
-    points = np.asarray(vertices, np.float64)
-    return bake_points(points, vertex_normals(points, faces), views, tolerance)
-
-
 def bake_points(
     points: NDArray[np.float64], normals: NDArray[np.float64], views: list[View], tolerance: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """As `bake_vertices`, for any points [V,3] of a surface with unit normals [V,3]."""
+    """Colours [V,3], sRGB-encoded in [0, 1], of points [V,3] of a surface with unit normals [V,3], and which a view saw [V].
+
+    tolerance: how far, in world units, a point may lie behind the depth of its pixel and still be seen. What no view sees
+    takes the colour of the nearest point that is seen; grey if none is.
+    """
     total, weights = np.zeros((len(points), 3)), np.zeros(len(points))
     for view in views:
         color, weight = _project(points, normals, view, tolerance)
