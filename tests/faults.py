@@ -455,6 +455,13 @@ FAULTS = [
         ("tests/backend/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
     ),
     Fault(
+        "fog-in-the-half-voxel-outside-overlooked",
+        f"{FIELD}/warp_source.py",
+        "(faded > largest ? faded : largest) >= threshold",
+        "largest >= threshold",
+        ("tests/backend/test_render_warp.py::test_blocks_are_clear_exactly_where_they_say",),
+    ),
+    Fault(
         "lora-weight-forgotten",
         f"{GUIDANCE}/lora.py",
         "module.fuse_lora(lora_scale=weight)",

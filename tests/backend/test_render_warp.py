@@ -14,7 +14,7 @@ from sjc.errors import SjcError
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import COLOR_ACTIVATIONS, VoxelField, voxel_centers
 from sjc.field.render import choose, renderer
-from sjc.field.warp_source import BUNDLE
+from sjc.field.warp_source import BUNDLE, REACH
 
 EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
 pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
@@ -153,19 +153,25 @@ def test_skipping_alone_loses_only_what_it_skips(view):
     assert difference <= 0.02 * gradients[0][..., 0].abs().max()
 
 
-@pytest.mark.parametrize(("size", "most"), [(11, 100), (70, 6000)])
-def test_blocks_are_clear_exactly_where_they_say(size, most):
-    """Against a slow look: the largest density over the voxels a block's samples can touch, zero beyond the faces."""
+@pytest.mark.parametrize(
+    ("size", "shift", "level", "most"),
+    [(11, -8.0, 0.0, 100), (70, -8.0, 0.0, 6000), (11, -1.0, -8.0, 120), (70, -1.0, -8.0, 1000)],
+)
+def test_blocks_are_clear_exactly_where_they_say(size, shift, level, most):
+    """Against a slow look: the largest density where a block has corners, at voxels' centres and on the box's faces."""
     skip = 1e-3
-    field = random_scene(9, size, 4, shift=-8.0, spread=1.0)
+    field = random_scene(9, size, 4, shift=shift, spread=1.0)
     with torch.no_grad():
+        field.density.add_(level)
         field.density[0, 1:6, 5:9, 2:4] += 8.0
         field.density[0, 3, -1, -2] += 8.0
     step = field.voxel / 2
     clear = render_warp.clear_blocks(field, step, skip)
-    padded = torch.nn.functional.pad(field.density[0].detach(), (1,) * 6)
-    alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * padded - 8.0)).detach()
-    edges = [0, *range(1, size, 4), size, size + 1]  # padded voxels: shell, cells in fours, the rest, shell
+    axis = torch.tensor([-1.0, *((torch.arange(size) + 0.5) * 2 / size - 1), 1.0])
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    raw = render_reference.trilinear(field.grid[..., :1], points).view((size + 2,) * 3)
+    alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * raw + shift)).detach()
+    edges = [0, *range(1, size, 4), size, size + 1]  # of `axis`: shell, cells in fours, the rest, shell
     blocks = len(edges) - 1
     full = torch.zeros((blocks,) * 3, dtype=torch.bool)
     for x, y, z in itertools.product(range(blocks), repeat=3):
@@ -174,7 +180,7 @@ def test_blocks_are_clear_exactly_where_they_say(size, most):
     assert clear.shape == full.shape
     assert torch.equal(clear == 0, full)
     assert 0 < full.sum() < most
-    for reach in range(2, render_warp.REACH + 1):
+    for reach in range(2, REACH + 1):
         near = torch.nn.functional.max_pool3d(full[None].float(), 2 * reach - 1, 1, reach - 1)[0] > 0
         assert torch.equal(clear >= reach, ~near)
 
@@ -359,7 +365,7 @@ def test_kernels_compile_for_cuda(tmp_path):
     import warp as wp
 
     kernels = render_warp.kernels(random_scene(0, channels=4))
-    for name in ("occupancy", "widen", "forward", "backward"):
+    for name in ("occupancy", "spread", "forward", "backward"):
         try:
             wp.compile_aot_module(
                 getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name

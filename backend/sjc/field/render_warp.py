@@ -28,7 +28,6 @@ from .render_reference import Rendered, check, lattice
 from .warp_launch import available, in_threads, kernels, launch, slabs, threads  # noqa: F401  (available: for callers)
 from .warp_source import BLOCK, BUNDLE, COLUMN
 
-REACH = 4  # empty blocks jumped at once, to each side; more gains nothing at 100^3
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
 
@@ -114,7 +113,7 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
     """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be) skipped.
 
     0: some sample in the block can have alpha >= skip_alpha. c > 0: none can, here and in all blocks nearer than c
-    (Chebyshev distance), up to REACH.
+    (Chebyshev distance), up to warp_source.REACH.
     """
     blocks = 0 if skip_alpha == 0 else 2 + math.ceil((field.size - 1) / BLOCK)
     clear = torch.empty((blocks,) * 3, dtype=torch.uint8, device=field.grid.device)
@@ -133,8 +132,12 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         ))  # fmt: skip
         if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way
             return clear[:0, :0, :0]
-        for reach in range(1, REACH):
-            launch("widen", compiled, (clear, reach, together), ((blocks, *columns), ()))
+        spare = torch.empty_like(clear)
+        for axis in range(3):  # z, y, x
+            stride = blocks**axis
+            count = stride * blocks if clear.device.type == "cpu" else 1  # on a GPU a thread a block
+            launch("spread", compiled, (clear, spare, stride, count), (clear.numel() // count, ()))
+            clear, spare = spare, clear
     return clear
 
 

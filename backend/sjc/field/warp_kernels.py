@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: aim, occupancy, widen, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, spread, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
@@ -12,12 +12,14 @@ from types import SimpleNamespace
 import warp as wp
 
 from .warp_march import BACKWARD, FORWARD
-from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, WIDEN, source
+from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, SPREAD, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
     """The seven kernels and the voxel type `vecK` for one number of channels and one colour activation.
+
+    `prepared` is warp_launch's: launches of each to be made again.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -72,13 +74,12 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         erase_column(grid, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source(WIDEN, channels, activation))
-    def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...
+    @wp.func_native(source(SPREAD, channels, activation))
+    def spread_blocks(before: Blocks, after: Blocks, stride: int, first: int, count: int): ...
 
     @kernel()
-    def widen(clear: Blocks, reach: int, count: int):
-        bx, by, column = wp.tid()
-        widen_blocks(clear, reach, count, bx, by, column * count)
+    def spread(before: Blocks, after: Blocks, stride: int, count: int):
+        spread_blocks(before, after, stride, wp.tid() * count, count)
 
     # fmt: off
     @wp.func_native(source(FORWARD, channels, activation))
@@ -123,10 +124,11 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     return SimpleNamespace(
         aim=aim,
         occupancy=occupancy,
-        widen=widen,
+        spread=spread,
         forward=forward,
         backward=backward,
         gather=gather,
         erase=erase,
         vecK=vecK,
+        prepared={},
     )
