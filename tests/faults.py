@@ -462,6 +462,27 @@ FAULTS = [
         ("tests/backend/test_render_warp.py::test_blocks_are_clear_exactly_where_they_say",),
     ),
     Fault(
+        "a-sample-jumped-over",
+        f"{FIELD}/warp_runs.py",
+        "(int)nearest + 1)",
+        "(int)nearest + 2)",
+        ("tests/backend/test_render_warp.py::test_runs_are_the_samples_in_occupied_blocks",),
+    ),
+    Fault(
+        "runs-that-found-no-room-forgotten",
+        f"{FIELD}/render_warp.py",
+        "if width == most or not len(order) or int(runs[:, 0].max()) < width:",
+        "if True:",
+        ("tests/backend/test_render_warp.py::test_rays_with_more_runs_than_there_is_room_for_at_first",),
+    ),
+    Fault(
+        "the-way-back-skips-a-run's-last-sample",
+        f"{FIELD}/warp_walk.py",
+        "wp::min(ray.k, ray.run[1] - 1)",
+        "wp::min(ray.k, ray.run[1] - 2)",
+        ("tests/backend/test_render_warp.py::test_the_way_back_visits_the_same_samples",),
+    ),
+    Fault(
         "lora-weight-forgotten",
         f"{GUIDANCE}/lora.py",
         "module.fuse_lora(lora_scale=weight)",

@@ -228,6 +228,51 @@ def test_the_way_back_visits_the_same_samples(view):
         assert gradient == pytest.approx(out.color.double().sum().item(), rel=2e-5)
 
 
+def scattered_scene(size=50):
+    """Specks of matter in empty space: rays pass many of them."""
+    field = VoxelField(size, 4, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        field.density.fill_(-12.0)
+        field.density[0, 3::10, 3::10, 3::10] = 4.0
+    return field
+
+
+@pytest.mark.parametrize("scene", [object_scene, scattered_scene])
+@pytest.mark.parametrize("view", [(33.0, 12.0, 1.5), (0.0, 0.0, 1.5), (210.0, -40.0, 0.4)])
+def test_runs_are_the_samples_in_occupied_blocks(scene, view):
+    """Against a slow look at every sample; a few on the border between two blocks may round to the other side."""
+    field, (origins, directions) = scene(), view_rays(*view, pixels=16)
+    step = field.voxel / 2
+    t_min, counts, order = render_warp.aim(render_warp.kernels(field), origins, directions, step)
+    clear = render_warp.clear_blocks(field, step, 1e-4)
+    runs = render_warp.occupied_runs(field, clear, order, origins, directions, t_min, counts, step)
+    k = torch.arange(int(counts.max()))
+    listed = torch.zeros(len(runs), len(k), dtype=torch.bool)
+    for ray, (found, *numbers) in enumerate(runs.tolist()):
+        assert found % 2 == 0
+        assert sorted(set(numbers[:found])) == numbers[:found]  # none empty, none touches the next
+        for first, end in zip(numbers[:found:2], numbers[1:found:2], strict=True):
+            listed[ray, first:end] = True
+    points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
+    cell = torch.floor((points + 1) * (0.5 * field.size) - 0.5).long() + 1
+    block = torch.where(cell >= field.size, len(clear) - 1, (cell.clamp_min(0) + 3) // 4).clamp_max(
+        len(clear) - 1
+    )
+    x, y, z = block.unbind(-1)
+    expected = (clear[x, y, z] == 0) & (k < counts[:, None])
+    assert expected.sum() > 1000
+    assert (listed != expected).sum() <= 1e-3 * expected.sum()
+
+
+def test_rays_with_more_runs_than_there_is_room_for_at_first(monkeypatch):
+    field, rays = scattered_scene(), view_rays(20.0, 10.0, 1.5, pixels=16)
+    roomy = render_with_gradients(render_warp.render, field, rays)
+    monkeypatch.setattr(render_warp, "RUNS", 1)
+    narrow = render_with_gradients(render_warp.render, field, rays)
+    for a, b in zip((*roomy[1], *roomy[2]), (*narrow[1], *narrow[2]), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_early_stop_loses_at_most_its_transmittance():
     field, rays = object_scene(), view_rays(pixels=24)
     exact = render_warp.render(field, *rays, **EXACT)
@@ -365,7 +410,7 @@ def test_kernels_compile_for_cuda(tmp_path):
     import warp as wp
 
     kernels = render_warp.kernels(random_scene(0, channels=4))
-    for name in ("occupancy", "spread", "forward", "backward"):
+    for name in ("occupancy", "spread", "runs", "forward", "backward"):
         try:
             wp.compile_aot_module(
                 getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name

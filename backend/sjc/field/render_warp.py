@@ -28,6 +28,7 @@ from .render_reference import Rendered, check, lattice
 from .warp_launch import available, in_threads, kernels, launch, slabs, threads  # noqa: F401  (available: for callers)
 from .warp_source import BLOCK, BUNDLE, COLUMN
 
+RUNS = 7  # of occupied blocks on a ray, for which there is room at once (with their count a cache line)
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
 
@@ -75,7 +76,8 @@ def render(
     )
     rays = (order, origins, directions, t_min, counts)
     clear = clear_blocks(field, step, skip_alpha)
-    color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, options, *rays)
+    runs = occupied_runs(field, clear, *rays, step)
+    color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, runs, options, *rays)
     samples = counts.max() if len(counts) else 0
     if origins.device.type == "cpu":
         samples = int(samples)
@@ -141,28 +143,76 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
     return clear
 
 
+def occupied_runs(
+    field: VoxelField,
+    clear: Tensor,
+    order: Tensor,
+    origins: Tensor,
+    directions: Tensor,
+    t_min: Tensor,
+    counts: Tensor,
+    step: float,
+) -> Tensor:
+    """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first and the one behind it.
+
+    [0,0] where nothing is skipped. A ray changes its block at most 3 b times; on a CPU that much is taken only if a ray
+    needs more than RUNS runs.
+    """
+    blocks = clear.shape[0]
+    if not blocks:
+        return counts.new_empty(0, 0)
+    most = 3 * blocks + 2
+    for width in (min(2 * RUNS + 2, most), most) if order.device.type == "cpu" else (most,):
+        runs = counts.new_empty(len(order), width)
+        shared = (field.grid.detach(), clear, order, origins, directions, t_min, counts, step, runs, width)
+        launch("runs", kernels(field), shared, *deal(order))
+        if width == most or not len(order) or int(runs[:, 0].max()) < width:
+            break
+    return runs
+
+
 class _Render(torch.autograd.Function):
     """(grid, log_scale) to (color, opacity, depth, emptiness); the rest are constants of the view."""
 
     @staticmethod
-    def forward(ctx, grid, log_scale, clear, options, order, origins, directions, t_min, counts):
+    def forward(ctx, grid, log_scale, clear, runs, options, order, origins, directions, t_min, counts):
         rays = len(origins)
         outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
         ends, taus = counts.new_empty(rays), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
+        scene = (
+            grid,
+            log_scale.reshape(1),
+            options.shift,
+            runs,
+            runs.shape[1],
+            order,
+            origins,
+            directions,
+            t_min,
+        )
         marched = (counts, *options.marching, options.tau_stop, *outputs, ends, taus)
         launch("forward", options.kernels, (*scene, *marched), *deal(order))
-        ctx.save_for_backward(grid, log_scale, clear, order, origins, directions, t_min, ends, taus)
+        ctx.save_for_backward(grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus)
         ctx.options = options
         return tuple(outputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, *upstream):
-        grid, log_scale, clear, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
+        grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
         options, rays = ctx.options, len(origins)
         g_grid, g_scale = _zeroes(grid, clear, options.kernels), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
+        scene = (
+            grid,
+            log_scale.reshape(1),
+            options.shift,
+            runs,
+            runs.shape[1],
+            order,
+            origins,
+            directions,
+            t_min,
+        )
         given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream), g_scale)
         parts = deal(order)
         with gradient_memory.zeroed(grid, len(parts) - 1) as others:
@@ -173,7 +223,7 @@ class _Render(torch.autograd.Function):
                 launch(
                     "gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts))
                 )
-        return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
+        return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 8
 
 
 def deal(order: Tensor) -> list[tuple[int, tuple[int, int]]]:

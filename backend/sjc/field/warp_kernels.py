@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: aim, occupancy, spread, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, spread, runs, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import warp as wp
 
 from .warp_march import BACKWARD, FORWARD
+from .warp_runs import RUNS
 from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, SPREAD, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The seven kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The eight kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
     `prepared` is warp_launch's: launches of each to be made again.
 
@@ -82,42 +83,56 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         spread_blocks(before, after, stride, wp.tid() * count, count)
 
     # fmt: off
+    @wp.func_native(source(RUNS, channels, activation))
+    def find_runs(
+        index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints,
+        step: float, runs: Ints, width: int,
+    ): ...
+
+    @kernel()
+    def runs(
+        grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints, step: float,
+        runs: Ints, width: int, part: int, parts: int,
+    ):
+        index = part + parts * wp.tid()
+        find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width)
+
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
     @kernel()
     def forward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int, parts: int,
     ):
         index = part + parts * wp.tid()
         march(
-            index, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
-            tau_stop, color, opacity, depth, emptiness, ends, taus,
+            index, grid, log_scale, shift, runs, width, order, origins, directions, t_min, counts, step, beta,
+            weight_threshold, tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
     ): ...
 
     @kernel()
     def backward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int, parts: int, g_grid: Grid,
     ):
         index = part + parts * wp.tid()
         march_back(
-            index, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
-            taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
+            index, grid, log_scale, shift, runs, width, order, origins, directions, t_min, step, beta, weight_threshold,
+            ends, taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
         )
 
     # fmt: on
@@ -125,6 +140,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         aim=aim,
         occupancy=occupancy,
         spread=spread,
+        runs=runs,
         forward=forward,
         backward=backward,
         gather=gather,

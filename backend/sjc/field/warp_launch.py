@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,19 +133,25 @@ def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls:
     kernel = getattr(kernels, name)
     device = next(x.device for x in shared if isinstance(x, Tensor))
     if device.type == "cpu":
-        # Whoever launches has the prepared ones alone meanwhile.
         ready = kernels.prepared.setdefault(name, [])
-        prepared = [ready.pop() if ready else _Prepared(wp, kernels, kernel) for _ in calls]
-        in_threads(
-            _Prepared.run,
-            [(one, dim, (*shared, *own)) for one, (dim, own) in zip(prepared, calls, strict=True)],
-        )
-        ready.extend(prepared)
+        work = []
+        for dim, own in calls:
+            if dim == 0:
+                continue
+            values = (*shared, *own)
+            # Whoever launches has the prepared ones alone meanwhile.
+            one = ready.pop(0) if ready else _Prepared(wp, kernels, kernel, dim, values)
+            work.append((one, dim, values))
+        in_threads(_Prepared.run, work)
+        ready.extend(one for one, *_ in work)
         return
     stream = wp.stream_from_torch(torch.cuda.current_stream(device))
     for dim, own in calls:
         inputs = [_as_warp(wp, kernels, x) for x in (*shared, *own)]
         wp.launch(kernel, dim=dim, inputs=inputs, device="cpu", stream=stream)  # the stream says which device
+
+
+_loading = threading.Lock()
 
 
 class _Prepared:
@@ -153,17 +160,21 @@ class _Prepared:
     From nothing a launch takes Warp 0.1 to 0.2 ms of Python, and a picture with its gradients has a dozen of them.
     """
 
-    def __init__(self, wp: ModuleType, kernels: SimpleNamespace, kernel: Any) -> None:
-        self.wp, self.kernels, self.kernel = wp, kernels, kernel
-        self.launch: Any = None
-        self.dim: Any = None
-        self.known: list[Any] = []  # of each argument: a tensor's shape, or the number
-        self.arrays: list[Any] = []  # of each that is a tensor: Warp's descriptor
+    def __init__(
+        self, wp: ModuleType, kernels: SimpleNamespace, kernel: Any, dim: Any, values: tuple[Any, ...]
+    ) -> None:
+        self.wp, self.kernels, self.kernel, self.dim = wp, kernels, kernel, dim
+        numbers = [_as_warp(wp, kernels, value) for value in values]
+        with _loading:  # two threads may load a kernel twice, and one then calls what the other has unloaded
+            self.launch = wp.launch(kernel, dim=dim, inputs=numbers, device="cpu", record_cmd=True)
+        self.known: list[Any] = list(values)  # of each argument: the number, or a tensor's shape
+        self.arrays: list[Any] = [None] * len(values)  # of each that is a tensor: Warp's descriptor
+        for i, value in enumerate(values):
+            if isinstance(value, Tensor):
+                self._describe(i, value)
 
     def run(self, dim: Any, values: tuple[Any, ...]) -> None:
         """kernel(*values) over dim. Tensors must be contiguous: the descriptors keep nothing alive."""
-        if self.launch is None:
-            self._begin(dim, values)
         if dim != self.dim:
             self.launch.set_dim(dim)
             self.dim = dim
@@ -179,14 +190,6 @@ class _Prepared:
                 self.launch.set_param_at_index_from_ctype(i, value)
                 known[i] = value
         self.launch.launch()
-
-    def _begin(self, dim: Any, values: tuple[Any, ...]) -> None:
-        numbers = [_as_warp(self.wp, self.kernels, value) for value in values]
-        self.launch = self.wp.launch(self.kernel, dim=dim, inputs=numbers, device="cpu", record_cmd=True)
-        self.dim, self.known, self.arrays = dim, list(values), [None] * len(values)
-        for i, value in enumerate(values):
-            if isinstance(value, Tensor):
-                self._describe(i, value)
 
     def _describe(self, i: int, tensor: Tensor) -> None:
         array = _as_warp(self.wp, self.kernels, tensor)
