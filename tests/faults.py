@@ -471,7 +471,7 @@ FAULTS = [
     Fault(
         "runs-that-found-no-room-forgotten",
         f"{FIELD}/render_warp.py",
-        "if width == most or not len(order) or int(runs[:, 0].max()) < width:",
+        "if width == most or int(needed.max()) < width:",
         "if True:",
         ("tests/backend/test_render_warp.py::test_rays_with_more_runs_than_there_is_room_for_at_first",),
     ),
@@ -481,6 +481,22 @@ FAULTS = [
         "wp::min(ray.k, ray.run[1] - 1)",
         "wp::min(ray.k, ray.run[1] - 2)",
         ("tests/backend/test_render_warp.py::test_the_way_back_visits_the_same_samples",),
+    ),
+    Fault(
+        "a-launch-keeps-its-tensors",
+        f"{FIELD}/warp_launch.py",
+        "array._ref = None",
+        "array.kept = None",
+        ("tests/backend/test_render_warp.py::test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps",),
+    ),
+    Fault(
+        "errors-in-other-threads-unheard",
+        f"{FIELD}/warp_launch.py",
+        "ended.put(error)",
+        "ended.put(None)",
+        (
+            "tests/backend/test_render_warp.py::test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended",
+        ),
     ),
     Fault(
         "lora-weight-forgotten",

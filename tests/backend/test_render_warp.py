@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from sjc.errors import SjcError
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import COLOR_ACTIVATIONS, VoxelField, voxel_centers
 from sjc.field.render import choose, renderer
+from sjc.field.warp_launch import in_threads, launch
 from sjc.field.warp_source import BUNDLE, REACH
 
 EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
@@ -318,6 +321,41 @@ def test_every_ray_is_dealt_once(rays, threads, monkeypatch):
         part + parts * k for dim, (part, parts) in render_warp.deal(torch.arange(rays)) for k in range(dim)
     ]
     assert sorted(dealt) == list(range(-(-rays // BUNDLE)))
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended():
+    ended = []
+
+    def work(number):
+        if number == wrong:
+            raise ValueError(f"number {number}")
+        time.sleep(0.05)
+        ended.append(number)
+
+    for wrong in (0, 2):
+        with pytest.raises(ValueError, match=f"number {wrong}"):
+            in_threads(work, [(0,), (1,), (2,)])
+        assert sorted(ended) == [number for number in range(3) if number != wrong]
+        ended.clear()
+    wrong = None
+    in_threads(work, [(number,) for number in range(20)])  # more than there are threads
+    assert sorted(ended) == list(range(20))
+
+
+def test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps():
+    compiled, clear = (
+        render_warp.kernels(random_scene(0, channels=4)),
+        torch.zeros(0, 0, 0, dtype=torch.uint8),
+    )
+    for size in (5, 6, 5):
+        memory = torch.ones(size, size, size, 5)
+        gone = weakref.ref(memory)
+        launch("erase", compiled, (memory, clear), ((size, 1), (0, size - 1)))
+        assert not memory.any()
+        del memory
+        assert gone() is None
+    with pytest.raises(ValueError, match="not contiguous"):
+        launch("erase", compiled, (torch.ones(5, 5, 5, 10)[..., :5], clear), ((5, 1), (0, 4)))
 
 
 def test_aiming_is_the_reference_lattice():

@@ -164,9 +164,23 @@ def occupied_runs(
     most = 3 * blocks + 2
     for width in (min(2 * RUNS + 2, most), most) if order.device.type == "cpu" else (most,):
         runs = counts.new_empty(len(order), width)
-        shared = (field.grid.detach(), clear, order, origins, directions, t_min, counts, step, runs, width)
-        launch("runs", kernels(field), shared, *deal(order))
-        if width == most or not len(order) or int(runs[:, 0].max()) < width:
+        parts = deal(order)
+        needed = counts.new_zeros(len(parts))
+        shared = (
+            field.grid.detach(),
+            clear,
+            order,
+            origins,
+            directions,
+            t_min,
+            counts,
+            step,
+            runs,
+            width,
+            needed,
+        )
+        launch("runs", kernels(field), shared, *parts)
+        if width == most or int(needed.max()) < width:
             break
     return runs
 

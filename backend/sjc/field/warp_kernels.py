@@ -86,16 +86,16 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     @wp.func_native(source(RUNS, channels, activation))
     def find_runs(
         index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints,
-        step: float, runs: Ints, width: int,
+        step: float, runs: Ints, width: int, needed: Ints, part: int,
     ): ...
 
     @kernel()
     def runs(
         grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints, step: float,
-        runs: Ints, width: int, part: int, parts: int,
+        runs: Ints, width: int, needed: Ints, part: int, parts: int,
     ):
         index = part + parts * wp.tid()
-        find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width)
+        find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width, needed, part)
 
     @wp.func_native(source(FORWARD, channels, activation))
     def march(

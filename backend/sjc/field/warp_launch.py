@@ -14,7 +14,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -102,21 +102,44 @@ def slabs(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
-    """work(*call) for every call, at once; the kernels do not hold Python's lock."""
-    futures = [_pool().submit(work, *call) for call in calls[1:]]
+    """work(*call) for every call, at once; the kernels do not hold Python's lock.
+
+    Not by an executor: its futures take longer than some of the kernels.
+    """
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    for call in calls[1:]:
+        _inbox().put((work, call, ended))
     try:
         if calls:
             work(*calls[0])
     finally:
-        for future in futures:
-            future.exception()  # waits
-    for future in futures:
-        future.result()
+        errors = [ended.get() for _ in calls[1:]]
+    for error in errors:
+        if error:
+            raise error
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="rays")
+def _inbox() -> SimpleQueue[tuple[Callable[..., None], tuple[Any, ...], SimpleQueue[BaseException | None]]]:
+    """Where the threads that help wait for work."""
+    inbox: SimpleQueue = SimpleQueue()
+
+    def help_out() -> None:
+        while True:
+            _help_once(*inbox.get())
+
+    for i in range(1, MOST_THREADS):
+        threading.Thread(target=help_out, name=f"rays-{i}", daemon=True).start()
+    return inbox
+
+
+def _help_once(work: Callable[..., None], call: tuple[Any, ...], ended: SimpleQueue) -> None:
+    try:
+        work(*call)
+    except BaseException as error:  # noqa: BLE001  (it is raised again where the work was asked for)
+        ended.put(error)
+    else:
+        ended.put(None)
 
 
 Call = tuple[

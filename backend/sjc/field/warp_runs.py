@@ -7,7 +7,7 @@ that). So on a CPU all rays of a bundle jump together, in plain loops over the b
 from .warp_source import BLOCKS
 
 # runs[r * width ..]: how many numbers follow, then for every run of samples in occupied blocks the first and the one behind
-# the last. More than `width` holds are counted, but not kept.
+# the last. More than `width` holds are counted, but not kept; on a CPU `needed` has the most that one of this thread's rays counts.
 RUNS = (
     BLOCKS
     + """
@@ -64,6 +64,13 @@ RUNS = (
             k[i] = next < end ? next : end;
         }
     }
-    for (int i = 0; i < members; ++i) list[i][0] = found[i];
+    int most = 0;
+    for (int i = 0; i < members; ++i) {
+        list[i][0] = found[i];
+        most = wp::max(most, found[i]);
+    }
+#ifndef __CUDA_ARCH__
+    needed.data[part] = wp::max(needed.data[part], most);
+#endif
 """
 )
