@@ -248,7 +248,8 @@ def test_runs_are_the_samples_in_occupied_blocks(scene, view):
     step = field.voxel / 2
     t_min, counts, order = render_warp.aim(render_warp.kernels(field), origins, directions, step)
     clear = render_warp.clear_blocks(field, step, 1e-4)
-    runs = render_warp.occupied_runs(field, clear, order, origins, directions, t_min, counts, step)
+    rays = (order, origins, directions, t_min, counts)
+    runs = render_warp.occupied_runs(field, clear, rays, step)
     k = torch.arange(int(counts.max()))
     listed = torch.zeros(len(runs), len(k), dtype=torch.bool)
     for ray, (found, *numbers) in enumerate(runs.tolist()):

@@ -28,7 +28,7 @@ from .render_reference import Rendered, check, lattice
 from .warp_launch import available, in_threads, kernels, launch, slabs, threads  # noqa: F401  (available: for callers)
 from .warp_source import BLOCK, BUNDLE, COLUMN
 
-RUNS = 7  # of occupied blocks on a ray, for which there is room at once (with their count a cache line)
+RUNS = 15  # of occupied blocks on a ray, for which there is room at once
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
 
@@ -76,7 +76,7 @@ def render(
     )
     rays = (order, origins, directions, t_min, counts)
     clear = clear_blocks(field, step, skip_alpha)
-    runs = occupied_runs(field, clear, *rays, step)
+    runs = occupied_runs(field, clear, rays, step)
     color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, runs, options, *rays)
     samples = counts.max() if len(counts) else 0
     if origins.device.type == "cpu":
@@ -144,45 +144,25 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
 
 
 def occupied_runs(
-    field: VoxelField,
-    clear: Tensor,
-    order: Tensor,
-    origins: Tensor,
-    directions: Tensor,
-    t_min: Tensor,
-    counts: Tensor,
-    step: float,
+    field: VoxelField, clear: Tensor, rays: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], step: float
 ) -> Tensor:
     """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first and the one behind it.
 
-    [0,0] where nothing is skipped. A ray changes its block at most 3 b times; on a CPU that much is taken only if a ray
-    needs more than RUNS runs.
+    [0,0] where nothing is skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3 b
+    times, which is the width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
     """
-    blocks = clear.shape[0]
+    blocks, (order, counts) = clear.shape[0], (rays[0], rays[4])
     if not blocks:
         return counts.new_empty(0, 0)
-    most = 3 * blocks + 2
-    for width in (min(2 * RUNS + 2, most), most) if order.device.type == "cpu" else (most,):
-        runs = counts.new_empty(len(order), width)
-        parts = deal(order)
-        needed = counts.new_zeros(len(parts))
-        shared = (
-            field.grid.detach(),
-            clear,
-            order,
-            origins,
-            directions,
-            t_min,
-            counts,
-            step,
-            runs,
-            width,
-            needed,
-        )
+    most, parts = 3 * blocks + 2, deal(order)
+    width = min(2 * RUNS + 2, most) if counts.device.type == "cpu" else most
+    while True:
+        runs, needed = counts.new_empty(len(order), width), counts.new_zeros(len(parts))
+        shared = (field.grid.detach(), clear, *rays, step, runs, width, needed)
         launch("runs", kernels(field), shared, *parts)
         if width == most or int(needed.max()) < width:
-            break
-    return runs
+            return runs
+        width = min(int(needed.max()) + 2, most)
 
 
 class _Render(torch.autograd.Function):

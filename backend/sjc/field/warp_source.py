@@ -218,6 +218,16 @@ SPREAD = """
     const int from = first / group * group, to = from + group;
     const unsigned char* known = (const unsigned char*)before.data;
     unsigned char* clear = (unsigned char*)after.data;
+    if (stride == 1 && count == side) {  // along z, where all is 0 or FAR yet: lines are too short for vectors
+        int distance = FAR;
+        auto pass = [&](int i, unsigned char there) {
+            distance = wp::min(distance + 1, (int)there);
+            clear[i] = (unsigned char)distance;
+        };
+        for (int i = first; i < last; ++i) pass(i, known[i]);
+        for (int i = last - 1; i >= first; --i) pass(i, clear[i]);
+        return;
+    }
     for (int i = first; i < last; ++i) clear[i] = known[i];
     for (int away = 1; away < FAR; ++away) {
         const int shift = away * stride;
