@@ -5,8 +5,8 @@ the first and recomputes what it needs, with the transmittance from the optical 
 each with an exact setting:
 
 - empty space: blocks of 4^3 cells in which no sample can have alpha >= skip_alpha are jumped over on the same sample
-  lattice, in both kernels alike. A skipped sample has weight 0 and gives no gradient (voxels that still touch an
-  occupied block get theirs, so matter can grow back).
+  lattice: each ray's runs of samples in other blocks are listed once, for both kernels. A skipped sample has weight 0
+  and gives no gradient (voxels that still touch an occupied block get theirs, so matter can grow back).
 - early stop: a ray ends when its transmittance falls below stop_transmittance; samples behind count as empty space.
 
 On a CPU bundles of rays are dealt out to as many threads as the process may use, each with a gradient of its own, added
