@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 import sys
+import time
+import weakref
 
 import pytest
 import torch
@@ -14,7 +16,8 @@ from sjc.errors import SjcError
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import COLOR_ACTIVATIONS, VoxelField, voxel_centers
 from sjc.field.render import choose, renderer
-from sjc.field.warp_source import BUNDLE
+from sjc.field.warp_launch import in_threads, launch
+from sjc.field.warp_source import BUNDLE, REACH
 
 EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
 pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
@@ -153,19 +156,25 @@ def test_skipping_alone_loses_only_what_it_skips(view):
     assert difference <= 0.02 * gradients[0][..., 0].abs().max()
 
 
-@pytest.mark.parametrize(("size", "most"), [(11, 100), (70, 6000)])
-def test_blocks_are_clear_exactly_where_they_say(size, most):
-    """Against a slow look: the largest density over the voxels a block's samples can touch, zero beyond the faces."""
+@pytest.mark.parametrize(
+    ("size", "shift", "level", "most"),
+    [(11, -8.0, 0.0, 100), (70, -8.0, 0.0, 6000), (11, -1.0, -8.0, 120), (70, -1.0, -8.0, 1000)],
+)
+def test_blocks_are_clear_exactly_where_they_say(size, shift, level, most):
+    """Against a slow look: the largest density where a block has corners, at voxels' centres and on the box's faces."""
     skip = 1e-3
-    field = random_scene(9, size, 4, shift=-8.0, spread=1.0)
+    field = random_scene(9, size, 4, shift=shift, spread=1.0)
     with torch.no_grad():
+        field.density.add_(level)
         field.density[0, 1:6, 5:9, 2:4] += 8.0
         field.density[0, 3, -1, -2] += 8.0
     step = field.voxel / 2
     clear = render_warp.clear_blocks(field, step, skip)
-    padded = torch.nn.functional.pad(field.density[0].detach(), (1,) * 6)
-    alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * padded - 8.0)).detach()
-    edges = [0, *range(1, size, 4), size, size + 1]  # padded voxels: shell, cells in fours, the rest, shell
+    axis = torch.tensor([-1.0, *((torch.arange(size) + 0.5) * 2 / size - 1), 1.0])
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    raw = render_reference.trilinear(field.grid[..., :1], points).view((size + 2,) * 3)
+    alpha = -torch.expm1(-step * torch.nn.functional.softplus(field.log_scale.exp() * raw + shift)).detach()
+    edges = [0, *range(1, size, 4), size, size + 1]  # of `axis`: shell, cells in fours, the rest, shell
     blocks = len(edges) - 1
     full = torch.zeros((blocks,) * 3, dtype=torch.bool)
     for x, y, z in itertools.product(range(blocks), repeat=3):
@@ -174,7 +183,7 @@ def test_blocks_are_clear_exactly_where_they_say(size, most):
     assert clear.shape == full.shape
     assert torch.equal(clear == 0, full)
     assert 0 < full.sum() < most
-    for reach in range(2, render_warp.REACH + 1):
+    for reach in range(2, REACH + 1):
         near = torch.nn.functional.max_pool3d(full[None].float(), 2 * reach - 1, 1, reach - 1)[0] > 0
         assert torch.equal(clear >= reach, ~near)
 
@@ -222,6 +231,52 @@ def test_the_way_back_visits_the_same_samples(view):
         assert gradient == pytest.approx(out.color.double().sum().item(), rel=2e-5)
 
 
+def scattered_scene(size=50):
+    """Specks of matter in empty space: rays pass many of them."""
+    field = VoxelField(size, 4, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        field.density.fill_(-12.0)
+        field.density[0, 3::10, 3::10, 3::10] = 4.0
+    return field
+
+
+@pytest.mark.parametrize("scene", [object_scene, scattered_scene])
+@pytest.mark.parametrize("view", [(33.0, 12.0, 1.5), (0.0, 0.0, 1.5), (210.0, -40.0, 0.4)])
+def test_runs_are_the_samples_in_occupied_blocks(scene, view):
+    """Against a slow look at every sample; a few on the border between two blocks may round to the other side."""
+    field, (origins, directions) = scene(), view_rays(*view, pixels=16)
+    step = field.voxel / 2
+    t_min, counts, order = render_warp.aim(render_warp.kernels(field), origins, directions, step)
+    clear = render_warp.clear_blocks(field, step, 1e-4)
+    rays = (order, origins, directions, t_min, counts)
+    runs = render_warp.occupied_runs(field, clear, rays, step)
+    k = torch.arange(int(counts.max()))
+    listed = torch.zeros(len(runs), len(k), dtype=torch.bool)
+    for ray, (found, *numbers) in enumerate(runs.tolist()):
+        assert found % 2 == 0
+        assert sorted(set(numbers[:found])) == numbers[:found]  # none empty, none touches the next
+        for first, end in zip(numbers[:found:2], numbers[1:found:2], strict=True):
+            listed[ray, first:end] = True
+    points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
+    cell = torch.floor((points + 1) * (0.5 * field.size) - 0.5).long() + 1
+    block = torch.where(cell >= field.size, len(clear) - 1, (cell.clamp_min(0) + 3) // 4).clamp_max(
+        len(clear) - 1
+    )
+    x, y, z = block.unbind(-1)
+    expected = (clear[x, y, z] == 0) & (k < counts[:, None])
+    assert expected.sum() > 1000
+    assert (listed != expected).sum() <= 1e-3 * expected.sum()
+
+
+def test_rays_with_more_runs_than_there_is_room_for_at_first(monkeypatch):
+    field, rays = scattered_scene(), view_rays(20.0, 10.0, 1.5, pixels=16)
+    roomy = render_with_gradients(render_warp.render, field, rays)
+    monkeypatch.setattr(render_warp, "RUNS", 1)
+    narrow = render_with_gradients(render_warp.render, field, rays)
+    for a, b in zip((*roomy[1], *roomy[2]), (*narrow[1], *narrow[2]), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_early_stop_loses_at_most_its_transmittance():
     field, rays = object_scene(), view_rays(pixels=24)
     exact = render_warp.render(field, *rays, **EXACT)
@@ -267,6 +322,41 @@ def test_every_ray_is_dealt_once(rays, threads, monkeypatch):
         part + parts * k for dim, (part, parts) in render_warp.deal(torch.arange(rays)) for k in range(dim)
     ]
     assert sorted(dealt) == list(range(-(-rays // BUNDLE)))
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended():
+    ended = []
+
+    def work(number):
+        if number == wrong:
+            raise ValueError(f"number {number}")
+        time.sleep(0.05)
+        ended.append(number)
+
+    for wrong in (0, 2):
+        with pytest.raises(ValueError, match=f"number {wrong}"):
+            in_threads(work, [(0,), (1,), (2,)])
+        assert sorted(ended) == [number for number in range(3) if number != wrong]
+        ended.clear()
+    wrong = None
+    in_threads(work, [(number,) for number in range(20)])  # more than there are threads
+    assert sorted(ended) == list(range(20))
+
+
+def test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps():
+    compiled, clear = (
+        render_warp.kernels(random_scene(0, channels=4)),
+        torch.zeros(0, 0, 0, dtype=torch.uint8),
+    )
+    for size in (5, 6, 5):
+        memory = torch.ones(size, size, size, 5)
+        gone = weakref.ref(memory)
+        launch("erase", compiled, (memory, clear), ((size, 1), (0, size - 1)))
+        assert not memory.any()
+        del memory
+        assert gone() is None
+    with pytest.raises(ValueError, match="not contiguous"):
+        launch("erase", compiled, (torch.ones(5, 5, 5, 10)[..., :5], clear), ((5, 1), (0, 4)))
 
 
 def test_aiming_is_the_reference_lattice():
@@ -359,7 +449,7 @@ def test_kernels_compile_for_cuda(tmp_path):
     import warp as wp
 
     kernels = render_warp.kernels(random_scene(0, channels=4))
-    for name in ("occupancy", "widen", "forward", "backward"):
+    for name in ("occupancy", "spread", "runs", "forward", "backward"):
         try:
             wp.compile_aot_module(
                 getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name

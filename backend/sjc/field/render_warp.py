@@ -5,8 +5,8 @@ the first and recomputes what it needs, with the transmittance from the optical 
 each with an exact setting:
 
 - empty space: blocks of 4^3 cells in which no sample can have alpha >= skip_alpha are jumped over on the same sample
-  lattice, in both kernels alike. A skipped sample has weight 0 and gives no gradient (voxels that still touch an
-  occupied block get theirs, so matter can grow back).
+  lattice: each ray's runs of samples in other blocks are listed once, for both kernels. A skipped sample has weight 0
+  and gives no gradient (voxels that still touch an occupied block get theirs, so matter can grow back).
 - early stop: a ray ends when its transmittance falls below stop_transmittance; samples behind count as empty space.
 
 On a CPU bundles of rays are dealt out to as many threads as the process may use, each with a gradient of its own, added
@@ -28,7 +28,7 @@ from .render_reference import Rendered, check, lattice
 from .warp_launch import available, in_threads, kernels, launch, slabs, threads  # noqa: F401  (available: for callers)
 from .warp_source import BLOCK, BUNDLE, COLUMN
 
-REACH = 4  # empty blocks jumped at once, to each side; more gains nothing at 100^3
+RUNS = 15  # of occupied blocks on a ray, for which there is room at once
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
 
@@ -76,7 +76,8 @@ def render(
     )
     rays = (order, origins, directions, t_min, counts)
     clear = clear_blocks(field, step, skip_alpha)
-    color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, options, *rays)
+    runs = occupied_runs(field, clear, rays, step)
+    color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, runs, options, *rays)
     samples = counts.max() if len(counts) else 0
     if origins.device.type == "cpu":
         samples = int(samples)
@@ -114,7 +115,7 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
     """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be) skipped.
 
     0: some sample in the block can have alpha >= skip_alpha. c > 0: none can, here and in all blocks nearer than c
-    (Chebyshev distance), up to REACH.
+    (Chebyshev distance), up to warp_source.REACH.
     """
     blocks = 0 if skip_alpha == 0 else 2 + math.ceil((field.size - 1) / BLOCK)
     clear = torch.empty((blocks,) * 3, dtype=torch.uint8, device=field.grid.device)
@@ -133,33 +134,79 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         ))  # fmt: skip
         if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way
             return clear[:0, :0, :0]
-        for reach in range(1, REACH):
-            launch("widen", compiled, (clear, reach, together), ((blocks, *columns), ()))
+        spare = torch.empty_like(clear)
+        for axis in range(3):  # z, y, x
+            stride = blocks**axis
+            count = stride * blocks if clear.device.type == "cpu" else 1  # on a GPU a thread a block
+            launch("spread", compiled, (clear, spare, stride, count), (clear.numel() // count, ()))
+            clear, spare = spare, clear
     return clear
+
+
+def occupied_runs(
+    field: VoxelField, clear: Tensor, rays: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], step: float
+) -> Tensor:
+    """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first and the one behind it.
+
+    [0,0] where nothing is skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3 b
+    times, which is the width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
+    """
+    blocks, (order, counts) = clear.shape[0], (rays[0], rays[4])
+    if not blocks:
+        return counts.new_empty(0, 0)
+    most, parts = 3 * blocks + 2, deal(order)
+    width = min(2 * RUNS + 2, most) if counts.device.type == "cpu" else most
+    while True:
+        runs, needed = counts.new_empty(len(order), width), counts.new_zeros(len(parts))
+        shared = (field.grid.detach(), clear, *rays, step, runs, width, needed)
+        launch("runs", kernels(field), shared, *parts)
+        if width == most or int(needed.max()) < width:
+            return runs
+        width = min(int(needed.max()) + 2, most)
 
 
 class _Render(torch.autograd.Function):
     """(grid, log_scale) to (color, opacity, depth, emptiness); the rest are constants of the view."""
 
     @staticmethod
-    def forward(ctx, grid, log_scale, clear, options, order, origins, directions, t_min, counts):
+    def forward(ctx, grid, log_scale, clear, runs, options, order, origins, directions, t_min, counts):
         rays = len(origins)
         outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
         ends, taus = counts.new_empty(rays), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
+        scene = (
+            grid,
+            log_scale.reshape(1),
+            options.shift,
+            runs,
+            runs.shape[1],
+            order,
+            origins,
+            directions,
+            t_min,
+        )
         marched = (counts, *options.marching, options.tau_stop, *outputs, ends, taus)
         launch("forward", options.kernels, (*scene, *marched), *deal(order))
-        ctx.save_for_backward(grid, log_scale, clear, order, origins, directions, t_min, ends, taus)
+        ctx.save_for_backward(grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus)
         ctx.options = options
         return tuple(outputs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, *upstream):
-        grid, log_scale, clear, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
+        grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
         options, rays = ctx.options, len(origins)
         g_grid, g_scale = _zeroes(grid, clear, options.kernels), origins.new_empty(rays)
-        scene = (grid, log_scale.reshape(1), options.shift, clear, order, origins, directions, t_min)
+        scene = (
+            grid,
+            log_scale.reshape(1),
+            options.shift,
+            runs,
+            runs.shape[1],
+            order,
+            origins,
+            directions,
+            t_min,
+        )
         given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream), g_scale)
         parts = deal(order)
         with gradient_memory.zeroed(grid, len(parts) - 1) as others:
@@ -170,7 +217,7 @@ class _Render(torch.autograd.Function):
                 launch(
                     "gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts))
                 )
-        return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 7
+        return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 8
 
 
 def deal(order: Tensor) -> list[tuple[int, tuple[int, int]]]:

@@ -1,4 +1,4 @@
-"""The Warp kernels of `render_warp`: aim, occupancy, widen, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, spread, runs, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
@@ -12,12 +12,15 @@ from types import SimpleNamespace
 import warp as wp
 
 from .warp_march import BACKWARD, FORWARD
-from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, WIDEN, source
+from .warp_runs import RUNS
+from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, SPREAD, source
 
 
 @functools.cache
 def build(channels: int, activation: str) -> SimpleNamespace:
-    """The seven kernels and the voxel type `vecK` for one number of channels and one colour activation.
+    """The eight kernels and the voxel type `vecK` for one number of channels and one colour activation.
+
+    `prepared` is warp_launch's: launches of each to be made again.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
@@ -72,61 +75,76 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         erase_column(grid, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source(WIDEN, channels, activation))
-    def widen_blocks(clear: Blocks, reach: int, count: int, bx: int, by: int, b0: int): ...
+    @wp.func_native(source(SPREAD, channels, activation))
+    def spread_blocks(before: Blocks, after: Blocks, stride: int, first: int, count: int): ...
 
     @kernel()
-    def widen(clear: Blocks, reach: int, count: int):
-        bx, by, column = wp.tid()
-        widen_blocks(clear, reach, count, bx, by, column * count)
+    def spread(before: Blocks, after: Blocks, stride: int, count: int):
+        spread_blocks(before, after, stride, wp.tid() * count, count)
 
     # fmt: off
+    @wp.func_native(source(RUNS, channels, activation))
+    def find_runs(
+        index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints,
+        step: float, runs: Ints, width: int, needed: Ints, part: int,
+    ): ...
+
+    @kernel()
+    def runs(
+        grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints, step: float,
+        runs: Ints, width: int, needed: Ints, part: int, parts: int,
+    ):
+        index = part + parts * wp.tid()
+        find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width, needed, part)
+
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
     @kernel()
     def forward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int, parts: int,
     ):
         index = part + parts * wp.tid()
         march(
-            index, grid, log_scale, shift, clear, order, origins, directions, t_min, counts, step, beta, weight_threshold,
-            tau_stop, color, opacity, depth, emptiness, ends, taus,
+            index, grid, log_scale, shift, runs, width, order, origins, directions, t_min, counts, step, beta,
+            weight_threshold, tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        index: int, grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
     ): ...
 
     @kernel()
     def backward(
-        grid: Grid, log_scale: Floats, shift: float, clear: Blocks, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int, parts: int, g_grid: Grid,
     ):
         index = part + parts * wp.tid()
         march_back(
-            index, grid, log_scale, shift, clear, order, origins, directions, t_min, step, beta, weight_threshold, ends,
-            taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
+            index, grid, log_scale, shift, runs, width, order, origins, directions, t_min, step, beta, weight_threshold,
+            ends, taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
         )
 
     # fmt: on
     return SimpleNamespace(
         aim=aim,
         occupancy=occupancy,
-        widen=widen,
+        spread=spread,
+        runs=runs,
         forward=forward,
         backward=backward,
         gather=gather,
         erase=erase,
         vecK=vecK,
+        prepared={},
     )

@@ -11,9 +11,10 @@ import itertools
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -101,20 +102,44 @@ def slabs(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def in_threads(work: Callable[..., None], calls: list[tuple[Any, ...]]) -> None:
-    """work(*call) for every call, at once; the kernels do not hold Python's lock."""
-    futures = [_pool().submit(work, *call) for call in calls[1:]]
+    """work(*call) for every call, at once; the kernels do not hold Python's lock.
+
+    Not by an executor: its futures take longer than some of the kernels.
+    """
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    for call in calls[1:]:
+        _inbox().put((work, call, ended))
     try:
         if calls:
             work(*calls[0])
     finally:
-        wait(futures)
-    for future in futures:
-        future.result()
+        errors = [ended.get() for _ in calls[1:]]
+    for error in errors:
+        if error:
+            raise error
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="rays")
+def _inbox() -> SimpleQueue[tuple[Callable[..., None], tuple[Any, ...], SimpleQueue[BaseException | None]]]:
+    """Where the threads that help wait for work."""
+    inbox: SimpleQueue = SimpleQueue()
+
+    def help_out() -> None:
+        while True:
+            _help_once(*inbox.get())
+
+    for i in range(1, MOST_THREADS):
+        threading.Thread(target=help_out, name=f"rays-{i}", daemon=True).start()
+    return inbox
+
+
+def _help_once(work: Callable[..., None], call: tuple[Any, ...], ended: SimpleQueue) -> None:
+    try:
+        work(*call)
+    except BaseException as error:  # noqa: BLE001  (it is raised again where the work was asked for)
+        ended.put(error)
+    else:
+        ended.put(None)
 
 
 Call = tuple[
@@ -128,18 +153,72 @@ def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls:
     Neither torch nor Warp then waits for the other.
     """
     wp = start()
-    device = next(x.device for x in shared if isinstance(x, Tensor))
-    stream = None
-    if device.type == "cuda":
-        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
     kernel = getattr(kernels, name)
-    inputs = [_as_warp(wp, kernels, x) for x in shared]
+    device = next(x.device for x in shared if isinstance(x, Tensor))
+    if device.type == "cpu":
+        ready = kernels.prepared.setdefault(name, [])
+        work = []
+        for dim, own in calls:
+            if dim == 0:
+                continue
+            values = (*shared, *own)
+            # Whoever launches has the prepared ones alone meanwhile.
+            one = ready.pop(0) if ready else _Prepared(wp, kernels, kernel, dim, values)
+            work.append((one, dim, values))
+        in_threads(_Prepared.run, work)
+        ready.extend(one for one, *_ in work)
+        return
+    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+    for dim, own in calls:
+        inputs = [_as_warp(wp, kernels, x) for x in (*shared, *own)]
+        wp.launch(kernel, dim=dim, inputs=inputs, device="cpu", stream=stream)  # the stream says which device
 
-    def one(dim: Any, own: tuple[Any, ...]) -> None:
-        last = [_as_warp(wp, kernels, x) for x in own]
-        wp.launch(kernel, dim=dim, inputs=inputs + last, device="cpu", stream=stream)
 
-    in_threads(one, list(calls))
+_loading = threading.Lock()
+
+
+class _Prepared:
+    """A launch on the CPU, made again and again with other addresses and numbers.
+
+    From nothing a launch takes Warp 0.1 to 0.2 ms of Python, and a picture with its gradients has a dozen of them.
+    """
+
+    def __init__(
+        self, wp: ModuleType, kernels: SimpleNamespace, kernel: Any, dim: Any, values: tuple[Any, ...]
+    ) -> None:
+        self.wp, self.kernels, self.kernel, self.dim = wp, kernels, kernel, dim
+        numbers = [_as_warp(wp, kernels, value) for value in values]
+        with _loading:  # two threads may load a kernel twice, and one then calls what the other has unloaded
+            self.launch = wp.launch(kernel, dim=dim, inputs=numbers, device="cpu", record_cmd=True)
+        self.known: list[Any] = list(values)  # of each argument: the number, or a tensor's shape
+        self.arrays: list[Any] = [None] * len(values)  # of each that is a tensor: Warp's descriptor
+        for i, value in enumerate(values):
+            if isinstance(value, Tensor):
+                self._describe(i, value)
+
+    def run(self, dim: Any, values: tuple[Any, ...]) -> None:
+        """kernel(*values) over dim. Tensors must be contiguous: the descriptors keep nothing alive."""
+        if dim != self.dim:
+            self.launch.set_dim(dim)
+            self.dim = dim
+        known, arrays = self.known, self.arrays
+        for i, value in enumerate(values):
+            if isinstance(value, Tensor):
+                if not value.is_contiguous():
+                    raise ValueError(f"argument {i} of {self.kernel.key} is not contiguous")
+                if value.shape != known[i]:
+                    self._describe(i, value)
+                arrays[i].data = value.data_ptr()
+            elif value != known[i]:
+                self.launch.set_param_at_index_from_ctype(i, value)
+                known[i] = value
+        self.launch.launch()
+
+    def _describe(self, i: int, tensor: Tensor) -> None:
+        array = _as_warp(self.wp, self.kernels, tensor)
+        array._ref = None  # noqa: SLF001  (else the tensor would live until the next launch)
+        self.launch.set_param_at_index_from_ctype(i, array)
+        self.known[i], self.arrays[i] = tensor.shape, array
 
 
 def _as_warp(wp, kernels: SimpleNamespace, x):

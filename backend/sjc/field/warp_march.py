@@ -1,11 +1,10 @@
 """The C++ of a picture and of its gradients: what is summed up on the walk forward (warp_walk), and on the way back."""
 
-from .warp_source import BLOCKS, MATH
+from .warp_source import MATH
 from .warp_walk import WALK
 
 FORWARD = (
     MATH
-    + BLOCKS
     + "    float* out = nullptr;  // nothing is scattered\n"
     + WALK
     + """
@@ -79,7 +78,6 @@ FORWARD = (
 # With L the loss and optical_k = sigma_k step: dw_k/d(optical_k) = T_k (1 - alpha_k), and -w_j for every j behind k.
 BACKWARD = (
     MATH
-    + BLOCKS
     + "    float* out = (float*)g_grid.data;\n"
     + WALK
     + """

@@ -10,6 +10,7 @@ import re
 from .grid import COLOR_ACTIVATIONS
 
 BLOCK = 4  # cells per side of a block of empty or occupied space
+REACH = 8  # empty blocks jumped at once, to each side
 COLUMN = 32  # blocks whose occupancy is found together on a CPU
 CHUNK = 32  # samples walked together on a CPU
 BUNDLE = 64  # rays that advance together on a CPU
@@ -69,7 +70,7 @@ MATH = """
 """
 
 # Cells lie between voxel centres: cell c of 0..n spans index coordinates [c-1, c). The two half-voxel shell cells have
-# blocks of their own: the zero padding there is fog again (softplus(shift)) and never empty. Block b spans index
+# blocks of their own: towards the zero padding the field becomes fog again (softplus(shift)). Block b spans index
 # coordinates [low(b), low(b+1)); beyond the ends any bound outside the box will do.
 BLOCKS = """
     const int n = grid.shape[0], blocks = clear.shape[0];
@@ -117,26 +118,47 @@ AIM = """
     for (int i = 0; i < rays; ++i) order.data[starts[1][codes[half_sorted[i]] >> 12]++] = half_sorted[i];
 """
 
-# `count` blocks along z, at most COLUMN: the grid's rows are read from end to end, whatever block a voxel is in.
+# `count` blocks along z, at most COLUMN. The largest of a block's rows is found number by number, channels and all (a CPU
+# reads whole cache lines anyway, and density alone would be a gather), then of the densities along z. In the half voxel
+# outside the outermost voxels they fade, to a half at the box's face: a density v below zero is v/2 there at most.
 OCCUPANCY = (
     BLOCKS
     + """
+#ifdef __CUDA_ARCH__
+    const int EACH = 1;  // numbers looked at of a voxel
+#else
+    const int EACH = K;
+    typedef float Eight __attribute__((ext_vector_type(8), aligned(4)));
+#endif
     const float threshold = scaled / ::expf(log_scale.data[0]);
     const int end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
-    const int x0 = low(bx), x1 = low(bx + 1), y0 = low(by), y1 = low(by + 1);
-    const int first = wp::max(low(b0), 0), length = wp::min(low(end), n - 1) - first + 1;
-    float most[COLUMN * BLOCK + 1];
+    const int x0 = wp::max(low(bx), 0), x1 = wp::min(low(bx + 1), n - 1), y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
+    const int first = wp::max(low(b0), 0), length = (wp::min(low(end), n - 1) - first + 1) * EACH;
+    auto shell = [&](int b) { return b == 0 || b == blocks - 1 ? 0.5f : 1.0f; };
+    const float fade = shell(bx) * shell(by);
+    float most[(COLUMN * BLOCK + 1) * EACH];
     for (int i = 0; i < length; ++i) most[i] = -INFINITY;
-    for (int x = wp::max(x0, 0); x <= wp::min(x1, n - 1); ++x)
-        for (int y = wp::max(y0, 0); y <= wp::min(y1, n - 1); ++y) {
+    for (int x = x0; x <= x1; ++x)
+        for (int y = y0; y <= y1; ++y) {
             const float* p = (const float*)grid.data + ((x * n + y) * n + first) * K;
-            for (int i = 0; i < length; ++i) most[i] = p[i * K] > most[i] ? p[i * K] : most[i];
+            int i = 0;
+#ifndef __CUDA_ARCH__
+            for (; i + 8 <= length; i += 8) {  // by hand, because a compiler makes it slow masked stores
+                Eight& largest = *(Eight*)(most + i);
+                largest = __builtin_elementwise_max(largest, *(const Eight*)(p + i));
+                __builtin_prefetch(p + i + n * n * K);
+            }
+#endif
+            for (; i < length; ++i) most[i] = wp::max(most[i], p[i * (K / EACH)]);
         }
     for (int bz = b0; bz < end; ++bz) {
-        const int z0 = low(bz), z1 = low(bz + 1);
-        bool full = 0.0f >= threshold && (x0 < 0 || y0 < 0 || z0 < 0 || x1 >= n || y1 >= n || z1 >= n);
-        for (int z = wp::max(z0, 0); z <= wp::min(z1, n - 1); ++z) full |= most[z - first] >= threshold;
-        clear.data[(bx * blocks + by) * blocks + bz] = full ? 0 : 1;
+        float largest = -INFINITY;
+        for (int z = wp::max(low(bz), 0); z <= wp::min(low(bz + 1), n - 1); ++z) {
+            const float value = most[(z - first) * EACH];
+            largest = value > largest ? value : largest;
+        }
+        const float faded = largest * fade * shell(bz);
+        clear.data[(bx * blocks + by) * blocks + bz] = (faded > largest ? faded : largest) >= threshold ? 0 : FAR;
     }
 """
 )
@@ -189,23 +211,34 @@ ERASE = (
     + OCCUPIED
 )
 
-# One pass of the distance to clear blocks: a clear block whose 26 neighbours are all `reach` clear is one clearer. In
-# place is safe, since a neighbour that another thread raises passes the test before and after.
-WIDEN = """
-    const int blocks = clear.shape[0], end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
-    const int z0 = wp::max(b0 - 1, 0), z1 = wp::min(end, blocks - 1);
-    unsigned char least[COLUMN + 2];  // of the nine at each height
-    for (int z = z0; z <= z1; ++z) least[z - z0] = 255;
-    for (int x = wp::max(bx - 1, 0); x <= wp::min(bx + 1, blocks - 1); ++x)
-        for (int y = wp::max(by - 1, 0); y <= wp::min(by + 1, blocks - 1); ++y) {
-            const unsigned char* row = (const unsigned char*)clear.data + (x * blocks + y) * blocks + z0;
-            for (int i = 0; i <= z1 - z0; ++i) least[i] = row[i] < least[i] ? row[i] : least[i];
-        }
-    for (int bz = b0; bz < end; ++bz) {
-        auto& own = clear.data[(bx * blocks + by) * blocks + bz];
-        bool wider = own == reach;
-        for (int z = wp::max(bz - 1, z0); z <= wp::min(bz + 1, z1); ++z) wider &= least[z - z0] >= reach;
-        if (wider) own = reach + 1;
+# The distance (Chebyshev, below FAR) along one axis more, for `count` blocks of one line, plane or volume along that axis:
+# `stride` blocks apart lie neighbours on it.
+SPREAD = """
+    const int side = before.shape[0], group = side * stride, last = first + count;
+    const int from = first / group * group, to = from + group;
+    const unsigned char* known = (const unsigned char*)before.data;
+    unsigned char* clear = (unsigned char*)after.data;
+    if (stride == 1 && count == side) {  // along z, where all is 0 or FAR yet: lines are too short for vectors
+        int distance = FAR;
+        auto pass = [&](int i, unsigned char there) {
+            distance = wp::min(distance + 1, (int)there);
+            clear[i] = (unsigned char)distance;
+        };
+        for (int i = first; i < last; ++i) pass(i, known[i]);
+        for (int i = last - 1; i >= first; --i) pass(i, clear[i]);
+        return;
+    }
+    for (int i = first; i < last; ++i) clear[i] = known[i];
+    for (int away = 1; away < FAR; ++away) {
+        const int shift = away * stride;
+        auto nearer = [&](int begin, int end, int shift) {
+            for (int i = begin; i < end; ++i) {
+                const unsigned char there = known[i + shift], least = there < away ? (unsigned char)away : there, own = clear[i];
+                clear[i] = least < own ? least : own;
+            }
+        };
+        nearer(wp::max(first, from + shift), last, -shift);
+        nearer(first, wp::min(last, to - shift), shift);
     }
 """
 
@@ -229,6 +262,7 @@ def source(text: str, channels: int, activation: str, sign: int = 1) -> str:
         "CHUNK": CHUNK,
         "BUNDLE": BUNDLE,
         "COLUMN": COLUMN,
+        "FAR": REACH,
         "SIGN": sign,
     }
     for name, value in constants.items():

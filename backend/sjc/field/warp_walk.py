@@ -1,4 +1,4 @@
-"""The C++ of the walk along rays, in either direction: which samples, where, what the field is there.
+"""The C++ of the walk along rays, in either direction: where their samples lie, what the field is there.
 
 On a CPU a bundle of neighbouring rays advances together, a chunk of samples of each in turn: they pass the same voxels,
 which are then in a near cache still, and while one chunk is worked on the next one's voxels come from memory (measured:
@@ -42,29 +42,26 @@ WALK = """
     typedef float Voxel __attribute__((ext_vector_type(WIDTH)));
 #endif
     const float* data = (const float*)grid.data;
+    const int n = grid.shape[0];
     const float half_n = 0.5f * n;
-    const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
     const float scale = ::expf(log_scale.data[0]);
     const int row = n * K, slab = n * n * K;
     struct Axis {
         float at, along;  // position at t = 0 and its change by t
-        float cell, cells;  // the cell (from the shell's on, block_of) of sample 0, and its change from sample to sample
-        float per, before;  // the sample that reaches position x is x * per + before, less a little
     };
     struct Ray {
-        int r, k, last, until;
+        int r, k, last, until, left;  // until: the run's end; left: numbers in the list from `run` on
+        const int* run;
         float t0;
         Axis x, y, z;
     };
     auto aim = [&](Ray& ray, int r, int first, int last) {
-        const float t0 = t_min.data[r];
         auto axis = [&](int c) {
-            const float at = (origins.data[3 * r + c] + 1.0f) * half_n - 0.5f, along = directions.data[3 * r + c] * half_n;
-            const float per = 1.0f / (step * (along < 0.0f ? wp::min(along, -1e-20f) : wp::max(along, 1e-20f)));
-            const float start = at + t0 * along;
-            return Axis{at, along, start + 1.0f, step * along, per, -start * per - SIGN * slack};
+            return Axis{(origins.data[3 * r + c] + 1.0f) * half_n - 0.5f, directions.data[3 * r + c] * half_n};
         };
-        ray = {r, first, last, first, t0, axis(0), axis(1), axis(2)};
+        const int* list = runs.data + r * width;
+        const int left = width == 0 ? 0 : list[0];  // no lists: all is one run
+        ray = {r, first, last, width == 0 ? last : first, left, list + (SIGN > 0 ? 1 : left - 1), t_min.data[r], axis(0), axis(1), axis(2)};
     };
     struct Chunk {
         int found, whole;  // samples, and as many rounded up to whole vectors; what the rest holds does not matter
@@ -74,28 +71,18 @@ WALK = """
     // The next samples in occupied blocks, at most S, and their corners; the ray's k moves behind them.
     auto collect = [&](Ray& ray, Chunk& chunk) {
         int* ks = chunk.ks;
-        // Where the walk leaves, along one axis, the cube of blocks nearer than c to block b; in samples, times SIGN.
-        auto leave = [&](const Axis& axis, int b, int c) {
-            return SIGN * (low(SIGN * axis.per > 0.0f ? b + c : b - c + 1) * axis.per + axis.before);
-        };
         int found = 0;
         while (found < S && SIGN * ray.k < SIGN * ray.last) {
             if (SIGN * ray.k >= SIGN * ray.until) {
-                if (blocks == 0) ray.until = ray.last;
-                else {
-                    const int bx = block_of((int)(ray.x.cell + ray.k * ray.x.cells));
-                    const int by = block_of((int)(ray.y.cell + ray.k * ray.y.cells));
-                    const int bz = block_of((int)(ray.z.cell + ray.k * ray.z.cells));
-                    const int reach = clear.data[(bx * blocks + by) * blocks + bz], c = reach == 0 ? 1 : reach;
-                    const float nearest = wp::min(
-                        wp::min(leave(ray.x, bx, c), leave(ray.y, by, c)), wp::min(leave(ray.z, bz, c), 1e6f));
-                    // The first sample behind it: forward the numbers are positive, back negative, and (int) cuts off.
-                    ray.until = SIGN * wp::max(SIGN * ray.k + 1, (int)nearest + (SIGN > 0 ? 1 : 0));
-                    if (reach > 0) {
-                        ray.k = ray.until;
-                        continue;
-                    }
+                if (ray.left == 0) {
+                    ray.k = ray.last;
+                    break;
                 }
+                ray.k = SIGN > 0 ? ray.run[0] : wp::min(ray.k, ray.run[1] - 1);
+                ray.until = SIGN > 0 ? ray.run[1] : ray.run[0] - 1;
+                ray.run += 2 * SIGN;
+                ray.left -= 2;
+                continue;
             }
             const int run = wp::min(S - found, wp::min(SIGN * (ray.until - ray.k), SIGN * (ray.last - ray.k)));
             for (int m = 0; m < run; ++m) ks[found + m] = ray.k + SIGN * m;
