@@ -300,6 +300,13 @@ FAULTS = [
         ("tests/backend/test_beside.py::test_an_error_comes_out_once_where_it_is_waited_for",),
     ),
     Fault(
+        "a-note-is-told-after-every-step",
+        f"{SJC}/job.py",
+        "        self.heard = len(notes)\n",
+        "",
+        ("tests/backend/test_job.py::test_what_the_model_notes_is_a_warning_once_whenever_it_comes",),
+    ),
+    Fault(
         "a-side-stream-begins-at-once",
         f"{SJC}/beside.py",
         "                stream.wait_event(queued)\n",

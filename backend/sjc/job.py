@@ -152,6 +152,7 @@ class Job:
         self.wants_snapshot, self.before = wants_snapshot, before
         self.preview = False  # whether a snapshot comes with a small picture
         self.loaded = False
+        self.heard = 0  # of the model's notes
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self.history: dict[str, list[float]] = {}
@@ -164,6 +165,7 @@ class Job:
         began = time.perf_counter()
         self._say("export", "writing mesh, volume and pictures")
         mesh = self._export()
+        self._heed()
         self.seconds["export"] = time.perf_counter() - began
         self._ask()
         record = self._record(mesh)
@@ -178,6 +180,16 @@ class Job:
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
         self.report({"type": "warning", "text": text})
+
+    def _notes(self) -> list[str]:
+        return getattr(self.denoiser, "notes", [])
+
+    def _heed(self) -> None:
+        """Warn of what the model has noted since: a part that found no room in the middle of the run."""
+        notes = self._notes()
+        for text in notes[self.heard :]:
+            self._warn(text)
+        self.heard = len(notes)
 
     def load(self) -> None:
         """Load the model and check device and prompt, once; touches no file. Raises SjcError."""
@@ -206,6 +218,7 @@ class Job:
         self.denoiser.prepare(chosen.prompt, chosen.view_words, chosen.negative_prompt)
         for text in advice(chosen, self.denoiser):
             self._warn(text)
+        self.heard = len(self._notes())
         self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
@@ -233,6 +246,7 @@ class Job:
                 self._ask()
                 beside.look()
                 losses = run.advance()
+                self._heed()
                 untold.append((run.step, losses))
                 tell(behind)
                 if (self.wants_snapshot() or run.step % snapshot_every == 0) and not run.done:

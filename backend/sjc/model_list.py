@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,19 +116,15 @@ def _row(model: str, folder: Path) -> Row:
 HEAD = ("model", "family", "size", "state", "licence", "revision")
 
 
+def _cells(row: Row) -> tuple[str, ...]:
+    """What stands in the columns of HEAD."""
+    size = f"{row.size / 1e6:.1f} MB" if row.size else ""
+    return row.model, row.family, size, row.state, row.licence, row.revision
+
+
 def table(found: list[Row]) -> list[str]:
-    """The lines of `sjc models list`, in columns; of a bad one the problem stands on a line below."""
-    cells = [
-        (
-            row.model,
-            row.family,
-            f"{row.size / 1e6:.1f} MB" if row.size else "",
-            row.state,
-            row.licence,
-            row.revision,
-        )
-        for row in found
-    ]
+    """The lines of `sjc models list` for a file or a pipe, in columns; of a bad one the problem stands on a line below."""
+    cells = [_cells(row) for row in found]
     widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
 
     def line(row: tuple[str, ...]) -> str:
@@ -143,12 +140,35 @@ def table(found: list[Row]) -> list[str]:
     return lines
 
 
+def _draw(found: list[Row]) -> None:
+    """The same for a person at a terminal: as wide as that is, what is bad in a colour of its own."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table()
+    for name in HEAD:
+        drawn.add_column(
+            name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name == "size"
+        )
+    for row in found:
+        drawn.add_row(*map(Text, _cells(row)), style="yellow" if row.problem else "")
+    console = Console()
+    console.print(drawn)
+    for row in found:
+        if row.problem:
+            console.print(Text(f"{row.model}: {row.problem}", "yellow"))
+
+
 def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
 
     found = rows(Path(constants.HF_HUB_CACHE))
-    print(
-        json.dumps([asdict(row) for row in found], ensure_ascii=False) if as_json else "\n".join(table(found))
-    )
+    if as_json:
+        print(json.dumps([asdict(row) for row in found], ensure_ascii=False))
+    elif sys.stdout.isatty():
+        _draw(found)
+    else:
+        print("\n".join(table(found)))
     return 0

@@ -284,3 +284,24 @@ def test_devices_that_are_not_there(monkeypatch):
     assert devices.choose_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(SjcError, match=r"this machine has 2 \(cuda:0 to cuda:1\)"):
         devices.choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("step", [0, 3, 6])
+def test_what_the_model_notes_is_a_warning_once_whenever_it_comes(tmp_path, monkeypatch, step):
+    """Before the steps, among them, and while the files are written."""
+    told, denoiser = [], StubDenoiser(bent)
+    denoiser.notes = ["It is tight here."]
+    monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: denoiser)
+    s = settings(steps=6, snapshot_every=100, turntable=False)
+    one = Job(tmp_path / "a", s, lambda e: told.append(e["text"]) if e["type"] == "warning" else None)
+
+    def stop():
+        if len(denoiser.asked) == step and len(denoiser.notes) == 1 and one.loaded:
+            denoiser.notes.append("Tighter still.")
+        return False
+
+    one.stop = stop
+    prepare_folder(tmp_path / "a", s)
+    record = one.run()
+    assert [text for text in told if "ight" in text] == ["It is tight here.", "Tighter still."]
+    assert "Tighter still." in record["warnings"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 
 import pytest
@@ -72,6 +73,23 @@ def test_the_list_is_a_table(cache, capsys, saved):
     assert [(row["model"], row["licence"], row["revision"]) for row in rows[1:]] == [
         (ID, "mit", NEW), (f"{ID}@v1", "mit", OLD)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", ["60", "160"])
+def test_a_terminal_gets_it_as_wide_as_it_is(cache, capsys, monkeypatch, columns):
+    """Nothing is cut off: what has no room goes on below, and what is wrong stands under the table."""
+    (cache / "models--some-people--some-model" / "snapshots" / NEW / "unet" / "config.json").unlink()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert asked("list") == 0
+    lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()  # its colours
+    assert max(map(len, lines)) <= int(columns)
+    bars = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+    assert "".join(cells[0] for cells in bars) == "embedded" + ID + f"{ID}@v1"
+    assert "".join(cells[-1] for cells in bars) == NEW + OLD
+    below = "".join(lines[next(i for i, line in enumerate(lines) if line.startswith("└")) + 1 :])
+    assert below.startswith(f"{ID}: ")
+    assert "config.json" in below
 
 
 def test_what_is_wrong_with_one_stands_below_it(cache, capsys):

@@ -162,8 +162,10 @@ def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls:
             if dim == 0:
                 continue
             values = (*shared, *own)
-            # Whoever launches has the prepared ones alone meanwhile.
-            one = ready.pop(0) if ready else _Prepared(wp, kernels, kernel, dim, values)
+            try:  # whoever launches has the prepared ones alone meanwhile; a snapshot may launch beside the steps
+                one = ready.pop(0)
+            except IndexError:
+                one = _Prepared(wp, kernels, kernel, dim, values)
             work.append((one, dim, values))
         in_threads(_Prepared.run, work)
         ready.extend(one for one, *_ in work)
