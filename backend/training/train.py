@@ -312,10 +312,8 @@ def main(argv: list[str] | None = None) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args)
         x, texts = data.batch(args.batch)
-        if not teacher:
-            texts = [
-                "" if data.rng.random() < 0.1 else text for text in texts
-            ]  # for classifier-free guidance
+        if not teacher:  # for classifier-free guidance, which a student has built in
+            texts = ["" if data.rng.random() < 0.1 else text for text in texts]
         # ln sigma is normal: about where SJC asks, with tails over the whole range.
         level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
         t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)

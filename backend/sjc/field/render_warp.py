@@ -173,17 +173,7 @@ class _Render(torch.autograd.Function):
         rays = len(origins)
         outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
         ends, taus = counts.new_empty(rays), origins.new_empty(rays)
-        scene = (
-            grid,
-            log_scale.reshape(1),
-            options.shift,
-            runs,
-            runs.shape[1],
-            order,
-            origins,
-            directions,
-            t_min,
-        )
+        scene = _scene(grid, log_scale, options.shift, runs, order, origins, directions, t_min)
         marched = (counts, *options.marching, options.tau_stop, *outputs, ends, taus)
         launch("forward", options.kernels, (*scene, *marched), *deal(order))
         ctx.save_for_backward(grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus)
@@ -196,17 +186,7 @@ class _Render(torch.autograd.Function):
         grid, log_scale, clear, runs, order, origins, directions, t_min, ends, taus = ctx.saved_tensors
         options, rays = ctx.options, len(origins)
         g_grid, g_scale = _zeroes(grid, clear, options.kernels), origins.new_empty(rays)
-        scene = (
-            grid,
-            log_scale.reshape(1),
-            options.shift,
-            runs,
-            runs.shape[1],
-            order,
-            origins,
-            directions,
-            t_min,
-        )
+        scene = _scene(grid, log_scale, options.shift, runs, order, origins, directions, t_min)
         given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream), g_scale)
         parts = deal(order)
         with gradient_memory.zeroed(grid, len(parts) - 1) as others:
@@ -218,6 +198,11 @@ class _Render(torch.autograd.Function):
                     "gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts))
                 )
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 8
+
+
+def _scene(grid, log_scale, shift, runs, *rays) -> tuple:
+    """What both kernels begin their arguments with; rays: order, origins, directions, t_min."""
+    return grid, log_scale.reshape(1), shift, runs, runs.shape[1], *rays
 
 
 def deal(order: Tensor) -> list[tuple[int, tuple[int, int]]]:
