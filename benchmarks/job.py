@@ -93,11 +93,14 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     import torch
 
     from sjc.devices import choose_device
+    from sjc.guidance import distilled
     from sjc.guidance.loading import load_denoiser
     from sjc.optimize import Optimization
 
     device = choose_device(settings.device)
-    denoiser = load_denoiser(settings.model, device=device, runtime=settings.runtime)
+    denoiser = load_denoiser(
+        settings.model, device=device, runtime=settings.runtime, built_in=distilled.built_in(settings)
+    )
 
     def wait() -> None:
         if device.type == "cuda":
@@ -130,8 +133,9 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
 
 
 def _shapes(denoiser: Any, settings: schema.Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What one step hands to the network: images [2V, C, S, S] (both halves of the guidance), text [2V, L, W]."""
-    batch = settings.views_per_step * settings.noises_per_view * (1 if settings.guidance in (0, 1) else 2)
+    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or 2V, L, W]."""
+    halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
+    batch = settings.views_per_step * settings.noises_per_view * halves
     text = denoiser.text.encode([PROMPT])
     return (batch, denoiser.channels, denoiser.size, denoiser.size), (batch, *text.shape[1:])
 

@@ -23,6 +23,7 @@ from .appearance import Appearance
 from .beside import Beside
 from .devices import choose_device, device_name, versions
 from .errors import SjcError
+from .guidance import distilled
 from .output import files
 from .progress import Event, Rate, Report, silent
 from .settings_schema import Settings
@@ -104,6 +105,7 @@ def check_early(settings: Settings) -> None:
     from .guidance import lora, model_files
 
     model_files.check(model_files.locate(settings.model))
+    distilled.built_in(settings)
     lora.check(settings.lora)
 
 
@@ -120,7 +122,7 @@ def read_settings(folder: Path) -> Settings:
 
 def _engine(job: Job) -> tuple[object, ...]:
     """What a loaded model depends on; a job that agrees in it takes over the model of the one before."""
-    return job.settings.model, job.settings.lora, job.settings.runtime, job.device
+    return job.settings.model, job.settings.lora, job.built_in, job.settings.runtime, job.device
 
 
 def _ahead(device: torch.device) -> int:
@@ -138,6 +140,7 @@ class Job:
 
     denoiser: TextDenoiser
     device: torch.device
+    built_in: float | None
 
     def __init__(
         self,
@@ -200,6 +203,7 @@ class Job:
         began = time.perf_counter()
         self._say("load", f"loading the model {self.settings.model}")
         self.device = choose_device(self.settings.device)
+        self.built_in = distilled.built_in(self.settings)
         old, self.before = self.before, None
         if old and old.loaded and _engine(old) == _engine(self):
             self.denoiser = old.denoiser
@@ -209,6 +213,8 @@ class Job:
                 device=str(self.device),
                 runtime=self.settings.runtime,
                 lora=self.settings.lora,
+                built_in=self.built_in,
+                tell=lambda _note: None,  # a job warns of what the model has noted
             )
         self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if self.settings.negative_prompt:
@@ -385,6 +391,7 @@ class Job:
                 "source": self.denoiser.source,
                 "revision": self.denoiser.revision,
                 "loras": self.denoiser.loras,
+                "guidance_built_in": self.denoiser.built_in,
             },
             "device": device_name(self.device),
             "versions": versions(),

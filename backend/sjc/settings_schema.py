@@ -83,6 +83,7 @@ class Settings:
     views_per_step: int = _knob(4, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
     guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
+    distilled: bool = _knob(True, "guidance", "Ask the network once a view, not twice, where the model has an adapter for this guidance scale and no negative prompt, rescale, Perp-Neg or LoRA needs both.")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
     score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))

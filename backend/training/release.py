@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sjc
+from sjc.guidance.distilled import NAME
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
 from training.text import TEXT_BATCH
@@ -127,6 +128,7 @@ def main(argv: list[str] | None = None) -> None:
     texts = [(run / "log.jsonl").read_text(encoding="utf-8") for run in args.runs]
     logs = [[json.loads(line) for line in text.splitlines()] for text in texts]
     shutil.copytree(args.runs[-1] / "model", args.target, dirs_exist_ok=True)
+    (args.target / NAME).unlink(missing_ok=True)  # an adapter of the model before
     rows = [{"run": n, **row} for n, log in enumerate(logs, 1) for row in log]
     (args.target / "training_log.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"

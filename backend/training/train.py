@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from sjc.guidance.autoencoder import Autoencoder, load_autoencoder
 from training import world
-from training.distil import Predicts, guided
 from training.model import (
     CONDITION,
     make_latent_unet,
@@ -136,7 +135,7 @@ def v_loss(
     t: Tensor,
     noise: Tensor,
     sigma: Tensor,
-    teacher: Predicts | None = None,
+    teacher: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Mean squared error of v = alpha * noise - s * x (Salimans & Ho 2022), alpha = 1/sqrt(1+sigma^2), s = sigma*alpha.
 
@@ -250,12 +249,6 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder of an autoencoder (training.codec): train the small latent model on its latents",
     )
-    p.add_argument(
-        "--distil",
-        type=float,
-        metavar="SCALE",
-        help="with --init --keep-text: learn to say in one call what that model says under guidance of this scale",
-    )
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
 
@@ -263,8 +256,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> Path:
     """Train; returns the folder of the saved model."""
     args = parser().parse_args(argv)
-    if args.distil is not None and not (args.init and args.keep_text):
-        raise SystemExit("--distil needs the teacher: --init FOLDER --keep-text")
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -275,9 +266,6 @@ def main(argv: list[str] | None = None) -> Path:
     model = Model(args.compile, latent=codec is not None)
     if args.init:
         start_from(model, args.init, args.keep_text)
-    teacher = None
-    if args.distil is not None:
-        teacher = guided(copy.deepcopy(model), model.tokens([""]), args.distil)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
     )
@@ -312,13 +300,12 @@ def main(argv: list[str] | None = None) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args)
         x, texts = data.batch(args.batch)
-        if not teacher:  # for classifier-free guidance, which a student has built in
-            texts = ["" if data.rng.random() < 0.1 else text for text in texts]
+        texts = ["" if data.rng.random() < 0.1 else text for text in texts]  # for classifier-free guidance
         # ln sigma is normal: about where SJC asks, with tails over the whole range.
         level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
         t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
         noise = torch.randn(x.shape, generator=generator)
-        loss = v_loss(model, x, *model.tokens(texts), t, noise, sigma, teacher)
+        loss = v_loss(model, x, *model.tokens(texts), t, noise, sigma)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

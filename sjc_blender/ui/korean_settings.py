@@ -51,6 +51,9 @@ SETTINGS = {
     "Guidance": "가이던스",
     "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it":
         "분류기 없는 가이던스의 세기: 1은 학습한 대로 문장을 따르고, 클수록 과장합니다",
+    "Distilled": "증류된 가이던스",
+    "Ask the network once a view, not twice, where the model has an adapter for this guidance scale and no negative prompt, rescale, Perp-Neg or LoRA needs both":
+        "모델에 이 가이던스 세기의 어댑터가 있고 부정 프롬프트, 재조정, Perp-Neg, LoRA가 두 번의 호출을 요구하지 않으면 시점마다 신경망을 두 번이 아니라 한 번 부릅니다",
     "Variance Reduction": "분산 감소",
     "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15)":
         "노이즈를 더한 렌더(식 15) 대신 깨끗한 렌더(식 16)를 뺍니다",

@@ -12,7 +12,7 @@ SCHEDULE = VESchedule.from_alphas_cumprod(torch.cumprod(1 - torch.linspace(1e-4,
 class StubDenoiser:
     """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
 
-    schedule, channels, name, source, revision, loras = SCHEDULE, 3, "stub", "stub", None, ()
+    schedule, channels, name, source, revision, loras, built_in = SCHEDULE, 3, "stub", "stub", None, (), None
     autoencoder, color_activation, prediction_type, distilled = None, "tanh_sigmoid", "epsilon", False
 
     def __init__(self, denoise, size=SIZE, card=None):

@@ -183,6 +183,27 @@ def test_a_step_that_finds_no_room_goes_in_smaller_parts(tmp_path, capsys):
     assert greedy.sizes == [1] * 6, "what was learned is kept"
 
 
+def test_a_job_says_once_what_its_model_notes(tmp_path, capsys):
+    """As a warning; the model itself stays silent then."""
+    from sjc import job, settings
+
+    words = {
+        "preset": "test",
+        "prompt": "a red mushroom",
+        "model": str(folder_of(tmp_path)),
+        "rgb_grid": False,
+    }
+    given = settings.resolve(None, words)
+    job.prepare_folder(tmp_path / "job", given)
+    one = job.Job(tmp_path / "job", given)
+    one.load()
+    one.denoiser.network = Greedy(one.denoiser.network, 1)
+    record = one.run()
+    assert [line for line in record["warnings"] if "memory was full" in line] == one.denoiser.notes
+    assert len(one.denoiser.notes) == 1
+    assert "memory was full" not in capsys.readouterr().err
+
+
 def test_at_the_end_of_all_ways_stands_one_line(tmp_path):
     denoiser = loading.load_denoiser(folder_of(tmp_path))
     denoiser.network = Greedy(denoiser.network, 0)

@@ -12,10 +12,9 @@ import torch
 from sjc.field.cameras import look_at, rays, sample_cameras
 from sjc.guidance.loading import load_denoiser
 from sjc.guidance.prompts import view_prompt
-from training import distil, model, pictures, train, world
+from training import model, pictures, train, world
 from training.pictures import EMPTY, MEAN_SHADE, PRIOR, Bank, make_bank, random_light, shade
 from training.prompts import Described, parse, phrase, random_described
-from training.release import TARGET
 from training.truth import ground_truth
 
 
@@ -292,52 +291,6 @@ def test_who_knows_the_picture_has_no_loss_and_no_error():
     scores = train.evaluate(Perfect(x, sigma.float()), {"seen": (x, None, None)}, sigma.float())
     assert set(scores) == {f"seen_{level}" for level in train.EVAL_SIGMAS}
     assert max(scores.values()) <= 2e-3
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    net = train.Model()
-    train.start_from(net, TARGET, keep_text=True)
-    return net.eval()
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.5])
-def test_a_teacher_says_what_the_loop_hears_under_guidance(shipped, scale):
-    """D of the teacher's v is the engine's D of the same folder at that guidance."""
-    text = "azimuth 10 elevation 20 view of a red mushroom"
-    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(19))
-    t = (train.sigmas() - 1.5).abs().argmin().view(1)
-    s = train.sigmas()[t].view(1, 1, 1, 1)
-    alpha = (1 + s * s).rsqrt()
-    v = distil.guided(shipped, shipped.tokens([""]), scale)(alpha * x, t, *shipped.tokens([text]))
-    denoise = load_denoiser("embedded", runtime="torch").conditioned([text], "", scale)
-    torch.testing.assert_close(alpha * alpha * x - s * alpha * v, denoise(x, s.flatten()), rtol=0, atol=2e-3)
-
-
-def test_a_student_that_is_its_teacher_has_a_loss_only_under_guidance(shipped):
-    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    words, t = shipped.tokens(["a red mushroom", "a blue chair"]), torch.tensor([500, 600])
-    empty = shipped.tokens([""])
-    with torch.no_grad():
-        plain, more = (
-            train.v_loss(
-                shipped,
-                x,
-                *words,
-                t,
-                torch.zeros_like(x),
-                train.sigmas(),
-                distil.guided(shipped, empty, scale),
-            ).item()
-            for scale in (1.0, 2.5)
-        )
-    assert plain < 1e-9
-    assert more > 1e-4
-
-
-def test_a_student_needs_its_teacher(tmp_path):
-    with pytest.raises(SystemExit, match="--init FOLDER --keep-text"):
-        train.main(["--out", str(tmp_path), "--views", "1", "--steps", "1", "--distil", "2.5"])
 
 
 def test_who_says_nothing_has_the_loss_of_the_target():

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from ..errors import SjcError
-from . import graphs, model_files, networks, onnx_unet, text_encoders
+from . import distilled, graphs, model_files, networks, onnx_unet, text_encoders
 from . import lora as lora_files
-from .descent import Descent
+from .descent import Descent, Tell, to_stderr
 from .disk_cache import cache_folder
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL, tokenizer_of
 from .memory_plan import HALF_PRECISION_ABOVE, plan_for
@@ -47,16 +48,21 @@ def load_denoiser(
     revision: str | None = None,
     runtime: str = "torch",
     lora: str = "",
+    built_in: float | None = None,
+    tell: Tell = to_stderr,
 ) -> TextDenoiser:
     """Loads "embedded", a folder or a hub id ("name/model") in the ordinary diffusers layout, in evaluation mode.
 
     dtype None: float32, but float16 on CUDA for more than 1 GiB of weights.  A folder never touches the network; a hub
     id only with download=True.  Only safetensors are read.  runtime: what runs a UNet on a CPU, "torch", "onnx" (ONNX
     Runtime), or "auto", which takes the second where it can be had.  lora: files to lay over it ("PATH[:weight], ...",
-    see lora.py); torch runs those.  Raises SjcError, one line, for anything unusable.
+    see lora.py); torch runs those.  built_in: the guidance scale that the model's own adapter is to build into the network (see
+    distilled.py); the denoiser knows no other then.  tell: is given each line about a part that finds no room, now or later; they are in the
+    denoiser's notes, too.  Raises SjcError, one line, for anything unusable.
     """
     loras = lora_files.check(lora)
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
+    adapter = _adapter(files, built_in)
     card_path = files.folder / "sjc.json"
     card = model_files.read_json(card_path) if card_path.is_file() else {}
     schedule, prediction_type = _schedule(files)
@@ -65,17 +71,17 @@ def load_denoiser(
     except RuntimeError as error:
         raise SjcError(f'Unknown device "{device}"; use cpu, cuda, cuda:N or mps.') from error
     dtype = dtype or usual_dtype(files, device)
-    place = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")))
+    place = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")), tell)
 
     def finished(component: str, part: Any) -> Any:
-        lora_files.fuse(loras, files.family, {component: part})
+        lora_files.fuse((*adapter, *loras), files.family, {component: part})
         return place.network(part) if component == files.family.network else place.reader(part)
 
     @cache
     def unet() -> Any:
         return finished(files.family.network, _load_network(files, dtype))
 
-    onnx = _OnnxUse("torch" if loras else runtime, files, device, dtype)
+    onnx = _OnnxUse("torch" if loras else runtime, files, device, dtype, adapter[0].path if adapter else None)
     config = onnx.config() or unet().config
     readers = _load_readers(files, dtype, finished)
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
@@ -110,7 +116,16 @@ def load_denoiser(
         source=model,
         revision=files.folder.name if in_cache else revision,
         loras=lora_files.record(loras),
+        built_in=built_in,
     )
+
+
+def _adapter(files: ModelFiles, built_in: float | None) -> tuple[lora_files.Lora, ...]:
+    if built_in is None:
+        return ()
+    if distilled.scale(files.folder) != built_in:
+        raise SjcError(f"{files.folder} has no adapter for guidance {built_in:g}; load it without.")
+    return (lora_files.Lora(files.folder / distilled.NAME, 1.0),)
 
 
 def usual_dtype(files: ModelFiles, device: torch.device) -> torch.dtype:
@@ -132,11 +147,13 @@ def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
 class _OnnxUse:
     """Whether ONNX Runtime shall run a model's UNet, and whether it knows it from an earlier start."""
 
-    def __init__(self, runtime: str, files: ModelFiles, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, runtime: str, files: ModelFiles, device: torch.device, dtype: torch.dtype, adapter: Path | None
+    ) -> None:
         plain = files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL) and device.type == "cpu"
-        self.files, self.asked_for = files, runtime == "onnx"
+        self.files, self.adapter, self.asked_for = files, adapter, runtime == "onnx"
         self.tried = runtime != "torch" and plain and dtype == torch.float32
-        self.kept = onnx_unet.kept(files) if self.tried else None
+        self.kept = onnx_unet.kept(files, adapter) if self.tried else None
 
     def config(self) -> Any:
         """The UNet's configuration as its file has it, where the UNet itself is not needed for it; else None."""
@@ -148,7 +165,9 @@ class _OnnxUse:
 
     def network(self, unet: Callable[[], Any]) -> networks.Network | None:
         """What runs it, None where torch shall. Raises SjcError where ONNX Runtime was asked for and cannot."""
-        found = self.kept or (onnx_unet.network(self.files, unet(), _EXAMPLE_TOKENS) if self.tried else None)
+        found = self.kept
+        if self.tried and not found:
+            found = onnx_unet.network(self.files, unet(), _EXAMPLE_TOKENS, self.adapter)
         if found is None and self.asked_for:
             raise SjcError(
                 "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, "

@@ -129,7 +129,7 @@ def wanted_files(names: list[str]) -> list[str]:
     """
     if "model_index.json" not in names:
         raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
-    wanted = ["model_index.json"] + [n for n in names if n == "sjc.json"]
+    wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", "distilled.safetensors")]
     wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]
     for component in WEIGHT_STEMS:
         inside = [n for n in names if n.startswith(f"{component}/")]

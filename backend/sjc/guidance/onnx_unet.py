@@ -37,9 +37,9 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
-def kept(files: ModelFiles) -> Network | None:
-    """A model's network by the graph of an earlier start; None where there is none."""
-    path = _path(files)
+def kept(files: ModelFiles, adapter: Path | None = None) -> Network | None:
+    """A model's network by the graph of an earlier start; None where there is none.  adapter: fused into it (distilled.py)."""
+    path = _path(files, adapter)
     if not (available() and path.is_file()):
         return None
     with contextlib.suppress(Exception):  # a damaged file is written anew
@@ -47,10 +47,10 @@ def kept(files: ModelFiles) -> Network | None:
     return None
 
 
-def network(files: ModelFiles, unet: Any, tokens: int) -> Network | None:
+def network(files: ModelFiles, unet: Any, tokens: int, adapter: Path | None = None) -> Network | None:
     """What `networks.text_unet` gives, run by ONNX Runtime on all threads; None where it cannot be.
 
-    unet: that of the files, in float32 on the CPU.  tokens: rows of text to trace with; any number can be given later.
+    unet: that of the files with the adapter, in float32 on the CPU.  tokens: rows of text to trace with; any number can be given later.
     """
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     if not available() or weights > LARGEST or next(unet.parameters()).dtype != torch.float32:
@@ -58,7 +58,7 @@ def network(files: ModelFiles, unet: Any, tokens: int) -> Network | None:
     with contextlib.suppress(
         Exception
     ):  # a graph that cannot be written, an unloadable library, a full disk ...
-        return _network(_written(_path(files), unet, tokens))
+        return _network(_written(_path(files, adapter), unet, tokens))
     return None
 
 
@@ -102,14 +102,15 @@ def _written(path: Path, unet: Any, tokens: int) -> Any:
     return session
 
 
-def _path(files: ModelFiles) -> Path:
-    return cache_folder("onnx") / f"{fingerprint(files)}.onnx"
+def _path(files: ModelFiles, adapter: Path | None) -> Path:
+    return cache_folder("onnx") / f"{fingerprint(files, adapter)}.onnx"
 
 
-def fingerprint(files: ModelFiles) -> str:
+def fingerprint(files: ModelFiles, adapter: Path | None = None) -> str:
     """SHA-256 of the network's files and of what writes the graph, shortened."""
     digest = hashlib.sha256(json.dumps([torch.__version__, _OPSET, files.family.name]).encode())
-    for path in sorted((files.folder / files.family.network).iterdir()):
+    own = sorted((files.folder / files.family.network).iterdir())
+    for path in [*own, adapter] if adapter else own:
         if path.suffix in (".json", ".safetensors"):
             with path.open("rb") as file:
                 digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())

@@ -43,7 +43,8 @@ class TextDenoiser:
     for, which may be never where something else runs it.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
     [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
     words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
-    guidance scale as an input (FLUX.1-dev).  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
+    guidance scale as an input (FLUX.1-dev).  built_in: the one scale that an adapter built into the network (distilled.py), None
+    without.  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
     on the CPU.  place: where its parts lie.
     """
 
@@ -66,6 +67,7 @@ class TextDenoiser:
         source: str = "",
         revision: str | None = None,
         loras: Sequence[dict[str, Any]] = (),
+        built_in: float | None = None,
     ) -> None:
         if prediction_type not in PREDICTION_TYPES:
             raise SjcError(
@@ -79,7 +81,7 @@ class TextDenoiser:
         self.prediction_type = prediction_type
         self.channels = channels
         self.size = size
-        self.distilled = distilled
+        self.distilled, self.built_in = distilled, built_in
         self.vae, self.vae_on_host = vae, vae_on_host
         self.place = place or Placement(device, Plan(device.type, "float32", 0, 0, 0, None))
         self.most = 2**30  # rows through the network at once
@@ -158,12 +160,13 @@ class TextDenoiser:
         self.text.prepare(prompt, view_words, negative_prompt)
 
     def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
-        """Raises SjcError where the network has its guidance built in (FLUX.1-dev) and more than that is asked for."""
-        if self.distilled and negative_prompt:
+        """Raises SjcError where the network has its guidance built in (FLUX.1-dev, distilled.py) and more is asked for."""
+        once = self.distilled or self.built_in is not None
+        if once and negative_prompt:
             raise SjcError(
                 f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
             )
-        if self.distilled and perp_neg:
+        if once and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
 
     def conditioned(
@@ -183,12 +186,16 @@ class TextDenoiser:
         len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
         by default) go through the network in one call, both halves together.  x in any floating type and device;
         the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets the scale there and is
-        asked once; it knows no negative prompt.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures away
+        asked once; it knows no negative prompt, nor does one with a scale built in, which takes that scale alone.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures away
         from (perp_neg.py), each at the cost of one more call of the network per image.  Raises SjcError for prompts the model cannot read.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
         self.check_steering(negative_prompt, perp_neg=any(away))
+        if self.built_in is not None and (guidance != self.built_in or rescale):
+            raise SjcError(
+                f"{self.name} was loaded with guidance {self.built_in:g} built in and knows no other; load it without."
+            )
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
         shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
         conditional = self.text.conditions([*prompts, *shunned])
@@ -228,7 +235,7 @@ class TextDenoiser:
             scaled, t = noised / (1 + s), (1000 * exact / (1 + exact)).to(self.device, torch.float32)
         else:
             scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
-        if self.distilled or (guidance == 1 and push is None):
+        if self.distilled or self.built_in is not None or (guidance == 1 and push is None):
             output = self._call(scaled, t, told.take(rows), guidance)
         elif guidance == 0:
             output = self._call(scaled, t, told.take(0 * rows), guidance)

@@ -1,0 +1,76 @@
+"""Put a distilled adapter beside the embedded model: `python -m training.release_adapter RUN --scale S --command "..."`.
+
+The model must be the one that the adapter was made of: release a model first (`training.release` takes an older adapter away).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from sjc.guidance.distilled import NAME
+from sjc.guidance.lora import IN_A_FOLDER
+from training.release import LIMIT, TARGET
+
+CARD = """
+## Guidance in one call
+
+`{name}` is an adapter of {size:.1f} MiB (a LoRA in every layer of the UNet) with which the network says in one call what it says in
+two under guidance {scale:g}, the default. `--no-distilled` asks twice; any other guidance scale does so by itself.
+
+`{command}`
+
+{steps} steps, {minutes:.0f} minutes. Root mean square difference of D with it and the guided D at sigma 0.5 / 1.5 / 5: seen {seen},
+held out {unseen}; without it, one call: seen {seen_before}, held out {unseen_before}.
+"""
+
+
+def main(argv: list[str] | None = None) -> Path:
+    """Copy the adapter, name its scale in sjc.json, add to card and log; returns the file."""
+    p = argparse.ArgumentParser(prog="python -m training.release_adapter", description=__doc__)
+    p.add_argument("run", type=Path, metavar="RUN", help="run folder of training.distil")
+    p.add_argument("--scale", type=float, required=True, help="the guidance scale it was made with")
+    p.add_argument("--command", required=True, help="the run's command, for the card")
+    p.add_argument("--target", type=Path, default=TARGET)
+    args = p.parse_args(argv)
+    rows = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shutil.copyfile(args.run / "adapter" / IN_A_FOLDER, args.target / NAME)
+    sjc, card, log = (args.target / name for name in ("sjc.json", "README.md", "training_log.jsonl"))
+    known = json.loads(sjc.read_text(encoding="utf-8")) | {"distilled": args.scale}
+    sjc.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    kept = [
+        line
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if json.loads(line)["run"] != "distilled"
+    ]
+    kept += [json.dumps({"run": "distilled", **row}) for row in rows]
+    log.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+    def error(row: dict[str, float], kind: str) -> str:
+        return " / ".join(str(row[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
+
+    text = card.read_text(encoding="utf-8").partition(CARD.splitlines()[1])[0].rstrip("\n") + "\n"
+    text += CARD.format(
+        name=NAME,
+        size=(args.target / NAME).stat().st_size / 2**20,
+        scale=args.scale,
+        command=args.command,
+        steps=rows[-1]["step"],
+        minutes=rows[-1]["minutes"],
+        seen=error(rows[-1], "seen"),
+        unseen=error(rows[-1], "held_out"),
+        seen_before=error(rows[0], "seen"),
+        unseen_before=error(rows[0], "held_out"),
+    )
+    card.write_text(text, encoding="utf-8")
+    size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
+    if size > LIMIT:
+        raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")
+    print(f"{args.target}: {size / 2**20:.1f} MiB")
+    return args.target / NAME
+
+
+if __name__ == "__main__":
+    main()
