@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .field.cameras import Cameras, look_at, rays
-from .field.render import renderer
+from .field.render import choose, renderer
 from .output.colour import painted, srgb_to_linear, to_uint8
 from .output.files import snapshot_stem, write_npz
 from .output.glb import write_glb
@@ -57,18 +58,22 @@ def views(
     """What every camera sees of a field, by its paint."""
     import torch
 
+    from . import threads
+
     device = field.grid.device
+    mixed = torch.as_tensor(paint, dtype=torch.float32, device=device)
     render = renderer(render_name, device, skip_alpha=1e-3, stop_transmittance=CLEAR_ENOUGH)
+    fused = device.type == "cpu" and choose(render_name, device) == "warp"
     for index in range(len(cameras)):
-        origins, directions = (
-            r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size)
-        )
-        with torch.no_grad():
+        with torch.no_grad(), threads.small() if fused else nullcontext():
+            origins, directions = (
+                r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size)
+            )
             seen = render(field, origins, directions, step=FINE_STEP * field.voxel)
+            # Colour is premultiplied, sum w c, and so is what the paint adds to it.
+            rgb = seen.color @ mixed[:-1] + seen.opacity[:, None] * mixed[-1]
         opacity = seen.opacity.cpu().numpy()[:, None]
-        # Colour is premultiplied, sum w c, and so is what the paint adds to it.
-        rgb = seen.color.cpu().numpy() @ paint[:-1] + opacity * paint[-1]
-        picture = np.clip(rgb, 0, 1) + (1 - opacity) * PAPER
+        picture = np.clip(rgb.cpu().numpy(), 0, 1) + (1 - opacity) * PAPER
         depth = seen.depth.cpu().numpy() / np.maximum(opacity[:, 0], 1e-6)
         yield to_uint8(picture.reshape(size, size, 3)), depth.reshape(size, size), opacity.reshape(size, size)
 

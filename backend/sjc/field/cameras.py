@@ -139,8 +139,9 @@ def rays(cameras: Cameras, height: int, width: int) -> tuple[Tensor, Tensor]:
     focal = (width / 2) / torch.tan(torch.deg2rad(cameras.fov_deg) / 2)
     row = torch.arange(height, dtype=eye.dtype, device=eye.device) - (height - 1) / 2
     column = torch.arange(width, dtype=eye.dtype, device=eye.device) - (width - 1) / 2
-    x = (column[None, None, :] / focal[:, None, None]).expand(-1, height, -1)
-    y = (-row[None, :, None] / focal[:, None, None]).expand(-1, -1, width)
-    local = torch.stack([x, y, -torch.ones_like(x)], dim=-1)
-    directions = torch.nn.functional.normalize(local @ rotation[:, None].transpose(-1, -2), dim=-1)
+    x = column[None, None, :] / focal[:, None, None]
+    y = -row[None, :, None] / focal[:, None, None]
+    right, up, backward = (axis[:, None, None, :] for axis in rotation.unbind(-1))
+    directions = x[..., None] * right + (y[..., None] * up - backward)
+    directions *= (x**2 + (y**2 + 1)).rsqrt()[..., None]  # the axes are orthonormal: this is 1 / length
     return eye[:, None, None, :].expand_as(directions), directions
