@@ -21,6 +21,9 @@ ENGINE = {
     "{} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.": "{} 은(는) 가이던스가 내장되어 있어 Perp-Neg를 쓸 수 없습니다. perp_neg를 0으로 두세요.",
     "score_clip_end: {} ends what does not begin; set score_clip, the bound at the start, too.": "score_clip_end: {} 은(는) 시작값 없이 끝값만 있습니다. 시작 한계인 score_clip도 정하세요.",
     "perp_neg: {} has no words for the views to keep away from; set view_words to fine or paper.": "perp_neg: {} 에는 떼어 놓을 시점 단어가 없습니다. view_words를 fine이나 paper로 두세요.",
+    '{}: sjc.json names the guidance scale "{}"; it must be a number above 0.': '{}: sjc.json에 적힌 가이던스 세기 "{}"이(가) 잘못되었습니다. 0보다 큰 수여야 합니다.',
+    "{} has no adapter for guidance {}; load it without.": "{} 에는 가이던스 {}의 어댑터가 없습니다. 어댑터 없이 불러오세요.",
+    "{} was loaded with guidance {} built in and knows no other; load it without.": "{} 은(는) 가이던스 {}을(를) 내장하고 불러와서 다른 값을 쓸 수 없습니다. 내장하지 않고 불러오세요.",
     "The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.": "가이던스 1에서는 네거티브 프롬프트가 작용하지 않습니다. 가이던스를 2.5 이상으로 올리세요.",
     "guidance {} is for the embedded model; {} will hardly form an object below 7.5. Take the preset paper, or set guidance.": "가이던스 {} 은(는) 내장 모델용입니다. {} 은(는) 7.5 아래에서 물체를 거의 만들지 못합니다. 프리셋 paper를 고르거나 가이던스를 올리세요.",
     # what the mesh warns of
