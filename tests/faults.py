@@ -360,8 +360,8 @@ FAULTS = [
     Fault(
         "mean-shade-left-in-the-pictures",
         f"{SJC}/export.py",
-        "rgb = seen.color.cpu().numpy() @ paint[:-1]",
-        "rgb = seen.color.cpu().numpy() @ (0.8 * paint[:-1])",
+        "rgb = seen.color @ mixed[:-1]",
+        "rgb = seen.color @ (0.8 * mixed[:-1])",
         ("tests/backend/test_export.py::test_a_picture_shows_albedo_before_paper",),
     ),
     # ----------------------------------------------------------------------------------------------------------- output

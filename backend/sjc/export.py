@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .field.cameras import Cameras, look_at, rays
-from .field.render import choose, renderer
+from .field.render import around_kernels, renderer
 from .output.colour import painted, srgb_to_linear, to_uint8
 from .output.files import snapshot_stem, write_npz
 from .output.glb import write_glb
@@ -58,14 +57,11 @@ def views(
     """What every camera sees of a field, by its paint."""
     import torch
 
-    from . import threads
-
     device = field.grid.device
     mixed = torch.as_tensor(paint, dtype=torch.float32, device=device)
     render = renderer(render_name, device, skip_alpha=1e-3, stop_transmittance=CLEAR_ENOUGH)
-    fused = device.type == "cpu" and choose(render_name, device) == "warp"
     for index in range(len(cameras)):
-        with torch.no_grad(), threads.small() if fused else nullcontext():
+        with torch.no_grad(), around_kernels(render_name, device):
             origins, directions = (
                 r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size)
             )

@@ -19,7 +19,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from .export import PAPER, Paint, Shown
 from .field.cameras import Cameras, look_at, rays
-from .field.render import renderer
+from .field.render import around_kernels, renderer
 from .guidance import disk_cache
 from .output.bake import View, bake_points
 from .output.colour import linear_to_srgb, srgb_to_linear, to_uint8
@@ -63,7 +63,7 @@ def decoded(
     grey = plain_latents(autoencoder, torch.full((1, 3), BACKDROP))[0].to(device)
     for index in range(len(cameras)):
         camera = cameras[index : index + 1]
-        with torch.no_grad():
+        with torch.no_grad(), around_kernels(render_name, device):
             low, high = (
                 render(field, *(r.reshape(-1, 3).to(device) for r in rays(camera, n, n)))
                 for n in (size, edge)

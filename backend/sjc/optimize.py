@@ -30,7 +30,7 @@ from .field.regularizers import (
     opacity_entropy,
     total_variation,
 )
-from .field.render import choose, renderer
+from .field.render import around_kernels, renderer
 from .field.render_reference import composite, full_depth
 from .guidance.paas import paas
 from .guidance.perp_neg import negatives
@@ -128,7 +128,6 @@ class Optimization:
 
             self.backdrop = Backdrop(denoiser.autoencoder)
         self.render = renderer(settings.renderer, device)
-        self.fused = device.type == "cpu" and choose(settings.renderer, device) == "warp"
         self.law = sigma_law(
             settings.sigma_schedule,
             denoiser.schedule,
@@ -198,7 +197,7 @@ class Optimization:
 
     def advance(self) -> Losses:
         """One step. Raises SjcError if a number of the field is no longer finite."""
-        with threads.small() if self.fused else nullcontext():
+        with around_kernels(self.settings.renderer, self.device):
             return self._advance()
 
     def _advance(self) -> Losses:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from .. import threads
 from ..errors import SjcError
 from . import render_reference, render_warp
 
@@ -26,6 +28,12 @@ def choose(name: str, device: str | torch.device) -> str:
     if name == "warp" and not works:
         raise SjcError(f"the warp renderer cannot run on {device}: {reason}; choose auto or reference")
     return "warp" if works else "reference"
+
+
+def around_kernels(name: str, device: torch.device) -> AbstractContextManager[None]:
+    """For torch's small operations around a renderer: on one thread where Warp's threads have the cores (threads.py)."""
+    fused = device.type == "cpu" and choose(name, device) == "warp"
+    return threads.small() if fused else nullcontext()
 
 
 def renderer(
