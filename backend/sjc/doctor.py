@@ -13,7 +13,8 @@ from typing import Any
 
 from . import model_list
 from .errors import SjcError
-from .guidance import model_files
+from .guidance import distilled, model_files
+from .settings_schema import plain
 
 Line = dict[str, Any]
 MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0
@@ -138,6 +139,8 @@ def model_info(model: str) -> list[Line]:
         rows.append({"name": "revision", "text": files.folder.name})
     rows.append({"name": "licence", "text": model_list.licence(files.folder) or "none stated"})
     rows.append({"name": "memory", "text": _plan(files)})
+    if once := distilled.scale(files.folder):
+        rows.append({"name": "guidance", "text": f"{plain(once)} in one call (distilled)"})
     card = files.folder / "sjc.json"
     if card.is_file():
         words = model_files.read_json(card).get("words", {})

@@ -8,7 +8,7 @@ import torch
 from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
 from peft.utils import get_peft_model_state_dict
 
-from sjc import job, settings
+from sjc import doctor, job, settings
 from sjc.errors import SjcError
 from sjc.guidance import distilled, lora
 from sjc.guidance.loading import load_denoiser
@@ -135,6 +135,10 @@ def test_a_file_that_is_missing_or_cut_short_is_said_before_torch_is_there(folde
     file.unlink()
     with pytest.raises(SjcError, match=r"distilled\.safetensors is missing"):
         job.check_early(given)
+
+
+def test_models_info_tells_of_it(folder):
+    assert {"name": "guidance", "text": "2.5 in one call (distilled)"} in doctor.model_info(str(folder))
 
 
 def test_a_hub_id_brings_it():
