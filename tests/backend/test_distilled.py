@@ -183,7 +183,7 @@ def test_the_shipped_one_says_what_guidance_says():
         x = clean + level * torch.randn(8, 3, 32, 32, generator=generator)
         aim, plain = (twice.conditioned(prompts, "", scale)(x, sigma) for scale in (SCALE, 1.0))
         found = once.conditioned(prompts, "", SCALE)(x, sigma)
-        assert (found - aim).square().mean() < 0.25 * (plain - aim).square().mean()
+        assert (found - aim).square().mean() < 0.4 * (plain - aim).square().mean()
 
 
 def test_the_shipped_one_was_made_of_the_shipped_model():
