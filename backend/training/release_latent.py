@@ -1,12 +1,14 @@
 """Put the small latent model beside the tests: `python -m training.release_latent --codec RUN --unet RUN --command ...`.
 
-Copies the folder and the logs, and writes the model's card.
+Copies the folder and the logs, and writes the model's card. `--unet RUN` alone, with its one --command, is a run that went on
+with the model that is there: its log and its paragraph are added.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,15 @@ embedded model reads, was shown what the embedded model was shown (the same held
    {steps} steps of 24 pictures, {minutes:.0f} minutes. Error of D(x + sigma n; sigma) on latents at sigma 0.5 / 1.5 / 5: seen
    {seen}, held out {unseen}.
 
-{machine}. Both logs are in `training_log.jsonl`. Size: {size:.1f} MiB.
+{machine}. All logs are in `training_log.jsonl`. Size: {size:.1f} MiB.
+"""
+
+END = "\nOne core of"
+"""How the last paragraph of a card begins; runs stand before it."""
+AGAIN = """
+{number}. `{command}`
+
+   The UNet and the text encoder trained on, {steps} steps of 24 pictures, {minutes:.0f} minutes: seen {seen}, held out {unseen}.
 """
 
 
@@ -46,37 +56,47 @@ def rows(run: Path) -> list[dict[str, Any]]:
 def main(argv: list[str] | None = None) -> Path:
     """Copy both runs into the folder of test data; returns it."""
     p = argparse.ArgumentParser(prog="python -m training.release_latent", description=__doc__)
-    p.add_argument("--codec", type=Path, required=True, help="run folder of training.codec")
+    p.add_argument("--codec", type=Path, help="run folder of training.codec; none: the model goes on")
     p.add_argument("--unet", type=Path, required=True, help="run folder of training.train --codec")
-    p.add_argument("--command", action="append", required=True, help="the two commands, for the card")
+    p.add_argument("--command", action="append", required=True, help="of each run, for the card")
     p.add_argument("--machine", default="One core of a CPU, other programs beside it")
     p.add_argument("--target", type=Path, default=TARGET)
     args = p.parse_args(argv)
-    codec, unet = rows(args.codec), rows(args.unet)
+    runs = [("codec", args.codec), ("unet", args.unet)] if args.codec else [("unet again", args.unet)]
+    if len(args.command) != len(runs):
+        raise SystemExit(f"{len(runs)} runs need as many --command, not {len(args.command)}")
     shutil.copytree(args.unet / "model", args.target, dirs_exist_ok=True)
-    lines = [{"run": name, **row} for name, log in (("codec", codec), ("unet", unet)) for row in log]
-    (args.target / "training_log.jsonl").write_text(
-        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
-    )
+    card, log = args.target / "README.md", args.target / "training_log.jsonl"
+    lines = [json.dumps({"run": name, **row}) + "\n" for name, run in runs for row in rows(run)]
+    with log.open("w" if args.codec else "a", encoding="utf-8") as file:
+        file.writelines(lines)
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")
-    last = unet[-1]
-    error = {k: " / ".join(str(last[f"{k}_{s}"]) for s in (0.5, 1.5, 5.0)) for k in ("seen", "held_out")}
-    card = CARD.format(
-        codec_command=args.command[0],
-        codec_steps=codec[-1]["step"],
-        codec_minutes=codec[-1]["minutes"],
-        rms=codec[-1]["rms"],
-        unet_command=args.command[1],
-        steps=last["step"],
-        minutes=last["minutes"],
-        seen=error["seen"],
-        unseen=error["held_out"],
-        machine=args.machine,
-        size=size / 2**20,
-    )
-    (args.target / "README.md").write_text(card, encoding="utf-8")
+    last = rows(args.unet)[-1]
+    told = {"steps": last["step"], "minutes": last["minutes"]}
+    told |= {
+        name: " / ".join(str(last[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
+        for name, kind in (("seen", "seen"), ("unseen", "held_out"))
+    }
+    if args.codec:
+        first = rows(args.codec)[-1]
+        text = CARD.format(
+            codec_command=args.command[0],
+            codec_steps=first["step"],
+            codec_minutes=first["minutes"],
+            rms=first["rms"],
+            unet_command=args.command[1],
+            machine=args.machine,
+            size=size / 2**20,
+            **told,
+        )
+    else:
+        before, end, rest = card.read_text(encoding="utf-8").partition(END)
+        number = 1 + len(re.findall(r"^\d+\. `", before, re.MULTILINE))
+        paragraph = AGAIN.format(number=number, command=args.command[0], **told)
+        text = before.rstrip("\n") + "\n" + paragraph + end + rest
+    card.write_text(text, encoding="utf-8")
     return args.target
 
 
