@@ -21,6 +21,7 @@ from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
 from sjc.export import arrays, views, write_mesh
 from sjc.field.cameras import look_at, rays
+from sjc.guidance import distilled
 from sjc.guidance.loading import load_denoiser
 from sjc.guidance.schedules import SigmaLaw, VESchedule
 from sjc.guidance.text_denoiser import TextDenoiser
@@ -41,9 +42,9 @@ Solid = NDArray[np.bool_]
 
 
 @cache
-def model(name: str, device: str) -> TextDenoiser:
-    """The denoiser, loaded once a process."""
-    return load_denoiser(name, choose_device(device), runtime="auto")
+def model(name: str, device: str, built_in: float | None = None) -> TextDenoiser:
+    """The denoiser, loaded once a process. built_in: as a job has it (sjc.guidance.distilled)."""
+    return load_denoiser(name, choose_device(device), runtime="auto", built_in=built_in)
 
 
 def sds_law(schedule: VESchedule) -> SigmaLaw:
@@ -69,7 +70,7 @@ def compute(settings: Settings, sds: bool = False) -> dict[str, Any]:
 @cache
 def _computed(settings: Settings, sds: bool) -> dict[str, Any]:
     """Kept for the process: the first variant of several rows is one and the same."""
-    denoiser = model(settings.model, settings.device)
+    denoiser = model(settings.model, settings.device, distilled.built_in(settings))
     run = Optimization(replace(settings, prompt=denoiser.check_prompt(settings.prompt)), denoiser, choose_device(settings.device))  # fmt: skip
     if sds:
         run.law = sds_law(denoiser.schedule)

@@ -270,3 +270,20 @@ def test_claims_of_every_row_fit_its_committed_record():
         for claim in row.claims:
             assert claim.held(told) in (True, False, None)
             assert claim.says in (command.OUT / f"{name}.md").read_text("utf-8"), name
+
+
+@pytest.mark.parametrize(("guidance", "expected"), [(2.5, 2.5), (1.0, None)])
+def test_presets_are_measured_as_jobs_run_them(monkeypatch, guidance, expected):
+    """With the model's adapter where a job has it."""
+
+    class AskedError(Exception):
+        pass
+
+    def model(_name, _device, built_in=None):
+        raise AskedError(built_in)
+
+    monkeypatch.setattr(three_d, "model", model)
+    given = schema.resolve("test", {"prompt": "a red cone", "guidance": guidance})
+    with pytest.raises(AskedError) as caught:
+        three_d.compute(given)
+    assert caught.value.args == (expected,)
