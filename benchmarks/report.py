@@ -39,6 +39,7 @@ SPEED: tuple[Target, ...] = (
     ("the same, formed object", "render", ("object_thresholded",), 1, "x", 60, 200, True),
     ("256 x 256 in 256^3 over 64 x 64 in 100^3: time over visited samples", "scale", ("time_over_visited",), 2, "x", 1, 1, False),
     ("a step over its network alone", "step", ("step_over_network",), 2, "x", 1.6, 1.15, False),
+    ("the same with both calls of guidance", "step-two-calls", ("step_over_network",), 2, "x", 1.6, 1.15, False),
     ('"a red mushroom", prompt to files', "job", ("wall_s",), 1, " s", 60, 15, False),
     ("Generate to the first volume, warm worker", "worker", ("first_volume_warm_s",), 1, " s", 2, 1, False),
     ("Generate to the first volume, cold start", "worker", ("first_volume_cold_s",), 1, " s", 15, 8, False),

@@ -23,6 +23,7 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     import torch
 
     from sjc.devices import choose_device, device_name
+    from sjc.guidance import distilled
     from sjc.guidance.loading import load_denoiser
 
     settings = schema.validate(replace(settings, prompt=job.PROMPT))
@@ -30,7 +31,10 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
     steps = min(QUICK_STEPS, settings.steps) if quick else settings.steps
     names = RUNTIMES if device.type == "cpu" else ("torch",)
-    denoisers = {name: load_denoiser(settings.model, device=device, runtime=name) for name in names}
+    once = distilled.built_in(settings)
+    denoisers = {
+        name: load_denoiser(settings.model, device=device, runtime=name, built_in=once) for name in names
+    }
     alone = network_alone(denoisers, settings, wait)
     runs = {
         name: {

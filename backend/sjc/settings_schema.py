@@ -165,7 +165,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
-        "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "var_red": True,
+        "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "distilled": False, "var_red": True,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
         "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,

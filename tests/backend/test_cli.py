@@ -100,7 +100,7 @@ def test_generate_makes_the_files_and_prints_where_they_are(here, tiny, capsys):
         "grid": 16,
         "seed": 0,
     }
-    assert record["model"] == {"source": str(tiny), "revision": None, "loras": []}
+    assert record["model"] == {"source": str(tiny), "revision": None, "loras": [], "guidance_built_in": None}
     assert record["device"].startswith("cpu")
     assert record["final"]["step"] == 4
     assert record["mesh"]["watertight"] is True

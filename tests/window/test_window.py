@@ -25,7 +25,7 @@ with bpy.context.temp_override(window=manager.windows[-1]):
     bpy.ops.wm.window_close()
 """
 QUICK = "g.preset = 'test'"
-LONG = "g.preset = 'test'; g.steps = 3000; g.snapshot_every = 20"
+LONG = "g.preset = 'test'; g.steps = 8000; g.snapshot_every = 50"
 
 
 def job(prompt, what):
@@ -142,7 +142,7 @@ def test_pause_resume_and_cancel(panel, measured):
 
 def test_two_in_the_queue(panel, measured):
     first, second = "a yellow duck", "a green car"
-    settings(panel, LONG.replace("3000", "800"))
+    settings(panel, LONG.replace("8000", "1600"))
     panel.unfold("SJC_PT_queue", below="sjc.generate")
     with measured("two in the queue"):
         start(panel, first)
