@@ -79,6 +79,14 @@ def test_each_has_a_graph_of_its_own(folder, tmp_path):
     assert len(list((tmp_path / "cache" / "onnx").iterdir())) == 2
 
 
+def test_the_next_start_reads_no_adapter(folder, monkeypatch):
+    """It is in the graph that was kept: neither its file nor the libraries that lay it over are needed."""
+    known = {"runtime": "onnx", "built_in": SCALE}
+    first = denoised(load_denoiser(str(folder), **known))
+    monkeypatch.setattr(lora, "_read", lambda *_: pytest.fail("read in vain"))
+    assert torch.equal(denoised(load_denoiser(str(folder), **known)), first)
+
+
 def test_it_knows_its_own_scale_alone(folder):
     denoiser = load_denoiser(str(folder), built_in=SCALE)
     for known in ({"guidance": 1.0}, {"guidance": 3.0}, {"rescale": 0.5}):

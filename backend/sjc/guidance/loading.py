@@ -74,7 +74,8 @@ def load_denoiser(
     place = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")), tell)
 
     def finished(component: str, part: Any) -> Any:
-        lora_files.fuse((*adapter, *loras), files.family, {component: part})
+        laid = (*adapter, *loras) if component == files.family.network else loras
+        lora_files.fuse(laid, files.family, {component: part})
         return place.network(part) if component == files.family.network else place.reader(part)
 
     @cache
