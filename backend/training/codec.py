@@ -19,7 +19,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from training.pictures import Bank
-from training.train import Data
+from training.train import Data, begun
 
 KL_WEIGHT = 1e-4
 HELD_BACK = 96  # pictures for the score
@@ -65,10 +65,7 @@ def main(argv: list[str] | None = None) -> Path:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--eval-every", type=int, default=200)
-    args = p.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = begun(p, argv)
     bank = Bank.load(args.bank)
     data = Data(bank, args.seed + 1, fine=True)
     fixed, _ = Data(bank, 999, fine=True).batch(HELD_BACK)

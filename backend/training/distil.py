@@ -24,7 +24,17 @@ from torch import Tensor, nn
 
 from sjc.guidance.model_files import EMBEDDED
 from training.pictures import Bank
-from training.train import EVAL_SIGMAS, Data, Model, sigmas, start_from, v_loss
+from training.train import (
+    EVAL_SIGMAS,
+    Data,
+    Model,
+    begun,
+    draw_noise,
+    fixed_batches,
+    sigmas,
+    start_from,
+    v_loss,
+)
 
 Predicts = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(noisy pictures [B,C,S,S], timesteps [B], token ids [B,L], mask [B,L]) -> v [B,C,S,S]."""
@@ -117,10 +127,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> Path:
     """Train; returns the folder of the adapter, in float16 under diffusers' name."""
-    args = parser().parse_args(argv)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = begun(parser(), argv)
     student = Model()
     start_from(student, args.model, keep_text=True)
     teacher = guided(copy.deepcopy(student), student.tokens([""]), args.scale)
@@ -129,11 +136,8 @@ def main(argv: list[str] | None = None) -> Path:
     average = {name: p.detach().clone() for name, p in own.items()}
     optimizer = torch.optim.AdamW(own.values(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     sigma, bank = sigmas(), Bank.load(args.bank)
-    data, fixed = Data(bank, args.seed + 2000), Data(bank, 998)
-    held = {}
-    for kind, held_out in (("seen", False), ("held_out", True)):
-        x, texts = fixed.batch(HELD_BACK, held_out)
-        held[kind] = (x, *student.tokens(texts))
+    data = Data(bank, args.seed + 2000)
+    held = fixed_batches(student, Data(bank, 998), HELD_BACK)
     generator = torch.Generator().manual_seed(args.seed)
     began = time.time()
     losses: list[float] = []
@@ -154,9 +158,7 @@ def main(argv: list[str] | None = None) -> Path:
         for group in optimizer.param_groups:
             group["lr"] = rate
         x, texts = data.batch(args.batch)
-        level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
-        t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
-        noise = torch.randn(x.shape, generator=generator)
+        t, noise = draw_noise(x, sigma, args, generator)
         loss = v_loss(student, x, *student.tokens(texts), t, noise, sigma, teacher)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

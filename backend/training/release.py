@@ -70,6 +70,11 @@ STAGE = """{number}. `{command}`
 """
 
 
+def errors(row: dict[str, Any], kind: str) -> str:
+    """A log line's errors at three noise levels, as the cards have them; kind: seen or held_out."""
+    return " / ".join(str(row[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
+
+
 def stage(number: int, rows: list[dict[str, Any]], command: str, batch: int) -> str:
     """One training run for the card, from its log."""
     return STAGE.format(
@@ -87,7 +92,6 @@ def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, mach
     """The model card's text, every figure from the logs (one per run, in order) or from the world's own tables."""
     rows = runs[-1]
     last = rows[-1]
-    error = {k: " / ".join(str(last[f"{k}_{s}"]) for s in (0.5, 1.5, 5.0)) for k in ("seen", "held_out")}
     pairs = len(world.THINGS) * len(world.COLORS)
     return CARD.format(
         size=SIZE,
@@ -109,8 +113,8 @@ def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, mach
         ),
         machine=machine,
         loss=last["loss"],
-        seen=error["seen"],
-        unseen=error["held_out"],
+        seen=errors(last, "seen"),
+        unseen=errors(last, "held_out"),
     )
 
 

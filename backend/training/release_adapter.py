@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sjc.guidance.distilled import NAME
 from sjc.guidance.lora import IN_A_FOLDER
-from training.release import LIMIT, TARGET
+from training.release import LIMIT, TARGET, errors
 
 CARD = """
 ## Guidance in one call
@@ -48,9 +48,6 @@ def main(argv: list[str] | None = None) -> Path:
     kept += [json.dumps({"run": "distilled", **row}) for row in rows]
     log.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
-    def error(row: dict[str, float], kind: str) -> str:
-        return " / ".join(str(row[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
-
     text = card.read_text(encoding="utf-8").partition(CARD.splitlines()[1])[0].rstrip("\n") + "\n"
     text += CARD.format(
         name=NAME,
@@ -59,10 +56,10 @@ def main(argv: list[str] | None = None) -> Path:
         command=args.command,
         steps=rows[-1]["step"],
         minutes=rows[-1]["minutes"],
-        seen=error(rows[-1], "seen"),
-        unseen=error(rows[-1], "held_out"),
-        seen_before=error(rows[0], "seen"),
-        unseen_before=error(rows[0], "held_out"),
+        seen=errors(rows[-1], "seen"),
+        unseen=errors(rows[-1], "held_out"),
+        seen_before=errors(rows[0], "seen"),
+        unseen_before=errors(rows[0], "held_out"),
     )
     card.write_text(text, encoding="utf-8")
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())

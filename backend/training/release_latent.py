@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from training.release import errors
+
 TARGET = Path(__file__).resolve().parents[2] / "tests" / "data" / "latent_model"
 LIMIT = 8 * 2**20  # bytes
 
@@ -74,10 +76,11 @@ def main(argv: list[str] | None = None) -> Path:
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")
     last = rows(args.unet)[-1]
-    told = {"steps": last["step"], "minutes": last["minutes"]}
-    told |= {
-        name: " / ".join(str(last[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
-        for name, kind in (("seen", "seen"), ("unseen", "held_out"))
+    told = {
+        "steps": last["step"],
+        "minutes": last["minutes"],
+        "seen": errors(last, "seen"),
+        "unseen": errors(last, "held_out"),
     }
     if args.codec:
         first = rows(args.codec)[-1]

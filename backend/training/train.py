@@ -127,6 +127,24 @@ def sigmas(device: str = "cpu") -> Tensor:
     return ((1 - abar) / abar).sqrt()
 
 
+def draw_noise(
+    x: Tensor, sigma: Tensor, args: argparse.Namespace, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Timesteps [B] and noises like x: ln sigma is normal, about where SJC asks, with tails over the whole range."""
+    level = (args.log_sigma + args.log_sigma_spread * torch.randn(len(x), generator=generator)).exp()
+    t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
+    return t, torch.randn(x.shape, generator=generator)
+
+
+def fixed_batches(model: Model, data: Data, size: int) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """(pictures, token ids, mask) to score with: of "seen" pairs, and of those "held_out"."""
+    batches = {}
+    for kind, held_out in (("seen", False), ("held_out", True)):
+        x, texts = data.batch(size, held_out)
+        batches[kind] = (x, *model.tokens(texts))
+    return batches
+
+
 def v_loss(
     model: nn.Module,
     x: Tensor,
@@ -253,12 +271,18 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def main(argv: list[str] | None = None) -> Path:
-    """Train; returns the folder of the saved model."""
-    args = parser().parse_args(argv)
+def begun(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The arguments of a run, its threads and seed set, its folder made."""
+    args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def main(argv: list[str] | None = None) -> Path:
+    """Train; returns the folder of the saved model."""
+    args = begun(parser(), argv)
     bank_file = args.out / f"bank-{args.views}.npz"
     if not bank_file.exists():
         make_bank(args.views, args.seed).save(bank_file)
@@ -289,11 +313,7 @@ def main(argv: list[str] | None = None) -> Path:
         step, seconds = 0, time.time() - began
     # A resumed run draws new pictures; the seed of the data holds the step.
     data = Data(bank, args.seed + 1000 + step, codec=codec)
-    fixed = Data(bank, 999, codec=codec)
-    batches = {}
-    for kind, held_out in (("seen", False), ("held_out", True)):
-        x, texts = fixed.batch(96, held_out)
-        batches[kind] = (x, *model.tokens(texts))
+    batches = fixed_batches(model, Data(bank, 999, codec=codec), 96)
     generator = torch.Generator().manual_seed(args.seed + step)
     began, losses = time.time() - seconds, []
     while step < args.steps:
@@ -301,10 +321,7 @@ def main(argv: list[str] | None = None) -> Path:
             group["lr"] = learning_rate(step, args)
         x, texts = data.batch(args.batch)
         texts = ["" if data.rng.random() < 0.1 else text for text in texts]  # for classifier-free guidance
-        # ln sigma is normal: about where SJC asks, with tails over the whole range.
-        level = (args.log_sigma + args.log_sigma_spread * torch.randn(args.batch, generator=generator)).exp()
-        t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
-        noise = torch.randn(x.shape, generator=generator)
+        t, noise = draw_noise(x, sigma, args, generator)
         loss = v_loss(model, x, *model.tokens(texts), t, noise, sigma)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

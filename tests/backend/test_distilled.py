@@ -194,7 +194,7 @@ def test_the_shipped_one_says_what_guidance_says():
         assert (found - aim).square().mean() < 0.4 * (plain - aim).square().mean()
 
 
-def test_the_shipped_one_was_made_of_the_shipped_model():
+def test_card_and_log_tell_of_the_shipped_one():
     """The log's last lines are the adapter's, and the card names it."""
     rows = [json.loads(line) for line in (EMBEDDED / "training_log.jsonl").read_text().splitlines()]
     assert rows[-1]["run"] == "distilled"

@@ -12,7 +12,7 @@ from ..errors import SjcError
 from ..settings_schema import Settings
 from . import model_files
 
-NAME = "distilled.safetensors"
+NAME = model_files.DISTILLED
 
 
 def scale(folder: Path) -> float | None:

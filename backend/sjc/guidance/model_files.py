@@ -19,6 +19,8 @@ from ..errors import SjcError
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
+DISTILLED = "distilled.safetensors"
+"""An adapter that builds a guidance scale into the network, beside model_index.json (distilled.py)."""
 WEIGHT_STEMS = {
     "unet": "diffusion_pytorch_model",
     "transformer": "diffusion_pytorch_model",
@@ -129,7 +131,7 @@ def wanted_files(names: list[str]) -> list[str]:
     """
     if "model_index.json" not in names:
         raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
-    wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", "distilled.safetensors")]
+    wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", DISTILLED)]
     wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]
     for component in WEIGHT_STEMS:
         inside = [n for n in names if n.startswith(f"{component}/")]
