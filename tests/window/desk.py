@@ -26,10 +26,10 @@ PATIENCE = 600.0  # seconds for anything that should take a few, on a machine th
 
 
 class Desk:
-    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go."""
+    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go; size: the screen's pixels."""
 
-    def __init__(self, folder, archive, pictures):
-        self.system, self.pictures = folder, pictures
+    def __init__(self, folder, archive, pictures, size=(WIDTH, HEIGHT)):
+        self.system, self.pictures, self.size = folder, pictures, size
         self.home = Path(tempfile.mkdtemp(prefix="sjc-", dir=folder / "tmp"))
         self.here = Path("/", self.home.relative_to(folder))  # the same, seen from inside
         self.known, self.reports = {}, []
@@ -48,7 +48,7 @@ class Desk:
 
     def sit_down(self, archive):
         """Switch the screen on, install the extension, start Blender."""
-        size = f"{WIDTH}x{HEIGHT}x24"
+        size = "x".join(map(str, (*self.size, 24)))
         screen = self._start(
             "screen", ["chroot", self.system, "Xvfb", "-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"],
             stdout=subprocess.PIPE,
@@ -63,7 +63,7 @@ class Desk:
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        geometry = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
+        geometry = ["--window-geometry", "0", "0", *map(str, self.size)]
         script = ["--python-exit-code", "3", "--python", self.here / INSIDE.name, "--", self.here]
         self.blender = self._start(
             "blender", window.inside(self.system, ["blender", *geometry, *script]), stdin=subprocess.DEVNULL
