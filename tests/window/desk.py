@@ -303,18 +303,21 @@ class Desk:
         self.picture("03_ready")
 
     def unfold(self, panel, below):
-        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel."""
+        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel.
+
+        -> (x, y) of the header, None where the panel was open already.
+        """
         left, top, width, height = self.ask("result = place('VIEW_3D')")["box"]
         drawn = self.drawn()
         if panel in drawn:
-            return
+            return None
         for y in range(self.find(below)[1] + UNIT, top + height, UNIT // 2):
             if self.under_the_mouse(left + width // 4, y):
                 continue
             self.click_at(left + width // 4, y)
             now = self.drawn()
             if panel in now:
-                return
+                return left + width // 4, y
             if now != drawn:  # another one: as it was
                 self.click_at(left + width // 4, y)
                 drawn = self.drawn()

@@ -1,6 +1,9 @@
 """The still pictures: the window at work, and the parts of the panel that the artists' guide speaks of."""
 
 import contextlib
+import time
+
+import PIL.ImageChops
 
 from tests.window import camera
 from tests.window.desk import UNIT
@@ -17,6 +20,21 @@ view.overlay.show_cursor = view.overlay.show_object_origins = False
 view.region_3d.view_distance, view.region_3d.view_location = 4.2, (0.9, 0, 0.1)
 view.region_3d.view_rotation = __import__('mathutils').Euler((1.25, 0, 0.6)).to_quaternion()
 """
+# Nothing but the panel: its end is where the viewport's one colour begins.
+BARE = """
+bpy.context.preferences.system.use_online_access = True
+view = next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active
+view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
+view.show_gizmo = False
+"""
+SELECTED = """
+for item in bpy.context.selected_objects:
+    item.select_set(False)
+mesh = api.jobs()[0].mesh_object
+mesh.select_set(True)
+bpy.context.view_layer.objects.active = mesh
+"""
+SLID, LOOKED = 1.0, 3.0  # seconds: panels have come to rest; the disk has been looked at
 SHADED = (
     "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
 )
@@ -40,34 +58,33 @@ def make(desk, folder, make_ready):
     """All of them, in the order in which a person meets them; make_ready() gives the desk a backend -> their paths."""
     desk.open_tab("SJC")
     desk.ask(SCENE)
-    desk.ask("bpy.context.preferences.system.use_online_access = True")
+    desk.ask(BARE)
     shots = Shots(desk, folder)
     shots.panel("install")
-    desk.click("sjc.install_backend")
-    shots.pop_up("install-dialog")
-    desk.press("Escape")
+    with shots.pop_up("install-dialog"):
+        desk.click("sjc.install_backend")
     make_ready()
     desk.fill("sjc.prompt", PROMPT)
     shots.panel("panel")
 
-    with shots.opened("SJC_PT_settings", below="sjc.generate"):
-        shots.panel("settings", top="preset")
+    with shots.opened("SJC_PT_settings"):
+        shots.panel("settings", top="sjc.preset", bottom="sjc.device")
         desk.ask(f"bpy.context.scene.sjc.model = {HUB_MODEL!r}")
-        desk.wait_for("True", "the panel")
-        desk.find("sjc.fetch_model")
+        time.sleep(LOOKED)
         shots.panel("model-missing", top="sjc.choose_model", bottom="sjc.fetch_model")
+        x, y = desk.find("sjc.choose_model")
+        with shots.pop_up("model-picker"):
+            desk.click_at(x - UNIT, y)  # the arrow between the field and the folder
         desk.ask("bpy.context.scene.sjc.model = 'embedded'")
 
     desk.click("sjc.generate", until="api.jobs()")
     desk.wait_for("api.jobs()[0].record.step >= 200", "half of the job")
-    desk.over_the_viewport()
     shots.panel("running")
     desk.wait_for("api.jobs()[0].finished", "the end of the job")
+    desk.ask(SELECTED)
     desk.ask(SHADED)
-    desk.ask("item = api.jobs()[0].mesh_object; item.select_set(True); bpy.context.view_layer.objects.active = item")
-    with shots.opened("SJC_PT_output", below="sjc.generate"):
+    with shots.opened("SJC_PT_output"):
         shots.panel("output")
-        desk.over_the_viewport()
         shots.view("mesh")
     desk.ask(f"api.generate('a blue tree', model={GONE!r})")
     desk.wait_for("api.jobs()[-1].finished", "the job that fails")
@@ -84,27 +101,42 @@ class Shots:
     def _save(self, image, name):
         self.paths.append(camera.save(image, self.folder / f"guide-{name}.png"))
 
+    def _grab(self):
+        """The screen when the mouse is over nothing and the panels have come to rest."""
+        self.desk.over_the_viewport()
+        time.sleep(SLID)
+        self.desk.settle()
+        return camera.grab(self.desk)
+
     def panel(self, name, top="", bottom=""):
         """The sidebar; from the row of one button to that of another one, where they are named."""
-        self.desk.over_the_viewport()
-        image, box = camera.grab(self.desk), camera.sidebar(self.desk)
-        box = camera.rows(image, box)
-        upper = self.desk.find(top)[1] - UNIT if top else box[1]
-        lower = self.desk.find(bottom)[1] + UNIT if bottom else box[3]
-        self._save(image.crop((box[0], upper, box[2], lower)), name)
+        upper = self.desk.find(top)[1] - UNIT if top else 0
+        lower = self.desk.find(bottom)[1] + UNIT if bottom else self.desk.size[1]
+        image = self._grab()
+        box = camera.rows(image, camera.sidebar(self.desk))
+        self._save(image.crop((box[0], max(box[1], upper), box[2], min(box[3], lower))), name)
 
     def view(self, name):
         """The 3D viewport with its sidebar."""
         left, top, width, height = self.desk.ask("result = place('VIEW_3D', 'WINDOW')")["box"]
-        self._save(camera.grab(self.desk).crop((left, top, left + width, top + height)), name)
-
-    def pop_up(self, name):
-        """What has changed on the screen since the panel was taken: a dialog."""
-        raise NotImplementedError
+        self._save(self._grab().crop((left, top, left + width, top + height)), name)
 
     @contextlib.contextmanager
-    def opened(self, panel, below):
-        """A sub-panel, unfolded for as long as this lasts."""
-        self.desk.unfold(panel, below=below)
+    def pop_up(self, name):
+        """What appears on the screen within: a dialog or a menu, which Escape then closes."""
+        before = self._grab()
         yield
-        self.desk.unfold(panel, below=below)
+        time.sleep(SLID)
+        self.desk.settle()
+        image = camera.grab(self.desk)
+        self._save(image.crop(PIL.ImageChops.difference(before, image).getbbox()), name)
+        self.desk.press("Escape")
+        self.desk.settle()
+
+    @contextlib.contextmanager
+    def opened(self, panel):
+        """A sub-panel below Generate, unfolded for as long as this lasts."""
+        header = self.desk.unfold(panel, below="sjc.generate")
+        yield
+        self.desk.click_at(*header)
+        self.desk.settle()
