@@ -9,6 +9,7 @@ import PIL.Image
 from tests.window.desk import PATIENCE
 
 COLORS = 256  # of a still picture's palette
+FRAME, TABS = 6, 36  # pixels of a sidebar that are its frame, and its tabs
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,23 @@ def grab(desk):
 
 
 def sidebar(desk):
-    """(left, top, right, bottom) of the viewport's sidebar, without the tabs at its right edge."""
+    """(left, top, right, bottom) of the viewport's sidebar, its tabs included."""
     left, top, width, height = desk.ask("result = place('VIEW_3D')")["box"]
     return left, top, left + width, top + height
 
 
-def rows(image, box, margin=6):
-    """The box, cut below the last row of pixels that differs from the one at its foot: a panel without the void under it."""
-    part = image.crop(box)
-    foot = part.crop((0, part.height - 1, part.width, part.height)).tobytes()
-    bottom = part.height
-    while bottom > 1 and part.crop((0, bottom - 1, part.width, bottom)).tobytes() == foot:
-        bottom -= 1
-    return box[0], box[1], box[2], min(box[3], box[1] + bottom + margin)
+def rows(image, box, margin=8):
+    """The box, cut below its last row that differs from those at its foot: a panel without the void under it.
+
+    The region's frame and the tabs at its right, which end elsewhere, are not looked at.
+    """
+    left, top, right, bottom = box
+    part = image.crop((left + FRAME, top, right - TABS, bottom - FRAME))
+    void = part.crop((0, part.height - 1, part.width, part.height)).tobytes()
+    height = part.height
+    while height > 1 and part.crop((0, height - 1, part.width, height)).tobytes() == void:
+        height -= 1
+    return left, top, right, min(bottom, top + height + margin)
 
 
 def save(image, path):
