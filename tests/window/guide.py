@@ -34,6 +34,7 @@ mesh = api.jobs()[0].mesh_object
 mesh.select_set(True)
 bpy.context.view_layer.objects.active = mesh
 """
+ARROW = 68  # pixels from the sidebar's right edge to the arrow beside the model
 SLID, LOOKED = 1.0, 3.0  # seconds: panels have come to rest; the disk has been looked at
 SHADED = (
     "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
@@ -68,13 +69,13 @@ def make(desk, folder, make_ready):
     shots.panel("panel")
 
     with shots.opened("SJC_PT_settings"):
-        shots.panel("settings", top="sjc.preset", bottom="sjc.device")
+        shots.panel("settings", top="sjc.generate", bottom="sjc.device")
         desk.ask(f"bpy.context.scene.sjc.model = {HUB_MODEL!r}")
         time.sleep(LOOKED)
-        shots.panel("model-missing", top="sjc.choose_model", bottom="sjc.fetch_model")
-        x, y = desk.find("sjc.choose_model")
+        shots.panel("model-missing", top="sjc.model", bottom="sjc.fetch_model")
+        y, right = desk.find("sjc.model")[1], camera.sidebar(desk)[2]
         with shots.pop_up("model-picker"):
-            desk.click_at(x - UNIT, y)  # the arrow between the field and the folder
+            desk.click_at(right - ARROW, y)
         desk.ask("bpy.context.scene.sjc.model = 'embedded'")
 
     desk.click("sjc.generate", until="api.jobs()")
