@@ -13,9 +13,9 @@ def main() -> int:
     os.dup2(2, 1)
     sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *(p for p in sys.path if p)]  # noqa: PTH100, PTH120
     if "--fake" in sys.argv:
-        from sjc import fake_worker as worker
+        from sjc.worker import fake as worker
     else:
-        from sjc import worker
+        from sjc.worker import serve as worker
     return worker.main(sys.stdin.buffer, messages)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import bridge, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.memory import large_pages
+from sjc.machine.memory import large_pages
 
 SEEDS = 3
 JOB_REPEATS = 3

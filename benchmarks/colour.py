@@ -20,10 +20,10 @@ from benchmarks.colour_path import WAYS, first_three
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
 from sjc import settings as schema
+from sjc.appearance.latent import latent_paint
 from sjc.errors import SjcError
-from sjc.export import Paint
-from sjc.guidance.loading import load_denoiser
-from sjc.latent import latent_paint
+from sjc.job.export import Paint
+from sjc.models.loading import load_denoiser
 from sjc.output.colour import painted, srgb_to_linear
 from sjc.output.files import read_npz
 from sjc.output.mesh import extract_mesh

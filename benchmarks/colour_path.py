@@ -21,18 +21,18 @@ from torch import Tensor
 
 from benchmarks import prompts
 from benchmarks.scoring import color_error
-from sjc import export
 from sjc import settings as schema
-from sjc.appearance import Appearance
-from sjc.export import Paint
+from sjc.appearance.appearance import Appearance
+from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
 from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.guidance.autoencoder import Autoencoder
-from sjc.guidance.loading import load_denoiser
-from sjc.guidance.text_denoiser import TextDenoiser
-from sjc.latent import BACKDROP, latent_paint, plain_latents
+from sjc.job import export
+from sjc.job.export import Paint
+from sjc.models.autoencoder import Autoencoder
+from sjc.models.loading import load_denoiser
+from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
 from training.truth import ground_truth
 

@@ -21,12 +21,12 @@ from benchmarks import report
 from benchmarks.render import device_name
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import graphs, networks
-from sjc.guidance.memory_plan import free_bytes, plan
-from sjc.guidance.placement import Placement
 from sjc.guidance.schedules import VESchedule
-from sjc.guidance.text_denoiser import TextDenoiser
-from sjc.guidance.text_encoders import Condition
+from sjc.models import graphs, networks
+from sjc.models.memory_plan import free_bytes, plan
+from sjc.models.placement import Placement
+from sjc.models.text_denoiser import TextDenoiser
+from sjc.models.text_encoders import Condition
 from sjc.optimize import Optimization
 
 PROMPT = "a red mushroom"

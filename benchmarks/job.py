@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import quality, report
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.models import model_files
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +92,9 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
-    from sjc.devices import choose_device
-    from sjc.guidance import distilled
-    from sjc.guidance.loading import load_denoiser
+    from sjc.machine.devices import choose_device
+    from sjc.models import distilled
+    from sjc.models.loading import load_denoiser
     from sjc.optimize import Optimization
 
     device = choose_device(settings.device)
@@ -179,7 +179,7 @@ def weights_sha256(model: str) -> str:
 
 def freeze(model: str) -> Path:
     """Keep the architecture of today's denoiser, so that later ones are timed beside it."""
-    from sjc.guidance.loading import load_denoiser
+    from sjc.models.loading import load_denoiser
     from sjc.output.files import write_json
 
     denoiser = load_denoiser(model)

@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import sjc
 from benchmarks import prompts, report, scoring
-from sjc import job
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.job import run as job
+from sjc.models import model_files
 from sjc.output.files import write_json
 
 Settings = schema.Settings
@@ -27,7 +28,7 @@ Measured = dict[str, Any]
 Generate = Callable[[Settings, Path, Path], Measured]
 
 CHILD = Path(__file__).with_name("child.py")
-ENGINE = Path(job.__file__).parent
+ENGINE = Path(sjc.__file__).parent
 NO_INFLUENCE = {"__main__.py", "cli.py", "doctor.py", "progress.py"}  # on what a run makes
 
 

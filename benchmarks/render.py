@@ -15,9 +15,9 @@ from contextlib import nullcontext
 
 import torch
 
-from sjc import threads
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
+from sjc.machine import threads
 
 SIZE, CHANNELS, PIXELS, BETA = 100, 4, 64, 10.0
 SKIP_ALPHA, STOP = 1e-4, 1e-4  # the renderer's own short cuts

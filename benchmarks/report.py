@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sjc.devices import versions
+from sjc.machine.devices import versions
 from sjc.output.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from benchmarks import job, report
 from sjc import settings as schema
 
 if TYPE_CHECKING:
-    from sjc.guidance.text_denoiser import TextDenoiser
+    from sjc.models.text_denoiser import TextDenoiser
 
 RUNTIMES = ("torch", "onnx")
 CALLS, QUICK_STEPS = 30, 60
@@ -22,9 +22,9 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     """{"device", "summary", "runtimes"}: one run for every runtime, whole or its first QUICK_STEPS steps."""
     import torch
 
-    from sjc.devices import choose_device, device_name
-    from sjc.guidance import distilled
-    from sjc.guidance.loading import load_denoiser
+    from sjc.machine.devices import choose_device, device_name
+    from sjc.models import distilled
+    from sjc.models.loading import load_denoiser
 
     settings = schema.validate(replace(settings, prompt=job.PROMPT))
     device = choose_device(settings.device)

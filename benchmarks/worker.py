@@ -18,8 +18,8 @@ from benchmarks import imports, report
 from benchmarks.job import PROMPT
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc_blender.environment import worker_command
-from sjc_blender.process import WorkerProcess
+from sjc_blender.install.environment import worker_command
+from sjc_blender.worker.process import WorkerProcess
 
 PACE = 1.0  # seconds between snapshots
 TURN = 0.01  # seconds between looks at what the worker says; Blender looks every 0.1

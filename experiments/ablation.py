@@ -35,7 +35,7 @@ from sjc.experiments.harness import (
     model_digest,
     settings_of,
 )
-from sjc.job import slug
+from sjc.job.run import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

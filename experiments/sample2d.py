@@ -14,16 +14,16 @@ from torch import Tensor
 from benchmarks.prompts import TUNING
 from benchmarks.quality import digest
 from experiments import world_pictures
-from sjc.devices import choose_device
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
 from sjc.experiments.harness import Cell, Experiment, Options, Record, measured, model_digest
 from sjc.experiments.pictures import row, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
-from sjc.guidance.loading import load_denoiser
 from sjc.guidance.paas import Denoise, paas
 from sjc.guidance.prompts import view_prompt
 from sjc.guidance.schedules import SigmaLaw, VESchedule, annealed, uniform
+from sjc.machine.devices import choose_device
+from sjc.models.loading import load_denoiser
 from training import classifier, world
 from training.prompts import parse
 from training.train import Data

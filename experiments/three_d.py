@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from benchmarks import scoring
-from sjc.appearance import Appearance
-from sjc.devices import choose_device
+from sjc.appearance.appearance import Appearance
 from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
-from sjc.export import arrays, views, write_mesh
 from sjc.field.cameras import look_at, rays
-from sjc.guidance import distilled
-from sjc.guidance.loading import load_denoiser
 from sjc.guidance.schedules import SigmaLaw, VESchedule
-from sjc.guidance.text_denoiser import TextDenoiser
+from sjc.job.export import arrays, views, write_mesh
+from sjc.machine.devices import choose_device
+from sjc.models import distilled
+from sjc.models.loading import load_denoiser
+from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
@@ -43,7 +43,7 @@ Solid = NDArray[np.bool_]
 
 @cache
 def model(name: str, device: str, built_in: float | None = None) -> TextDenoiser:
-    """The denoiser, loaded once a process. built_in: as a job has it (sjc.guidance.distilled)."""
+    """The denoiser, loaded once a process. built_in: as a job has it (sjc.models.distilled)."""
     return load_denoiser(name, choose_device(device), runtime="auto", built_in=built_in)
 
 
@@ -170,8 +170,8 @@ def _seen(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Sett
 
 @cache
 def _truth_view(prompt: str, azimuth: float, fov: float, radius: float) -> NDArray[np.float64]:
-    """The exact object of a prompt in its plain colours on the paper of `sjc.export`, [32, 32, 3] sRGB."""
-    from sjc.export import PAPER
+    """The exact object of a prompt in its plain colours on the paper of `sjc.job.export`, [32, 32, 3] sRGB."""
+    from sjc.job.export import PAPER
 
     described = parse(prompt)
     origins, directions = rays(

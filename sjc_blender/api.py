@@ -22,9 +22,9 @@ from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
 from .backend.sjc.settings_schema import Settings
 from .bar import Bar
-from .jobs import Job as Record
-from .jobs import Queue, State, read_folder
 from .prompts import prompts_in
+from .queue.queue import Job as Record
+from .queue.queue import Queue, State, read_folder
 
 if TYPE_CHECKING:
     import bpy

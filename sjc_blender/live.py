@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import jobs
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .queue import queue as jobs
 
 if TYPE_CHECKING:
     import bpy

@@ -14,8 +14,8 @@ from . import __version__
 from . import settings as schema
 from .errors import SjcError
 from .experiments import command as experiments
-from .memory import is_out_of_memory, large_pages
-from .progress import Bar, JsonLines, Report
+from .job.progress import Bar, JsonLines, Report
+from .machine.memory import is_out_of_memory, large_pages
 
 BAD_INPUT, INTERRUPTED = 2, 130
 MEMORY_FULL = (
@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     large_pages()
     if getattr(args, "offline", False):
-        from .guidance.hub import go_offline
+        from .models.hub import go_offline
 
         go_offline()
     run = {
@@ -193,7 +193,7 @@ def run_job(
     A fresh one's folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite
     costs no result. The others go on from what the folder holds.
     """
-    from .job import Job, Stopped, prepare_folder
+    from .job.run import Job, Stopped, prepare_folder
 
     with _CtrlC() as stop:
         try:
@@ -221,7 +221,7 @@ def _finish(folder: Path, record: dict[str, Any] | None, quiet: bool) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from . import job
+    from .job import run as job
 
     settings = _settings(args.prompt, schema.overrides(args))
     folder = args.out or job.default_folder(settings, OUTPUTS)
@@ -231,7 +231,7 @@ def _generate(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from . import job
+    from .job import run as job
 
     settings = job.read_settings(args.folder)
     if (args.folder / "run.json").exists():
@@ -257,7 +257,7 @@ def _batch_lines(name: str) -> list[tuple[int, str]]:
 
 def _batch(args: argparse.Namespace) -> int:
     """All lines are checked before the first job starts; a failing job does not stop the others."""
-    from . import job
+    from .job import run as job
 
     given = schema.overrides(args)
     jobs, problems = [], []
@@ -299,7 +299,7 @@ def _batch(args: argparse.Namespace) -> int:
 
 def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
     """Make, go on with, or pass over one job of a batch; False if Ctrl-C stopped it."""
-    from . import job
+    from .job import run as job
 
     same = (folder / "job.json").exists() and job.read_settings(folder) == replace(settings, overwrite=False)
     if same and (folder / "run.json").exists() and not settings.overwrite:
@@ -314,36 +314,36 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from . import model_list
     from .doctor import model_info, print_table
+    from .models import model_list
 
     if args.action == "list":
         return model_list.show(args.json)
     if args.action == "remove":
-        from .model_removal import remove
+        from .models.model_removal import remove
 
         freed = remove(args.model, yes=args.yes)
         print(json.dumps({"freed_bytes": freed}) if args.json else "kept" if freed is None else "removed")
         return 0
     if args.action == "convert":
-        from .convert import convert
+        from .models.convert import convert
 
         written = convert(Path(args.model))
         print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
         return 0
     if args.action == "fetch" and args.dry_run:
-        from .guidance import offer
+        from .models import download_info
 
-        found = asdict(offer.ask(args.model))
+        found = asdict(download_info.ask(args.model))
         lines = [f"{k:<14} {v}" for k, v in found.items()]
         if found["gated"]:
-            from .guidance.hub import gated_steps
+            from .models.hub import gated_steps
 
             lines.append(f"{args.model}: {gated_steps(args.model)}")
         print(json.dumps(found) if args.json else "\n".join(lines))
         return 0
     if args.action == "fetch":
-        from .guidance import model_files
+        from .models import model_files
 
         def tell(size: int) -> None:
             if args.json:

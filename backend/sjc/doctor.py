@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import model_list
 from .errors import SjcError
-from .guidance import distilled, model_files
+from .models import distilled, model_files, model_list
 from .settings_schema import plain
 
 Line = dict[str, Any]
@@ -51,7 +50,7 @@ def _torch() -> tuple[bool, str]:
 def _device() -> tuple[bool, str]:
     import torch
 
-    from .devices import choose_device, device_name
+    from .machine.devices import choose_device, device_name
 
     if not torch.cuda.is_available() and (card := _nvidia()):
         return (
@@ -80,9 +79,9 @@ def _nvidia() -> str:
 
 
 def _renderer() -> tuple[bool, str]:
-    from .devices import choose_device
     from .field.render import choose
     from .field.render_warp import available
+    from .machine.devices import choose_device
 
     device = choose_device("auto")
     name = choose("auto", device)
@@ -90,7 +89,7 @@ def _renderer() -> tuple[bool, str]:
 
 
 def _runtime() -> tuple[bool, str]:
-    from .guidance import onnx_unet
+    from .models import onnx_unet
 
     if onnx_unet.available():
         import onnxruntime
@@ -154,9 +153,9 @@ def model_info(model: str) -> list[Line]:
 
 def _plan(files: model_files.ModelFiles) -> str:
     """What loading it on this machine's device would do; asks torch for the device."""
-    from .devices import choose_device
-    from .guidance.loading import usual_dtype
-    from .guidance.memory_plan import plan_for
+    from .machine.devices import choose_device
+    from .models.loading import usual_dtype
+    from .models.memory_plan import plan_for
 
     device = choose_device("auto")
     return plan_for(files, device.type, str(usual_dtype(files, device)).removeprefix("torch.")).sentence()

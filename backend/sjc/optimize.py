@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import threads
 from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from .field.grid import VoxelField
@@ -36,10 +35,11 @@ from .guidance.paas import paas
 from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.schedules import sigma_law
+from .machine import threads
 from .settings_schema import Settings
 
 if TYPE_CHECKING:
-    from .guidance.text_denoiser import TextDenoiser
+    from .models.text_denoiser import TextDenoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
@@ -124,7 +124,7 @@ class Optimization:
         self.optimizer = self._make_optimizer()
         self.backdrop: Callable[[Tensor], Tensor] | None = None
         if denoiser.autoencoder is not None and settings.background != "learned":
-            from .latent import Backdrop
+            from .appearance.latent import Backdrop
 
             self.backdrop = Backdrop(denoiser.autoencoder)
         self.render = renderer(settings.renderer, device)

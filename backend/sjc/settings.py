@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from .errors import SjcError
-from .guidance import lora
 from .guidance.prompts import clean_prompt
+from .models import lora
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [

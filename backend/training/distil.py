@@ -22,7 +22,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from sjc.guidance.model_files import EMBEDDED
+from sjc.models.model_files import EMBEDDED
 from training.pictures import Bank
 from training.train import (
     EVAL_SIGMAS,

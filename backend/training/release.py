@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sjc
-from sjc.guidance.distilled import NAME
+from sjc.models.distilled import NAME
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
 from training.text import TEXT_BATCH

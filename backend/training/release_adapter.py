@@ -10,8 +10,8 @@ import json
 import shutil
 from pathlib import Path
 
-from sjc.guidance.distilled import NAME
-from sjc.guidance.lora import IN_A_FOLDER
+from sjc.models.distilled import NAME
+from sjc.models.lora import IN_A_FOLDER
 from training.release import LIMIT, TARGET, errors
 
 CARD = """

@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from .. import __package__ as package
-from .. import places, process
+from .. import places
+from ..worker import process
 
 
 def _changed_python(_self: Any, _context: Any) -> None:
@@ -70,14 +71,15 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
-        from . import model_line, panels_backend
+        from . import model_picker
+        from .panels import backend as panels_backend
 
         layout = self.layout
         panels_backend.draw_backend(layout, context)
         box = layout.box()
         box.label(text="Models")
         box.prop(self, "hub_model")
-        model_line.draw_list(box, context, self.hub_model)
+        model_picker.draw_list(box, context, self.hub_model)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),

@@ -11,7 +11,7 @@ import bpy
 
 from ..backend.sjc import settings as schema
 from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
-from . import loras, words
+from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 KEPT = (
@@ -26,7 +26,7 @@ PLACEHOLDER = "a red mushroom"
 
 def _property(spec: Spec) -> Any:
     """The bpy property of a setting: same name, default and bounds."""
-    common = {"name": words.label(spec), "description": words.tooltip(spec), "options": set()}
+    common = {"name": labels.label(spec), "description": labels.tooltip(spec), "options": set()}
     if spec.kind == "bool":
         return bpy.props.BoolProperty(default=bool(spec.default), **common)
     if spec.kind == "color":
@@ -68,8 +68,8 @@ def _suggest(known: tuple[str, ...]) -> Callable[..., Iterable[str]]:
 
 
 def _items(spec: Spec) -> list[tuple[str, str, str]]:
-    tooltips = words.PRESET_TOOLTIPS if spec.name == "preset" else {}
-    return [(choice, words.choice_label(choice), tooltips.get(choice, "")) for choice in spec.choices]
+    tooltips = labels.PRESET_TOOLTIPS if spec.name == "preset" else {}
+    return [(choice, labels.choice_label(choice), tooltips.get(choice, "")) for choice in spec.choices]
 
 
 def _on_choice(spec: Spec) -> dict[str, Any]:
@@ -252,4 +252,4 @@ def detach() -> None:
     del bpy.types.Scene.sjc
 
 
-assert set(words.PRESET_TOOLTIPS) == set(PRESETS)
+assert set(labels.PRESET_TOOLTIPS) == set(PRESETS)

@@ -4,9 +4,10 @@ import json
 import sys
 import time
 
-from sjc_blender import environment, jobs
 from sjc_blender.backend.sjc import settings
-from sjc_blender.process import Times
+from sjc_blender.install import environment
+from sjc_blender.queue import queue as jobs
+from sjc_blender.worker.process import Times
 
 PACKAGE = environment.PACKAGE / "sjc"
 # Long enough for a busy machine to start a process, short enough to wait for.

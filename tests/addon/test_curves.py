@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from sjc_blender import curves
+from sjc_blender.queue import curves
 from sjc_blender.scene import plot
 
 

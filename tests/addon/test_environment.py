@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import environment, installer
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.install import environment, installer
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import jobs, locks, queue_file
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.jobs import State
+from sjc_blender.queue import locks, queue_file
+from sjc_blender.queue import queue as jobs
+from sjc_blender.queue.queue import State
 from tests.addon.players import chosen, loaded, until
 
 # ------------------------------------------------------------------------------------------------- two Blenders, restart

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import locks, trouble
-from sjc_blender import process as processes
+from sjc_blender import problems
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.pipes import CHUNK, Inbox, lines_of
-from sjc_blender.process import Times
+from sjc_blender.queue import locks
+from sjc_blender.worker import process as processes
+from sjc_blender.worker.pipes import CHUNK, Inbox, lines_of
+from sjc_blender.worker.process import Times
 from tests.addon.players import chosen, fake, until
 
 
@@ -310,7 +311,7 @@ def test_a_child_that_keeps_the_pipe_is_not_waited_for(worker):
 def test_what_lives_at_exit_is_killed(tmp_path):
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from sjc_blender.process import WorkerProcess\n"
+        "from sjc_blender.worker.process import WorkerProcess\n"
         f"p = WorkerProcess({fake('deaf')!r}); p.start()\n"
         "while not p.poll(): pass\n"
         "print(p.pid)"
@@ -388,7 +389,7 @@ def test_the_inbox_merges_progress_and_keeps_what_matters():
     ],
 )
 def test_ends_in_words(code, tail, reason, words):
-    problem = trouble.of_exit(code, tail)
+    problem = problems.of_exit(code, tail)
     assert problem.code == reason
     assert words in problem.text
     assert problem.hint

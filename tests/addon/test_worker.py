@@ -10,13 +10,15 @@ from dataclasses import asdict
 
 import pytest
 
-from sjc_blender import environment, jobs, locks
-from sjc_blender.backend.sjc import job as engine_job
-from sjc_blender.backend.sjc import protocol
-from sjc_blender.backend.sjc import worker as workers
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.jobs import State
-from sjc_blender.process import Times
+from sjc_blender.backend.sjc.job import run as engine_job
+from sjc_blender.backend.sjc.worker import protocol
+from sjc_blender.backend.sjc.worker import serve as workers
+from sjc_blender.install import environment
+from sjc_blender.queue import locks
+from sjc_blender.queue import queue as jobs
+from sjc_blender.queue.queue import State
+from sjc_blender.worker.process import Times
 from tests.addon.players import Watched, chosen, until
 
 PATIENT = Times(hello=120, silence=120, message=30, terminate=10)
@@ -114,8 +116,8 @@ def test_the_second_job_takes_over_the_model(finished):
 def test_the_end_of_the_input_ends_it_whatever_it_does(busy):
     code = (
         f"import ctypes, os, sys, time; sys.path.insert(0, {str(environment.PACKAGE)!r})\n"
-        "from sjc import worker\n"
-        "class Busy(worker.Worker):\n"
+        "from sjc.worker import serve\n"
+        "class Busy(serve.Worker):\n"
         "    def _work(self, *_):\n"
         "        self.send('status', stage='busy', text='')\n"
         f"        {busy}\n"

@@ -14,9 +14,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from sjc import checkpoint, cli, job
+from sjc import cli
 from sjc.cli import main
-from sjc.guidance import loading
+from sjc.job import checkpoint
+from sjc.job import run as job
+from sjc.models import loading
 from sjc.output import files
 from tests.backend.stubs import StubDenoiser, bent
 from tests.backend.tiny_models import CARD, tiny_unet, word_model
@@ -48,7 +50,7 @@ def stub(monkeypatch, tiny):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """The working folder, empty; the preview and the curves are small, for speed."""
-    from sjc import export
+    from sjc.job import export
 
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,7 @@ import torch
 
 from sjc import doctor
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.models import model_files
 from tests.backend.tiny_models import CARD, word_model
 
 

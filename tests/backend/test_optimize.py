@@ -5,10 +5,11 @@ import itertools
 import pytest
 import torch
 
-from sjc import checkpoint, optimize
+from sjc import optimize
 from sjc.errors import SjcError
 from sjc.field.cameras import orbit, rays
 from sjc.field.render_reference import composite, render
+from sjc.job import checkpoint
 from sjc.optimize import Optimization, grid_size, score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 

@@ -30,7 +30,7 @@ def test_every_text_has_a_korean_one(in_blender):
         SWITCH_ON
         + ui_texts.REGISTERED
         + """
-from sjc_blender.ui import translations
+from sjc_blender.ui.languages import translations
 result = {"texts": found, "korean": {text: words for (context, text), words in translations.table()["ko_KR"].items()}}
 """
     )
@@ -106,7 +106,7 @@ def test_blender_takes_and_gives_back_the_table(in_blender):
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui import translations
+from sjc_blender.ui.languages import translations
 first = translations.table()
 sjc_blender.unregister()
 sjc_blender.register()
@@ -123,10 +123,10 @@ def test_errors_are_said_in_the_language_of_the_interface(in_blender):
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui.said import said, said_in
+from sjc_blender.ui.languages.messages import said, said_in
 from sjc_blender.backend.sjc import settings as schema
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.trouble import of_exit
+from sjc_blender.problems import of_exit
 try:
     schema.resolve(None, {"steps": -3, "grid": "many"})
 except SjcError as error:
@@ -134,7 +134,7 @@ except SjcError as error:
 crash = of_exit(-11, ["last words"]).text
 result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
 result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
-from sjc_blender.backend.sjc.guidance import model_files
+from sjc_blender.backend.sjc.models import model_files
 try:
     model_files.locate("nowhere at all")
 except SjcError as error:

@@ -390,7 +390,7 @@ except RuntimeError as error:
     result["raised"] = str(error)
 failed = runtime.jobs[len(runtime.jobs) - 1]
 result["failed"] = [failed.state, failed.problem_code, bool(failed.problem_hint)]
-from sjc_blender.ui import operators_scene
+from sjc_blender.ui.operators import scene as operators_scene
 result["copied"] = operators_scene.error_text(runtime, failed.name).splitlines()
 bpy.ops.sjc.free_memory()
 result["freeing"] = mirror.follow_worker()
@@ -551,7 +551,7 @@ result["running"] = backend_task.running()
 
 def test_installation_is_followed_and_can_be_cancelled(ui):
     got = ui("""
-from sjc_blender import installer
+from sjc_blender.install import installer
 
 class Slow:
     # Stands in for the real one (tests/addon/test_environment.py): three turns, then as told.

@@ -14,16 +14,16 @@ ENGINE = ROOT.parent / "backend" / "sjc"
 NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
-    "guidance/text.py": (
+    "models/prompt_encoder.py": (
         "{} does not know {}. For other words choose a bigger model with --model.",
         "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
         '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
     ),
-    "guidance/loading.py": (
+    "models/loading.py": (
         "{}: the weights do not fit config.json; {} is missing or has another shape.",
         "{}: the weights do not fit config.json; {} is missing or has another shape, and {} more.",
     ),
-    "guidance/families.py": (
+    "models/families.py": (
         "{} is not a diffusers model: it has no model_index.json.",
         "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.",
     ),
@@ -77,7 +77,7 @@ def in_sources():
         "incoming.py",
         "process.py",
         "queue_file.py",
-        "backend/sjc/worker.py",
+        "backend/sjc/worker/serve.py",
     ):
         path = ROOT.parent / name if name.startswith("backend") else ROOT / name
         for text, line in _advice(ast.parse(path.read_text("utf-8"))):

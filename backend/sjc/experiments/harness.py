@@ -196,7 +196,7 @@ def _digest(rooms: tuple[str, ...], own: Path) -> str:
 
 def model_digest(model: str) -> str:
     """The first 16 digits of the SHA-256 of a model's files: a cell's setting. Raises SjcError for an unusable model."""
-    from ..guidance import model_files
+    from ..models import model_files
 
     folder = model_files.locate(model)
     model_files.check(folder)
@@ -241,7 +241,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _where(options: Options) -> dict[str, Any]:
-    from ..devices import choose_device, device_name, versions
+    from ..machine.devices import choose_device, device_name, versions
 
     return {"device": device_name(choose_device(options.device)), "versions": versions()}
 

@@ -77,9 +77,9 @@ def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: in
 
 def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
     """One denoiser and seed; the seed draws the data and the noises, the blob is always the same."""
-    from ..devices import choose_device
     from ..guidance.empirical import EmpiricalDenoiser
-    from ..guidance.loading import load_denoiser
+    from ..machine.devices import choose_device
+    from ..models.loading import load_denoiser
 
     model = load_denoiser(options.model, choose_device(options.device))
     if model.autoencoder is not None:

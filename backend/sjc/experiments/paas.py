@@ -115,8 +115,8 @@ def _empirical(options: Options, seed: int) -> dict[str, Any]:
 def _model(options: Options, seed: int) -> dict[str, Any]:
     import torch
 
-    from ..devices import choose_device
-    from ..guidance.loading import load_denoiser
+    from ..machine.devices import choose_device
+    from ..models.loading import load_denoiser
 
     model = load_denoiser(options.model, choose_device(options.device))
     if model.autoencoder is not None:

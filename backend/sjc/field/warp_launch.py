@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..threads import count as usable_threads
+from ..machine.threads import count as usable_threads
 from .grid import VoxelField
 
 MOST_THREADS = 8  # each has a gradient of the grid's size to itself
