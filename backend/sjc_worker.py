@@ -1,6 +1,7 @@
 """Starts the worker: `python -u -X utf8 -B sjc_worker.py [--fake FAULT]`.
 
-Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
+Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before
+anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
 """
 
 import os

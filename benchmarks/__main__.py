@@ -1,4 +1,6 @@
-"""`python3 build.py bench [quality|colour|render|scale|step|job|export|worker|bridge|gpu|table|freeze|compare A B]`; bare: quality --quick, render, job."""
+"""`python3 build.py bench [quality|colour|render|scale|step|job|export|worker|bridge|gpu|table|freeze|compare A B]`;
+bare: quality --quick, render, job.
+"""
 
 from __future__ import annotations
 
@@ -24,32 +26,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze", "compare"))
     made.add_argument("files", nargs="*", type=Path, metavar="FILE", help="compare: two results' JSON")
     made.add_argument(
-        "--quick",
-        action="store_true",
-        help="quality: 4 prompts, 1 seed; job: 1 run; the others: smaller or fewer",
+        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; the others: smaller or fewer"
     )
     made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
+    made.add_argument("--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts")
     made.add_argument(
-        "--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts"
+        "--at-once", type=int, default=1, metavar="N", help="quality, colour: runs side by side, for many cores [1]"
     )
-    made.add_argument(
-        "--at-once",
-        type=int,
-        default=1,
-        metavar="N",
-        help="quality, colour: runs side by side, for many cores [1]",
-    )
-    made.add_argument(
-        "--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]"
-    )
+    made.add_argument("--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
-    made.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often"
-    )
+    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often")
     made.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes [benchmarks/results/]")
-    made.add_argument(
-        "--cache", type=Path, default=report.ROOT / ".bench-cache", help="where finished jobs are kept"
-    )
+    made.add_argument("--cache", type=Path, default=report.ROOT / ".bench-cache", help="where finished jobs are kept")
     return made
 
 
@@ -59,9 +47,7 @@ def settings_of(arguments: argparse.Namespace) -> schema.Settings:
     for word in arguments.set:
         name, equals, value = word.partition("=")
         if not equals or name in ("prompt", "seed", "overwrite"):
-            raise SjcError(
-                f'--set takes NAME=VALUE, of other settings than prompt, seed and overwrite, not "{word}".'
-            )
+            raise SjcError(f'--set takes NAME=VALUE, of other settings than prompt, seed and overwrite, not "{word}".')
         given[name.replace("-", "_")] = value
     if arguments.model:
         given["model"] = _portable(arguments.model)
@@ -110,9 +96,7 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     del record["versions"]  # the envelope has them
     scenes = record["scenes"].items()
     ratios = {name: s.get("times_faster_than_reference") for name, s in scenes}
-    thresholded = {
-        f"{name}_thresholded": s.get("times_faster_than_reference_thresholded") for name, s in scenes
-    }
+    thresholded = {f"{name}_thresholded": s.get("times_faster_than_reference_thresholded") for name, s in scenes}
     return {**record, "summary": {**ratios, **thresholded}}
 
 

@@ -121,9 +121,7 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
         "denoiser_ms_per_step": round(1e3 * network.seconds / step.calls, 3),
         "outside_ms_per_step": round(outside_ms, 3),
         "share_outside_denoiser": round(1 - network.seconds / step.seconds, 4),
-        "share_outside_frozen_denoiser": None
-        if frozen is None
-        else round(outside_ms / (outside_ms + frozen), 4),
+        "share_outside_frozen_denoiser": None if frozen is None else round(outside_ms / (outside_ms + frozen), 4),
         "network_call_ms": round(today, 3),
         "frozen_network_call_ms": None if frozen is None else round(frozen, 3),
         "frozen": note,
@@ -133,16 +131,16 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
 
 
 def _shapes(denoiser: Any, settings: schema.Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or 2V, L, W]."""
+    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or
+    2V, L, W].
+    """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
     text = denoiser.text.encode([PROMPT])
     return (batch, denoiser.channels, denoiser.size, denoiser.size), (batch, *text.shape[1:])
 
 
-def call_ms(
-    unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...]], wait: Callable[[], None]
-) -> float:
+def call_ms(unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...]], wait: Callable[[], None]) -> float:
     """Median milliseconds of one call of a network alone."""
     import torch
 

@@ -173,12 +173,7 @@ def text(record: report.Record) -> str:
 
 
 def benchmark(
-    settings: Settings,
-    which: Sequence[str],
-    seeds: int,
-    cache: Path,
-    make: Generate = generate,
-    at_once: int = 1,
+    settings: Settings, which: Sequence[str], seeds: int, cache: Path, make: Generate = generate, at_once: int = 1
 ) -> dict[str, Any]:
     """Make what is missing, score everything: {"device", "identity", "summary", "rows"}.
 
@@ -186,11 +181,7 @@ def benchmark(
     """
     known = identity(settings)
     parent = place(cache, known)
-    wanted = [
-        schema.validate(replace(settings, prompt=prompt, seed=seed))
-        for prompt in which
-        for seed in range(seeds)
-    ]
+    wanted = [schema.validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(obtain, one, parent, make) for one in wanted]

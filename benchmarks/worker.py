@@ -88,9 +88,7 @@ def loss(folder: Path, settings: schema.Settings, pairs: int) -> dict[str, Any]:
         for pair in range(-1, pairs):  # the first loads and warms up
             for kind, pace in (("without", 0.0), ("with", PACE)):
                 none = replace(settings, snapshot_every=settings.steps)
-                began = (
-                    time.perf_counter()
-                )  # a step's time is never 0, two messages read at once have one moment
+                began = time.perf_counter()  # a step's time is never 0, two messages read at once have one moment
                 server.start(folder / f"{kind} {pair}", none)
                 heard = server.hear("done", pace)
                 steps = [at for at, message in heard if message["type"] == "progress"]

@@ -171,9 +171,7 @@ def presets(record: Record) -> str:
     names = settings_of(record, "variant")
     found = {name: arrival(record, name, 0.8) for name in names}
     reached = {name: there[1] for name, there in found.items() if there}
-    told = ", then ".join(
-        f"{name} ({reached[name]:.2g} s)" for name in sorted(reached, key=reached.__getitem__)[:2]
-    )
+    told = ", then ".join(f"{name} ({reached[name]:.2g} s)" for name in sorted(reached, key=reached.__getitem__)[:2])
     ranked = sorted(names, key=lambda name: average(record, name, "solid"), reverse=True)
     cost = [average(record, name, "seconds") for name in names]
     kept = front(list(zip(cost, (average(record, name, "solid") for name in names), strict=True)), more=True)

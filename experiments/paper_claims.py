@@ -163,9 +163,7 @@ PAPER = (
     ),
     Claim(
         "The method wants a guidance of 100",
-        lambda record: _all(
-            record, "paper, guidance 100", ("paper, guidance 7.5", "paper, guidance 20"), "solid"
-        ),
+        lambda record: _all(record, "paper, guidance 100", ("paper, guidance 7.5", "paper, guidance 20"), "solid"),
         "Three objects are too few to tell; the curve shows why it would: when the emptiness loss grows by 20 at half time, "
         "only a strong score withstands it.",
     ),

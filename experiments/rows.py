@@ -161,10 +161,7 @@ PAPER = Ablation(
     "lattice of 64 cells. " + TOLD,
     {
         "default": Variant(),
-        **{
-            f"paper, guidance {s:g}": Variant({**PAPER_METHOD, "guidance": s})
-            for s in (7.5, 20.0, 50.0, 100.0)
-        },
+        **{f"paper, guidance {s:g}": Variant({**PAPER_METHOD, "guidance": s}) for s in (7.5, 20.0, 50.0, 100.0)},
     },
     ("solid", "silhouette", "color", "seconds"),
     quick=("paper, guidance 7.5",),
@@ -179,9 +176,7 @@ PAPER = Ablation(
 METHOD = Ablation(
     "method",
     "What does each part that the paper has not bring, and would its own choices or others' ideas help?",
-    HOW
-    + EVEN
-    + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
+    HOW + EVEN + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
     "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added here and wins "
     "nothing stays a setting that is off in the presets. Seconds were taken beside other work: here steps count.",
     {
@@ -233,11 +228,7 @@ GENERATE3D = Ablation(
     "The presets on the sixteen scored prompts; scored by benchmarks/scoring.py. Seconds of the steps alone. "
     + TOLD
     + "The picture shows every object of the default from three sides; `sjc generate` writes a turntable of each.",
-    {
-        "embedded (default)": Variant(),
-        "fast": Variant({"preset": "fast"}),
-        "quality": Variant({"preset": "quality"}),
-    },
+    {"embedded (default)": Variant(), "fast": Variant({"preset": "fast"}), "quality": Variant({"preset": "quality"})},
     ("solid", "silhouette", "color", "seconds"),
     prompts=SCORED,
     preset="embedded",

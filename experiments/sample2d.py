@@ -65,7 +65,8 @@ def sample(denoise: Denoise, law: SigmaLaw, count: int, updates: int, seed: int,
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d]: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2).
+    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d]: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1
+    S2)^1/2).
 
     With centred data A, B over the root of their counts, tr (S1 S2)^1/2 is the nuclear norm of A B^T, which needs no
     root of a d x d matrix and holds for fewer rows than columns, too.
@@ -99,7 +100,9 @@ def compare(samples: Tensor, reference: Tensor, things: Tensor | None) -> dict[s
 
 
 def of_prompts(count: int, seed: int) -> tuple[Tensor, Tensor, list[str]]:
-    """True pictures of the tuning prompts by turns: [count, 3, 32, 32], objects [count], prompts with their view's words."""
+    """True pictures of the tuning prompts by turns: [count, 3, 32, 32], objects [count], prompts with their view's
+    words.
+    """
     bank, names, rng = world_pictures.bank(), list(world.THINGS), random.Random(seed)
     views, described, texts = [], [], []
     for i in range(count):
@@ -138,15 +141,7 @@ def cells(options: Options) -> list[Cell]:
     return [
         Cell(
             f"{case}-{law.replace(' ', '-')}-{seed}",
-            {
-                "case": case,
-                "law": law,
-                "samples": count,
-                "updates": updates,
-                "rate": RATE,
-                **known,
-                "seed": seed,
-            },
+            {"case": case, "law": law, "samples": count, "updates": updates, "rate": RATE, **known, "seed": seed},
             partial(compute, case, law, seed, options),
         )
         for case, (count, updates) in CASES.items()
@@ -181,11 +176,7 @@ def answer(record: Record) -> str:
         far = {law: mean(values(record, case, law, "features")) for law in (*LAWS, TRUE)}
         verdict = f"{ranked[0]} is nearest" if sure else f"{ranked[0]} and {ranked[1]} cannot be told apart"
         told = ", ".join(f"{law} {far[law]:.3g}" for law in (*ranked, TRUE))
-        named = (
-            ", ".join(f"{mean(values(record, case, law, 'named')):.0%}" for law in ranked)
-            if case == "text"
-            else ""
-        )
+        named = ", ".join(f"{mean(values(record, case, law, 'named')):.0%}" for law in ranked) if case == "text" else ""
         parts.append(f"{case}: {verdict} (Fréchet distance in features: {told})" + (f", objects named right: {named}" if named else ""))  # fmt: skip
     return "; ".join(parts) + "."
 

@@ -68,13 +68,9 @@ def of_exit(code: int, tail: Iterable[str], said_hello: bool = True) -> Problem:
 
 def of_error(message: dict[str, Any]) -> Problem:
     """The problem that a worker's error message tells of, with advice where it gives none."""
-    code = {"environment": "backend", "worker": message.get("reason", "worker")}.get(
-        message["code"], message["code"]
-    )
+    code = {"environment": "backend", "worker": message.get("reason", "worker")}.get(message["code"], message["code"])
     hint = message["hint"] or {"memory": MEMORY, "disk": DISK, "backend": BACKEND}.get(code, "")
-    return Problem(
-        str(code), message["text"], hint, str(message.get("traceback") or message.get("details") or "")
-    )
+    return Problem(str(code), message["text"], hint, str(message.get("traceback") or message.get("details") or ""))
 
 
 def _signal(number: int) -> str:

@@ -12,19 +12,10 @@ from . import api, live
 from .scene import preview, volumes
 from .ui import backend_task, loras, model_picker, preferences, presets, properties, ui_state
 from .ui.languages import translations
-from .ui.operators import (
-    backend as operators_backend,
-)
-from .ui.operators import (
-    jobs,
-    lora,
-)
-from .ui.operators import (
-    output as operators_output,
-)
-from .ui.operators import (
-    scene as operators_scene,
-)
+from .ui.operators import backend as operators_backend
+from .ui.operators import jobs, lora
+from .ui.operators import output as operators_output
+from .ui.operators import scene as operators_scene
 from .ui.panels import backend as panels_backend
 from .ui.panels import main as panels
 from .ui.panels import settings as panels_settings

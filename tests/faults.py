@@ -290,9 +290,7 @@ FAULTS = [
         f"{SJC}/job/run.py",
         "copy.deepcopy(run.field)",
         "run.field",
-        (
-            "tests/backend/job/test_background.py::test_a_snapshot_is_the_field_of_its_step_though_steps_go_on",
-        ),
+        ("tests/backend/job/test_background.py::test_a_snapshot_is_the_field_of_its_step_though_steps_go_on",),
     ),
     Fault(
         "an-error-beside-the-steps-goes-unseen",
@@ -313,9 +311,7 @@ FAULTS = [
         f"{SJC}/job/background.py",
         "                stream.wait_event(queued)\n",
         "",
-        (
-            "tests/backend/job/test_background.py::test_on_cuda_a_stream_of_its_own_begins_after_what_was_queued",
-        ),
+        ("tests/backend/job/test_background.py::test_on_cuda_a_stream_of_its_own_begins_after_what_was_queued",),
     ),
     Fault(
         "a-checkpoint-lacks-the-numbers-of-steps-under-way",
@@ -514,9 +510,7 @@ FAULTS = [
         f"{FIELD}/render_warp.py",
         "if width == most or int(needed.max()) < width:",
         "if True:",
-        (
-            "tests/backend/field/test_render_warp.py::test_rays_with_more_runs_than_there_is_room_for_at_first",
-        ),
+        ("tests/backend/field/test_render_warp.py::test_rays_with_more_runs_than_there_is_room_for_at_first",),
     ),
     Fault(
         "the-way-back-skips-a-run's-last-sample",
@@ -530,18 +524,14 @@ FAULTS = [
         f"{FIELD}/warp_launch.py",
         "array._ref = None",
         "array.kept = None",
-        (
-            "tests/backend/field/test_render_warp.py::test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps",
-        ),
+        ("tests/backend/field/test_render_warp.py::test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps",),
     ),
     Fault(
         "errors-in-other-threads-unheard",
         f"{FIELD}/warp_launch.py",
         "ended.put(error)",
         "ended.put(None)",
-        (
-            "tests/backend/field/test_render_warp.py::test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended",
-        ),
+        ("tests/backend/field/test_render_warp.py::test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended",),
     ),
     Fault(
         "lora-weight-forgotten",

@@ -5,12 +5,11 @@ from tests.faults import SJC, Fault
 MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
 )
-JOBS, JOB_LIST, PROCESS, WORKER = (
-    f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker")
-)
+JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
 
 FAULTS = [
-    # ------------------------------------------------------------------------------------- worker, its supervisor, queue
+    # ------------------------------------------------------------------------------------- worker, its supervisor,
+    # queue
     Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
@@ -185,7 +184,8 @@ FAULTS = [
         "        folder.mkdir(parents=True, exist_ok=True)\n",
         (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
     ),
-    # ---------------------------------------------------------------------------------------------- models, in the panel
+    # ---------------------------------------------------------------------------------------------- models, in the
+    # panel
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/models/model_list.py",
@@ -278,8 +278,7 @@ FAULTS = [
         "undo-step-for-every-preview",
         "sjc_blender/live.py",
         "    where.renewed, where.shown = False, True\n",
-        "    import bpy\n\n    where.renewed, where.shown = False, True\n"
-        '    bpy.ops.ed.undo_push(message="Preview")\n',
+        '    import bpy\n\n    where.renewed, where.shown = False, True\n    bpy.ops.ed.undo_push(message="Preview")\n',
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(

@@ -1,4 +1,6 @@
-"""The command line: sjc generate | batch | resume | models | experiment | doctor. Exit 0, 2 for bad input (one line), 130 on Ctrl-C."""
+"""The command line: sjc generate | batch | resume | models | experiment | doctor. Exit 0, 2 for bad input (one line),
+130 on Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _Parser(
-        prog="sjc", description="From a sentence to a coloured mesh, by Score Jacobian Chaining."
-    )
+    parser = _Parser(prog="sjc", description="From a sentence to a coloured mesh, by Score Jacobian Chaining.")
     parser.add_argument("--version", action="version", version=f"sjc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
@@ -57,15 +57,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(batch)
     schema.add_arguments(batch)
 
-    resume = commands.add_parser(
-        "resume", help="go on with an unfinished job", description="Go on with a stopped job."
-    )
+    resume = commands.add_parser("resume", help="go on with an unfinished job", description="Go on with a stopped job.")
     resume.add_argument("folder", type=Path, help="its job folder")
     _add_common(resume)
 
-    models = commands.add_parser(
-        "models", help="which models can be used", description="Which models can be used."
-    )
+    models = commands.add_parser("models", help="which models can be used", description="Which models can be used.")
     models.add_argument(
         "action",
         nargs="?",
@@ -98,24 +94,18 @@ def build_parser() -> argparse.ArgumentParser:
     experiments.add_arguments(experiment)
     _add_offline(experiment)
 
-    doctor = commands.add_parser(
-        "doctor", help="check this machine", description="Check this machine, line by line."
-    )
+    doctor = commands.add_parser("doctor", help="check this machine", description="Check this machine, line by line.")
     doctor.add_argument("--json", action="store_true", help="for machines")
     return parser
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="events as JSON lines on standard output instead of a bar"
-    )
+    parser.add_argument("--json", action="store_true", help="events as JSON lines on standard output instead of a bar")
     _add_offline(parser)
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--offline", action="store_true", help="never touch the network; models must be here already"
-    )
+    parser.add_argument("--offline", action="store_true", help="never touch the network; models must be here already")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -185,9 +175,7 @@ def _settings(prompt: object, given: dict[str, object]) -> schema.Settings:
     return settings
 
 
-def run_job(
-    folder: Path, settings: schema.Settings, report: Report, *, fresh: bool = True
-) -> dict[str, Any] | None:
+def run_job(folder: Path, settings: schema.Settings, report: Report, *, fresh: bool = True) -> dict[str, Any] | None:
     """Run a job to its end; None if Ctrl-C stopped it.
 
     A fresh one's folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite
@@ -275,13 +263,7 @@ def _batch(args: argparse.Namespace) -> int:
         raise SjcError("\n".join(problems))
     report, failed = _reporter(args), 0
     for index, (folder, settings) in enumerate(jobs, 1):
-        report(
-            {
-                "type": "status",
-                "stage": "batch",
-                "text": f"[{index}/{len(jobs)}] {settings.prompt} -> {folder}",
-            }
-        )
+        report({"type": "status", "stage": "batch", "text": f"[{index}/{len(jobs)}] {settings.prompt} -> {folder}"})
         try:
             if not _batch_one(folder, settings, report):
                 print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
@@ -291,9 +273,7 @@ def _batch(args: argparse.Namespace) -> int:
             report({"type": "error", "text": str(error), "folder": str(folder)})
             print(f"sjc: {folder}: {error}", file=sys.stderr)
     if failed:
-        print(
-            f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr
-        )
+        print(f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr)
     return BAD_INPUT if failed else 0
 
 

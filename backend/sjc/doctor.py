@@ -35,9 +35,7 @@ def checks() -> list[Line]:
 
 def _python() -> tuple[bool, str]:
     ok = sys.version_info >= (3, 11)
-    return ok, f"{platform.python_version()} at {sys.executable}" + (
-        "" if ok else "; 3.11 or newer is needed."
-    )
+    return ok, f"{platform.python_version()} at {sys.executable}" + ("" if ok else "; 3.11 or newer is needed.")
 
 
 def _torch() -> tuple[bool, str]:
@@ -53,10 +51,7 @@ def _device() -> tuple[bool, str]:
     from .machine.devices import choose_device, device_name
 
     if not torch.cuda.is_available() and (card := _nvidia()):
-        return (
-            False,
-            f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA.",
-        )
+        return (False, f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA.")
     return True, device_name(choose_device("auto"))
 
 
@@ -104,9 +99,7 @@ def _memory() -> tuple[bool, str]:
     except (AttributeError, ValueError, OSError):
         return True, "free memory unknown on this system"
     ok = free >= MIN_MEMORY_GB
-    return ok, f"{free:.1f} GiB free" + (
-        "" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs."
-    )
+    return ok, f"{free:.1f} GiB free" + ("" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs.")
 
 
 def _disk() -> tuple[bool, str]:
@@ -144,9 +137,7 @@ def model_info(model: str) -> list[Line]:
     if card.is_file():
         words = model_files.read_json(card).get("words", {})
         rows += [
-            {"name": kind, "text": ", ".join(words[kind])}
-            for kind in ("objects", "colors", "parts")
-            if kind in words
+            {"name": kind, "text": ", ".join(words[kind])} for kind in ("objects", "colors", "parts") if kind in words
         ]
     return rows
 

@@ -47,7 +47,8 @@ COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.
+    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
+    gradient.
 
     They leave a GPU by themselves when their step is done: whoever reads them waits for that step, not for later ones.
     """
@@ -101,8 +102,8 @@ def score_clip(settings: Settings, step: int) -> float:
 class Optimization:
     """The state of a run, and its step.
 
-    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and `conditioned`). device: where the
-    field lives. The prompt is checked by the caller.
+    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and
+    `conditioned`). device: where the field lives. The prompt is checked by the caller.
     """
 
     def __init__(self, settings: Settings, denoiser: TextDenoiser, device: torch.device) -> None:
@@ -136,11 +137,7 @@ class Optimization:
             jitter=settings.sigma_jitter,
         )
         self.prior = CameraPrior(
-            settings.radius,
-            settings.fov_min,
-            settings.fov_max,
-            settings.elevation_min,
-            settings.elevation_max,
+            settings.radius, settings.fov_min, settings.fov_max, settings.elevation_min, settings.elevation_max
         )
 
     @property
@@ -191,7 +188,9 @@ class Optimization:
 
     @staticmethod
     def _per_ray(images: Tensor, size: int) -> Tensor:
-        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared out."""
+        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared
+        out.
+        """
         shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
         return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
 
@@ -275,7 +274,9 @@ class Optimization:
         return norm
 
     def _look_at_totals(self, last: int) -> None:
-        """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad one."""
+        """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad
+        one.
+        """
         totals = torch.stack(self._totals).tolist() if self._totals else []
         self._totals = []
         for step, total in enumerate(totals, last + 1 - len(totals)):

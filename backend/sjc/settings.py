@@ -152,9 +152,7 @@ def _color(spec: Spec, value: object) -> Color:
 
 def _text(spec: Spec, value: object) -> str:
     if spec.name in ("prompt", "negative_prompt"):
-        return clean_prompt(
-            value, name=spec.name, allow_empty=True
-        )  # whether it says anything is the job's question
+        return clean_prompt(value, name=spec.name, allow_empty=True)  # whether it says anything is the job's question
     if not isinstance(value, str):
         raise SjcError(f"{spec.name}: {_shown(value)} is not text; allowed are {spec.allowed()}.")
     text = value.strip()
@@ -240,16 +238,11 @@ def add_arguments(parser: argparse.ArgumentParser, skip: Collection[str] = ("pro
     for spec in SPECS.values():
         if spec.name in skip:
             continue
-        described = f"{spec.description} [{spec.allowed()}; default {_plain_value(spec.default)}]".replace(
-            "%", "%%"
-        )
+        described = f"{spec.description} [{spec.allowed()}; default {_plain_value(spec.default)}]".replace("%", "%%")
         group = groups[spec.group]
         if spec.kind == "bool":
             group.add_argument(
-                _flag(spec.name),
-                action=argparse.BooleanOptionalAction,
-                default=argparse.SUPPRESS,
-                help=described,
+                _flag(spec.name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=described
             )
         else:
             metavar = {"int": "N", "float": "X", "color": "R,G,B"}.get(spec.kind, "TEXT")
@@ -308,10 +301,7 @@ def docs_table() -> str:
         for spec in SPECS.values():
             if spec.group == group:
                 basic = " *" if spec.tier == "basic" else ""
-                cells = [
-                    f"`{spec.name}`{basic}",
-                    f"`{_plain_value(spec.default)}`" if spec.default != "" else "",
-                ]
+                cells = [f"`{spec.name}`{basic}", f"`{_plain_value(spec.default)}`" if spec.default != "" else ""]
                 lines.append(_row([*cells, spec.allowed(), spec.symbol, spec.description]))
         lines.append("")
     lines += ["Settings with a star stand in the panel; the others under Advanced.", "", "### Presets", ""]

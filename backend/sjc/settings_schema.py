@@ -160,8 +160,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "embedded": {},
     # One call of the network a view instead of two: a seventh of the default's time (docs/experiments/schedule.md).
     "fast": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0},
-    # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md). A finer
-    # grid gains nothing: the network's pictures have 32 pixels.
+    # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md).
+    # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {

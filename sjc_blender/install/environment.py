@@ -21,16 +21,7 @@ from typing import Any
 
 from ..backend.sjc.errors import SjcError
 
-__all__ = [
-    "PACKAGE",
-    "Backend",
-    "clean_environment",
-    "doctor",
-    "find_pythons",
-    "stored",
-    "use",
-    "worker_command",
-]
+__all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
 
 PACKAGE = Path(__file__).parents[1] / "backend"
 REQUIREMENTS = PACKAGE / "requirements.txt"
@@ -39,15 +30,17 @@ VARIABLE = "SJC_BACKEND_PYTHON"  # for headless use and tests: goes before every
 OLDEST = (3, 11)
 DOCTOR_SECONDS = 180.0
 
-DOCTOR = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
+DOCTOR = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
+)
 
 
 @dataclass(frozen=True)
 class Backend:
     """One line of state for the panel.  state: missing, installing, ready, broken.
 
-    python: the interpreter, "" if none. text: "NVIDIA ..., 24 GB" or "CPU ..." when ready, else what is wrong. lines: the
-    doctor's answer. stale: made for other requirements than this version's.
+    python: the interpreter, "" if none. text: "NVIDIA ..., 24 GB" or "CPU ..." when ready, else what is wrong. lines:
+    the doctor's answer. stale: made for other requirements than this version's.
     """
 
     state: str = "missing"
@@ -73,9 +66,7 @@ def interpreter(given: str | Path) -> Path:
     """A Python from what a person named: the program, or the folder of an environment. Raises SjcError."""
     path = Path(os.path.expandvars(str(given).strip())).expanduser()
     if not str(given).strip():
-        raise SjcError(
-            "No Python is chosen for the backend; install the backend, or choose one in the preferences."
-        )
+        raise SjcError("No Python is chosen for the backend; install the backend, or choose one in the preferences.")
     if path.is_dir():
         inside = [path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe"]
         path = next((p for p in inside if p.exists()), path)
@@ -94,11 +85,7 @@ def stored(home: Path, chosen: str = "") -> Backend:
     """
     own = os.environ.get(VARIABLE, "") or chosen
     record = _read(home / RECORD)
-    known = (
-        Backend(**{k: v for k, v in record.items() if k in Backend.__dataclass_fields__})
-        if record
-        else Backend()
-    )
+    known = Backend(**{k: v for k, v in record.items() if k in Backend.__dataclass_fields__}) if record else Backend()
     if own:
         try:
             python = str(interpreter(own))

@@ -48,9 +48,7 @@ class Installer:
     The caller has asked the person and `bpy.app.online_access`. Raises SjcError when there is no fit Python.
     """
 
-    def __init__(
-        self, home: Path, python: str = "", build: str = "auto", requirements: Path | None = None
-    ) -> None:
+    def __init__(self, home: Path, python: str = "", build: str = "auto", requirements: Path | None = None) -> None:
         if build not in TORCH_BUILDS:
             raise SjcError(f"torch build {build} is unknown; allowed are {', '.join(TORCH_BUILDS)}.")
         self.home, self.python, self.build = home, python, build
@@ -116,9 +114,7 @@ class Installer:
     def _find(self) -> str:
         found = environment.find_pythons()
         if not found:
-            raise SjcError(
-                "no Python 3.11 or newer was found; install one from python.org, or choose one here."
-            )
+            raise SjcError("no Python 3.11 or newer was found; install one from python.org, or choose one here.")
         return found[0][1]
 
     def _make_venv(self, base: str, uv: str | None) -> None:
@@ -131,9 +127,7 @@ class Installer:
     def _fill(self, python: Path, uv: str | None) -> None:
         common = ["--only-binary", ":all:", "-r", str(self.requirements)]
         if uv:
-            build = (
-                [] if self.build == "auto" and sys.platform == "darwin" else ["--torch-backend", self.build]
-            )
+            build = [] if self.build == "auto" and sys.platform == "darwin" else ["--torch-backend", self.build]
             self._call([uv, "pip", "install", "--python", str(python), *build, *common])
             return
         # pip chooses no torch build by device; the doctor says so where it matters. uv comes from the same place.

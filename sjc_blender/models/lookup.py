@@ -1,7 +1,7 @@
 """What is known of a chosen model: is it here, how large is it, what is missing.  No bpy, no torch, no network.
 
-`look` reads the disk, by the same rules as the worker (guidance/model_files); `Shelf` has it done in threads and remembers
-the answers, so that a panel can draw them at any time.
+`look` reads the disk, by the same rules as the worker (guidance/model_files); `Shelf` has it done in threads and
+remembers the answers, so that a panel can draw them at any time.
 """
 
 from __future__ import annotations
@@ -18,17 +18,7 @@ from ..backend.sjc.errors import SjcError
 from ..backend.sjc.models import memory_plan, model_files, model_list
 from ..backend.sjc.models.memory_plan import Plan
 
-__all__ = [
-    "Found",
-    "Shelf",
-    "cache_folder",
-    "hub_folder",
-    "hub_offline",
-    "look",
-    "memory",
-    "readable_size",
-    "stamp",
-]
+__all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look", "memory", "readable_size", "stamp"]
 
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
@@ -39,8 +29,8 @@ Answer = TypeVar("Answer")
 class Found:
     """One answer.  kind: embedded, folder, cached (a hub model on this machine), missing (to be downloaded), bad.
 
-    folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's card
-    states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
+    folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's
+    card states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
     "Stable Diffusion", of one that is here. numbers: how many each of its components has.
     """
 
@@ -76,13 +66,13 @@ def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
-    """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision. Reads the disk; never raises."""
+    """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision. Reads the
+    disk; never raises.
+    """
     model = model.strip()
     if not model:
         return Found(
-            "bad",
-            Path(),
-            problem="No model is chosen; give embedded, a folder, or a hub id such as name/model.",
+            "bad", Path(), problem="No model is chosen; give embedded, a folder, or a hub id such as name/model."
         )
     try:
         if model != EMBEDDED and not Path(model).expanduser().exists() and model_files.is_hub_id(model):
@@ -102,9 +92,7 @@ def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any,
     repository = cache_folder(model, environment)
     refs = repository / "refs"
     places = [refs, *_children(refs), repository / "snapshots"]
-    places += [
-        place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)
-    ]
+    places += [place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)]
     return tuple((str(place), _time(place)) for place in places)
 
 
@@ -136,11 +124,7 @@ def memory(found: Found, on_cpu: bool, free: int | None) -> Plan:
 
 
 def _model_places(folder: Path) -> list[Path]:
-    return [
-        folder,
-        folder / "model_index.json",
-        *(folder / part for part in ("unet", "text_encoder", "tokenizer")),
-    ]
+    return [folder, folder / "model_index.json", *(folder / part for part in ("unet", "text_encoder", "tokenizer"))]
 
 
 def _children(folder: Path) -> list[Path]:

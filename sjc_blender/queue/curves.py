@@ -11,7 +11,9 @@ Point = tuple[int, float]
 
 
 class Curves(dict[str, list[Point]]):
-    """{what was measured: [(step, value)]}, by rising step; of a long run about evenly chosen ones, and always the newest."""
+    """{what was measured: [(step, value)]}, by rising step; of a long run about evenly chosen ones, and always the
+    newest.
+    """
 
     def add(self, step: int, metrics: Mapping[str, float]) -> None:
         """One more step; a job that was taken up at an earlier one draws over what came after it."""

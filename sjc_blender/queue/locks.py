@@ -19,9 +19,7 @@ from typing import Any
 __all__ = ["Lock", "Taken", "birth"]
 
 NEW_SECONDS = 5.0
-_held: set[Path] = (
-    set()
-)  # by this process; a lock with our own pid that is not here was left by an unloaded add-on
+_held: set[Path] = set()  # by this process; a lock with our own pid that is not here was left by an unloaded add-on
 
 
 class Taken(Exception):  # noqa: N818 (not an error)
@@ -115,9 +113,7 @@ def birth(pid: int) -> str:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return "?"  # no /proc: macOS
-    return (
-        "" if fields[0] in "ZX" else fields[19]
-    )  # a zombie is dead; ticks from the computer's start to its own
+    return "" if fields[0] in "ZX" else fields[19]  # a zombie is dead; ticks from the computer's start to its own
 
 
 def _birth_on_windows(pid: int) -> str:

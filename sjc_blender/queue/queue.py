@@ -1,7 +1,8 @@
 """The queue: jobs in the order of the list, one worker, every message taken in.  No bpy; nothing here waits.
 
-A job's states: waiting -> starting -> running <-> paused -> finished, or stopping -> stopped, or failed. Whatever happens
-to the worker happens to its job only; the next one gets a new process. The list is kept on disk; the folders are the truth.
+A job's states: waiting -> starting -> running <-> paused -> finished, or stopping -> stopped, or failed. Whatever
+happens to the worker happens to its job only; the next one gets a new process. The list is kept on disk; the folders
+are the truth.
 """
 
 from __future__ import annotations
@@ -27,15 +28,13 @@ __all__ = ["Job", "Problem", "Queue", "Snapshot", "State", "read_folder"]
 
 Message = dict[str, Any]
 Event = tuple[Job | None, Message]
-CANCEL_SECONDS, CANCEL_STEPS = (
-    5.0,
-    3.0,
-)  # how long a cancelled job may take: so many seconds, or so many of its steps
+CANCEL_SECONDS, CANCEL_STEPS = (5.0, 3.0)  # how long a cancelled job may take: so many seconds, or so many of its steps
 CANCEL_LONGEST = 30.0
 
 
 class Queue:
-    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own `sjc`.
+    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own
+    `sjc`.
 
     state_file: where the list is kept. environment: further variables of the process. times, clock: for tests.
     """
@@ -85,9 +84,7 @@ class Queue:
         """A new job at the end of the list.  resume: go on with what the folder holds."""
         place = Path(folder).absolute()
         job = Job(settings=settings, folder=place, resume=resume, total=settings.steps)
-        with contextlib.suppress(
-            OSError
-        ):  # takes the name; what is wrong with the folder is told at the start
+        with contextlib.suppress(OSError):  # takes the name; what is wrong with the folder is told at the start
             job.folder.mkdir(parents=True, exist_ok=True)
         self.jobs.append(job)
         self._changed = True
@@ -220,7 +217,9 @@ class Queue:
             self._list.release()
 
     def keep_at(self, state_file: Path) -> None:
-        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as before."""
+        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as
+        before.
+        """
         if self._list is None or self._list.path == state_file:
             return
         moved = ListFile(state_file)

@@ -57,9 +57,7 @@ class ListFile:
             self._mine, self.problem = True, None
             return [job for job in load(self.path) if job.folder not in known]
         except Taken as error:
-            self.problem = Problem(
-                "locked", f"The list of jobs in {self.path.parent} belongs to {error}.", NOT_KEPT
-            )
+            self.problem = Problem("locked", f"The list of jobs in {self.path.parent} belongs to {error}.", NOT_KEPT)
         except OSError as error:
             self._cannot(error)
         except SjcError as error:

@@ -47,8 +47,9 @@ class Snapshot:
 class Job:
     """One prompt on its way to a mesh.  folder: the job folder. resume: go on with what it holds.
 
-    stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s: seconds
-    that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
+    stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s:
+    seconds that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard
+    of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
     """
 
     settings: Settings

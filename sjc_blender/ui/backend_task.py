@@ -126,15 +126,9 @@ def home() -> Path:
 def refresh() -> None:
     """The state line, from the record on disk."""
     known, runtime = places.backend(), bpy.context.window_manager.sjc
-    runtime.backend_state, runtime.backend_text, runtime.backend_python = (
-        known.state,
-        known.text,
-        known.python,
-    )
+    runtime.backend_state, runtime.backend_text, runtime.backend_python = (known.state, known.text, known.python)
     runtime.backend_stale, runtime.backend_factor = known.stale, 0.0
-    runtime.backend_lines = "\n".join(
-        f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines
-    )
+    runtime.backend_lines = "\n".join(f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines)
     ui_state.redraw()
 
 
@@ -182,12 +176,7 @@ def _begin(make: Any, state: str) -> None:
         raise SjcError("The backend is being installed or checked already.")
     _task = make()
     runtime = bpy.context.window_manager.sjc
-    runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (
-        state,
-        "",
-        0.0,
-        "",
-    )
+    runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (state, "", 0.0, "")
     if not bpy.app.background:
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
 

@@ -8,9 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 MOST = 1000
-_known: dict[
-    tuple[Path, int], tuple[str, str] | None
-] = {}  # (job.json, its time) -> prompt, model; None: damaged
+_known: dict[tuple[Path, int], tuple[str, str] | None] = {}  # (job.json, its time) -> prompt, model; None: damaged
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The choice of a model: the picker of those there are, what is known of the chosen one, the button that fetches it.
 
-`draw` may come sixty times a second, so it reads what is remembered; a timer has the disk read in a thread (models.Shelf).
+`draw` may come sixty times a second, so it reads what is remembered; a timer has the disk read in a thread
+(models.Shelf).
 """
 
 from __future__ import annotations
@@ -76,9 +77,7 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
         paragraph.paragraph(column, context, kept, icon="INTERNET")
     elif not bpy.app.online_access:
         paragraph.paragraph(column, context, labels.OFFLINE, icon="INTERNET")
-        column.operator(
-            "screen.userpref_show", text="Open Preferences", icon="PREFERENCES"
-        ).section = "SYSTEM"
+        column.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
     else:
         offer = offers.get(model.strip())
         if offer and offer.problem:
@@ -151,9 +150,7 @@ class SJC_MT_models(bpy.types.Menu):
             self.layout.label(text="Looking for models", icon="SORTTIME")
         for name, found in entries or ():
             icon = ICONS.get(found.kind, "CHECKMARK")
-            button = self.layout.operator(
-                "sjc.pick_model", text=in_menu(name, found), icon=icon, translate=False
-            )
+            button = self.layout.operator("sjc.pick_model", text=in_menu(name, found), icon=icon, translate=False)
             button.model = name
         self.layout.separator()
         self.layout.operator("sjc.choose_model", text="Other Folder", icon="FILE_FOLDER")

@@ -32,6 +32,4 @@ def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", most: in
     column = layout.column(align=True)
     for number, line in enumerate(lines[:most]):
         shown = f"{line} ..." if number == most - 1 and len(lines) > most else line
-        column.label(
-            text=shown, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False
-        )
+        column.label(text=shown, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)

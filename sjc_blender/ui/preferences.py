@@ -47,11 +47,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         max=256,
     )
     history_count: bpy.props.IntProperty(
-        name="Snapshots",
-        description="Most snapshots that a job keeps for the timeline",
-        default=100,
-        min=2,
-        max=10000,
+        name="Snapshots", description="Most snapshots that a job keeps for the timeline", default=100, min=2, max=10000
     )
     history_mb: bpy.props.IntProperty(
         name="Snapshots on Disk",

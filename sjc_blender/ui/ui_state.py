@@ -1,7 +1,7 @@
 """Copies the queue to the window manager when something has happened, so that drawing only reads.
 
-Nothing here makes the queue by itself (that would make the output folder): it is asked for once there is a list on disk, or
-a job of this Blender.
+Nothing here makes the queue by itself (that would make the output folder): it is asked for once there is a list on
+disk, or a job of this Blender.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def refresh() -> None:
         for job_id in ids:
             entry = runtime.jobs.add()
             entry.name, entry.picture = job_id, pictures.get(job_id, "")
-        runtime.active_job = max(
-            0, ids.index(chosen) if chosen in ids else min(runtime.active_job, len(ids) - 1)
-        )
+        runtime.active_job = max(0, ids.index(chosen) if chosen in ids else min(runtime.active_job, len(ids) - 1))
     for record in queue.jobs:
         _copy(runtime.jobs[record.id], record)
     current = queue.current

@@ -43,9 +43,7 @@ class Inbox:
         return taken
 
 
-def lines_of(
-    stream: IO[bytes], longest: int, wait: Callable[[float], None] = time.sleep
-) -> Iterator[bytes | None]:
+def lines_of(stream: IO[bytes], longest: int, wait: Callable[[float], None] = time.sleep) -> Iterator[bytes | None]:
     """The lines of a pipe until its end; None for one of more than `longest` bytes.  Slows a flood down."""
     rest, skipping = b"", False
     began, spent = time.monotonic(), 0

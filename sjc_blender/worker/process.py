@@ -58,8 +58,8 @@ USUAL = Times()
 class WorkerProcess:
     """One process that speaks protocol.py.  command: program and arguments. environment: further variables.
 
-    log: a file that its standard error is appended to; may be changed at any time. package: the folder of the `sjc` that
-    it must run. times, clock: for tests.
+    log: a file that its standard error is appended to; may be changed at any time. package: the folder of the `sjc`
+    that it must run. times, clock: for tests.
     """
 
     def __init__(
@@ -104,10 +104,7 @@ class WorkerProcess:
         _living.add(self)
         self._polled = self.clock()
         process = self._process
-        self._readers = [
-            self._thread(self._read, process.stdout),
-            self._thread(self._read_log, process.stderr),
-        ]
+        self._readers = [self._thread(self._read, process.stdout), self._thread(self._read_log, process.stderr)]
         self._thread(self._write, process.stdin)
 
     def _thread(self, work: Callable[[IO[bytes]], None], stream: IO[bytes] | None) -> threading.Thread:
@@ -191,9 +188,7 @@ class WorkerProcess:
         if self._heard != self._heard_before:
             self._heard_before, self._waited = self._heard, 0.0
         if self._refused:
-            return self._error(
-                "backend", f"{self._refused}.", "Install the add-on again, then restart Blender."
-            )
+            return self._error("backend", f"{self._refused}.", "Install the add-on again, then restart Blender.")
         if self._garbage > GARBAGE_LINES:
             return self._error("worker", "What the worker says makes no sense; it was ended.", problems.RETRY)
         if ended:
@@ -209,14 +204,7 @@ class WorkerProcess:
 
     def _error(self, reason: str, text: str, hint: str) -> Message:
         details = "\n".join(self.tail)
-        return {
-            "type": "error",
-            "code": "worker",
-            "reason": reason,
-            "text": text,
-            "hint": hint,
-            "details": details,
-        }
+        return {"type": "error", "code": "worker", "reason": reason, "text": text, "hint": hint, "details": details}
 
     # -------------------------------------------------------------------------------------------------------- ending
 
@@ -302,10 +290,7 @@ def _own_group() -> dict[str, Any]:
 
 def _kill_tree(pid: int) -> None:
     subprocess.Popen(
-        ["taskkill", "/F", "/T", "/PID", str(pid)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        **_own_group(),
+        ["taskkill", "/F", "/T", "/PID", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_own_group()
     )
 
 

@@ -22,7 +22,9 @@ ID = "some-people/some-model"
 
 
 class HubServer(http.server.BaseHTTPRequestHandler):
-    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the model's folder."""
+    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the
+    model's folder.
+    """
 
     root: Path
     asked: list[str]
@@ -81,7 +83,9 @@ class HubServer(http.server.BaseHTTPRequestHandler):
         return None
 
     def commit_of(self, path):
-        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no such."""
+        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no
+        such.
+        """
         for start in (f"/api/models/{ID}/tree/", f"/api/models/{ID}/revision/", f"/{ID}/resolve/"):
             if path.startswith(start):
                 named = path.removeprefix(start).partition("/")[0]
@@ -101,9 +105,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
-    server_class = type(
-        "Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []}
-    )
+    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")

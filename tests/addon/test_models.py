@@ -128,9 +128,7 @@ def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
         {"HF_HUB_CACHE": "/c", "HF_HOME": "/a"},
         {"HUGGINGFACE_HUB_CACHE": "/d"},
     ):
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))
-        }
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))}
         done = subprocess.run(
             [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
         )
@@ -228,9 +226,7 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     broken = dict(catalogue.listing("", cache))[ID]
     assert broken.kind == "bad"  # it is here, so it stays on the list, with its reason
     assert "is missing" in broken.problem
-    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == [
-        "embedded"
-    ]
+    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == ["embedded"]
 
 
 def test_the_pickers_stamp_changes_with_the_cache(cache, cached):
@@ -279,8 +275,7 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
             asked.update(model=model, revision=revision)
             files = [path for path in folder.rglob("*") if path.is_file()]
             return [
-                RepoFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, oid="")
-                for path in files
+                RepoFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, oid="") for path in files
             ]
 
     def download(model, *, revision, allow_patterns):
@@ -293,9 +288,7 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: cached)
     assert cli.main(["models", "fetch", ID]) == 0
     assert asked["model"] == ID
-    assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(
-        asked["wanted"]
-    )
+    assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(asked["wanted"])
     said = capsys.readouterr()
     assert str(folder) in said.out
     assert f"{ID}: " in said.err
@@ -317,14 +310,9 @@ def test_a_download_ends_well_or_says_why_not(tmp_path):
     until(lambda: done.poll().state != "running")
     assert done.poll().state == "done"
     assert log.read_text().splitlines()[-3:] == [str(environment.PACKAGE), "fetch", ID]
-    failed = fetch(
-        tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n'
-    )
+    failed = fetch(tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n')
     until(lambda: failed.poll().state != "running")
-    assert (failed.poll().state, failed.poll().text) == (
-        "failed",
-        "The model could not be fetched: no network.",
-    )
+    assert (failed.poll().state, failed.poll().text) == ("failed", "The model could not be fetched: no network.")
     missing = fetching.Fetch(tmp_path / "nowhere", ID).start()
     until(lambda: missing.poll().state != "running")
     assert "does not start" in missing.poll().text

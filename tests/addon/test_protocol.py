@@ -24,9 +24,7 @@ BOTH = [("down", protocol.DOWN), ("up", protocol.UP)]
 
 def messages(known):
     def fields(kind):
-        return st.fixed_dictionaries(
-            {"type": st.just(kind), **{n: VALUES[t] for n, t in known[kind].items()}}
-        )
+        return st.fixed_dictionaries({"type": st.just(kind), **{n: VALUES[t] for n, t in known[kind].items()}})
 
     return st.sampled_from(sorted(known)).flatmap(fields)
 

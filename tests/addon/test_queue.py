@@ -23,7 +23,8 @@ def names(folder):
     return {path.name for path in Path(folder).iterdir()}
 
 
-# ------------------------------------------------------------------------------------------------------------ a good run
+# ------------------------------------------------------------------------------------------------------------ a good
+# run
 
 
 def test_a_job_from_beginning_to_end(queue, tmp_path):
@@ -260,7 +261,8 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
     assert [m for m in q.said(job, "status") if m["stage"] == "resume"]
 
 
-# ------------------------------------------------------------------------------------------------------------- the worker
+# ------------------------------------------------------------------------------------------------------------- the
+# worker
 
 
 @pytest.mark.parametrize(
@@ -393,7 +395,8 @@ def test_truncated_snapshots_are_left_out(queue, tmp_path):
     assert [s.npz.stem for s in jobs.read_folder(job.folder).snapshots] == ["f_0001", "f_0003"]
 
 
-# ------------------------------------------------------------------------------------------------------------ the folder
+# ------------------------------------------------------------------------------------------------------------ the
+# folder
 
 
 def test_a_file_where_the_folder_should_be(queue, tmp_path):

@@ -194,9 +194,7 @@ def test_shutdown_ends_it(worker, tmp_path):
 
 
 @pytest.mark.parametrize(("every", "asked"), [(0, True), (4, False)])
-def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(
-    monkeypatch, tmp_path, every, asked
-):
+def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monkeypatch, tmp_path, every, asked):
     wanted = []
 
     class Recorded:
@@ -239,11 +237,7 @@ class OutOfMemoryError(RuntimeError):
         (SjcError("the prompt is empty"), "input", "the prompt is empty"),
         (MemoryError(), "memory", "run out of memory"),
         (OutOfMemoryError("tried to allocate"), "memory", "run out of memory"),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
-            "memory",
-            "out of memory",
-        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "memory", "out of memory"),
         (RuntimeError("CUDA error: out of memory"), "memory", "out of memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory", "out of memory"),
         (FULL, "disk", "disk is full"),

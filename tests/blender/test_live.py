@@ -88,9 +88,7 @@ api.close()
     assert (got["mesh"], got["volumes"]) == ("a red cube", ["a red cube volume"])
     assert got["hidden"] == [True, True]
     assert got["frames"][0] == got["frames"][1] >= 4
-    assert got["thinned"] == [2, ["f_0001.vdb", "f_0002.vdb"], [], "history"], (
-        "the long one takes no room any more"
-    )
+    assert got["thinned"] == [2, ["f_0001.vdb", "f_0002.vdb"], [], "history"], "the long one takes no room any more"
 
 
 def test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back(live):

@@ -1,4 +1,6 @@
-"""What people do to Blender while a job runs: undo, another scene, a new file, another file, the add-on off or upgraded."""
+"""What people do to Blender while a job runs: undo, another scene, a new file, another file, the add-on off or
+upgraded.
+"""
 
 import sys
 
@@ -42,7 +44,9 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 
 
 def test_undo_another_scene_a_new_file_and_another_one(each_blender, tmp_path):
-    """The job goes on through all of it, its volume is there again each time, once, and the mesh comes where one is then."""
+    """The job goes on through all of it, its volume is there again each time, once, and the mesh comes where one is
+    then.
+    """
     got = each_blender(
         SCENE
         + BUSY

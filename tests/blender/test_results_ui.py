@@ -69,9 +69,7 @@ api.close()
     assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
     assert all("Select a mesh that was made here" in said for said in got["refused"])
     assert got["without glTF"] == exports[1:]
-    first = next(
-        line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v ")
-    )
+    first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
     raw = Path(got["files"]["cube.glb"]).read_bytes()
     document = json.loads(raw[20 : 20 + int.from_bytes(raw[12:16], "little")])

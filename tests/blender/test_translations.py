@@ -36,9 +36,7 @@ result = {"texts": found, "korean": {text: words for (context, text), words in t
     )
     needed = {**ui_texts.in_sources(), **got["texts"]}
     assert len(needed) > 250
-    missing = {
-        text: where for text, where in needed.items() if text not in got["korean"] and text not in SAME
-    }
+    missing = {text: where for text, where in needed.items() if text not in got["korean"] and text not in SAME}
     assert not missing, "\n" + "\n".join(f"{where}: {text!r}" for text, where in missing.items())
     left_over = set(got["korean"]) - set(needed)
     assert not left_over
@@ -85,12 +83,7 @@ warnings.append(f"Only {share} is left.")
 note = ["A thing to know."]
 """
     found = {text for text, _ in ui_texts.raised(ast.parse(source))}
-    assert found == {
-        "A plain sentence.",
-        "{} cannot be {}. Do this.",
-        "Only {} is left.",
-        "A thing to know.",
-    }
+    assert found == {"A plain sentence.", "{} cannot be {}. Do this.", "Only {} is left.", "A thing to know."}
 
 
 def test_sentences_in_pieces_are_still_said():
@@ -118,8 +111,8 @@ result = {"languages": list(first), "contexts": sorted({context for context, _ i
 
 
 def test_errors_are_said_in_the_language_of_the_interface(in_blender):
-    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have English
-    alone, so the language is named here.)"""
+    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have
+    English alone, so the language is named here.)"""
     got = in_blender(
         SWITCH_ON
         + """

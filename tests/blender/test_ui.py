@@ -311,9 +311,7 @@ result["touched"] = touched
     assert "sjc.copy_error" in got["backend broken"]["mend"]
     assert "sjc.install_backend" in got["backend ready"]["mend"], "made for another version"
     assert "sjc.install_backend" in got["backend missing"][main]["operators"]
-    assert {"output_folder", "backend_python", "device", "threads", "history_count"} <= set(
-        got["preferences"]
-    )
+    assert {"output_folder", "backend_python", "device", "threads", "history_count"} <= set(got["preferences"])
     assert any("The list is locked." in text for text in got["locked list"][main]["texts"])
 
 
@@ -513,13 +511,7 @@ places.preferences = lambda: Chosen
 result = [usual, preferences.defaults(), preferences.worker_environment(), preferences.history_limits(),
           [preferences.worker_times().hello, preferences.worker_times().silence]]
 """)
-    assert got == [
-        [{}, {}, [100, 10**9]],
-        {"device": "cuda:1"},
-        {"OMP_NUM_THREADS": "3"},
-        [50, 200_000_000],
-        [90, 12],
-    ]
+    assert got == [[{}, {}, [100, 10**9]], {"device": "cuda:1"}, {"OMP_NUM_THREADS": "3"}, [50, 200_000_000], [90, 12]]
 
 
 # ------------------------------------------------------------------------------------------------------------- backend

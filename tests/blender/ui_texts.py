@@ -10,7 +10,8 @@ RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 ENGINE = ROOT.parent / "backend" / "sjc"
-# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own complaints; test data.
+# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
+# complaints; test data.
 NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
@@ -62,7 +63,9 @@ result = found
 
 
 def in_sources():
-    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
+    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of
+    trouble.py.
+    """
     found = {}
     for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
         if path.stem == "translations" or path.stem.startswith("korean"):
@@ -210,11 +213,7 @@ def _words(tree):
 
 def _literals(node):
     """Texts within an expression, not those of an f-string, a key or a comparison."""
-    if (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and any(c.isalpha() for c in node.value)
-    ):
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and any(c.isalpha() for c in node.value):
         yield node.value, node.lineno
     elif isinstance(node, ast.IfExp):
         yield from _literals(node.body)

@@ -89,9 +89,7 @@ def test_the_page_of_blenders_names_every_version_and_every_test():
 def test_the_readme_quotes_the_experiments_pages():
     """Every decimal number of a row stands on the page that the row names."""
     rows = re.findall(
-        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$",
-        (ROOT / "README.md").read_text("utf-8"),
-        re.MULTILINE,
+        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
     )
     assert len(rows) >= 6
     for page, words in rows:

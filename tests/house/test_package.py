@@ -20,9 +20,7 @@ def tree(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, "utf-8")
-    (tmp_path / "blender_manifest.toml").write_text(
-        (ROOT / "blender_manifest.toml").read_text("utf-8"), "utf-8"
-    )
+    (tmp_path / "blender_manifest.toml").write_text((ROOT / "blender_manifest.toml").read_text("utf-8"), "utf-8")
     return tmp_path
 
 
@@ -54,12 +52,7 @@ def test_a_missing_licence_is_one_line(tree):
 
 def test_the_project_ships_addon_backend_and_model_and_nothing_compiled():
     names = set(package.contents())
-    assert {
-        "registration.py",
-        "ui/panels/main.py",
-        "backend/sjc_worker.py",
-        "backend/requirements.txt",
-    } <= names
+    assert {"registration.py", "ui/panels/main.py", "backend/sjc_worker.py", "backend/requirements.txt"} <= names
     assert "backend/sjc/embedded/model/unet/diffusion_pytorch_model.safetensors" in names
     endings = {name.rpartition(".")[2] for name in names}
     assert endings <= {"py", "toml", "txt", "md", "json", "jsonl", "safetensors", "LICENSE", "model"}

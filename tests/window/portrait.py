@@ -23,9 +23,7 @@ view.overlay.show_cursor = view.overlay.show_object_origins = False
 view.region_3d.view_distance, view.region_3d.view_location = 4.2, (0.9, 0, 0.1)
 view.region_3d.view_rotation = __import__('mathutils').Euler((1.25, 0, 0.6)).to_quaternion()
 """
-SHADED = (
-    "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
-)
+SHADED = "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
 
 
 def main() -> None:

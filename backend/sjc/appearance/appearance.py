@@ -76,7 +76,8 @@ class Appearance:
     def recolor(
         self, seen: list[View], density: NDArray[np.float32], color: NDArray[np.float32]
     ) -> Callable[[Mesh], Mesh]:
-        """What gives a mesh of the volume its true colours, from the views of `around` and, if they are true, the volume's.
+        """What gives a mesh of the volume its true colours, from the views of `around` and, if they are true, the
+        volume's.
 
         density [N,N,N], color [N,N,N,3] as `volume` returns it.
         """

@@ -37,8 +37,8 @@ RINGS, AZIMUTHS, STEEPEST = 4, 8, 75.0
 """Of the decoded views: 4 x 6 leave 5 % more of the error on exact shapes, 5 x 10 take 2 % more away (measured)."""
 BACKDROP = 0.5  # grey behind decoded views
 GAIN = 0.5
-"""Of what the autoencoder's own round trip takes away, how much is put back. On exact shapes 0.5 and 0.8 are alike, a trip put
-back whole and unsmoothed brings as much noise as it brings truth (measured)."""
+"""Of what the autoencoder's own round trip takes away, how much is put back. On exact shapes 0.5 and 0.8 are alike, a
+trip put back whole and unsmoothed brings as much noise as it brings truth (measured)."""
 TOLERANCE = 1.5  # voxels that a vertex may lie behind what a view sees
 FIT_PICTURES, FIT_EDGE = 64, 8  # latents along an edge
 
@@ -65,8 +65,7 @@ def decoded(
         camera = cameras[index : index + 1]
         with torch.no_grad(), around_kernels(render_name, device):
             low, high = (
-                render(field, *(r.reshape(-1, 3).to(device) for r in rays(camera, n, n)))
-                for n in (size, edge)
+                render(field, *(r.reshape(-1, 3).to(device) for r in rays(camera, n, n))) for n in (size, edge)
             )
         latents = low.color + (1 - low.opacity)[:, None] * grey
         rgb = (decode or autoencoder.decode)(latents.T.reshape(1, -1, size, size))[0]
@@ -95,9 +94,7 @@ def views(
     for view in decoded(field, autoencoder, cameras, latent_size, render_name, mean_shade):
         layers = np.concatenate([view.picture, view.depth[..., None], view.opacity[..., None]], -1)
         tensor = torch.from_numpy(layers).permute(2, 0, 1)[None].float()
-        shrunk = (
-            interpolate(tensor, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
-        )
+        shrunk = interpolate(tensor, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
         picture, depth, opacity = shrunk[..., :3], shrunk[..., 3], shrunk[..., 4]
         on_paper = opacity[..., None] * picture + (1 - opacity[..., None]) * PAPER
         yield to_uint8(on_paper), depth, opacity
@@ -118,9 +115,9 @@ def around(
 def restored(autoencoder: Autoencoder, latents: Tensor) -> Tensor:
     """Latents [B,C,h,w] -> rgb [B,3,H,W] in [-1, 1], nearer to what was encoded than plain decoding.
 
-    What encoding and decoding once more takes away from a decoded picture is about what decoding took away from the true
-    one, so it is put back: twicing (Tukey 1977, Exploratory Data Analysis, ch. 16). Only its mean over two latents: that
-    holds the shifts of whole colours, what is finer the second trip's own mistakes.
+    What encoding and decoding once more takes away from a decoded picture is about what decoding took away from the
+    true one, so it is put back: twicing (Tukey 1977, Exploratory Data Analysis, ch. 16). Only its mean over two
+    latents: that holds the shifts of whole colours, what is finer the second trip's own mistakes.
     """
     rgb = autoencoder.decode(latents)
     lost = rgb - autoencoder.decode(autoencoder.encode(rgb))
@@ -134,8 +131,8 @@ def true_colors(
 ) -> Mesh:
     """The mesh with the colours of decoded views, scene-linear, and a texture of them if one is wanted.
 
-    voxel: edge of the field's voxels in world units. volume: the colours that were fitted to the same views. What either
-    resolves is about as wide as its voxels or pixels, so the mean of both is weighted by the other's width.
+    voxel: edge of the field's voxels in world units. volume: the colours that were fitted to the same views. What
+    either resolves is about as wide as its voxels or pixels, so the mean of both is weighted by the other's width.
     """
     pixel = 2 * np.linalg.norm(seen[0].eye) * np.tan(np.radians(seen[0].fov_deg) / 2) / len(seen[0].picture)
     share = voxel / (voxel + pixel)

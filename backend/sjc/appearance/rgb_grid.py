@@ -1,11 +1,11 @@
 """True colours for the volume of a latent model: an RGB grid fitted to decoded views by the renderer itself.
 
 A latent voxel has no colour, but an RGB field of the same density can be made to look like the pictures that the
-autoencoder decodes: every voxel takes the mean of the pixels that show it, weighted by how much it shows in them, which is
-one backward pass of the renderer; a second pass adds the mean of what is missing then (SIRT: Gilbert 1972, of tomography).
-Further rounds, and least squares to the end, fit the pictures' own errors. Mean CIEDE2000 on the surface, affine map /
-one / two / six rounds: an exact chair 8.0 / 4.9 / 4.8 / 5.1, a mushroom of the small latent model 6.8 / 4.7 / 3.8 / 3.7
-(measured).
+autoencoder decodes: every voxel takes the mean of the pixels that show it, weighted by how much it shows in them, which
+is one backward pass of the renderer; a second pass adds the mean of what is missing then (SIRT: Gilbert 1972, of
+tomography). Further rounds, and least squares to the end, fit the pictures' own errors. Mean CIEDE2000 on the surface,
+affine map / one / two / six rounds: an exact chair 8.0 / 4.9 / 4.8 / 5.1, a mushroom of the small latent model 6.8 /
+4.7 / 3.8 / 3.7 (measured).
 """
 
 from __future__ import annotations
@@ -35,11 +35,7 @@ MOST_PIXELS = 128  # along a view's edge: finer than any grid that fits into mem
 
 
 def fitted(
-    field: VoxelField,
-    views: Sequence[View],
-    start: NDArray[np.floating],
-    backdrop: float,
-    render_name: str = "auto",
+    field: VoxelField, views: Sequence[View], start: NDArray[np.floating], backdrop: float, render_name: str = "auto"
 ) -> NDArray[np.float32]:
     """[N,N,N,3] sRGB-encoded colours in [0, 1] with which a field of this density looks like the views.
 
@@ -48,11 +44,7 @@ def fitted(
     """
     device = field.grid.device
     rgb = VoxelField(
-        field.size,
-        4,
-        density_shift=field.density_shift,
-        color_activation="identity",
-        learned_background=False,
+        field.size, 4, density_shift=field.density_shift, color_activation="identity", learned_background=False
     ).to(device)
     with torch.no_grad():
         rgb.log_scale.copy_(field.log_scale)

@@ -94,8 +94,8 @@ class Experiment:
 def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
     """Compute the cells that `out` does not hold yet, then write NAME.json, NAME.md and NAME.png there.
 
-    `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on where
-    the committed pages end. Raises SjcError.
+    `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on
+    where the committed pages end. Raises SjcError.
     """
     from . import page
 
@@ -127,7 +127,9 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
-    """Write page and figure anew from the record in `out`, computing nothing; None where there is none. Raises SjcError."""
+    """Write page and figure anew from the record in `out`, computing nothing; None where there is none. Raises
+    SjcError.
+    """
     from . import page
 
     record = _read(out / f"{experiment.name}.json")
@@ -208,9 +210,7 @@ def model_digest(model: str) -> str:
 
 def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.-]+", cell.name):
-        raise SjcError(
-            f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'."
-        )
+        raise SjcError(f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'.")
     settings = json.loads(json.dumps(cell.settings))  # as the file will give them back
     return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
 

@@ -94,13 +94,7 @@ def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
 
 def cells(options: Options) -> list[Cell]:
     """One cell a denoiser and seed."""
-    known = {
-        "pictures": options.pictures.name,
-        "count": PICTURES,
-        "updates": UPDATES,
-        "rate": RATE,
-        "noises": NOISES,
-    }
+    known = {"pictures": options.pictures.name, "count": PICTURES, "updates": UPDATES, "rate": RATE, "noises": NOISES}
     known["model"] = model_digest(options.model)  # also the empirical one has the model's size
     return [
         Cell(
@@ -175,9 +169,7 @@ def tables(record: Record) -> str:
         for case in settings_of(record, "case")
         for way in WAYS
     ]
-    return page.table(
-        ["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows
-    )
+    return page.table(["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows)
 
 
 def figure(record: Record) -> Figure:
@@ -189,9 +181,7 @@ def figure(record: Record) -> Figure:
             runs = [run[way]["distance"] for run in measured(record, case=case)]
             page.curve(axes[panel], range(len(runs[0])), runs, style, f"{case}: {way}")
             coded = measured(record, case=case, seed=0)[0][way]["picture"]
-            page.picture(
-                axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}"
-            )
+            page.picture(axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}")
         axes[panel].margins(y=0.3)  # the legend's
         page.name_axes(axes[panel], "k, updates", "d, distance to the data (rms)")
         axes[panel].set_xticks(SHOWN)

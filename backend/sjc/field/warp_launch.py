@@ -142,9 +142,7 @@ def _help_once(work: Callable[..., None], call: tuple[Any, ...], ended: SimpleQu
         ended.put(None)
 
 
-Call = tuple[
-    Any, tuple[Any, ...]
-]  # how many threads of the kernel (an axis or several), and its last arguments
+Call = tuple[Any, tuple[Any, ...]]  # how many threads of the kernel (an axis or several), and its last arguments
 
 
 def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls: Call) -> None:
@@ -224,7 +222,9 @@ class _Prepared:
 
 
 def _as_warp(wp, kernels: SimpleNamespace, x):
-    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
+    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat);
+    numbers as they are.
+    """
     if not isinstance(x, Tensor):
         return x
     shaped = x if x.ndim >= 3 else x.reshape(-1)

@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from ..models.text_denoiser import TextDenoiser
     from ..settings_schema import Settings
 
-STRONG = (
-    5.0  # guidance below which the large models' pictures are not sharp; their own pipelines take 5 to 7.5
-)
+STRONG = 5.0  # guidance below which the large models' pictures are not sharp; their own pipelines take 5 to 7.5
 
 
 def advice(s: Settings, model: TextDenoiser) -> list[str]:

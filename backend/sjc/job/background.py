@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 
 class Beside:
-    """Does one thing after another in a thread of its own. An error that was raised there is raised where it is waited for.
+    """Does one thing after another in a thread of its own. An error that was raised there is raised where it is waited
+    for.
 
-    On CUDA the thread has a stream of its own, too: its copies wait for what was queued before `start`, and no step that is
-    queued later waits for them.
+    On CUDA the thread has a stream of its own, too: its copies wait for what was queued before `start`, and no step
+    that is queued later waits for them.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:

@@ -29,9 +29,7 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
         try:
             save_file(tensors, temporary, {"sjc": json.dumps({"version": VERSION, **meta})})
         except SafetensorError as error:  # the library's wrapping of a full disk and its like
-            raise SjcError(
-                f"{path} was not written ({error}). Free some space and resume the job."
-            ) from error
+            raise SjcError(f"{path} was not written ({error}). Free some space and resume the job.") from error
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -44,9 +42,7 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             meta = json.loads((f.metadata() or {}).get("sjc", "null"))
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
-        raise SjcError(
-            f"{path} is damaged ({error}). Start the job anew: sjc generate ... --overwrite."
-        ) from error
+        raise SjcError(f"{path} is damaged ({error}). Start the job anew: sjc generate ... --overwrite.") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
         raise SjcError(f"{path} is no checkpoint of this program. Start the job anew with --overwrite.")
     if meta["version"] > VERSION:

@@ -51,9 +51,7 @@ def channels(field: VoxelField) -> NDArray[np.float32]:
     return np.asarray(field.activated_color().detach().cpu().numpy().transpose(1, 2, 3, 0))
 
 
-def views(
-    field: VoxelField, cameras: Cameras, size: int, paint: Paint, render_name: str = "auto"
-) -> Iterator[Shown]:
+def views(field: VoxelField, cameras: Cameras, size: int, paint: Paint, render_name: str = "auto") -> Iterator[Shown]:
     """What every camera sees of a field, by its paint."""
     import torch
 
@@ -62,9 +60,7 @@ def views(
     render = renderer(render_name, device, skip_alpha=1e-3, stop_transmittance=CLEAR_ENOUGH)
     for index in range(len(cameras)):
         with torch.no_grad(), around_kernels(render_name, device):
-            origins, directions = (
-                r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size)
-            )
+            origins, directions = (r.reshape(-1, 3).to(device) for r in rays(cameras[index : index + 1], size, size))
             seen = render(field, origins, directions, step=FINE_STEP * field.voxel)
             # Colour is premultiplied, sum w c, and so is what the paint adds to it.
             rgb = seen.color @ mixed[:-1] + seen.opacity[:, None] * mixed[-1]
@@ -90,11 +86,7 @@ def write_snapshot(
 
 
 def write_volumes(
-    folder: Path,
-    density: NDArray[Any],
-    color: NDArray[Any],
-    meta: dict[str, Any],
-    latent: NDArray[Any] | None = None,
+    folder: Path, density: NDArray[Any], color: NDArray[Any], meta: dict[str, Any], latent: NDArray[Any] | None = None
 ) -> None:
     """field.npz and field.vdb."""
     write_npz(folder / "field.npz", density, color, meta=meta, latent=latent, compress=False)
@@ -109,7 +101,9 @@ def write_mesh(
     extras: dict[str, Any],
     recolor: Callable[[Mesh], Mesh] = lambda mesh: mesh,
 ) -> Mesh:
-    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError when there is nothing to mesh."""
+    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError when there is nothing to
+    mesh.
+    """
     mesh = recolor(extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces))
     if settings.texture_size and mesh.texture is None and mesh.report:
         sampler = partial(surface_color, density, color, mesh.report.threshold)

@@ -78,9 +78,7 @@ class Bar:
             self.progress.update(self.task, completed=event["step"], speed=speed, total=event["total"])
         elif (tenth := 10 * event["step"] // event["total"]) != self.tenth:
             self.tenth = tenth
-            self._line(
-                f"{event['stage']} {event['step']}/{event['total']}, {speed}, {event['eta_s']:.0f} s left"
-            )
+            self._line(f"{event['stage']} {event['step']}/{event['total']}, {speed}, {event['eta_s']:.0f} s left")
 
     def _close(self) -> None:
         if self.task is not None:

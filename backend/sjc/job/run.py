@@ -62,15 +62,15 @@ def default_folder(settings: Settings, parent: Path) -> Path:
 
 
 def check_folder(folder: Path, settings: Settings) -> None:
-    """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files. Writes nothing."""
+    """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files. Writes
+    nothing.
+    """
     if folder.exists() and not folder.is_dir():
         raise SjcError(f"{folder} is a file; --out needs a folder.")
     names = {p.name for p in folder.iterdir()} - SUPERVISED if folder.is_dir() else set()
     if names and not settings.overwrite:
         if "run.json" in names:
-            raise SjcError(
-                f"{folder} already holds a result; add --overwrite to replace it, or choose another --out."
-            )
+            raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")
         if "job.json" in names:
             raise SjcError(
                 f"{folder} holds an unfinished job: sjc resume {folder} goes on with it, --overwrite starts anew."
@@ -135,8 +135,8 @@ class Job:
     """Runs one job folder from wherever it stands to its end.
 
     report: called with events (see progress.py). stop: asked after every step; True ends the job with `Stopped` after
-    a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job whose
-    loaded model is taken over if it is the same.
+    a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job
+    whose loaded model is taken over if it is the same.
     """
 
     denoiser: TextDenoiser
@@ -260,9 +260,7 @@ class Job:
                     beside.start(self._snapshot(run))
                 now = time.perf_counter()
                 due = (
-                    run.step % s.checkpoint_every == 0
-                    if s.checkpoint_every
-                    else now - saved > AUTO_CHECKPOINT_SECONDS
+                    run.step % s.checkpoint_every == 0 if s.checkpoint_every else now - saved > AUTO_CHECKPOINT_SECONDS
                 )
                 if due:
                     tell(0)  # the history is in the checkpoint
@@ -318,19 +316,12 @@ class Job:
         gradient_memory.forget()
 
     def _save(self, run: Optimization, seconds: float) -> None:
-        if not (
-            self.folder / "job.json"
-        ).exists():  # somebody deleted the folder: what is still to come can be resumed
+        if not (self.folder / "job.json").exists():  # somebody deleted the folder: what is still to come can be resumed
             files.write_json(self.folder / "job.json", asdict(replace(self.settings, overwrite=False)))
         checkpoint.save(self.folder, run.state(), {"history": self.history, "seconds": seconds})
 
     def _meta(self, run: Optimization, color: str) -> dict[str, Any]:
-        return {
-            "step": run.step,
-            "steps": self.settings.steps,
-            "prompt": self.settings.prompt,
-            "color": color,
-        }
+        return {"step": run.step, "steps": self.settings.steps, "prompt": self.settings.prompt, "color": color}
 
     def _snapshot(self, run: Optimization) -> Callable[[], None]:
         """What writes the field as it is now, from a copy: the steps may go on meanwhile."""

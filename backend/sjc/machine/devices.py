@@ -25,13 +25,9 @@ def choose_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if index >= count:
             have = (
-                f"this machine has {count} (cuda:0 to cuda:{count - 1})"
-                if count
-                else "torch sees no CUDA device here"
+                f"this machine has {count} (cuda:0 to cuda:{count - 1})" if count else "torch sees no CUDA device here"
             )
-            raise SjcError(
-                f"device {name} is not there: {have}. Use --device cpu or auto, or see sjc doctor."
-            )
+            raise SjcError(f"device {name} is not there: {have}. Use --device cpu or auto, or see sjc doctor.")
     elif name == "mps" and not torch.backends.mps.is_available():
         raise SjcError("device mps is not there (Apple GPUs only). Use --device cpu or auto.")
     return torch.device(name)
@@ -52,16 +48,7 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version(), "sjc": __version__}
-    for name in (
-        "torch",
-        "diffusers",
-        "transformers",
-        "peft",
-        "onnxruntime",
-        "warp-lang",
-        "numpy",
-        "scikit-image",
-    ):
+    for name in ("torch", "diffusers", "transformers", "peft", "onnxruntime", "warp-lang", "numpy", "scikit-image"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

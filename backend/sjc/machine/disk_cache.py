@@ -41,9 +41,7 @@ def fingerprint(folder: Path, parts: Iterable[str], *more: str) -> str:
         for path in sorted((folder / part).glob("*")):
             known = path.stat()
             with path.open("rb") as file:
-                digest.update(
-                    f"{part}/{path.name} {known.st_size} {known.st_mtime_ns}".encode() + file.read(_HEAD)
-                )
+                digest.update(f"{part}/{path.name} {known.st_size} {known.st_mtime_ns}".encode() + file.read(_HEAD))
     return digest.hexdigest()[:32]
 
 

@@ -1,9 +1,10 @@
 """How many CPU threads work at once, and on what.
 
-torch, the renderer and ONNX Runtime each have threads of their own. In a step most of torch's operations are small: split
-over threads they wait for threads to wake, and those keep the cores from the renderer's (measured: a step of the embedded
-model outside its network 45 ms with two threads for everything, 38 ms with one for torch's small operations). So torch
-gets one thread for those, and all for what is large. `count` is what the user gave the process, whatever torch has now.
+torch, the renderer and ONNX Runtime each have threads of their own. In a step most of torch's operations are small:
+split over threads they wait for threads to wake, and those keep the cores from the renderer's (measured: a step of the
+embedded model outside its network 45 ms with two threads for everything, 38 ms with one for torch's small operations).
+So torch gets one thread for those, and all for what is large. `count` is what the user gave the process, whatever torch
+has now.
 """
 
 from __future__ import annotations

@@ -69,11 +69,7 @@ def _convert(source: str, target: str) -> None:
             "it holds more than weights, or is damaged; get it in safetensors from a source that you trust."
         ) from error
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if (
-        not isinstance(loaded, dict)
-        or not loaded
-        or not all(isinstance(v, torch.Tensor) for v in loaded.values())
-    ):
+    if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
         raise SjcError("it is no table of named weights.")
     # Tied weights share memory, which safetensors refuses.
     weights = {str(name): weight.detach().clone().contiguous() for name, weight in loaded.items()}

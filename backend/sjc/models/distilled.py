@@ -1,7 +1,7 @@
 """An adapter beside a model that builds one guidance scale into its network: one call a view where guidance takes two.
 
-A LoRA made by `training.distil` (Meng et al., arXiv 2210.03142): the file NAME beside model_index.json, and under "distilled" in
-sjc.json its scale.  Standard library only.
+A LoRA made by `training.distil` (Meng et al., arXiv 2210.03142): the file NAME beside model_index.json, and under
+"distilled" in sjc.json its scale.  Standard library only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ NAME = model_files.DISTILLED
 
 
 def scale(folder: Path) -> float | None:
-    """The guidance scale of a model folder's adapter; None where it has none.  Raises SjcError for a bad or incomplete one."""
+    """The guidance scale of a model folder's adapter; None where it has none.  Raises SjcError for a bad or incomplete
+    one.
+    """
     card = folder / "sjc.json"
     value = model_files.read_json(card).get("distilled") if card.is_file() else None
     if value is None:
@@ -30,7 +32,8 @@ def scale(folder: Path) -> float | None:
 
 
 def built_in(settings: Settings) -> float | None:
-    """The scale that a run has built into its network: where it asks for no other, and for nothing that needs both calls.
+    """The scale that a run has built into its network: where it asks for no other, and for nothing that needs both
+    calls.
 
     Raises SjcError for a model that is not there.
     """

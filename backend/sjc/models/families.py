@@ -107,20 +107,14 @@ def _by_network(folder: Path, index: dict[str, Any], used: set[str]) -> Family:
             f"{folder}: its transformer is a {index['transformer'][1]}; only Stable Diffusion 3 and FLUX.1 can be used."
         )
     if "unet" not in used:
-        raise SjcError(
-            f"{folder} is not a text-to-image model: model_index.json names no unet and no transformer."
-        )
+        raise SjcError(f"{folder} is not a text-to-image model: model_index.json names no unet and no transformer.")
     network = index["unet"][1]
     if network == "UNet2DModel" and not used & {"text_encoder", "vae", "vqvae"}:
         return UNCONDITIONAL
     if network != "UNet2DConditionModel":
-        raise SjcError(
-            f"{folder}: its unet is a {network}; only UNet2DConditionModel can be used beside these parts."
-        )
+        raise SjcError(f"{folder}: its unet is a {network}; only UNet2DConditionModel can be used beside these parts.")
     if used & {"vqvae", "movq", "vae_decoder", "image_encoder"} and "vae" not in used:
-        raise SjcError(
-            f"{folder}: only models with an ordinary autoencoder (a vae) or in pixel space can be used."
-        )
+        raise SjcError(f"{folder}: only models with an ordinary autoencoder (a vae) or in pixel space can be used.")
     if "vae" not in used:
         return PIXEL
     return SDXL if "text_encoder_2" in used else STABLE_DIFFUSION
@@ -173,7 +167,9 @@ def _check_size(folder: Path, at: str, config: dict[str, Any]) -> None:
 
 
 def not_a_pipeline(place: object, names: Collection[str], config: dict[str, Any]) -> str:
-    """Why a folder or repository without model_index.json cannot be used, from its files' names and its config.json ({} without)."""
+    """Why a folder or repository without model_index.json cannot be used, from its files' names and its config.json ({}
+    without).
+    """
     if "adapter_config.json" in names or any(fnmatch(name, "*lora*.safetensors") for name in names):
         kind = "an adapter (LoRA)"
     elif "_class_name" in config:

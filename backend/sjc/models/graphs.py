@@ -1,7 +1,7 @@
 """A network's call on CUDA as a captured graph: its thousands of small kernels start with one launch.
 
-The host's launching would take longer than the work itself for a few small pictures. Written by PyTorch's rules for graphs
-(static tensors, three calls before on a stream of their own) and not run on a GPU yet: `bench gpu` measures it.
+The host's launching would take longer than the work itself for a few small pictures. Written by PyTorch's rules for
+graphs (static tensors, three calls before on a stream of their own) and not run on a GPU yet: `bench gpu` measures it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from .placement import Placement
 from .text_encoders import Condition
 
 WARM_UP = 3  # calls before the capture: libraries choose their kernels in them
-MOST = (
-    4  # graphs kept, each with the memory of one call: views, Perp-Neg's further calls, a last smaller part
-)
+MOST = 4  # graphs kept, each with the memory of one call: views, Perp-Neg's further calls, a last smaller part
 
 
 class Recorded(NamedTuple):

@@ -1,7 +1,7 @@
 """Downloads from the model hub, and what keeps one from succeeding: one line each, with what to do.
 
-The hub's own client does the work: whole files that are here are not fetched again, a connection that breaks is taken up
-where it broke, and bars show how far it is.
+The hub's own client does the work: whole files that are here are not fetched again, a connection that breaks is taken
+up where it broke, and bars show how far it is.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def download(model: str, revision: str | None, tell: Callable[[int], None]) -> P
         check_kind(name, revision, sizes)
         wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
         tell(sum(sizes.get(file, 0) for file in wanted))
-        check_room(
-            Path(constants.HF_HUB_CACHE), _missing(name, revision, {f: sizes.get(f, 0) for f in wanted})
-        )
+        check_room(Path(constants.HF_HUB_CACHE), _missing(name, revision, {f: sizes.get(f, 0) for f in wanted}))
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except Exception as error:  # the hub client and its transport raise many kinds
         raise SjcError(f'The model "{model}" could not be fetched: {reason(error, model)}') from error
@@ -92,16 +90,16 @@ def check_room(folder: Path, needed: int) -> None:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     if needed + _SPARE > free:
-        raise SjcError(
-            f"{needed / 1e9:.1f} GB are still to come and {folder} has {free / 1e9:.1f} GB free; {_ROOM}."
-        )
+        raise SjcError(f"{needed / 1e9:.1f} GB are still to come and {folder} has {free / 1e9:.1f} GB free; {_ROOM}.")
 
 
 _ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk"
 
 
 def reason(error: BaseException, model: str) -> str:
-    """Why the hub gave nothing, in one line that says what to do; what is not known here is the client's own first line."""
+    """Why the hub gave nothing, in one line that says what to do; what is not known here is the client's own first
+    line.
+    """
     from huggingface_hub import errors
 
     name, revision = split_revision(model)
@@ -149,6 +147,4 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _no_connection(error: BaseException) -> bool:
     """Whether no answer came at all. The client's transport has changed its name before: its classes go by name."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return isinstance(error, ConnectionError | TimeoutError) or bool(
-        names & {"TransportError", "ConnectTimeout"}
-    )
+    return isinstance(error, ConnectionError | TimeoutError) or bool(names & {"TransportError", "ConnectTimeout"})

@@ -32,7 +32,9 @@ from .text_encoders import Reader
 __all__ = ["TextDenoiser", "load_denoiser"]
 
 LARGE_TEXT = 100 * 2**20
-"""Bytes of text encoders above which they load when needed, are let go when they have read, and are read from the cache."""
+"""Bytes of text encoders above which they load when needed, are let go when they have read, and are read from the
+cache.
+"""
 _EXAMPLE_TOKENS = 24
 _BETA_KEYS = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr",
@@ -56,9 +58,9 @@ def load_denoiser(
     dtype None: float32, but float16 on CUDA for more than 1 GiB of weights.  A folder never touches the network; a hub
     id only with download=True.  Only safetensors are read.  runtime: what runs a UNet on a CPU, "torch", "onnx" (ONNX
     Runtime), or "auto", which takes the second where it can be had.  lora: files to lay over it ("PATH[:weight], ...",
-    see lora.py); torch runs those.  built_in: the guidance scale that the model's own adapter is to build into the network (see
-    distilled.py); the denoiser knows no other then.  tell: is given each line about a part that finds no room, now or later; they are in the
-    denoiser's notes, too.  Raises SjcError, one line, for anything unusable.
+    see lora.py); torch runs those.  built_in: the guidance scale that the model's own adapter is to build into the
+    network (see distilled.py); the denoiser knows no other then.  tell: is given each line about a part that finds no
+    room, now or later; they are in the denoiser's notes, too.  Raises SjcError, one line, for anything unusable.
     """
     loras = lora_files.check(lora)
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
@@ -139,9 +141,7 @@ def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:
     """FLUX names no size: 128 latents (1024 pixels) as diffusers' pipeline takes, unless sjc.json has a "size"."""
     size = card.get("size", 128)
     if not isinstance(size, int) or size < 2 or size % 2:
-        raise SjcError(
-            f"{files.folder}: sjc.json names the size {size}; it must be an even number of latents."
-        )
+        raise SjcError(f"{files.folder}: sjc.json names the size {size}; it must be an even number of latents.")
     return size
 
 
@@ -199,9 +199,7 @@ def _text(
     if second is not None and files.family is SDXL:
         scheme = text_encoders.sdxl(first, second)
     elif second is not None and files.family is SD3:
-        scheme = text_encoders.sd3(
-            first, second, readers.get("text_encoder_3"), int(config.joint_attention_dim)
-        )
+        scheme = text_encoders.sd3(first, second, readers.get("text_encoder_3"), int(config.joint_attention_dim))
     elif second is not None:
         scheme = text_encoders.flux(first, second)
     else:
@@ -211,9 +209,7 @@ def _text(
         scheme,
         card=card,
         name=name,
-        lower=str(files.index.get("_class_name", "")).startswith(
-            "IF"
-        ),  # its pipelines lower-case every prompt
+        lower=str(files.index.get("_class_name", "")).startswith("IF"),  # its pipelines lower-case every prompt
         zero_empty=files.family is SDXL and bool(files.index.get("force_zeros_for_empty_prompt", True)),
     )
     _check_fit(files, config, readers)
@@ -239,9 +235,7 @@ def _schedule(files: ModelFiles) -> tuple[VESchedule, str]:
     flow = files.family in (SD3, FLUX)
     if named.startswith("EDM") or flow != named.startswith("FlowMatch"):
         wanted = "FlowMatchEulerDiscreteScheduler" if flow else "scheduler with betas (DDPM and its kin)"
-        raise SjcError(
-            f"{files.folder}: its scheduler is a {named}; a {files.family.name} model needs a {wanted}."
-        )
+        raise SjcError(f"{files.folder}: its scheduler is a {named}; a {files.family.name} model needs a {wanted}.")
     ddpm, _ = _libraries()
     if flow:
         return _flow_schedule(config), "flow"
@@ -283,9 +277,7 @@ def _load_network(files: ModelFiles, dtype: torch.dtype) -> Any:
     return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
 
 
-def _load_readers(
-    files: ModelFiles, dtype: torch.dtype, finished: Callable[[str, Any], Any]
-) -> dict[str, Reader]:
+def _load_readers(files: ModelFiles, dtype: torch.dtype, finished: Callable[[str, Any], Any]) -> dict[str, Reader]:
     """By component. finished: what is done with a loaded encoder."""
     _, transformers = _libraries()
     readers = {}
@@ -297,17 +289,14 @@ def _load_readers(
 
         def load(component: str = component, encoder_class: Any = encoder_class) -> Any:
             # Wrong shapes are let through to be named by us: the library only points at a table in its log.
-            encoder = _from_pretrained(
-                files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True
-            )
+            encoder = _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
             return finished(component, encoder)
 
         tokenizer = _load_tokenizer(files, tokenizer_of(component))
         # T5 is trained with the padding masked; CLIP pipelines leave the mask out unless the config asks for it, those
         # of SD3 and FLUX.1 always.
         masked = files.family not in (SD3, FLUX) and (
-            not config.model_type.startswith("clip_text")
-            or bool(getattr(config, "use_attention_mask", False))
+            not config.model_type.startswith("clip_text") or bool(getattr(config, "use_attention_mask", False))
         )
         most = _MAX_TOKENS.get((files.family.name, component), 77)
         readers[component] = Reader(
@@ -342,8 +331,7 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
     except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
     wrong = sorted(
-        str(key[0] if isinstance(key, tuple) else key)
-        for key in (*info["missing_keys"], *info["mismatched_keys"])
+        str(key[0] if isinstance(key, tuple) else key) for key in (*info["missing_keys"], *info["mismatched_keys"])
     )
     if wrong:  # the libraries would fill these with random numbers and only warn
         raise SjcError(
@@ -362,9 +350,7 @@ def _load_tokenizer(files: ModelFiles, component: str) -> Any:
         loader: Any = named if is_tokenizer else transformers.AutoTokenizer
         tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
-        raise SjcError(
-            f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}."
-        ) from error
+        raise SjcError(f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}.") from error
     if tokenizer.pad_token is None:
         raise SjcError(f"{folder}: the tokenizer has no padding token.")
     return tokenizer
@@ -398,6 +384,4 @@ def _check_fit(files: ModelFiles, config: Any, readers: dict[str, Reader]) -> No
             f"{files.folder}: its text encoder gives {width} numbers per token, its {network} takes {needed}."
         )
     if pooled != takes:
-        raise SjcError(
-            f"{files.folder}: its text encoders give {pooled} pooled numbers, its {network} takes {takes}."
-        )
+        raise SjcError(f"{files.folder}: its text encoders give {pooled} pooled numbers, its {network} takes {takes}.")

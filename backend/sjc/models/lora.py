@@ -1,8 +1,9 @@
-"""LoRA files laid over a model: W + weight * (alpha / rank) B A in every layer that a file names (Hu et al., arXiv 2106.09685).
+"""LoRA files laid over a model: W + weight * (alpha / rank) B A in every layer that a file names (Hu et al., arXiv
+2106.09685).
 
-What is asked of them before torch is there (`parse`, `check`, `record`, `fingerprint`) needs the standard library only, so
-Blender asks it, too.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is an ordinary
-one afterwards, and as fast.
+What is asked of them before torch is there (`parse`, `check`, `record`, `fingerprint`) needs the standard library only,
+so Blender asks it, too.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is
+an ordinary one afterwards, and as fast.
 """
 
 from __future__ import annotations
@@ -120,8 +121,8 @@ def _sha256(path: Path) -> str:
 def fuse(loras: Iterable[Lora], family: Family, parts: Mapping[str, Any]) -> None:
     """Adds checked LoRAs to the weights of `parts`, components of a model by name (some or all of them), in place.
 
-    A component that is not among `parts` is left for another call.  Raises SjcError for a family without LoRAs, and for a
-    file made for another one; `parts` are then of no use any more.
+    A component that is not among `parts` is left for another call.  Raises SjcError for a family without LoRAs, and for
+    a file made for another one; `parts` are then of no use any more.
     """
     for number, lora in enumerate(loras):
         if family.name not in _PARTS:
@@ -133,9 +134,7 @@ def fuse(loras: Iterable[Lora], family: Family, parts: Mapping[str, Any]) -> Non
         for component in sorted(named & set(parts)):
             own = {key: value for key, value in layers.items() if key.startswith(f"{component}.")}
             try:
-                _fuse(
-                    own, alphas, metadata, f"lora_{number}", family, component, parts[component], lora.weight
-                )
+                _fuse(own, alphas, metadata, f"lora_{number}", family, component, parts[component], lora.weight)
             except ImportError as error:
                 raise SjcError("LoRA needs the package peft; install the backend anew.") from error
             except Exception as error:  # the libraries raise many kinds, none of which says what to do

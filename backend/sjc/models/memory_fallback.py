@@ -22,8 +22,9 @@ def to_stderr(line: str) -> None:
 class Descent:
     """Runs work that may find no room on its device.
 
-    ways: a generator; every step of it makes the work cheaper and yields, in words, what it did. It is kept between calls:
-    a way once taken stays taken.  advice: what a person can do when all are taken.  tell: given each way's words.
+    ways: a generator; every step of it makes the work cheaper and yields, in words, what it did. It is kept between
+    calls: a way once taken stays taken.  advice: what a person can do when all are taken.  tell: given each way's
+    words.
     """
 
     def __init__(self, ways: Iterator[str], advice: str, tell: Tell = to_stderr) -> None:

@@ -16,7 +16,8 @@ from .model_files import ModelFiles
 ROOM = 2**29
 """Bytes kept free for the field, pictures and what the network holds while it works."""
 PIECE = 0.1
-"""Share of a network in pieces that lies on the device: the layer at work and the next (the largest two of Stable Diffusion
+"""Share of a network in pieces that lies on the device: the layer at work and the next (the largest two of Stable
+Diffusion
 1.5 are 7 %, of SDXL and FLUX.1 less)."""
 HALF_PRECISION_ABOVE = 2**30
 """Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
@@ -27,8 +28,8 @@ BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 class Plan:
     """network, texts, decoder: bytes of each part as it will be loaded. free: bytes of the device, None if unknown.
 
-    texts_on_host, decoder_on_host: whether they work beside the device. network_in_pieces: whether its layers come one by
-    one. kind: cpu, cuda, mps.
+    texts_on_host, decoder_on_host: whether they work beside the device. network_in_pieces: whether its layers come one
+    by one. kind: cpu, cuda, mps.
     """
 
     kind: str

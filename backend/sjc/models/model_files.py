@@ -1,7 +1,8 @@
 """Finding a diffusers model on disk and refusing, before anything heavy is imported, what cannot be used.
 
-A model is a folder in the ordinary diffusers layout: model_index.json, unet/ or transformer/, text_encoder/, tokenizer/,
-scheduler/, vae/ and so on (families.py says which), weights in safetensors.  Stdlib only (huggingface_hub is imported for hub ids alone).
+A model is a folder in the ordinary diffusers layout: model_index.json, unet/ or transformer/, text_encoder/,
+tokenizer/, scheduler/, vae/ and so on (families.py says which), weights in safetensors.  Stdlib only (huggingface_hub
+is imported for hub ids alone).
 """
 
 from __future__ import annotations
@@ -62,34 +63,24 @@ class ModelFiles:
 
 
 def locate(
-    model: str,
-    *,
-    download: bool = False,
-    revision: str | None = None,
-    tell: Callable[[int], None] = lambda _size: None,
+    model: str, *, download: bool = False, revision: str | None = None, tell: Callable[[int], None] = lambda _size: None
 ) -> Path:
     """The folder of "embedded", of a path, or of a hub id ("name/model", "name/model@revision") in the local hub cache.
 
-    The network is touched only for a hub id with download=True (hub.py), never when it is forbidden (`hub.offline`); `tell`
-    is then given the bytes of all its files, before the first comes.  Raises SjcError where nothing is found.
+    The network is touched only for a hub id with download=True (hub.py), never when it is forbidden (`hub.offline`);
+    `tell` is then given the bytes of all its files, before the first comes.  Raises SjcError where nothing is found.
     """
     if model == "embedded":
         if not (EMBEDDED / "model_index.json").is_file():
-            raise SjcError(
-                "This installation lacks the embedded model; reinstall it or name a model with --model."
-            )
+            raise SjcError("This installation lacks the embedded model; reinstall it or name a model with --model.")
         return EMBEDDED
     path = Path(model).expanduser()
     if path.is_dir():
         return path
     if path.exists():
-        raise SjcError(
-            f"{model} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on."
-        )
+        raise SjcError(f"{model} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on.")
     if not is_hub_id(model):
-        raise SjcError(
-            f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.'
-        )
+        raise SjcError(f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.')
     if not download:
         return _cached(model, revision)
     from . import hub
@@ -187,7 +178,9 @@ def check(folder: Path) -> ModelFiles:
 
 
 def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
-    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder: whole or in shards, plain or a variant."""
+    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder: whole or in shards, plain or a
+    variant.
+    """
     names = {path.name for path in folder.iterdir()}
     variants = {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.(\w+)\.safetensors", n))}
     variants |= {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.safetensors\.index\.(\w+)\.json", n))}

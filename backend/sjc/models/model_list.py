@@ -1,4 +1,6 @@
-"""The models on this machine: the embedded one and the pipelines in the hub's cache.  Standard library; reads small files."""
+"""The models on this machine: the embedded one and the pipelines in the hub's cache.  Standard library; reads small
+files.
+"""
 
 from __future__ import annotations
 
@@ -96,10 +98,7 @@ def licence(folder: Path) -> str:
 
 def rows(cache: Path) -> list[Row]:
     """The embedded model, then those in the cache."""
-    places = [
-        ("embedded", model_files.EMBEDDED),
-        *((model, snapshot(cache, model)) for model in cached(cache)),
-    ]
+    places = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
     return [_row(model, folder) for model, folder in places if folder]
 
 
@@ -129,8 +128,7 @@ def table(found: list[Row]) -> list[str]:
 
     def line(row: tuple[str, ...]) -> str:
         aligned = [
-            text.rjust(w) if i == 2 else text.ljust(w)
-            for i, (text, w) in enumerate(zip(row, widths, strict=True))
+            text.rjust(w) if i == 2 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
         ]
         return "  ".join(aligned).rstrip()
 
@@ -148,9 +146,7 @@ def _draw(found: list[Row]) -> None:
 
     drawn = Table()
     for name in HEAD:
-        drawn.add_column(
-            name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name == "size"
-        )
+        drawn.add_column(name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name == "size")
     for row in found:
         drawn.add_row(*map(Text, _cells(row)), style="yellow" if row.problem else "")
     console = Console()

@@ -16,9 +16,9 @@ __all__ = ["remove"]
 def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int | None:
     """Says what would go and how big it is, asks unless `yes`, deletes; bytes freed, None where the answer was no.
 
-    model: "name/model" with all its revisions, or "name/model@revision" with that one alone; files that another revision
-    shares stay.  Raises SjcError for what is not in the cache, for links that lead out of it, where nobody can be asked,
-    and where something could not be deleted.
+    model: "name/model" with all its revisions, or "name/model@revision" with that one alone; files that another
+    revision shares stay.  Raises SjcError for what is not in the cache, for links that lead out of it, where nobody can
+    be asked, and where something could not be deleted.
     """
     from huggingface_hub import constants
 
@@ -29,9 +29,7 @@ def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int |
     print(told, file=sys.stderr)
     if not yes:
         if not sys.stdin.isatty():
-            raise SjcError(
-                f"Nothing is removed: nobody can be asked here; sjc models remove {model} --yes does it."
-            )
+            raise SjcError(f"Nothing is removed: nobody can be asked here; sjc models remove {model} --yes does it.")
         try:
             answer = ask("Remove it? [y/N] ")
         except EOFError:
@@ -50,9 +48,7 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     from huggingface_hub import scan_cache_dir
 
     if not model_files.is_hub_id(model):
-        raise SjcError(
-            f'"{model}" is no hub id such as name/model; only what sjc models fetch brought can be removed.'
-        )
+        raise SjcError(f'"{model}" is no hub id such as name/model; only what sjc models fetch brought can be removed.')
     name, pinned = model_files.split_revision(model)
     missing = f'The model "{model}" is not in the local model cache {cache}; sjc models list tells what is.'
     if not model_list.repository(cache, model).is_dir():
@@ -75,9 +71,7 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     inside = cache.resolve()
     for path in _places(strategy):
         if inside not in (path.parent.resolve() / path.name).parents:
-            raise SjcError(
-                f"{path} lies outside of the model cache, though {model} links to it; nothing is removed."
-            )
+            raise SjcError(f"{path} lies outside of the model cache, though {model} links to it; nothing is removed.")
     return strategy, len(commits)
 
 

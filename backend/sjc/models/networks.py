@@ -37,11 +37,7 @@ def sdxl_unet(unet: Any, pixels: int) -> Network:
         sizes = sizes.to(x.device, dtype)  # brought there at the first call: none later waits for the host
         added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
         output: Tensor = unet(
-            x.to(dtype),
-            t,
-            encoder_hidden_states=condition.states.to(dtype),
-            added_cond_kwargs=added,
-            return_dict=False,
+            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added, return_dict=False
         )[0]
         return output[:, : x.shape[1]].float()
 

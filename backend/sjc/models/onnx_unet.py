@@ -1,8 +1,8 @@
 """A small UNet on a CPU by ONNX Runtime, two to three times as fast as torch's own layers (measured: `bench step`).
 
-torch writes the UNet down as a graph once; the file is kept in the user's cache under the fingerprint of the model's files,
-so the next start only reads it and needs neither the UNet nor the library that it comes from (half of a start's imports).
-Whatever goes wrong here, torch can do the same: `kept` and `network` then give None.
+torch writes the UNet down as a graph once; the file is kept in the user's cache under the fingerprint of the model's
+files, so the next start only reads it and needs neither the UNet nor the library that it comes from (half of a start's
+imports). Whatever goes wrong here, torch can do the same: `kept` and `network` then give None.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def available() -> bool:
 
 
 def kept(files: ModelFiles, adapter: Path | None = None) -> Network | None:
-    """A model's network by the graph of an earlier start; None where there is none.  adapter: fused into it (distilled.py)."""
+    """A model's network by the graph of an earlier start; None where there is none.  adapter: fused into it
+    (distilled.py).
+    """
     path = _path(files, adapter)
     if not (available() and path.is_file()):
         return None
@@ -50,14 +52,13 @@ def kept(files: ModelFiles, adapter: Path | None = None) -> Network | None:
 def network(files: ModelFiles, unet: Any, tokens: int, adapter: Path | None = None) -> Network | None:
     """What `networks.text_unet` gives, run by ONNX Runtime on all threads; None where it cannot be.
 
-    unet: that of the files with the adapter, in float32 on the CPU.  tokens: rows of text to trace with; any number can be given later.
+    unet: that of the files with the adapter, in float32 on the CPU.  tokens: rows of text to trace with; any number can
+    be given later.
     """
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     if not available() or weights > LARGEST or next(unet.parameters()).dtype != torch.float32:
         return None
-    with contextlib.suppress(
-        Exception
-    ):  # a graph that cannot be written, an unloadable library, a full disk ...
+    with contextlib.suppress(Exception):  # a graph that cannot be written, an unloadable library, a full disk ...
         return _network(_written(_path(files, adapter), unet, tokens))
     return None
 

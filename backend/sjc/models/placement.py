@@ -57,9 +57,7 @@ class Placement:
         """The network with layers that wait on the host (diffusers' group offloading); a second time changes nothing."""
         if not self.in_pieces:
             network.to("cpu")
-            network.enable_group_offload(
-                self.device, offload_type="leaf_level", use_stream=self.device.type == "cuda"
-            )
+            network.enable_group_offload(self.device, offload_type="leaf_level", use_stream=self.device.type == "cuda")
             self.in_pieces = True
         return network
 

@@ -146,9 +146,7 @@ class TextEncoder:
             )
         self.check(prompt)
         if not self._ids(prompt):
-            raise SjcError(
-                f'The prompt "{prompt}" holds no word that {self.name} can read; say what to make in words.'
-            )
+            raise SjcError(f'The prompt "{prompt}" holds no word that {self.name} can read; say what to make in words.')
         own, whole = len(self._ids(prompt)), self._count(self._with_longest_view(prompt))
         if whole > self.max_tokens:
             raise SjcError(
@@ -161,9 +159,7 @@ class TextEncoder:
         """Any sentence, the empty one too: raises SjcError if words are unknown or the tokens too many."""
         special, words = set(self.tokenizer.all_special_ids), text.split()
         ids = (
-            self.tokenizer([self._normal(word) for word in words], add_special_tokens=False).input_ids
-            if words
-            else []
+            self.tokenizer([self._normal(word) for word in words], add_special_tokens=False).input_ids if words else []
         )
         unknown = [word for word, own in zip(words, ids, strict=True) if special.intersection(own)]
         if unknown:
@@ -188,13 +184,9 @@ class TextEncoder:
 
     def _unknown_line(self, unknown: list[str]) -> str:
         named = ", ".join(f'"{_shortened(word)}"' for word in dict.fromkeys(unknown))
-        groups = {
-            k: list(words) for k, words in self.card.get("words", {}).items() if k not in UNLISTED and words
-        }
+        groups = {k: list(words) for k, words in self.card.get("words", {}).items() if k not in UNLISTED and words}
         line = f"{self.name} does not know {named}"
-        close = difflib.get_close_matches(
-            unknown[0].lower(), [w for words in groups.values() for w in words], n=1
-        )
+        close = difflib.get_close_matches(unknown[0].lower(), [w for words in groups.values() for w in words], n=1)
         if close:
             line += f' (did you mean "{close[0]}"?)'
         if groups:

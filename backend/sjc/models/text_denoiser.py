@@ -39,13 +39,13 @@ PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow")
 class TextDenoiser:
     """A diffusion model as a family of denoisers.
 
-    device, dtype: where the network lies, and its numbers.  unet: the network as its library has it, loaded when first asked
-    for, which may be never where something else runs it.  channels, size: its images or latents are [channels, size, size]; images are in [-1,1].  sigmas: its noise levels
-    [T], ascending float64; sigma_min, sigma_max: the ends.  card: what sjc.json in the model's folder says (camera,
-    words ...), {} without.  name: for people; source, revision, loras: for run.json.  distilled: whether the network takes the
-    guidance scale as an input (FLUX.1-dev).  built_in: the one scale that an adapter built into the network (distilled.py), None
-    without.  vae: the folder of the autoencoder, None in pixel space; vae_on_host: whether it works
-    on the CPU.  place: where its parts lie.
+    device, dtype: where the network lies, and its numbers.  unet: the network as its library has it, loaded when first
+    asked for, which may be never where something else runs it.  channels, size: its images or latents are [channels,
+    size, size]; images are in [-1,1].  sigmas: its noise levels [T], ascending float64; sigma_min, sigma_max: the ends.
+    card: what sjc.json in the model's folder says (camera, words ...), {} without.  name: for people; source, revision,
+    loras: for run.json.  distilled: whether the network takes the guidance scale as an input (FLUX.1-dev).  built_in:
+    the one scale that an adapter built into the network (distilled.py), None without.  vae: the folder of the
+    autoencoder, None in pixel space; vae_on_host: whether it works on the CPU.  place: where its parts lie.
     """
 
     def __init__(
@@ -70,9 +70,7 @@ class TextDenoiser:
         built_in: float | None = None,
     ) -> None:
         if prediction_type not in PREDICTION_TYPES:
-            raise SjcError(
-                f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.'
-            )
+            raise SjcError(f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.')
         self._load_unet = load_unet
         self.device, self.dtype = device, dtype
         self.network = network
@@ -163,9 +161,7 @@ class TextDenoiser:
         """Raises SjcError where the network has its guidance built in (FLUX.1-dev, distilled.py) and more is asked for."""
         once = self.distilled or self.built_in is not None
         if once and negative_prompt:
-            raise SjcError(
-                f"{self.name} has its guidance built in and takes no negative prompt; leave it out."
-            )
+            raise SjcError(f"{self.name} has its guidance built in and takes no negative prompt; leave it out.")
         if once and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
 
@@ -182,12 +178,14 @@ class TextDenoiser:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
         eps_u is that of the empty sentence, or of the negative prompt in its place.  guidance 1 asks the conditional
-        half alone, 0 the other alone.  One prompt per view: image i of a batch gets prompts[i mod len(prompts)], so the batch must be a multiple of
-        len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest tick.  `chunk` images (all
-        by default) go through the network in one call, both halves together.  x in any floating type and device;
-        the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets the scale there and is
-        asked once; it knows no negative prompt, nor does one with a scale built in, which takes that scale alone.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures away
-        from (perp_neg.py), each at the cost of one more call of the network per image.  Raises SjcError for prompts the model cannot read.
+        half alone, 0 the other alone.  One prompt per view: image i of a batch gets prompts[i mod len(prompts)], so the
+        batch must be a multiple of len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest
+        tick.  `chunk` images (all by default) go through the network in one call, both halves together.  x in any
+        floating type and device; the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets
+        the scale there and is asked once; it knows no negative prompt, nor does one with a scale built in, which takes
+        that scale alone.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures
+        away from (perp_neg.py), each at the cost of one more call of the network per image.  Raises SjcError for
+        prompts the model cannot read.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
@@ -286,7 +284,8 @@ class TextDenoiser:
 
 
 def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
-    """The guided output [B,C,H,W] brought towards the spread of the conditional one (Lin et al., arXiv 2305.08891, Eq. 14-16).
+    """The guided output [B,C,H,W] brought towards the spread of the conditional one (Lin et al., arXiv 2305.08891, Eq.
+    14-16).
 
     The standard deviation is that of each image; amount 0 leaves it, 1 takes all of the correction.
     """

@@ -1,8 +1,8 @@
 """A worker that only plays: `sjc_worker.py --fake FAULT[:ARGUMENT]`.  Standard library and NumPy; starts at once.
 
-It speaks the real protocol through the real `Worker` and makes real, small job folders: a ball that grows, a cube at the
-end. Each fault is something that happens to real workers; tests see how Blender's side bears it. (So nobody's computer
-is left with one: it ends by itself after two minutes.)
+It speaks the real protocol through the real `Worker` and makes real, small job folders: a ball that grows, a cube at
+the end. Each fault is something that happens to real workers; tests see how Blender's side bears it. (So nobody's
+computer is left with one: it ends by itself after two minutes.)
 
     ok              nothing is wrong
     slow[:SECONDS]  every step takes so long (0.05)
@@ -132,13 +132,7 @@ class FakeWorker(Worker):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         left = round(seconds * (chosen.steps - step), 1)
         metrics = {"loss": round(1 / step, 4)}
-        said = {
-            "step": step,
-            "total": chosen.steps,
-            "it_s": round(1 / seconds, 1),
-            "eta_s": left,
-            "metrics": metrics,
-        }
+        said = {"step": step, "total": chosen.steps, "it_s": round(1 / seconds, 1), "eta_s": left, "metrics": metrics}
         self._report({"type": "progress", "stage": "optimise", **said})
         while self.fault == "flood" and not self._stop():
             self.send("progress", **said)
@@ -161,15 +155,11 @@ class FakeWorker(Worker):
 
     def _finish(self, folder: Path, chosen: Settings) -> None:
         density, color = ball(1.0)
-        files.write_npz(
-            folder / "field.npz", density, color, meta={"step": chosen.steps, "prompt": chosen.prompt}
-        )
+        files.write_npz(folder / "field.npz", density, color, meta={"step": chosen.steps, "prompt": chosen.prompt})
         write_vdb(folder / "field.vdb", density, color)
         files.write_bytes(folder / "preview.png", png(density))
         files.write_bytes(folder / "mesh.glb", cube(chosen.prompt))
-        files.write_json(
-            folder / "run.json", {"settings": {"prompt": chosen.prompt}, "seconds": {}, "warnings": []}
-        )
+        files.write_json(folder / "run.json", {"settings": {"prompt": chosen.prompt}, "seconds": {}, "warnings": []})
         files.write_pointer(folder, jobs.slug(chosen.prompt), chosen.prompt)
         self.send("result", folder=str(folder))
 
@@ -189,9 +179,7 @@ def png(density: np.ndarray) -> bytes:
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     head = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
-    body = b"".join(
-        struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks
-    )
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
 
 
@@ -223,13 +211,7 @@ def cube(name: str) -> bytes:
     text += b" " * (-len(text) % 4)
     data = b"".join(b.tobytes() for b in blocks)
     head = struct.pack("<4sII", b"glTF", 2, 28 + len(text) + len(data))
-    return (
-        head
-        + struct.pack("<I4s", len(text), b"JSON")
-        + text
-        + struct.pack("<I4s", len(data), b"BIN\0")
-        + data
-    )
+    return head + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
 
 
 def _saved_step(folder: Path) -> int:

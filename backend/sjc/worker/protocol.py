@@ -1,8 +1,8 @@
 """The one door between Blender and the engine: JSON lines on the worker's standard input and output.
 
-Standard library only; both sides load this file.  One JSON object a line, UTF-8, with a "type".  What each message holds
-stands in DOWN (worker to add-on) and UP (add-on to worker).  The order: `hello` first; after a `start` any number of
-messages of that job, `done` last; then the process may serve the next job.  `heartbeat` comes at any time.
+Standard library only; both sides load this file.  One JSON object a line, UTF-8, with a "type".  What each message
+holds stands in DOWN (worker to add-on) and UP (add-on to worker).  The order: `hello` first; after a `start` any number
+of messages of that job, `done` last; then the process may serve the next job.  `heartbeat` comes at any time.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # stage: load, resume, optimise, paused, export ...
     "status": {"stage": _TEXT, "text": _TEXT},
     "progress": {"step": (int,), "total": (int,), "it_s": _NUMBER, "eta_s": _NUMBER, "metrics": (dict,)},
-    # path: the .npz; the .vdb, and the .png where there is one, stand beside it. colors: exact, or preview where a latent
-    # model's voxels have no colour of their own and the volume shows the nearest there is; its mesh has true ones.
+    # path: the .npz; the .vdb, and the .png where there is one, stand beside it. colors: exact, or preview where a
+    # latent model's voxels have no colour of their own and the volume shows the nearest there is; its mesh has true
+    # ones.
     "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,), "colors": _TEXT},
     "warning": {"text": _TEXT},
     # code: input, memory, disk, environment (a package is missing), bug; hint: what to do. The add-on's own side says

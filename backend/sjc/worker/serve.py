@@ -1,7 +1,7 @@
 """The engine as a servant of Blender: takes jobs over standard input, tells of them over standard output (protocol.py).
 
-Three threads.  The main one runs jobs.  One reads commands; at the end of the input (Blender is gone) it gives the job a
-few seconds to save itself and then ends the process, whatever the main thread does.  One sends heartbeats.
+Three threads.  The main one runs jobs.  One reads commands; at the end of the input (Blender is gone) it gives the job
+a few seconds to save itself and then ends the process, whatever the main thread does.  One sends heartbeats.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
 NICENESS = 10
-MEMORY_HINT = "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+MEMORY_HINT = (
+    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+)
 DISK_HINT = "Free some space, then resume the job; or choose another output folder."
 PACKAGE_HINT = "Install the backend again: its environment lacks something."
-BUG_HINT = (
-    "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
-)
+BUG_HINT = "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
 
 
 class Worker:

@@ -49,16 +49,16 @@ class _BackendButton(Button):
 
 
 class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
-    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is done"""
+    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is
+    done
+    """
 
     bl_idname, bl_label = "sjc.install_backend", "Install Backend"
     python: bpy.props.StringProperty(
         name="Python", description="Python 3.11 or newer that makes the environment; empty: one is found",
         subtype="FILE_PATH",
     )  # fmt: skip
-    build: bpy.props.EnumProperty(
-        name="PyTorch for", description="Which build of PyTorch to download", items=_builds()
-    )
+    build: bpy.props.EnumProperty(name="PyTorch for", description="Which build of PyTorch to download", items=_builds())
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -214,9 +214,7 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
             size = lookup.readable_size(offer.size)
             told = asked.format(self.model, size, lookup.hub_folder())
         else:
-            asked = iface_(
-                "{} is downloaded, up to several GB, to {}. Its page on the hub states its licence."
-            )
+            asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
             told = asked.format(self.model, lookup.hub_folder())
         paragraph.paragraph(self.layout, context, told, icon="IMPORT")
 

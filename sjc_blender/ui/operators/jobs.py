@@ -216,9 +216,7 @@ class SJC_OT_move(JobButton, bpy.types.Operator):
     bl_idname, bl_label = "sjc.move", "Move"
     states, reason = ("waiting",), "No job waits"
     job: _job()
-    delta: bpy.props.IntProperty(
-        name="Places", description="Negative: earlier", default=-1, options={"SKIP_SAVE"}
-    )
+    delta: bpy.props.IntProperty(name="Places", description="Negative: earlier", default=-1, options={"SKIP_SAVE"})
 
     def act(self, context: Any) -> None:
         """As `api.move`; the choice in the list moves along."""
@@ -241,7 +239,9 @@ class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_free_memory(JobButton, bpy.types.Operator):
-    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a paused one is stopped and can be taken up again"""
+    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a
+    paused one is stopped and can be taken up again
+    """
 
     bl_idname, bl_label = "sjc.free_memory", "Free GPU Memory"
 

@@ -31,9 +31,7 @@ class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
     filename_ext = ".sjc"
     filter_glob: bpy.props.StringProperty(default="*.sjc", options={"HIDDEN"})
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    files: bpy.props.CollectionProperty(
-        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
-    )
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Dropped files come in at once; else the file browser opens."""
@@ -44,11 +42,7 @@ class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
     def act(self, _context: Any) -> None:
         """As `api.import_result`, for every file."""
         names = [item.name for item in self.files if item.name]
-        paths = (
-            [Path(self.directory, name) for name in names]
-            if self.directory and names
-            else [Path(self.filepath)]
-        )
+        paths = [Path(self.directory, name) for name in names] if self.directory and names else [Path(self.filepath)]
         for number, path in enumerate(paths):  # several stand beside each other
             api.import_result(path, location=live.in_a_row(number))
 

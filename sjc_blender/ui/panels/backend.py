@@ -33,8 +33,7 @@ def draw_backend(layout: Any, context: Any) -> None:
         _draw_work(column, context, runtime)
         return
     column.label(
-        text=labels.BACKEND_STATES.get(state, labels.BACKEND_STATES["missing"]),
-        icon=ICONS.get(state, "IMPORT"),
+        text=labels.BACKEND_STATES.get(state, labels.BACKEND_STATES["missing"]), icon=ICONS.get(state, "IMPORT")
     )
     if state in ("ready", "broken") and runtime.backend_text:
         paragraph.paragraph(column, context, runtime.backend_text)
@@ -65,14 +64,9 @@ def _draw_mend(column: Any, context: Any, state: str) -> None:
     column.operator("sjc.use_python", icon="FILEBROWSER")
     if not bpy.app.online_access:
         paragraph.paragraph(
-            column,
-            context,
-            "To install, allow Online Access in Preferences > System > Network",
-            icon="INTERNET",
+            column, context, "To install, allow Online Access in Preferences > System > Network", icon="INTERNET"
         )
-        column.operator(
-            "screen.userpref_show", text="Open Preferences", icon="PREFERENCES"
-        ).section = "SYSTEM"
+        column.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
     if state == "broken":
         row = column.row(align=True)
         row.operator("sjc.copy_error", icon="COPYDOWN").job = ""

@@ -1,4 +1,6 @@
-"""The sidebar tab "SJC": prompt, the job at work, what went wrong, the queue, the history. Drawing reads and changes nothing."""
+"""The sidebar tab "SJC": prompt, the job at work, what went wrong, the queue, the history. Drawing reads and changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         column.prop(group, "negative_prompt", text="", placeholder=iface_("What to keep away from"))
         row = layout.row()
         row.scale_y = 1.4
-        row.operator(
-            "sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME"
-        )
+        row.operator("sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME")
         current = runtime.jobs.get(runtime.current)
         if current:
             draw_running(layout, context, current)
@@ -145,9 +145,7 @@ def draw_error(layout: Any, context: Any, entry: Any) -> None:
 class SJC_UL_jobs(bpy.types.UIList):
     """The queue, in the order of work."""
 
-    def draw_item(
-        self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0
-    ) -> None:
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
         """Called by Blender."""
         name, icon = labels.STATES.get(item.state, labels.STATES["waiting"])
         row = layout.row(align=True)
@@ -160,9 +158,7 @@ class SJC_UL_jobs(bpy.types.UIList):
 class SJC_UL_history(bpy.types.UIList):
     """Job folders, the newest first."""
 
-    def draw_item(
-        self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0
-    ) -> None:
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
         """Called by Blender."""
         row = layout.row(align=True)
         row.label(text=item.prompt, icon="MESH_DATA" if item.finished else "VOLUME_DATA", translate=False)
@@ -188,9 +184,7 @@ class SJC_PT_queue(Child, bpy.types.Panel):
             active = runtime.jobs[min(max(runtime.active_job, 0), len(runtime.jobs) - 1)]
             self._draw_buttons(row.column(align=True), active)
             if active.state == "stopped":
-                at = iface_("Stopped at step {} of {}; Retry goes on from there").format(
-                    active.step, active.total
-                )
+                at = iface_("Stopped at step {} of {}; Retry goes on from there").format(active.step, active.total)
                 paragraph.paragraph(layout, context, at)
         layout.operator("sjc.queue_from_text", icon="TEXT")
 

@@ -25,9 +25,7 @@ def colors():
     field = field_of(codec, PROMPT, SIZE)
     found = {}
     for name, rgb_grid in (("views", False), ("both", True)):
-        chosen = settings(
-            elevation_min=-30, elevation_max=85, radius=3, fov_min=34, fov_max=38, rgb_grid=rgb_grid
-        )
+        chosen = settings(elevation_min=-30, elevation_max=85, radius=3, fov_min=34, fov_max=38, rgb_grid=rgb_grid)
         look = Appearance(SimpleNamespace(autoencoder=codec, size=SIZE // 2, card={}, channels=12), chosen)
         density, affine = export.arrays(field, look.paint)
         seen = look.around(field)
@@ -46,16 +44,12 @@ def test_the_mesh_takes_half_of_the_views_and_half_of_the_fitted_volume(colors):
     pixel, voxel = 6 * np.tan(np.radians(18)) / SIZE, 2 / SIZE
     share = voxel / (voxel + pixel)
     assert np.abs(found["views"] - found["volume"]).max() > 0.05
-    np.testing.assert_allclose(
-        found["both"], share * found["views"] + (1 - share) * found["volume"], atol=2e-3
-    )
+    np.testing.assert_allclose(found["both"], share * found["views"] + (1 - share) * found["volume"], atol=2e-3)
 
 
 def test_decoded_colours_are_nearer_to_the_truth_than_the_preview(colors):
     exact, found = colors
-    errors = {
-        name: float(deltaE_ciede2000(rgb2lab(exact), rgb2lab(color)).mean()) for name, color in found.items()
-    }
+    errors = {name: float(deltaE_ciede2000(rgb2lab(exact), rgb2lab(color)).mean()) for name, color in found.items()}
     assert errors["affine"] > 7
     assert errors["views"] < 0.65 * errors["affine"]
     assert errors["both"] < 0.65 * errors["affine"]

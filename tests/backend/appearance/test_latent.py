@@ -84,10 +84,7 @@ def differences(codec, prompt, size=40):
         found.append(mesh)
     found.append(true_colors(found[-1], around(field, codec, 32, chosen), field.voxel))
     albedo = truth.color(found[-1].vertices.astype(float))
-    return [
-        float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean())
-        for mesh in found
-    ]
+    return [float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean()) for mesh in found]
 
 
 @pytest.mark.parametrize("prompt", ["a brown boat with a pink sail", "a green chair with a red seat"])
@@ -100,21 +97,23 @@ def test_decoding_tells_colours_that_no_map_of_channels_can(prompt):
 
 
 def test_what_the_round_trip_takes_away_is_put_back():
-    """Of 0.8 a second trip leaves 0.64; half of the 0.16 comes back where colour is plain, next to nothing of a fine pattern."""
+    """Of 0.8 a second trip leaves 0.64; half of the 0.16 comes back where colour is plain, next to nothing of a fine
+    pattern.
+    """
     codec = Fading(1)
     plain = (2 * RGB - 1)[..., None, None].expand(-1, -1, 12, 12)
     torch.testing.assert_close(restored(codec, codec.encode(plain)), 0.88 * plain)
     fine = 0.5 * (-1.0) ** (torch.arange(12)[:, None] + torch.arange(12)).expand(1, 3, 12, 12)
     inside = (..., slice(2, -2), slice(2, -2))  # where five pixels fit
-    torch.testing.assert_close(
-        restored(codec, codec.encode(fine))[inside], 0.8 * fine[inside], atol=0.01, rtol=0
-    )
+    torch.testing.assert_close(restored(codec, codec.encode(fine))[inside], 0.8 * fine[inside], atol=0.01, rtol=0)
     white = torch.ones(1, 3, 12, 12)
     assert restored(Codec(1), white.repeat(1, 4, 1, 1)).max() <= 1
 
 
 def test_views_for_colours_are_restored_and_leave_no_gap():
-    """From no direction that the elevations cover is the nearest view farther than 27 degrees (24 here; 30 with six to a ring)."""
+    """From no direction that the elevations cover is the nearest view farther than 27 degrees (24 here; 30 with six to
+    a ring).
+    """
     codec, field = Fading(1), field_of(Fading(1), "a red sphere", 24)
     chosen = settings(elevation_min=-30, elevation_max=85)
     seen = around(field, codec, 16, chosen)
@@ -124,9 +123,7 @@ def test_views_for_colours_are_restored_and_leave_no_gap():
     for view in seen:
         np.testing.assert_allclose(2 * view.picture[16, 16] - 1, 0.88 * red, atol=0.02)
     eyes = np.stack([view.eye / np.linalg.norm(view.eye) for view in seen])
-    azimuth, elevation = (
-        x.ravel().tolist() for x in np.meshgrid(np.arange(0, 360, 3), np.arange(-30, 76, 3))
-    )
+    azimuth, elevation = (x.ravel().tolist() for x in np.meshgrid(np.arange(0, 360, 3), np.arange(-30, 76, 3)))
     wanted = look_at(azimuth, elevation, 1.0, 36.0).eye.numpy()
     gaps = np.degrees(np.arccos((wanted @ eyes.T).max(1).clip(-1, 1)))
     assert gaps.max() < 27
@@ -135,16 +132,13 @@ def test_views_for_colours_are_restored_and_leave_no_gap():
 
 @pytest.mark.parametrize(("pixels", "share"), [(32, 0.5), (128, 0.8)])
 def test_views_and_volume_share_by_what_they_resolve(pixels, share):
-    """Of views of 0.2 and a volume of 0.8: half where pixels are as wide as voxels, more of the views where they are finer."""
+    """Of views of 0.2 and a volume of 0.8: half where pixels are as wide as voxels, more of the views where they are
+    finer.
+    """
     camera = look_at([0.0], [0.0], 3.0, 36.0)
     flat = np.ones((pixels, pixels))
     view = View(
-        0.2 * np.ones((pixels, pixels, 3)),
-        4 * flat,
-        flat,
-        camera.eye[0].numpy(),
-        camera.rotation[0].numpy(),
-        36.0,
+        0.2 * np.ones((pixels, pixels, 3)), 4 * flat, flat, camera.eye[0].numpy(), camera.rotation[0].numpy(), 36.0
     )
     voxel = 2 * 3 * np.tan(np.radians(18)) / 32
     field = field_of(Codec(1), "a red sphere", 24)

@@ -48,9 +48,7 @@ def run(tmp_path, model, **given):
     words = [f"--{name}" if value is None else f"--{name}={value}" for name, value in settings.items()]
     folder, said = tmp_path / "job", io.StringIO()
     with contextlib.redirect_stdout(said):
-        assert (
-            cli.main(["generate", PROMPT, "--model", str(model), "--out", str(folder), "--json", *words]) == 0
-        )
+        assert cli.main(["generate", PROMPT, "--model", str(model), "--out", str(folder), "--json", *words]) == 0
     events = [json.loads(line) for line in said.getvalue().splitlines()]
     return folder, json.loads((folder / "run.json").read_text("utf-8")), events
 
@@ -76,10 +74,7 @@ def test_a_job_of_a_pixel_model_with_learned_variance(tmp_path, variant):
 
 def test_a_model_without_text_makes_no_object(tmp_path, capsys):
     tiny_families.ddpm().save_pretrained(tmp_path / "model")
-    assert (
-        cli.main(["generate", PROMPT, "--model", str(tmp_path / "model"), "--out", str(tmp_path / "job")])
-        == 2
-    )
+    assert cli.main(["generate", PROMPT, "--model", str(tmp_path / "model"), "--out", str(tmp_path / "job")]) == 2
     line = capsys.readouterr().err.strip().rpartition("\n")[2]
     assert "takes no text" in line
     assert not (tmp_path / "job").exists()
@@ -98,9 +93,7 @@ def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     folder, record = run_family(tmp_path, family)
     assert record["model"]["source"] == str(tmp_path / "model")
     told = any("will hardly form an object" in text for text in record["warnings"])
-    assert told == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), (
-        "the test's guidance is the embedded model's"
-    )
+    assert told == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), "the test's guidance is the embedded model's"
     mesh = read_glb(folder / "mesh.glb")
     assert is_closed(mesh.faces)
     assert np.isfinite(mesh.colors).all()

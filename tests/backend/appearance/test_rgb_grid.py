@@ -38,8 +38,7 @@ def volume():
 def test_fitted_colours_are_nearer_to_the_truth(volume):
     start, found, exact, surface, _ = volume
     preview, final = (
-        float(deltaE_ciede2000(rgb2lab(exact[surface]), rgb2lab(rgb[surface])).mean())
-        for rgb in (start, found)
+        float(deltaE_ciede2000(rgb2lab(exact[surface]), rgb2lab(rgb[surface])).mean()) for rgb in (start, found)
     )
     assert preview > 7
     assert final < 0.65 * preview

@@ -106,9 +106,7 @@ def _lack(field, chosen, vae, size):
 
 def test_on_an_exact_shape_decoding_leaves_less_than_half_of_the_affine_map_s_error(latent_model):
     """A tuning prompt with the whole effort: 0.31 of it here, 0.48 without what the round trip puts back."""
-    found = colour_path.row(
-        schema.resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort()
-    )
+    found = colour_path.row(schema.resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort())
     assert found["decoded"] < 0.4 * found["affine"]
     assert found["fitted"] < 0.4 * found["affine"]
     assert found["affine"] < 6

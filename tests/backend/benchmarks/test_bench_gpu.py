@@ -24,9 +24,7 @@ def test_every_figure_is_there():
     assert all(len(found) == 2 for found in record["blocks_ms"].values())
     summary = record["summary"]
     assert summary["step_ms"] == record["median_ms"]["loop"]
-    assert summary["step_over_unet"] == pytest.approx(
-        summary["step_ms"] / record["median_ms"]["unet"], abs=1e-3
-    )
+    assert summary["step_over_unet"] == pytest.approx(summary["step_ms"] / record["median_ms"]["unet"], abs=1e-3)
     assert summary["minutes_for_10000_steps"] == pytest.approx(summary["step_ms"] / 6, abs=0.01)
     assert summary["peak_gb"] is None, "only CUDA tells it"
     json.dumps(record)

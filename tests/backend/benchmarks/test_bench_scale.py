@@ -1,4 +1,6 @@
-"""The benchmarks of growth, of files and of a GPU measure what they say, at sizes that take seconds; comparing two results."""
+"""The benchmarks of growth, of files and of a GPU measure what they say, at sizes that take seconds; comparing two
+results.
+"""
 
 import json
 

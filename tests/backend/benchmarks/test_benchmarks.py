@@ -227,12 +227,7 @@ class FakeGenerate:
         else:
             write_json(folder / "job.json", asdict(settings))
             write_glb(folder / "mesh.glb", self.mesh)
-            run = {
-                "mesh": {"threshold": 5.0},
-                "seconds": {"load": 1.0},
-                "device": "cpu (test)",
-                "warnings": [],
-            }
+            run = {"mesh": {"threshold": 5.0}, "seconds": {"load": 1.0}, "device": "cpu (test)", "warnings": []}
             write_json(folder / "run.json", run)
         measured.parent.mkdir(parents=True, exist_ok=True)
         measured.write_text(json.dumps(record))
@@ -363,20 +358,11 @@ def test_network_call_is_timed_with_the_shapes_of_a_step():
 
 
 def test_table_names_what_is_missed_and_what_was_not_measured(tmp_path):
-    base = {
-        "commit": "abc",
-        "uncommitted_changes": False,
-        "machine": "m",
-        "command": "python3 build.py bench quality",
-    }
+    base = {"commit": "abc", "uncommitted_changes": False, "machine": "m", "command": "python3 build.py bench quality"}
     summary = {"all": {"solid": 0.91, "silhouette": 0.5, "color": 20.0}, "held_out": {"solid": 0.79}}
     report.write({**base, "summary": summary}, tmp_path / "quality.json")
     lines = report.summary_table(report.QUALITY, tmp_path).splitlines()
-    rows = {
-        cells[1]: cells[2]
-        for cells in ([c.strip() for c in line.split("|")] for line in lines)
-        if len(cells) > 3
-    }
+    rows = {cells[1]: cells[2] for cells in ([c.strip() for c in line.split("|")] for line in lines) if len(cells) > 3}
     assert rows["solid IoU, mean"] == "0.910 (aim missed)"
     assert rows["solid IoU, held-out pairs"] == "0.790 (missed)"
     assert rows["colour error on the surface, CIEDE2000"] == "20.0 (missed)"

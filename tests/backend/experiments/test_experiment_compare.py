@@ -14,13 +14,7 @@ def cell(variant, prompt="a", seed=0, **measured):
 def record(**solids):
     """{"variant": IoU of four objects} as a record."""
     cells = [
-        cell(
-            name,
-            f"p{i}",
-            solid=iou,
-            seconds=1.0,
-            curve={"step": [5, 10], "seconds": [1.0, 2.0], "iou": [0.5, iou]},
-        )
+        cell(name, f"p{i}", solid=iou, seconds=1.0, curve={"step": [5, 10], "seconds": [1.0, 2.0], "iou": [0.5, iou]})
         for name, numbers in solids.items()
         for i, iou in enumerate(numbers)
     ]
@@ -33,9 +27,7 @@ def test_the_verdict_follows_the_numbers():
     worse = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.41, 0.5, 0.59, 0.7], c=[0.5, 0.7, 0.6, 0.8])
     assert answers.general(worse, "solid").endswith("(worse: b 0.55; not told apart: c 0.65).")
     assert not compare.sure(record(a=[0.5, 0.5], b=[0.9, 0.9]), "a", "b", "solid")
-    assert rows.SCHEDULE.answer(better).startswith(
-        "By IoU against a's"
-    )  # variants are missing, as in a quick run
+    assert rows.SCHEDULE.answer(better).startswith("By IoU against a's")  # variants are missing, as in a quick run
     assert answers.general(record(a=[0.5, 0.75]), "solid").startswith("IoU 0.625 ± 0.18 over 2 objects")
 
 
@@ -47,9 +39,7 @@ def test_less_is_better_where_it_is():
     ]
     told = rows.CENTRE.answer({"experiment": "x", "seeds": 1, "cells": cells})
     assert "drift by 0.11 (with fine words 0.02, IoU 0.5)" in told
-    assert (
-        "weight 10 is better than off (0.06 against 0.11), with IoU 0.5 against 0.5, lower in 0 of 3" in told
-    )
+    assert "weight 10 is better than off (0.06 against 0.11), with IoU 0.5 against 0.5, lower in 0 of 3" in told
     assert "weight 100 is worse than off" in told
 
 
@@ -151,9 +141,7 @@ def test_every_row_answers_in_words(row):
     for i, name in enumerate(row.variants):
         for prompt in ("p", "q", "r"):
             given = dict.fromkeys(numbers, 0.9 - i / 20)
-            cells.append(
-                cell(name, prompt, **given, curve={"step": [1], "seconds": [1.0], "iou": [0.9 - i / 20]})
-            )
+            cells.append(cell(name, prompt, **given, curve={"step": [1], "seconds": [1.0], "iou": [0.9 - i / 20]}))
     told = row.answer({"experiment": row.name, "seeds": 1, "cells": cells})
     assert told.endswith(".")
     assert len(told) < 1000
@@ -184,9 +172,7 @@ def test_claims_are_judged_by_the_numbers():
 def test_a_gain_in_form_paid_with_colour_is_no_gain(error, held):
     numbers = {"as set": (0.8, 5.0), "weight 1/σ": (0.85, error)}
     cells = [
-        cell(name, f"p{i}", solid=iou + i / 100, color=c + i)
-        for name, (iou, c) in numbers.items()
-        for i in range(3)
+        cell(name, f"p{i}", solid=iou + i / 100, color=c + i) for name, (iou, c) in numbers.items() for i in range(3)
     ]
     assert paper_claims.METHOD[2].held({"experiment": "method", "cells": cells}) is held
 

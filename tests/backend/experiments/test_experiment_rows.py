@@ -10,15 +10,7 @@ from scipy.linalg import sqrtm
 
 from benchmarks import prompts, scoring
 from experiments import __main__ as command
-from experiments import (
-    ablation,
-    compare,
-    index,
-    rows,
-    sample2d,
-    three_d,
-    world_pictures,
-)
+from experiments import ablation, compare, index, rows, sample2d, three_d, world_pictures
 from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.harness import MAX_SEEDS, Options, model_digest, run
@@ -204,8 +196,7 @@ def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
-    [(["bseline"], "did you mean baseline?"), (["views", "--seeds", "0"], "allowed are 1 to 100")],
+    ("words", "says"), [(["bseline"], "did you mean baseline?"), (["views", "--seeds", "0"], "allowed are 1 to 100")]
 )
 def test_bad_input_is_one_line(words, says, capsys):
     assert command.main(words) == 2

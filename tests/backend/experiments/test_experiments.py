@@ -282,9 +282,7 @@ def test_a_persons_own_ddpm_on_their_pictures(tmp_path, monkeypatch, capsys):
         assert said.startswith(f"{name}: ")
         assert "none measured yet" in said.splitlines()[0]
         told = (tmp_path / "out" / f"{name}.md").read_text()
-        weights = (
-            "" if name == "denoiser" else f" ({harness.model_digest(str(tmp_path / 'mine'))})"
-        )  # it asks no model
+        weights = "" if name == "denoiser" else f" ({harness.model_digest(str(tmp_path / 'mine'))})"  # it asks no model
         assert f"Model: {tmp_path / 'mine'}{weights}; pictures: faces-" in told
         assert cli.main(words) == 0
         assert "cells are there" in capsys.readouterr().err

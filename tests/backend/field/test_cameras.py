@@ -26,9 +26,7 @@ from sjc.field.cameras import CameraPrior
 def test_named_views(azimuth, elevation, eye, right):
     view = cameras.look_at(azimuth, elevation, 1.5, 60)
     torch.testing.assert_close(view.eye[0], torch.tensor(eye, dtype=torch.float32), atol=1e-6, rtol=0)
-    torch.testing.assert_close(
-        view.rotation[0, :, 0], torch.tensor(right, dtype=torch.float32), atol=1e-6, rtol=0
-    )
+    torch.testing.assert_close(view.rotation[0, :, 0], torch.tensor(right, dtype=torch.float32), atol=1e-6, rtol=0)
 
 
 @given(st.floats(-720, 720), st.floats(-90, 90), st.floats(0.1, 10))

@@ -49,9 +49,7 @@ def test_init_is_fog_or_blob_and_seeded():
     assert blob.density[0, 4, 4, 0].item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "bad", [{"size": 1}, {"channels": 0}, {"init": "cube"}, {"color_activation": "relu"}]
-)
+@pytest.mark.parametrize("bad", [{"size": 1}, {"channels": 0}, {"init": "cube"}, {"color_activation": "relu"}])
 def test_bad_arguments(bad):
     with pytest.raises(SjcError):
         VoxelField(**{"size": 4, "channels": 3, **bad})
@@ -62,9 +60,7 @@ def test_activations():
     with torch.no_grad():
         field.density.fill_(1.0)
         field.log_scale.fill_(math.log(3.0))
-    assert field.activated_density()[0, 0, 0].item() == pytest.approx(
-        math.log1p(math.exp(3.0 - 2.0)), rel=1e-6
-    )
+    assert field.activated_density()[0, 0, 0].item() == pytest.approx(math.log1p(math.exp(3.0 - 2.0)), rel=1e-6)
     raw = torch.linspace(-4, 4, 9)
     torch.testing.assert_close(activate_color(raw, "tanh_sigmoid"), 2 * torch.sigmoid(raw) - 1)
     torch.testing.assert_close(activate_color(raw, "sigmoid"), torch.sigmoid(raw))
@@ -84,9 +80,7 @@ def test_resample_keeps_constants_and_linear_functions(old, new):
     assert field.grid.requires_grad
     x, y, z = voxel_centers(new).unbind(-1)
     torch.testing.assert_close(field.density, torch.full((1, new, new, new), 0.7))
-    inside = (
-        voxel_centers(new).abs().amax(-1) <= 1 - 1 / old
-    )  # beyond the outermost old centres values are held
+    inside = voxel_centers(new).abs().amax(-1) <= 1 - 1 / old  # beyond the outermost old centres values are held
     expected = torch.stack([x, 2 * y - z, x + y + z])
     torch.testing.assert_close(field.color[:, inside], expected[:, inside], atol=1e-5, rtol=0)
     assert field.grid.is_contiguous()
@@ -102,15 +96,11 @@ def test_state_survives_a_file():
     assert torch.equal(again.grid, field.grid)
     assert torch.equal(again.background, field.background)
     plain = VoxelField(6, 4, learned_background=False)
-    assert (
-        VoxelField.from_state(plain.state_dict(), density_shift=-1, color_activation="identity").background
-        is None
-    )
+    assert VoxelField.from_state(plain.state_dict(), density_shift=-1, color_activation="identity").background is None
 
 
 @pytest.mark.parametrize(
-    "state",
-    [{}, {"grid": torch.zeros(3, 3, 4, 5)}, {"grid": torch.zeros(3, 3, 3, 5), "log_scale": torch.zeros(2)}],
+    "state", [{}, {"grid": torch.zeros(3, 3, 4, 5)}, {"grid": torch.zeros(3, 3, 3, 5), "log_scale": torch.zeros(2)}]
 )
 def test_foreign_states_are_refused(state):
     with pytest.raises(SjcError, match="saved field"):
@@ -123,9 +113,7 @@ def test_background_has_no_seam():
     seam = torch.stack([angles.cos(), angles.sin(), torch.full_like(angles, 0.2)], dim=-1)
     left, right = background_texture(texture, torch.nn.functional.normalize(seam, dim=-1))
     torch.testing.assert_close(left, right, atol=1e-3, rtol=0)
-    constant = background_texture(
-        torch.ones(3, 4, 4), torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
-    )
+    constant = background_texture(torch.ones(3, 4, 4), torch.nn.functional.normalize(torch.randn(50, 3), dim=-1))
     torch.testing.assert_close(constant, torch.ones(50, 3))
 
 
@@ -133,11 +121,7 @@ def test_background_hits_its_texels():
     """Columns are the polar angle from +z, rows the longitude from -pi; texel centres give the texel."""
     texture = torch.arange(16.0).reshape(1, 4, 4)
     polar, longitude = math.pi * (1 + 0.5) / 4, 2 * math.pi * (2 + 0.5) / 4 - math.pi
-    direction = [
-        math.sin(polar) * math.cos(longitude),
-        math.sin(polar) * math.sin(longitude),
-        math.cos(polar),
-    ]
+    direction = [math.sin(polar) * math.cos(longitude), math.sin(polar) * math.sin(longitude), math.cos(polar)]
     assert background_texture(texture, torch.tensor([direction])).item() == pytest.approx(
         texture[0, 2, 1].item(), abs=1e-5
     )

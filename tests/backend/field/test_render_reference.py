@@ -37,13 +37,9 @@ def test_constant_density_closed_form():
     # t at the samples: sum of alpha (1 - alpha)^k (2 + 0.01 k)
     alpha = -math.expm1(-sigma * 0.01)
     weights = [alpha * (1 - alpha) ** k for k in range(201)]
-    assert out.depth.item() == pytest.approx(
-        sum(w * (2 + 0.01 * k) for k, w in enumerate(weights)), rel=1e-10
-    )
+    assert out.depth.item() == pytest.approx(sum(w * (2 + 0.01 * k) for k, w in enumerate(weights)), rel=1e-10)
     assert out.emptiness.item() == pytest.approx(sum(math.log1p(10 * w) for w in weights), rel=1e-10)
-    assert full_depth(out).item() == pytest.approx(
-        out.depth.item() + 10 * (1 - out.opacity.item()), rel=1e-12
-    )
+    assert full_depth(out).item() == pytest.approx(out.depth.item() + 10 * (1 - out.opacity.item()), rel=1e-12)
 
 
 def test_color_is_weighted_and_composited():

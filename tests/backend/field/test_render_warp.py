@@ -56,9 +56,7 @@ def assert_equal_rendering(field, rays, **options):
     )
     double.load_state_dict(field.state_dict())
     with pytest.MonkeyPatch.context() as patch:
-        t_min, counts = render_reference.lattice(
-            *rays, render_reference.check(field, *rays, options.get("step"))
-        )
+        t_min, counts = render_reference.lattice(*rays, render_reference.check(field, *rays, options.get("step")))
         patch.setattr(render_reference, "lattice", lambda *_: (t_min.double(), counts))
         expected, references, wanted = render_with_gradients(
             render_reference.render, double.double(), tuple(x.double() for x in rays), **options
@@ -86,9 +84,7 @@ def test_warp_equals_reference(seed, size, channels, activation, azimuth, elevat
     # Compiling takes seconds, so only four of the nine kernels are built.
     channels = 4 if activation == "identity" else 1 if activation == "sigmoid" else 3
     field = random_scene(seed, size, channels, activation, spread=spread)
-    assert_equal_rendering(
-        field, view_rays(azimuth, elevation, radius, 60.0), step=step, weight_threshold=0.0
-    )
+    assert_equal_rendering(field, view_rays(azimuth, elevation, radius, 60.0), step=step, weight_threshold=0.0)
 
 
 def test_weight_threshold_agrees():
@@ -102,9 +98,7 @@ def test_axis_aligned_rays_and_misses():
     origins = torch.tensor(
         [[0.1, -3, 0.2], [0.1, 3, 0.2], [-3, 0.99, 0.1], [0, 0, 3], [0, -3, 0], [3, 3, 3], [0.0, 0, 0]]
     )
-    directions = torch.tensor(
-        [[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [0, 0, -1], [0, -1, 0], [0, 1, 0], [0, 0, 1]]
-    )
+    directions = torch.tensor([[0.0, 1, 0], [0, -1, 0], [1, 0, 0], [0, 0, -1], [0, -1, 0], [0, 1, 0], [0, 0, 1]])
     field = random_scene(2, channels=4)
     assert_equal_rendering(field, (origins, directions), weight_threshold=0.0)
     out = render_warp.render(field, origins[4:6], directions[4:6])
@@ -137,16 +131,12 @@ def test_skipping_alone_loses_only_what_it_skips(view):
     field, rays = object_scene(), view_rays(*view, pixels=24)
     skip = 1e-4
     exact, outputs, gradients = render_with_gradients(render_warp.render, field, rays, **EXACT)
-    fast, _, skipped = render_with_gradients(
-        render_warp.render, field, rays, skip_alpha=skip, stop_transmittance=0.0
-    )
+    fast, _, skipped = render_with_gradients(render_warp.render, field, rays, skip_alpha=skip, stop_transmittance=0.0)
     lost = exact.opacity - fast.opacity
     assert lost.min() >= -1e-5
     assert lost.max() <= exact.samples * skip
     tight = render_warp.render(field, *rays, skip_alpha=1e-7, stop_transmittance=0.0)
-    for value, reference in zip(
-        (tight.color, tight.opacity, tight.depth, tight.emptiness), outputs, strict=True
-    ):
+    for value, reference in zip((tight.color, tight.opacity, tight.depth, tight.emptiness), outputs, strict=True):
         torch.testing.assert_close(value, reference, atol=exact.samples * 1e-6, rtol=1e-5)
     clear = render_warp.clear_blocks(field, field.voxel / 2, skip)
     assert (clear > 0).float().mean() > 0.3
@@ -199,12 +189,7 @@ def test_skipped_lattice_is_the_same_both_ways():
 
     def total():
         out = render_warp.render(field, *rays, **options)
-        return (
-            (out.color * torch.arange(4)).sum()
-            + out.depth.sum()
-            + 2 * out.opacity.sum()
-            + 0.3 * out.emptiness.sum()
-        )
+        return (out.color * torch.arange(4)).sum() + out.depth.sum() + 2 * out.opacity.sum() + 0.3 * out.emptiness.sum()
 
     total().backward()
     slope = (field.grid.grad * direction).sum().item()
@@ -259,9 +244,7 @@ def test_runs_are_the_samples_in_occupied_blocks(scene, view):
             listed[ray, first:end] = True
     points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
     cell = torch.floor((points + 1) * (0.5 * field.size) - 0.5).long() + 1
-    block = torch.where(cell >= field.size, len(clear) - 1, (cell.clamp_min(0) + 3) // 4).clamp_max(
-        len(clear) - 1
-    )
+    block = torch.where(cell >= field.size, len(clear) - 1, (cell.clamp_min(0) + 3) // 4).clamp_max(len(clear) - 1)
     x, y, z = block.unbind(-1)
     expected = (clear[x, y, z] == 0) & (k < counts[:, None])
     assert expected.sum() > 1000
@@ -281,9 +264,7 @@ def test_early_stop_loses_at_most_its_transmittance():
     field, rays = object_scene(), view_rays(pixels=24)
     exact = render_warp.render(field, *rays, **EXACT)
     for stop in (1e-4, 0.05):
-        lost = (
-            exact.opacity - render_warp.render(field, *rays, skip_alpha=0.0, stop_transmittance=stop).opacity
-        )
+        lost = exact.opacity - render_warp.render(field, *rays, skip_alpha=0.0, stop_transmittance=stop).opacity
         assert lost.min() >= -1e-5
         assert lost.max() <= stop + 1e-5
     assert lost.max() > 1e-3  # the loose stop does stop
@@ -318,9 +299,7 @@ def test_threads_share_the_rays_and_lose_nothing(options):
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
 def test_every_ray_is_dealt_once(rays, threads, monkeypatch):
     monkeypatch.setattr(render_warp, "threads", lambda _device: threads)
-    dealt = [
-        part + parts * k for dim, (part, parts) in render_warp.deal(torch.arange(rays)) for k in range(dim)
-    ]
+    dealt = [part + parts * k for dim, (part, parts) in render_warp.deal(torch.arange(rays)) for k in range(dim)]
     assert sorted(dealt) == list(range(-(-rays // BUNDLE)))
 
 
@@ -344,10 +323,7 @@ def test_what_goes_wrong_in_a_thread_is_raised_when_all_have_ended():
 
 
 def test_a_launch_made_again_keeps_no_tensor_and_takes_no_gaps():
-    compiled, clear = (
-        render_warp.kernels(random_scene(0, channels=4)),
-        torch.zeros(0, 0, 0, dtype=torch.uint8),
-    )
+    compiled, clear = (render_warp.kernels(random_scene(0, channels=4)), torch.zeros(0, 0, 0, dtype=torch.uint8))
     for size in (5, 6, 5):
         memory = torch.ones(size, size, size, 5)
         gone = weakref.ref(memory)
@@ -384,9 +360,7 @@ def test_neighbours_in_order_are_neighbours_in_space():
     bundles = middle[order].view(-1, BUNDLE, 3)
     assert (bundles.amax(1) - bundles.amin(1)).amax(-1).mean() < 0.4
     slow = render_warp.coherent_order(*rays)
-    assert (
-        order == slow
-    ).float().mean() > 0.99  # a product and a sum rounded once or twice may change a code
+    assert (order == slow).float().mean() > 0.99  # a product and a sum rounded once or twice may change a code
 
 
 def test_gradients_add_up_over_calls():
@@ -451,9 +425,7 @@ def test_kernels_compile_for_cuda(tmp_path):
     kernels = render_warp.kernels(random_scene(0, channels=4))
     for name in ("occupancy", "spread", "runs", "forward", "backward"):
         try:
-            wp.compile_aot_module(
-                getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name
-            )
+            wp.compile_aot_module(getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name)
         except RuntimeError as error:
             if "CUDA" in str(error) and "compil" not in str(error).lower():
                 pytest.skip(f"this Warp has no CUDA compiler: {error}")

@@ -119,9 +119,7 @@ def test_the_guided_denoiser_is_that_of_its_parts(name, tmp_path):
         parts = denoiser.conditioned(prompts, "of", scale, chunk=3, away=away)(x, sigma)
         torch.testing.assert_close(parts, guided(x, sigma), atol=1e-4, rtol=1e-4)
     for nothing in ((), [(), ()]):
-        assert torch.equal(
-            denoiser.conditioned(prompts, "of", 3.0, away=nothing)(x, sigma), asked(prompts, 3.0)
-        )
+        assert torch.equal(denoiser.conditioned(prompts, "of", 3.0, away=nothing)(x, sigma), asked(prompts, 3.0))
 
 
 def test_one_more_call_per_negative(tmp_path):

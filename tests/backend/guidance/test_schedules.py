@@ -149,9 +149,7 @@ def test_zero_terminal_snr_loses_its_last_tick():
     assert schedule.sigma_max == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize(
-    "abar", [[0.9], [0.5, 0.9], [0.9, 0.9], [0.9, float("nan"), 0.1], [1.0, 0.5], [1.5, 0.5]]
-)
+@pytest.mark.parametrize("abar", [[0.9], [0.5, 0.9], [0.9, 0.9], [0.9, float("nan"), 0.1], [1.0, 0.5], [1.5, 0.5]])
 def test_broken_schedules_are_refused(abar):
     with pytest.raises(SjcError):
         VESchedule.from_alphas_cumprod(torch.tensor(abar))

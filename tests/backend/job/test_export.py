@@ -24,9 +24,7 @@ PAINT = pixel_paint(SHADE)
 
 def ball(albedo=ALBEDO, shade=SHADE, size=24, radius=0.6):
     """A field that shows `albedo * shade` as a model would paint it: an opaque ball of one colour."""
-    field = VoxelField(
-        size, 3, density_shift=-10.0, color_activation="tanh_sigmoid", learned_background=False
-    )
+    field = VoxelField(size, 3, density_shift=-10.0, color_activation="tanh_sigmoid", learned_background=False)
     painted = torch.tensor(albedo * shade, dtype=torch.float32)
     with torch.no_grad():
         field.color.copy_(torch.logit(painted).view(3, 1, 1, 1).expand(field.color.shape))

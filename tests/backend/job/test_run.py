@@ -88,18 +88,14 @@ def test_the_folder_and_what_stands_in_it(tmp_path, stub):
     assert record["final"]["step"] == 4
     assert record["mesh"]["watertight"]
     assert set(record["seconds"]) == {"load", "optimise", "export"}
-    assert (
-        record["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in record["versions"]["torch"]
-    )
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in record["versions"]["torch"]
     assert job.read_settings(tmp_path / "j") == s
     assert files.read_pointer(tmp_path / "j/a-red-mushroom.sjc")["files"]["mesh"].name == "mesh.glb"
     kinds = [e["type"] for e in events]
     assert kinds[0] == "status"
     assert kinds[-1] == "result"
     assert [e["step"] for e in events if e["type"] == "progress"] == [1, 2, 3, 4]
-    assert all(
-        {"stage", "total", "it_s", "eta_s", "metrics"} <= set(e) for e in events if e["type"] == "progress"
-    )
+    assert all({"stage", "total", "it_s", "eta_s", "metrics"} <= set(e) for e in events if e["type"] == "progress")
     assert snapshot_steps(tmp_path / "j") == [2, 4]
     final = files.read_npz(tmp_path / "j/field.npz")
     assert final.meta == {**final.meta, "step": 4, "color": "final", "prompt": "a red mushroom"}

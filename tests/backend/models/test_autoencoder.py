@@ -65,9 +65,7 @@ class Overflowing(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.tensor(60000.0))
-        self.config = SimpleNamespace(
-            latent_channels=4, block_out_channels=(8,), scaling_factor=1.0, shift_factor=None
-        )
+        self.config = SimpleNamespace(latent_channels=4, block_out_channels=(8,), scaling_factor=1.0, shift_factor=None)
 
     dtype = property(lambda self: self.weight.dtype)
     device = property(lambda self: self.weight.device)

@@ -1,4 +1,6 @@
-"""A guidance scale built into the network by an adapter beside the model: one call a view, the adapter's D, and no other."""
+"""A guidance scale built into the network by an adapter beside the model: one call a view, the adapter's D, and no
+other.
+"""
 
 import json
 from itertools import pairwise
@@ -39,9 +41,7 @@ def folder(tmp_path):
             p.copy_(0.1 * torch.randn(p.shape, generator=generator))
     made = StableDiffusionLoraLoaderMixin.save_lora_weights
     known = unet.peft_config["default"].to_dict()
-    made(
-        tmp_path / "lora", unet_lora_layers=get_peft_model_state_dict(unet), unet_lora_adapter_metadata=known
-    )
+    made(tmp_path / "lora", unet_lora_layers=get_peft_model_state_dict(unet), unet_lora_adapter_metadata=known)
     (tmp_path / "lora" / lora.IN_A_FOLDER).rename(model / distilled.NAME)
     return model
 
@@ -74,9 +74,7 @@ def test_each_has_a_graph_of_its_own(folder, tmp_path):
         for built_in in (None, SCALE):
             known = {"runtime": "onnx", "built_in": built_in}
             plain = denoised(load_denoiser(str(folder), built_in=built_in))
-            torch.testing.assert_close(
-                denoised(load_denoiser(str(folder), **known)), plain, atol=1e-4, rtol=1e-4
-            )
+            torch.testing.assert_close(denoised(load_denoiser(str(folder), **known)), plain, atol=1e-4, rtol=1e-4)
     assert len(list((tmp_path / "cache" / "onnx").iterdir())) == 2
 
 
@@ -181,10 +179,7 @@ def test_the_shipped_one_says_what_guidance_says():
     """On what guidance adds, at the noise levels of the default run: most of it is there in one call."""
     assert distilled.built_in(settings.resolve()) == SCALE
     once, twice = load_denoiser("embedded", built_in=SCALE), load_denoiser("embedded")
-    prompts = [
-        "azimuth 130 elevation 20 view of a blue chair with a yellow seat",
-        "front view of a yellow duck",
-    ]
+    prompts = ["azimuth 130 elevation 20 view of a blue chair with a yellow seat", "front view of a yellow duck"]
     generator = torch.Generator().manual_seed(1)
     for level in (0.7, 1.5, 3.0):
         sigma = torch.full((8,), level)

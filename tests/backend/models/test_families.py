@@ -61,12 +61,8 @@ def told(pipeline, negative=None):
             for s, p in ((c, pooled_c), (u, pooled_u))
         )
     if kind == "StableDiffusion3Pipeline":
-        c, u, pooled_c, pooled_u = pipeline.encode_prompt(
-            PROMPT, None, None, negative_prompt=negative, device="cpu"
-        )
-        return tuple(
-            {"encoder_hidden_states": s, "pooled_projections": p} for s, p in ((c, pooled_c), (u, pooled_u))
-        )
+        c, u, pooled_c, pooled_u = pipeline.encode_prompt(PROMPT, None, None, negative_prompt=negative, device="cpu")
+        return tuple({"encoder_hidden_states": s, "pooled_projections": p} for s, p in ((c, pooled_c), (u, pooled_u)))
     both = []
     for text in (PROMPT, negative or ""):
         states, pooled, ids = pipeline.encode_prompt(text, None, device="cpu")
@@ -168,9 +164,7 @@ def test_rescaling_is_the_librarys(saved, amount):
     x = noisy(2, 4) * (1 + sigma)
     with torch.no_grad():
         c, u = (
-            pipeline.unet(
-                x / (1 + sigma**2) ** 0.5, 500, half["encoder_hidden_states"].expand(2, -1, -1)
-            ).sample
+            pipeline.unet(x / (1 + sigma**2) ** 0.5, 500, half["encoder_hidden_states"].expand(2, -1, -1)).sample
             for half in told(pipeline)
         )
     theirs = x - sigma * rescale_noise_cfg(u + 7 * (c - u), c, amount)
@@ -231,10 +225,7 @@ def test_an_inpainter_is_refused(tmp_path):
     ("config", "line"),
     [
         ({"_class_name": "ControlNetModel"}, "is a single ControlNetModel"),
-        (
-            {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
-            "is a language or vision model (llama)",
-        ),
+        ({"architectures": ["LlamaForCausalLM"], "model_type": "llama"}, "is a language or vision model (llama)"),
     ],
 )
 def test_another_kind_of_model_is_refused(tmp_path, config, line):

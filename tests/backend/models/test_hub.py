@@ -1,4 +1,6 @@
-"""What keeps a download from the hub from succeeding: one line each, from a hub on this machine that the real client asks."""
+"""What keeps a download from the hub from succeeding: one line each, from a hub on this machine that the real client
+asks.
+"""
 
 import errno
 import json

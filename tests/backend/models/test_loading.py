@@ -30,9 +30,7 @@ def scheduler_says(folder, x, t, prompt, **scheduler):
     """The scheduler's own pred_original_sample at tick t for x = y + sigma n, and sigma."""
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").eval()
     encoder = T5EncoderModel.from_pretrained(folder / "text_encoder").eval()
-    tokens = word_tokenizer()(
-        prompt, padding="max_length", max_length=24, truncation=True, return_tensors="pt"
-    )
+    tokens = word_tokenizer()(prompt, padding="max_length", max_length=24, truncation=True, return_tensors="pt")
     ddpm = DDPMScheduler.from_pretrained(folder / "scheduler", clip_sample=False, **scheduler)
     abar = ddpm.alphas_cumprod[t].double()
     sample = (x.double() * abar.sqrt()).float()
@@ -63,9 +61,7 @@ def test_the_noise_range_is_the_models(denoiser):
     assert len(denoiser.sigmas) == 1000
     assert bool((denoiser.sigmas[1:] > denoiser.sigmas[:-1]).all())
     assert (denoiser.sigma_min, denoiser.sigma_max) == (denoiser.sigmas[0], denoiser.sigmas[-1])
-    assert denoiser.sigma_min == pytest.approx(
-        0.0100005, rel=1e-4
-    )  # linear betas 1e-4..0.02: sqrt(1e-4/0.9999)
+    assert denoiser.sigma_min == pytest.approx(0.0100005, rel=1e-4)  # linear betas 1e-4..0.02: sqrt(1e-4/0.9999)
     assert denoiser.sigma_max == pytest.approx(157.41, abs=0.05)  # facts, section 2
     assert denoiser.size == 8
 
@@ -91,17 +87,11 @@ def test_guidance_in_eps_space_is_guidance_in_d_space(denoiser):
     assert not torch.allclose(cond, uncond, atol=1e-3)
     for scale in (0.0, 0.5, 3.0, 100.0):
         guided = denoiser.conditioned(["red mushroom"], "", scale)(x, sigma)
-        torch.testing.assert_close(
-            guided, uncond + scale * (cond - uncond), atol=1e-4 * (1 + scale), rtol=1e-4
-        )
-    torch.testing.assert_close(
-        denoiser.conditioned(["red mushroom"], "", 1.0)(x, sigma), cond, atol=0, rtol=0
-    )
+        torch.testing.assert_close(guided, uncond + scale * (cond - uncond), atol=1e-4 * (1 + scale), rtol=1e-4)
+    torch.testing.assert_close(denoiser.conditioned(["red mushroom"], "", 1.0)(x, sigma), cond, atol=0, rtol=0)
     # threestudio's c + s (c - u) is ours at s + 1
     theirs = cond + 7 * (cond - uncond)
-    torch.testing.assert_close(
-        denoiser.conditioned(["red mushroom"], "", 8.0)(x, sigma), theirs, atol=1e-3, rtol=1e-4
-    )
+    torch.testing.assert_close(denoiser.conditioned(["red mushroom"], "", 8.0)(x, sigma), theirs, atol=1e-3, rtol=1e-4)
 
 
 def test_one_call_for_both_halves_and_half_of_it_at_scale_one(denoiser, monkeypatch):
@@ -150,9 +140,7 @@ def test_paas_over_many_noises_keeps_prompts_with_their_views(denoiser):
     x, sigma = noisy(2), torch.tensor([0.5, 2.0])
     prompts = [view_prompt("fine", a, 10, "red mushroom") for a in (0, 180)]
     both = paas(denoiser.conditioned(prompts), x, sigma, 3, generator=torch.Generator().manual_seed(0))
-    parts = paas(
-        denoiser.conditioned(prompts), x, sigma, 3, chunk=1, generator=torch.Generator().manual_seed(0)
-    )
+    parts = paas(denoiser.conditioned(prompts), x, sigma, 3, chunk=1, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(both, parts, atol=1e-4, rtol=1e-4)
 
 

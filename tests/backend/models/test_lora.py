@@ -40,9 +40,7 @@ PIPELINES = {
 def layers(module, targets, seed, rank=2):
     """The tensors of a random LoRA over the layers of those names, as peft gives them; the module keeps its weights."""
     torch.manual_seed(seed)
-    module.add_adapter(
-        LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, init_lora_weights=False)
-    )
+    module.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, init_lora_weights=False))
     found = {key: value.clone() for key, value in get_peft_model_state_dict(module).items()}
     return found
 
@@ -53,9 +51,7 @@ def written(folder, name, seed=5, texts=True):
     pipeline = make()
     parts = {f"{network}_lora_layers": layers(getattr(pipeline, network), ["to_q", "to_v"], seed)}
     for encoder in encoders if texts else ():
-        found = layers(
-            getattr(pipeline, encoder), ["q_proj", "k_proj", "v_proj", "out_proj", "fc1"], seed + 1
-        )
+        found = layers(getattr(pipeline, encoder), ["q_proj", "k_proj", "v_proj", "out_proj", "fc1"], seed + 1)
         parts[f"{encoder}_lora_layers"] = found
     kind.save_lora_weights(folder, **parts)
     return folder / lora.IN_A_FOLDER
@@ -95,9 +91,7 @@ def test_a_lora_changes_what_the_model_sees_as_the_pipeline_of_diffusers_does(ma
     pooled = theirs.get("pooled_projections", theirs.get("added_cond_kwargs", {}).get("text_embeds"))
     before, ours = plain.text.conditions([PROMPT]), changed.text.conditions([PROMPT])
     torch.testing.assert_close(ours.states, theirs["encoder_hidden_states"], atol=1e-5, rtol=1e-4)
-    assert any(
-        not torch.allclose(a, b, atol=1e-3) for a, b in zip(before, ours, strict=True) if a is not None
-    )
+    assert any(not torch.allclose(a, b, atol=1e-3) for a, b in zip(before, ours, strict=True) if a is not None)
     if pooled is not None:
         torch.testing.assert_close(ours.pooled, pooled, atol=1e-5, rtol=1e-4)
     getattr(pipeline, network).fuse_lora()
@@ -110,9 +104,7 @@ def test_a_lora_changes_what_the_model_sees_as_the_pipeline_of_diffusers_does(ma
 
 def test_weight_0_is_no_lora_exactly(made):
     model, file = made("sd")
-    assert torch.equal(
-        denoised(load_denoiser(str(model))), denoised(load_denoiser(str(model), lora=f"{file}:0"))
-    )
+    assert torch.equal(denoised(load_denoiser(str(model))), denoised(load_denoiser(str(model), lora=f"{file}:0")))
 
 
 def test_two_add_up_and_so_do_their_weights(made, tmp_path):
@@ -256,9 +248,7 @@ def test_paths_and_weights(text, expected):
     assert [(found.path, found.weight) for found in lora.parse(text)] == [(Path(p), w) for p, w in expected]
 
 
-@pytest.mark.parametrize(
-    "text", ["a.safetensors:strong", "a.safetensors:", "file:nan", "file:inf", "file:11", ":0.5"]
-)
+@pytest.mark.parametrize("text", ["a.safetensors:strong", "a.safetensors:", "file:nan", "file:inf", "file:11", ":0.5"])
 def test_weights_that_are_none(text):
     with pytest.raises(SjcError, match=r"^lora: ") as caught:
         settings.resolve(None, {"prompt": "x", "lora": text})
@@ -289,16 +279,7 @@ def test_a_job_notes_its_loras_and_a_missing_one_stops_it_early(tmp_path, capsys
     model = tiny_models.word_model(tmp_path / "model")
     IFPipeline.save_lora_weights(tmp_path, unet_lora_layers=layers(tiny_models.tiny_unet(), ["to_q"], 3))
     file = tmp_path / lora.IN_A_FOLDER
-    asked = [
-        "generate",
-        PROMPT,
-        "--model",
-        str(model),
-        "--preset=test",
-        "--steps=1",
-        "--json",
-        "--device=cpu",
-    ]
+    asked = ["generate", PROMPT, "--model", str(model), "--preset=test", "--steps=1", "--json", "--device=cpu"]
     assert cli.main([*asked, "--out", str(tmp_path / "job"), "--lora", f"{file}:0.25"]) == 0
     noted = json.loads((tmp_path / "job" / "run.json").read_text())
     digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -68,9 +68,7 @@ def test_sizes_are_those_that_are_loaded(tmp_path):
     files = model_files.check(tmp_path)
     for part in ("unet", "text_encoder", "text_encoder_2", "vae"):
         numbers = sum(p.numel() for p in getattr(pipeline, part).parameters())
-        assert files.numbers_of[part] == pytest.approx(numbers, rel=0.02), (
-            part
-        )  # buffers may be saved as well
+        assert files.numbers_of[part] == pytest.approx(numbers, rel=0.02), part  # buffers may be saved as well
     found = plan_for(files, "cpu", "float32")
     assert found.network == 4 * files.numbers_of["unet"]
     assert found.free is None or found.free > 0
@@ -188,12 +186,7 @@ def test_a_job_says_once_what_its_model_notes(tmp_path, capsys):
     from sjc import settings
     from sjc.job import run as job
 
-    words = {
-        "preset": "test",
-        "prompt": "a red mushroom",
-        "model": str(folder_of(tmp_path)),
-        "rgb_grid": False,
-    }
+    words = {"preset": "test", "prompt": "a red mushroom", "model": str(folder_of(tmp_path)), "rgb_grid": False}
     given = settings.resolve(None, words)
     job.prepare_folder(tmp_path / "job", given)
     one = job.Job(tmp_path / "job", given)

@@ -54,9 +54,7 @@ def test_if_layout(tmp_path, variant):
 def test_clip_layout(tmp_path):
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     vocabulary = [*alphabet, *(c + "</w>" for c in alphabet), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(
-        vocab={token: i for i, token in enumerate(vocabulary)}, merges=[], model_max_length=40
-    )
+    tokenizer = CLIPTokenizer(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[], model_max_length=40)
     torch.manual_seed(2)
     encoder = CLIPTextModel(
         CLIPTextConfig(
@@ -232,9 +230,7 @@ def test_a_folder_never_touches_the_network(saved, no_network):
 
 def test_uncached_hub_id(no_network, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    refused(
-        "some-people/some-model", 'The model "some-people/some-model" is neither a folder nor in the local'
-    )
+    refused("some-people/some-model", 'The model "some-people/some-model" is neither a folder nor in the local')
 
 
 def test_cached_hub_id(saved, no_network, tmp_path, monkeypatch):
@@ -274,7 +270,5 @@ def test_importing_is_light():
     )
     backend = Path(model_files.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(backend)}
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert run.stdout.strip() == "set()"

@@ -103,9 +103,7 @@ def test_what_is_wrong_with_one_stands_below_it(cache, capsys):
 
 def test_one_revision_goes_and_takes_only_its_own(cache, capsys):
     before = bytes_below(cache)
-    weights = (
-        cache / "models--some-people--some-model/snapshots" / OLD / "unet/diffusion_pytorch_model.safetensors"
-    )
+    weights = cache / "models--some-people--some-model/snapshots" / OLD / "unet/diffusion_pytorch_model.safetensors"
     own = weights.stat().st_size
     assert asked("remove", f"{ID}@v1", "--yes") == 0
     said = capsys.readouterr()

@@ -88,10 +88,7 @@ def test_no_place_for_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SJC_CACHE", str(tmp_path / "file"))
     folder = word_model(tmp_path / "model")
     torch.testing.assert_close(
-        denoised(folder, "onnx", ["mushroom"], 2),
-        denoised(folder, "torch", ["mushroom"], 2),
-        atol=1e-4,
-        rtol=1e-4,
+        denoised(folder, "onnx", ["mushroom"], 2), denoised(folder, "torch", ["mushroom"], 2), atol=1e-4, rtol=1e-4
     )
 
 

@@ -1,4 +1,6 @@
-"""Large text encoders load when needed, read all views of a prompt at once, are let go, and need not come a second time."""
+"""Large text encoders load when needed, read all views of a prompt at once, are let go, and need not come a second
+time.
+"""
 
 import pytest
 import torch

@@ -26,18 +26,14 @@ def picture(azimuth, elevation, blocker=False):
     color = np.where((gap > 0)[..., None], paint(origins + depth[..., None] * directions), 1.0)
     if blocker:
         depth, color = np.full_like(depth, 1.0), np.zeros_like(color)
-    return View(
-        color, depth, (gap > 0).astype(float), camera.eye[0].numpy(), camera.rotation[0].numpy(), 36.0
-    )
+    return View(color, depth, (gap > 0).astype(float), camera.eye[0].numpy(), camera.rotation[0].numpy(), 36.0)
 
 
 @pytest.fixture(scope="module")
 def ball():
     axis = np.linspace(-1, 1, 33)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
-    vertices, faces, _, _ = marching_cubes(
-        RADIUS - np.linalg.norm(grid, axis=-1), 0.0, gradient_direction="ascent"
-    )
+    vertices, faces, _, _ = marching_cubes(RADIUS - np.linalg.norm(grid, axis=-1), 0.0, gradient_direction="ascent")
     vertices = vertices / 16 - 1
     return vertices, vertex_normals(vertices, faces)
 

@@ -32,9 +32,7 @@ def test_shape_and_type_are_kept():
 
 def test_every_byte_comes_back():
     every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(
-        colour.to_uint8(colour.linear_to_srgb(colour.srgb_to_linear(every / 255))), every
-    )
+    np.testing.assert_array_equal(colour.to_uint8(colour.linear_to_srgb(colour.srgb_to_linear(every / 255))), every)
 
 
 def test_albedo_divides_the_constant_out():
@@ -44,9 +42,7 @@ def test_albedo_divides_the_constant_out():
     light = rng.normal(size=(200_000, 3))
     light /= np.linalg.norm(light, axis=1, keepdims=True)
     lit = albedo * shade * (1 + 0.3 * light[:, 2:])
-    np.testing.assert_allclose(
-        colour.painted(2 * lit.mean(0) - 1, colour.pixel_paint(shade)), albedo, atol=2e-3
-    )
+    np.testing.assert_allclose(colour.painted(2 * lit.mean(0) - 1, colour.pixel_paint(shade)), albedo, atol=2e-3)
 
 
 def test_albedo_stays_a_colour_and_one_changes_nothing():

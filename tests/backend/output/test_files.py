@@ -125,9 +125,7 @@ class Poison:
 
 def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
     monkeypatch.chdir(tmp_path)
-    np.savez(
-        tmp_path / "a.npz", density=np.array([Poison()]), color=field[1], bounds=files.UNIT_BOX, meta="{}"
-    )
+    np.savez(tmp_path / "a.npz", density=np.array([Poison()]), color=field[1], bounds=files.UNIT_BOX, meta="{}")
     with pytest.raises(SjcError, match="cannot be read as a field"):
         files.read_npz(tmp_path / "a.npz")
     assert not Path("poisoned").exists()
@@ -142,12 +140,7 @@ def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
         ("cut", "cannot be read as a field"),
         ({"foo": np.zeros(3)}, "no field of this program"),
         (
-            {
-                "density": np.zeros((4, 4, 4)),
-                "color": np.zeros((4, 4, 4)),
-                "bounds": files.UNIT_BOX,
-                "meta": "{}",
-            },
+            {"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4)), "bounds": files.UNIT_BOX, "meta": "{}"},
             "needs",
         ),
         (
@@ -240,12 +233,7 @@ def test_pointer_out_of_its_folder_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [
-        ("[]", "no .sjc file"),
-        ("{}", "no .sjc file"),
-        ('{"sjc": 2, "files": {}}', "newer version"),
-        ("x", "as JSON"),
-    ],
+    [("[]", "no .sjc file"), ("{}", "no .sjc file"), ('{"sjc": 2, "files": {}}', "newer version"), ("x", "as JSON")],
 )
 def test_foreign_pointer_is_one_clear_line(tmp_path, text, message):
     (tmp_path / "x.sjc").write_text(text)

@@ -31,9 +31,7 @@ def validate():
     home = system.ensure_validator(ROOT).parents[1]
 
     def run(path):
-        done = subprocess.run(
-            [node, "-e", VALIDATE, path], cwd=home, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([node, "-e", VALIDATE, path], cwd=home, capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
     return run
@@ -46,8 +44,7 @@ def mesh():
     centers = (np.arange(n) + 0.5) * 2 / n - 1
     p = np.stack(np.meshgrid(centers, centers, centers, indexing="ij"), -1)
     distance = np.minimum(
-        np.linalg.norm(p - [0.1, -0.3, 0.2], axis=-1) - 0.4,
-        np.linalg.norm(p - [0.6, -0.3, 0.4], axis=-1) - 0.2,
+        np.linalg.norm(p - [0.1, -0.3, 0.2], axis=-1) - 0.4, np.linalg.norm(p - [0.6, -0.3, 0.4], axis=-1) - 0.2
     )
     return extract_mesh(100 * np.clip(0.5 - distance * n / 2, 0, 1), p * 0.5 + 0.5, threshold=50)
 
@@ -62,19 +59,12 @@ def parts(path):
 def packed(document, binary):
     text = json.dumps(document).encode()
     text += b" " * (-len(text) % 4)
-    body = (
-        struct.pack("<II", len(text), 0x4E4F534A)
-        + text
-        + struct.pack("<II", len(binary), 0x004E4942)
-        + binary
-    )
+    body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
     return struct.pack("<III", 0x46546C67, 2, 12 + len(body)) + body
 
 
 def test_the_validator_has_nothing_to_say(mesh, validate, tmp_path):
-    write_glb(
-        tmp_path / "mesh.glb", mesh, "ein roter Pilz", {"prompt": "ein roter Pilz – 蘑菇", "steps": 10_000}
-    )
+    write_glb(tmp_path / "mesh.glb", mesh, "ein roter Pilz", {"prompt": "ein roter Pilz – 蘑菇", "steps": 10_000})
     report = validate(tmp_path / "mesh.glb")
     assert report["issues"]["messages"] == []
     assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0
@@ -177,20 +167,11 @@ def test_reader_follows_the_rules_of_foreign_files(tmp_path):
             {"mesh": 0, "scale": [2, 1, -1]},
             {"mesh": 0, "translation": [99, 99, 99]},
         ],
-        "meshes": [
-            {"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, "indices": 2, "material": 0}]}
-        ],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "COLOR_0": 1}, "indices": 2, "material": 0}]}],
         "materials": [{"pbrMetallicRoughness": {"baseColorFactor": [0.5, 1, 0.25, 1]}}],
         "accessors": [
             {"bufferView": 0, "componentType": 5126, "type": "VEC3", "count": 3},
-            {
-                "bufferView": 0,
-                "byteOffset": 12,
-                "componentType": 5121,
-                "type": "VEC4",
-                "count": 3,
-                "normalized": True,
-            },
+            {"bufferView": 0, "byteOffset": 12, "componentType": 5121, "type": "VEC4", "count": 3, "normalized": True},
             {"bufferView": 1, "componentType": 5123, "type": "SCALAR", "count": 3},
         ],
         "bufferViews": [

@@ -1,4 +1,6 @@
-"""Meshes of solids whose shape is known in closed form: volume, surface, normals, colour, closedness, and what is dropped."""
+"""Meshes of solids whose shape is known in closed form: volume, surface, normals, colour, closedness, and what is
+dropped.
+"""
 
 import itertools
 
@@ -76,9 +78,7 @@ def test_volume_surface_and_normals_of_known_solids(name, n):
     assert is_closed(mesh.faces)
     # The box's edges are rounded, so only nine tenths of its vertices lie on it.
     assert np.quantile(np.abs(shape(mesh.vertices.astype(float))), 0.9) < 0.2 * 2 / n
-    assert mesh_volume(mesh.vertices, mesh.faces) == pytest.approx(
-        volume, rel={32: 0.03, 64: 0.01, 96: 0.006}[n]
-    )
+    assert mesh_volume(mesh.vertices, mesh.faces) == pytest.approx(volume, rel={32: 0.03, 64: 0.01, 96: 0.006}[n])
     assert normal_error(shape, mesh) < {32: 12, 64: 8, 96: 6}[n], "outward, and smooth"
 
 
@@ -108,9 +108,7 @@ def test_normals_are_unit_and_outward():
     normals = vertex_normals(mesh.vertices, mesh.faces)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-12)
     outward = mesh.vertices - np.array([0.03, 0.01, -0.02])
-    assert (
-        np.einsum("vi,vi->v", normals, outward / np.linalg.norm(outward, axis=1, keepdims=True)) > 0.9
-    ).all()
+    assert (np.einsum("vi,vi->v", normals, outward / np.linalg.norm(outward, axis=1, keepdims=True)) > 0.9).all()
 
 
 def test_axes_are_not_mixed_up():
@@ -171,7 +169,8 @@ def test_values_equal_to_the_threshold_make_no_degenerate_faces():
     assert np.linalg.norm(np.cross(b - a, c - a), axis=1).min() > 0
 
 
-# -------------------------------------------------------------------------------------------- cavities, islands, clutter
+# -------------------------------------------------------------------------------------------- cavities, islands,
+# clutter
 def test_a_hollow_sphere_is_filled():
     density, color = field(lambda p: np.abs(sphere(p)) - 0.12, 64)
     mesh = extract_mesh(density, color, threshold=DENSE / 2)
@@ -189,13 +188,9 @@ def test_a_hole_that_opens_outward_stays():
 
 def test_floaters_go_and_parts_stay():
     p = lattice(64)
-    parts = np.minimum(
-        sphere(p, 0.4, (0.2, 0, 0)), sphere(p, 0.15, (-0.6, 0, 0))
-    )  # the small one: 5 % of the large
+    parts = np.minimum(sphere(p, 0.4, (0.2, 0, 0)), sphere(p, 0.15, (-0.6, 0, 0)))  # the small one: 5 % of the large
     specks = np.minimum(sphere(p, 0.06, (-0.6, 0.7, 0.7)), sphere(p, 0.08, (-0.7, -0.7, 0)))
-    mesh = extract_mesh(
-        covered(np.minimum(parts, specks), 64), np.zeros((64, 64, 64, 3)), threshold=DENSE / 2
-    )
+    mesh = extract_mesh(covered(np.minimum(parts, specks), 64), np.zeros((64, 64, 64, 3)), threshold=DENSE / 2)
     assert mesh.report.islands_removed == 2
     np.testing.assert_array_equal(solid(mesh, np.array([[0.2, 0, 0], [-0.6, 0, 0]])), [True, True])
     np.testing.assert_array_equal(solid(mesh, np.array([[-0.6, 0.7, 0.7], [-0.7, -0.7, 0]])), [False, False])
@@ -220,9 +215,7 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
     rng = np.random.default_rng(0)
     n, p = 48, lattice(48)
     density, color = field(torus, n, dense)
-    density = density * np.exp(0.3 * rng.standard_normal(density.shape)) + fog * rng.uniform(
-        0.8, 1.2, density.shape
-    )
+    density = density * np.exp(0.3 * rng.standard_normal(density.shape)) + fog * rng.uniform(0.8, 1.2, density.shape)
     mesh = extract_mesh(density, color)
     assert mesh.report.automatic
     assert fog < mesh.report.threshold < dense
@@ -300,9 +293,7 @@ def test_light_comes_along_every_way(way):
 
 
 def test_nothing_above_a_given_threshold_is_one_clear_line():
-    with pytest.raises(
-        SjcError, match=r"Nothing in the field is denser than 1e\+03; its densest voxel has 100"
-    ):
+    with pytest.raises(SjcError, match=r"Nothing in the field is denser than 1e\+03; its densest voxel has 100"):
         extract_mesh(*field(sphere, 16), threshold=1000)
 
 

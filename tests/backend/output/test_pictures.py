@@ -30,9 +30,7 @@ def test_contact_sheet_shows_every_view_and_its_depth(tmp_path):
     depths[:, 16:] = 3.0
     opacities = np.ones_like(depths)
     opacities[:, :, :12] = 0
-    pictures.contact_sheet(
-        [plain(color) for color in colors], depths, tmp_path / "preview.png", opacities=opacities
-    )
+    pictures.contact_sheet([plain(color) for color in colors], depths, tmp_path / "preview.png", opacities=opacities)
     sheet = np.asarray(Image.open(tmp_path / "preview.png"))
     step, top, below = 24 + pictures.MARGIN, pictures.LABEL, pictures.LABEL + 32 + pictures.MARGIN
     assert sheet.shape == (pictures.LABEL + 2 * (32 + pictures.MARGIN), pictures.MARGIN + 8 * step, 3)
@@ -101,11 +99,7 @@ def test_a_film_cut_short_does_not_take_the_name(tmp_path, monkeypatch):
 # --------------------------------------------------------------------------------------------------------------- curves
 def test_curves_draw_every_series(tmp_path):
     steps = np.arange(0, 4000, 10)
-    history = {
-        "step": steps,
-        "sigma": 50 * 0.99**steps,
-        "emptiness": np.where(steps < 99, np.nan, 1 / (steps + 1)),
-    }
+    history = {"step": steps, "sigma": 50 * 0.99**steps, "emptiness": np.where(steps < 99, np.nan, 1 / (steps + 1))}
     pictures.curves(history, tmp_path / "curves.png", title="a red mushroom")
     two = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))
     pictures.curves({"step": steps, "sigma": steps * 1.0}, tmp_path / "one.png")

@@ -26,8 +26,7 @@ def body():
     centers = (np.arange(N) + 0.5) * 2 / N - 1
     p = np.stack(np.meshgrid(centers, centers, centers, indexing="ij"), -1)
     distance = np.minimum(
-        np.linalg.norm(p - [0.1, -0.3, 0.2], axis=-1) - 0.4,
-        np.linalg.norm(p - [0.6, -0.3, 0.4], axis=-1) - 0.2,
+        np.linalg.norm(p - [0.1, -0.3, 0.2], axis=-1) - 0.4, np.linalg.norm(p - [0.6, -0.3, 0.4], axis=-1) - 0.2
     )
     density = 100 * np.clip(0.5 - distance * N / 2, 0, 1)
     color = paint(p)

@@ -1,4 +1,6 @@
-"""VDB files by the format's layout: a second, independent reading of the bytes; the real OpenVDB reads in tests/blender."""
+"""VDB files by the format's layout: a second, independent reading of the bytes; the real OpenVDB reads in
+tests/blender.
+"""
 
 import struct
 import zlib
@@ -35,9 +37,7 @@ class Reader:
         table = {}
         for _ in range(self.take("I")):
             key, kind, size = self.text(), self.text(), self.take("I")
-            table[key] = (
-                self.raw(size).decode() if kind == "string" else {"bool": bool}[kind](self.raw(size)[0])
-            )
+            table[key] = self.raw(size).decode() if kind == "string" else {"bool": bool}[kind](self.raw(size)[0])
         return table
 
     def mask(self, bits):
@@ -182,9 +182,7 @@ def test_coarser_blocks_are_means_where_they_were(tmp_path, n):
             np.testing.assert_allclose(out[at], mass / step**3 if name == "density" else tint, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("n", "sizes"), [(64, (64, 64)), (100, (100, 50)), (200, (100, 50)), (257, (86, 52))]
-)
+@pytest.mark.parametrize(("n", "sizes"), [(64, (64, 64)), (100, (100, 50)), (200, (100, 50)), (257, (86, 52))])
 def test_a_live_volume_has_so_many_voxels_at_most(tmp_path, n, sizes):
     density = np.zeros((n, n, n), "f4")
     density[-1, 0, 0] = 800

@@ -52,13 +52,7 @@ def test_a_student_that_is_its_teacher_has_a_loss_only_under_guidance(shipped):
     with torch.no_grad():
         plain, more = (
             train.v_loss(
-                shipped,
-                x,
-                *words,
-                t,
-                torch.zeros_like(x),
-                train.sigmas(),
-                distil.guided(shipped, empty, scale),
+                shipped, x, *words, t, torch.zeros_like(x), train.sigmas(), distil.guided(shipped, empty, scale)
             ).item()
             for scale in (1.0, 2.5)
         )
@@ -109,20 +103,7 @@ def run(tmp_path_factory):
         patch.setattr(distil, "EVAL_SIGMAS", (0.5, 1.5, 5.0))
         patch.setattr(distil, "HELD_BACK", 4)
         patch.setattr(distil, "WARM_UP", 1)
-        words = [
-            "--steps",
-            "10",
-            "--batch",
-            "4",
-            "--rank",
-            "4",
-            "--eval-every",
-            "10",
-            "--lr",
-            "1e-2",
-            "--ema",
-            "0.5",
-        ]
+        words = ["--steps", "10", "--batch", "4", "--rank", "4", "--eval-every", "10", "--lr", "1e-2", "--ema", "0.5"]
         distil.main(["--bank", str(bank), "--out", str(out), *words])
     return out, scored
 
@@ -149,9 +130,7 @@ def test_what_was_trained_is_what_the_engine_loads(run, tmp_path):
     v = student(alpha * x, t, *student.tokens([TEXT, TEXT]))
     denoise = load_denoiser(str(target), built_in=2.5).conditioned([TEXT], "", 2.5)
     torch.testing.assert_close(alpha * alpha * x - s * alpha * v, denoise(x, s.flatten()), rtol=0, atol=3e-3)
-    apart = (
-        (denoise(x, s.flatten()) - load_denoiser(str(target)).conditioned([TEXT])(x, s.flatten())).abs().max()
-    )
+    apart = (denoise(x, s.flatten()) - load_denoiser(str(target)).conditioned([TEXT])(x, s.flatten())).abs().max()
     assert apart > 0.02
 
 

@@ -63,9 +63,7 @@ def test_a_decoder_learns_on_and_the_latents_keep_their_meaning(trained_codec, b
         same = torch.equal(weights, new[name])
         assert same == name.startswith(("encoder.", "quant_conv.")) or weights.numel() == 1, name
     configs = [json.loads((f / "config.json").read_text()) for f in (folder, after)]
-    assert all(
-        configs[0][key] == configs[1][key] for key in ("scaling_factor", "shift_factor", "block_out_channels")
-    )
+    assert all(configs[0][key] == configs[1][key] for key in ("scaling_factor", "shift_factor", "block_out_channels"))
 
 
 def test_what_is_trained_loads_as_a_latent_model(trained_codec, bank, tmp_path):
@@ -87,9 +85,7 @@ def test_what_is_trained_loads_as_a_latent_model(trained_codec, bank, tmp_path):
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "EVAL_SIGMAS", (1.5,))
-        folder = train.main(
-            ["--out", str(tmp_path), "--codec", str(trained_codec[0]), "--init", EMBEDDED, *words]
-        )
+        folder = train.main(["--out", str(tmp_path), "--codec", str(trained_codec[0]), "--init", EMBEDDED, *words])
     denoiser = load_denoiser(str(folder))
     assert (denoiser.channels, denoiser.size) == (4, 32)
     assert denoiser.autoencoder.factor == 2
@@ -105,9 +101,7 @@ def test_a_smaller_unet_starts_from_the_outer_blocks(capsys):
     taken = int(capsys.readouterr().out.split()[0])
     saved = load_file(EMBEDDED + "/unet/diffusion_pytorch_model.safetensors")
     last = "resnets.1.conv2.weight"
-    torch.testing.assert_close(
-        net.unet.state_dict()[f"up_blocks.2.{last}"], saved[f"up_blocks.3.{last}"].float()
-    )
+    torch.testing.assert_close(net.unet.state_dict()[f"up_blocks.2.{last}"], saved[f"up_blocks.3.{last}"].float())
     assert taken > 50
 
 
@@ -115,9 +109,7 @@ def test_the_release_tells_how_it_was_made(trained_codec, tmp_path):
     run, target = tmp_path / "run", tmp_path / "target"
     (run / "model" / "unet").mkdir(parents=True)
     (run / "model" / "unet" / "weights").write_bytes(bytes(1000))
-    row = {"step": 7, "minutes": 2.4} | {
-        f"{k}_{s}": 0.5 for k in ("seen", "held_out") for s in (0.5, 1.5, 5.0)
-    }
+    row = {"step": 7, "minutes": 2.4} | {f"{k}_{s}": 0.5 for k in ("seen", "held_out") for s in (0.5, 1.5, 5.0)}
     (run / "log.jsonl").write_text(json.dumps(row) + "\n")
     words = ["--codec", str(trained_codec[0].parent), "--unet", str(run), "--target", str(target)]
     release_latent.main([*words, "--command", "make codec", "--command", "make unet"])

@@ -75,17 +75,13 @@ def test_sub_pixels_tile_the_pixels():
     assert torch.allclose(x, expected.expand_as(x), atol=1e-4)
     assert torch.allclose(y, expected[:, None].expand_as(y), atol=1e-4)
     _, plain = rays(cameras, size, size)
-    assert torch.allclose(
-        directions[:, 1::3, 1::3], plain, atol=1e-6
-    )  # the middle of an odd block is the pixel
+    assert torch.allclose(directions[:, 1::3, 1::3], plain, atol=1e-6)  # the middle of an odd block is the pixel
 
 
 def test_a_surface_shows_its_albedo_times_the_mean_shade_over_all_lights():
     count, normals = (
         20000,
-        torch.nn.functional.normalize(
-            torch.tensor([[1.0, 0, 0], [0, -1, 0], [1, 1, 1], [-1, 2, -3]]), dim=-1
-        ),
+        torch.nn.functional.normalize(torch.tensor([[1.0, 0, 0], [0, -1, 0], [1, 1, 1], [-1, 2, -3]]), dim=-1),
     )
     background, light, contrast = random_light(count, torch.Generator().manual_seed(12))
     albedo = torch.tensor([world.COLORS["white"], world.COLORS["brown"]])
@@ -374,9 +370,7 @@ def test_a_run_goes_on_where_it_stopped(runs):
     assert [row["step"] for row in log] == [2, 4]
     assert log[1]["minutes"] >= log[0]["minutes"]
     net = train.Model()
-    step, _ = train.restore(
-        folder / "checkpoint.safetensors", net, train.Model(), torch.optim.AdamW(net.parameters())
-    )
+    step, _ = train.restore(folder / "checkpoint.safetensors", net, train.Model(), torch.optim.AdamW(net.parameters()))
     assert step == 4
     assert all(math.isfinite(value) for row in log for value in row.values())
 

@@ -66,9 +66,7 @@ def test_color_is_that_of_the_nearest_part():
 
 def test_deeper_part_wins_where_two_overlap():
     snowman = ground_truth("a white snowman with a red hat")
-    axis = np.array(
-        [[0, 0, 0.45], [0, 0, 0.60]]
-    )  # in the head and near the brim, in the hat and near the crown
+    axis = np.array([[0, 0, 0.45], [0, 0, 0.60]])  # in the head and near the brim, in the hat and near the crown
     assert snowman.inside(axis).all()
     np.testing.assert_allclose(snowman.color(axis), [world.COLORS["white"], world.COLORS["red"]], rtol=1e-6)
 
@@ -90,10 +88,7 @@ def test_spelling_and_view_words_do_not_matter(prompt):
 
 def test_colors_change_no_shape_and_shapes_no_color():
     points = np.random.default_rng(0).uniform(-1, 1, (5000, 3))
-    first, second = (
-        ground_truth("a red mushroom with a white stem"),
-        ground_truth("a white mushroom with a red stem"),
-    )
+    first, second = (ground_truth("a red mushroom with a white stem"), ground_truth("a white mushroom with a red stem"))
     assert (first.inside(points) == second.inside(points)).all()
     assert (first.color(points) != second.color(points)).any(axis=1).all()
 
@@ -124,8 +119,7 @@ def test_points_of_another_shape_are_refused(shape):
 
 
 @pytest.mark.parametrize(
-    "prompt",
-    ["", "a red dragon", "a red mushroom and a cube", "view of a cube", "azimuth elevation view of a cube"],
+    "prompt", ["", "a red dragon", "a red mushroom and a cube", "view of a cube", "azimuth elevation view of a cube"]
 )
 def test_a_prompt_without_truth_is_refused(prompt):
     with pytest.raises(ValueError, match=r"the prompt names|is no word for") as error:

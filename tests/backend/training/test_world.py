@@ -73,9 +73,7 @@ BOUNDS = {  # solids whose sign alone is exact
     "extruded": (s.extruded(TRAPEZOID, 0.4, axis=1), 0.8 * 0.8),
     "extruded along x": (s.extruded(TRAPEZOID, 0.3, axis=0), 0.8 * 0.6),
     "half space": (
-        s.intersection(
-            s.sphere((0, 0, 0), 0.8), s.halfspace((0, 3, 4), 2.0)
-        ),  # a ball less its cap above 0.4
+        s.intersection(s.sphere((0, 0, 0), 0.8), s.halfspace((0, 3, 4), 2.0)),  # a ball less its cap above 0.4
         4 / 3 * math.pi * 0.8**3 - math.pi * 0.4**2 * (3 * 0.8 - 0.4) / 3,
     ),
     "union": (s.union(s.box((-0.4, 0, 0), (0.3, 0.5, 0.4)), s.box((0.2, 0, 0), (0.5, 0.5, 0.4))), 1.4 * 0.8),
@@ -97,9 +95,7 @@ def test_volume_is_the_closed_form(name, cloud):
 @pytest.mark.parametrize("name", EXACT)
 def test_exact_distances_grow_by_one_a_unit(name):
     solid, _ = EXACT[name]
-    points = (
-        torch.rand(5000, 3, generator=torch.Generator().manual_seed(2)).double() * 3 - 1.5
-    ).requires_grad_()
+    points = (torch.rand(5000, 3, generator=torch.Generator().manual_seed(2)).double() * 3 - 1.5).requires_grad_()
     (gradient,) = torch.autograd.grad(solid(points).sum(), points)
     assert (gradient.norm(dim=-1) - 1).abs().max() < 1e-6
 
@@ -132,9 +128,7 @@ def test_ellipsoid_has_a_distance_at_its_centre():
 
 
 def test_normals_of_a_ball_point_from_its_centre():
-    way = torch.nn.functional.normalize(
-        torch.randn(100, 3, generator=torch.Generator().manual_seed(4)), dim=-1
-    )
+    way = torch.nn.functional.normalize(torch.randn(100, 3, generator=torch.Generator().manual_seed(4)), dim=-1)
     centre = torch.tensor(OFF)
     assert torch.allclose(s.normals(s.sphere(OFF, 0.6), centre + 0.6 * way), way, atol=2e-3)
 
@@ -301,10 +295,7 @@ def stem(main, other):
             "a white snowman with a red hat and a blue nose",
             Described("snowman", "white", {"hat": "red", "nose": "blue"}),
         ),
-        (
-            "a snowman with a red nose and a green hat",
-            Described("snowman", "white", {"hat": "green", "nose": "red"}),
-        ),
+        ("a snowman with a red nose and a green hat", Described("snowman", "white", {"hat": "green", "nose": "red"})),
     ],
 )
 def test_meanings(prompt, meaning):
@@ -340,9 +331,5 @@ def test_view_words_stand_in_front_mostly_the_fine_ones():
     for _ in range(4000):
         text = random_view("a red cube", 91.0, 20.0, rng)
         kinds[text] += 1
-    assert set(kinds) == {
-        "azimuth 90 elevation 20 view of a red cube",
-        "side view of a red cube",
-        "a red cube",
-    }
+    assert set(kinds) == {"azimuth 90 elevation 20 view of a red cube", "side view of a red cube", "a red cube"}
     assert 0.75 < kinds["azimuth 90 elevation 20 view of a red cube"] / 4000 < 0.85
