@@ -204,11 +204,15 @@ def figure(record: Record) -> Figure:
 EXPERIMENT = Experiment(
     "sample2d",
     "Which noise levels make PAAS a sampler of pictures: one, random ones, or falling ones (Fig. 4)?",
-    f"From mid-grey, x + {RATE:g} (D(x + σn) - x) with one new noise an update; σ = {SINGLE:g}, any tick from {LOW:g} to {HIGH:g}, "
-    f"or falling over the same range. pictures: the exact denoiser of {DATA} pictures of the world, {CASES['pictures'][0]} samples, "
+    f"From mid-grey, x + {RATE:g} (D(x + σn) - x) with one new noise an update; σ = {SINGLE:g}, any tick from "
+    f"{LOW:g} to {HIGH:g}, "
+    f"or falling over the same range. pictures: the exact denoiser of {DATA} pictures of the world, "
+    f"{CASES['pictures'][0]} samples, "
     f"{CASES['pictures'][1]} updates; text: the model on the {len(TUNING)} tuning prompts with view words, guidance 1, "
-    f"{CASES['text'][0]} samples, {CASES['text'][1]} updates. Compared with {REFERENCE} true pictures of the same kind; the last row is "
-    "what as many true pictures come to: few samples leave a Fréchet distance above 0. Features: the last layer of a small "
+    f"{CASES['text'][0]} samples, {CASES['text'][1]} updates. Compared with {REFERENCE} true pictures of the "
+    "same kind; the last row is "
+    "what as many true pictures come to: few samples leave a Fréchet distance above 0. Features: the last "
+    "layer of a small "
     "classifier of the world's objects (training.classifier). Distances between pictures are root mean squares per "
     "value, range [-1, 1].",
     cells,
@@ -224,8 +228,10 @@ EXPERIMENT = Experiment(
         Claim(
             "So does text",
             lambda record: annealed_wins(record, "text"),
-            "A prompt with view words leaves nearly one picture: all laws lie where as many true pictures do, and there is "
-            "little left to fall through. That is the paper's other case, simple aligned pictures (faces), for which one "
+            "A prompt with view words leaves nearly one picture: all laws lie where as many true pictures do, "
+            "and there is "
+            "little left to fall through. That is the paper's other case, simple aligned pictures (faces), for "
+            "which one "
             "noise level is enough.",
         ),
     ),

@@ -103,7 +103,9 @@ class Job:
         return live.mesh_of(self.record.id)
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Pump until it has ended, with a bar on stderr; gives itself back. Raises TimeoutError after `timeout`
+        """Pump until it has ended, with a bar on stderr; gives itself back.
+
+        Raises TimeoutError after `timeout`
         seconds.
 
         SjcError for one that has left the queue without an end, as when the add-on was switched off.
@@ -175,7 +177,9 @@ def batch(
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> list[Job]:
-    """Make many, one after the other: texts, or mappings of settings with a "prompt". A failing one does not stop the
+    """Make many, one after the other: texts, or mappings of settings with a "prompt".
+
+    A failing one does not stop the
     rest.
 
     A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins

@@ -9,7 +9,9 @@ from .backend.sjc.errors import SjcError
 
 
 def prompts_in(text: str) -> list[str | dict[str, Any]]:
-    """The prompts and settings in the lines of a text. Raises SjcError, one line for every bad line, or for none at
+    """The prompts and settings in the lines of a text.
+
+    Raises SjcError, one line for every bad line, or for none at
     all.
     """
     found: list[str | dict[str, Any]] = []

@@ -1,4 +1,6 @@
-"""The command line: sjc generate | batch | resume | models | experiment | doctor. Exit 0, 2 for bad input (one line),
+"""The command line: sjc generate | batch | resume | models | experiment | doctor.
+
+Exit 0, 2 for bad input (one line),
 130 on Ctrl-C.
 """
 
@@ -21,7 +23,8 @@ from .machine.memory import is_out_of_memory, large_pages
 
 BAD_INPUT, INTERRUPTED = 2, 130
 MEMORY_FULL = (
-    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume what was "
+    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc "
+    "resume what was "
     "begun."
 )
 OUTPUTS = Path("outputs")
@@ -67,14 +70,16 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         choices=("list", "info", "fetch", "remove", "convert"),
         default="list",
-        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or convert: a "
+        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or "
+        "convert: a "
         ".bin to safetensors",
     )
     models.add_argument(
         "model",
         nargs="?",
         default="embedded",
-        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with convert: "
+        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with "
+        "convert: "
         "a file",
     )
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")

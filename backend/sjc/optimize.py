@@ -274,7 +274,9 @@ class Optimization:
         return norm
 
     def _look_at_totals(self, last: int) -> None:
-        """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad
+        """Wait for the numbers of the steps up to `last` that nobody has looked at.
+
+        Raises SjcError for the first bad
         one.
         """
         totals = torch.stack(self._totals).tolist() if self._totals else []

@@ -178,11 +178,13 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
             lines.append(f"{low}: {plain(a)} is above {high} {plain(b)}; swap them or change one.")
     if s.score_clip_end and not s.score_clip and not {"score_clip", "score_clip_end"} & set(wrong):
         lines.append(
-            f"score_clip_end: {plain(s.score_clip_end)} ends what does not begin; set score_clip, the bound at the start, too."
+            f"score_clip_end: {plain(s.score_clip_end)} ends what does not begin; set score_clip, the bound at "
+            "the start, too."
         )
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(
-            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to fine or paper."
+            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to "
+            "fine or paper."
         )
     if s.grid >> s.coarse_to_fine < _COARSEST and not {"grid", "coarse_to_fine"} & set(wrong):
         lines.append(

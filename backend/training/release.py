@@ -1,4 +1,6 @@
-"""Put a trained run into the package: `python -m training.release RUN ...`. Copies the model, the logs, and writes its
+"""Put a trained run into the package: `python -m training.release RUN ...`.
+
+Copies the model, the logs, and writes its
 card.
 """
 

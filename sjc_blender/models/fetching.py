@@ -1,4 +1,6 @@
-"""Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.  No bpy,
+"""Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.
+
+No bpy,
 no torch.
 """
 

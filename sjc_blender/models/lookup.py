@@ -66,7 +66,9 @@ def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
-    """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision. Reads the
+    """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision.
+
+    Reads the
     disk; never raises.
     """
     model = model.strip()

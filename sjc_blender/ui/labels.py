@@ -101,7 +101,10 @@ PICKER_STATES = {
     "bad": "Not usable",
 }
 OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
-GATED = "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf auth login"
+GATED = (
+    "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf "
+    "auth login"
+)
 
 BACKEND_STATES = {
     "missing": "The backend is not installed",

@@ -91,7 +91,10 @@ def test_from_a_prompt_to_a_mesh_and_back_in_one_step(panel, measured):
     shown = panel.ask("result = paths['a red mushroom volume']")
     assert len(shown) >= 2, "the volume did not change while it grew"
     assert all(Path(path).suffix == ".vdb" for path in shown)
-    about = "m, v = [getattr(next(j for j in api.jobs() if j.prompt == 'a red mushroom'), n) for n in ('mesh_object', 'volume_object')];"
+    about = (
+        "m, v = [getattr(next(j for j in api.jobs() if j.prompt == 'a red mushroom'), n) for n in ('mesh_object', "
+        "'volume_object')];"
+    )
     assert panel.ask(f"{about} result = [m.name, m.type, m['prompt'], len(m.data.vertices) > 20, v.hide_get(), v.hide_render]") == [
         prompt, "MESH", prompt, True, True, True,
     ]  # fmt: skip

@@ -127,7 +127,9 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
-    """Write page and figure anew from the record in `out`, computing nothing; None where there is none. Raises
+    """Write page and figure anew from the record in `out`, computing nothing; None where there is none.
+
+    Raises
     SjcError.
     """
     from . import page

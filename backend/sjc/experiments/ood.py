@@ -146,8 +146,10 @@ def answer(record: Record) -> str:
         verdict = words[gain(record, case)]
         sharp = [mean(run[way]["sharpness"] for run in measured(record, case=case)) for way in WAYS]
         parts.append(
-            f"{'With' if not parts else 'with'} {names[case]} {verdict} (distance to the data {start:.3f} at the start, {mean(clean):.3f} asked at the "
-            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as the data)"
+            f"{'With' if not parts else 'with'} {names[case]} {verdict} (distance to the data {start:.3f} at "
+            f"the start, {mean(clean):.3f} asked at the "
+            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as "
+            "the data)"
         )
     new = mean(run["new_picture"] for run in measured(record))
     level = measured(record)[0]["sigma"]
@@ -193,9 +195,12 @@ EXPERIMENT = Experiment(
     "Does a denoiser mislead when it is asked at a clean picture, and does PAAS mend it (Fig. 2)?",
     f"An orange blob on grey is moved by x + {RATE:g} (D - x), {UPDATES} times, at the paper's σ = {PAPER_SIGMA:g} for "
     f"{PAPER_SIZE} pixels scaled to the picture's size (averaging k x k pixels divides noise by k). D is asked at x "
-    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of {PICTURES} '
-    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, range [-1, 1], "
-    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean square difference "
+    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of '
+    f"{PICTURES} "
+    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, "
+    "range [-1, 1], "
+    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean "
+    "square difference "
     "of neighbouring pixels) stands beside it.",
     cells,
     answer,
@@ -205,14 +210,17 @@ EXPERIMENT = Experiment(
         Claim(
             "A trained denoiser misleads at a clean picture, where it was never trained, and less by PAAS (Fig. 2)",
             misled,
-            "Asked at the clean picture the network makes a sharper thing that is farther from the data, by PAAS a blur that is "
-            "nearer; a blur is near everything, so that alone tells little. Likely: without a prompt the noise of σ leaves many "
+            "Asked at the clean picture the network makes a sharper thing that is farther from the data, by "
+            "PAAS a blur that is "
+            "nearer; a blur is near everything, so that alone tells little. Likely: without a prompt the noise "
+            "of σ leaves many "
             "objects open, and PAAS is their mean.",
         ),
         Claim(
             "PAAS carries the blob to the data (Fig. 2)",
             arrives,
-            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of the world's "
+            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of "
+            "the world's "
             "objects the blob is to become, and the noise level, scaled to few pixels, hides too little of the blob.",
         ),
     ),

@@ -209,12 +209,14 @@ def answer(record: Record) -> str:
     off = max(abs(f / gaussian_ratio(s) - 1) for f, s in zip(found, sigmas(record, "gaussian"), strict=True))
     parts = [
         f"PAAS is not the score at √2σ but "
-        f"{min(ratios):.2f} to {max(ratios):.2f} times as long on pictures and {min(found):.2f} to {max(found):.2f} times on "
+        f"{min(ratios):.2f} to {max(ratios):.2f} times as long on pictures and {min(found):.2f} to "
+        f"{max(found):.2f} times on "
         f"Gaussian data (closed form met within {off:.1%})"
         if not is_score(record)
         else "PAAS is as long as the score at √2σ",
         (
-            f"it points the same way (cosine at least {ALIKE}) at {len(alike)} of {len(levels)} noise levels on pictures, the "
+            f"it points the same way (cosine at least {ALIKE}) at {len(alike)} of {len(levels)} noise levels "
+            "on pictures, the "
             f"lowest cosine is {min(cosines):.3f} at σ = {levels[cosines.index(min(cosines))]:g}"
         ),
         f"its error falls as n^{slope(record, 'pictures'):.2f}",
@@ -239,7 +241,7 @@ def tables(record: Record) -> str:
             rows.append(
                 [f"{sigma:.4g}", *(page.shown([run[i] for run in over_sigma(record, case, *key)]) for key in keys)]
             )
-        made.append(f"## {case}\n\n{page.table(head, rows)}\nError of the mean of n noises: n^{slope(record, case):.2f} (Eq. 16), "
+        made.append(f"## {case}\n\n{page.table(head, rows)}\nError of the mean of n noises: n^{slope(record, case):.2f} " "(Eq. 16), "
                     f"n^{slope(record, case, 'Eq. 15'):.2f} (Eq. 15).\n")  # fmt: skip
     return "\n".join(made)
 
@@ -291,8 +293,10 @@ def converging(record: Record, case: str, form: str) -> tuple[list[int], list[li
 
 EXPERIMENT = Experiment(
     "paas",
-    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which variant varies less?",
-    f"x is not noised, as a render is not. Gaussian data N({MU:g}, {SPREAD:g}² I), x = {X:g} everywhere; {PICTURES} pictures of "
+    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which variant "
+    "varies less?",
+    f"x is not noised, as a render is not. Gaussian data N({MU:g}, {SPREAD:g}² I), x = {X:g} everywhere; "
+    f"{PICTURES} pictures of "
     f"{SIZE} x {SIZE} pixels as an empirical distribution, x another picture; the model without a prompt, x a picture "
     f"({MODEL_NOISES} noises; no truth is known there, so only its variance). {NOISES} noises otherwise. g has the "
     "weight 1/σ. Deviations are root mean squares over elements; the convergence is that of disjoint groups of n "
@@ -305,14 +309,18 @@ EXPERIMENT = Experiment(
         Claim(
             "PAAS(x, √2σ) is the score at √2σ (Sec. 4.1)",
             is_score,
-            "The score at √2σ divides by 2σ² what PAAS divides by σ², so PAAS is up to twice as long: by (s² + 2σ²)/(s² + σ²) "
-            "for Gaussian data of deviation s, which the step size takes up. On pictures the direction differs, too, where D "
-            "jumps from one picture to another (cosine in the table): a mean over noises of D is not D at a higher noise.",
+            "The score at √2σ divides by 2σ² what PAAS divides by σ², so PAAS is up to twice as long: by (s² + "
+            "2σ²)/(s² + σ²) "
+            "for Gaussian data of deviation s, which the step size takes up. On pictures the direction "
+            "differs, too, where D "
+            "jumps from one picture to another (cosine in the table): a mean over noises of D is not D at a "
+            "higher noise.",
         ),
         Claim(
             "Subtracting the clean picture (Eq. 16) varies less than subtracting the noised one (Eq. 15)",
             lambda record: all(crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")),
-            "It does where σ is above the data's own spread and wherever D is one picture; below, D follows the noise of x, "
+            "It does where σ is above the data's own spread and wherever D is one picture; below, D follows "
+            "the noise of x, "
             "and subtracting the same noise cancels it: deviations s²/(s² + σ²) and σ²/(s² + σ²) for Gaussian data.",
         ),
     ),

@@ -77,7 +77,9 @@ class Push:
 
 
 def push(away: Sequence[Sequence[tuple[int, float]]], prompts: Tensor) -> Push | None:
-    """The negatives of a batch whose image i has prompt prompts[i]; away: (row, weight) pairs by prompt.  None without
+    """The negatives of a batch whose image i has prompt prompts[i]; away: (row, weight) pairs by prompt.
+
+    None without
     any.
     """
     entries = [(i, *pair) for i, p in enumerate(prompts.tolist()) if away for pair in away[p]]

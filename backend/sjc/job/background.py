@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class Beside:
-    """Does one thing after another in a thread of its own. An error that was raised there is raised where it is waited
+    """Does one thing after another in a thread of its own.
+
+    An error that was raised there is raised where it is waited
     for.
 
     On CUDA the thread has a stream of its own, too: its copies wait for what was queued before `start`, and no step

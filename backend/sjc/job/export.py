@@ -101,7 +101,9 @@ def write_mesh(
     extras: dict[str, Any],
     recolor: Callable[[Mesh], Mesh] = lambda mesh: mesh,
 ) -> Mesh:
-    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError when there is nothing to
+    """mesh.glb, named after the prompt; `recolor` may replace its colours.
+
+    Raises SjcError when there is nothing to
     mesh.
     """
     mesh = recolor(extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces))

@@ -62,7 +62,9 @@ def default_folder(settings: Settings, parent: Path) -> Path:
 
 
 def check_folder(folder: Path, settings: Settings) -> None:
-    """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files. Writes
+    """Raises SjcError for a folder that holds a result (unless told to overwrite it) or somebody's files.
+
+    Writes
     nothing.
     """
     if folder.exists() and not folder.is_dir():

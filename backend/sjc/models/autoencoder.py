@@ -64,7 +64,8 @@ class Autoencoder:
             found = self._descent(lambda: self._chunked(network, x))
         if not found.isfinite().all():
             raise SjcError(
-                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the "
+                "learning rate."
             )
         return found.to(x.device, x.dtype)
 
@@ -84,7 +85,8 @@ class Autoencoder:
         """Raises SjcError unless latents of so many channels can be decoded."""
         if channels != self.channels:
             raise SjcError(
-                f"The autoencoder takes latents of {self.channels} channels, the model's have {channels}; the two do not "
+                f"The autoencoder takes latents of {self.channels} channels, the model's have {channels}; the "
+                "two do not "
                 "belong together."
             )
 

@@ -16,7 +16,9 @@ NAME = model_files.DISTILLED
 
 
 def scale(folder: Path) -> float | None:
-    """The guidance scale of a model folder's adapter; None where it has none.  Raises SjcError for a bad or incomplete
+    """The guidance scale of a model folder's adapter; None where it has none.
+
+    Raises SjcError for a bad or incomplete
     one.
     """
     card = folder / "sjc.json"

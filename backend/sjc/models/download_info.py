@@ -27,7 +27,9 @@ class Offer:
 
 
 def ask(model: str) -> Offer:
-    """Asks the hub for an id, or for one of its revisions (name/model@revision), one request; fetches no file.  Raises
+    """Asks the hub for an id, or for one of its revisions (name/model@revision), one request; fetches no file.
+
+    Raises
     SjcError for no hub id, no network, no pipeline.
     """
     if not is_hub_id(model):

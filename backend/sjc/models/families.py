@@ -78,7 +78,8 @@ def family_of(folder: Path, index: dict[str, Any]) -> Family:
     beside = used & {"controlnet", "prior", "adapter", "motion_adapter", "low_res_scheduler"}
     if beside:
         raise SjcError(
-            f"{folder} needs more than text (it has a {min(beside)}); take the plain text-to-image model that it was made from."
+            f"{folder} needs more than text (it has a {min(beside)}); take the plain text-to-image model that "
+            "it was made from."
         )
     if index.get("requires_aesthetics_score"):
         raise SjcError(
@@ -93,7 +94,8 @@ def family_of(folder: Path, index: dict[str, Any]) -> Family:
     for component, classes in family.texts.items():
         if component in used and index[component][1] not in classes:
             raise SjcError(
-                f"{folder}: its {component.replace('_', ' ')} is a {index[component][1]}; only {' or '.join(classes)} can be used."
+                f"{folder}: its {component.replace('_', ' ')} is a {index[component][1]}; only "
+                f"{' or '.join(classes)} can be used."
             )
     return family
 
@@ -131,7 +133,8 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
         out = out or channels
         if not isinstance(channels, int) or channels % 4 or out != channels:
             raise SjcError(
-                f"{folder}: its transformer takes {channels} channels and gives {out}; it needs more than text (an inpainter "
+                f"{folder}: its transformer takes {channels} channels and gives {out}; it needs more than text "
+                "(an inpainter "
                 "or a control model)."
             )
         channels = channels // 4  # 2 x 2 latents are packed into one token
@@ -140,12 +143,14 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
     plain = vae.get("latent_channels", 4) if family.latent else (1, 3)
     if channels != plain if isinstance(plain, int) else channels not in plain:
         raise SjcError(
-            f"{folder}: its {at} takes {channels} channels instead of {plain if isinstance(plain, int) else '1 or 3'} (an "
+            f"{folder}: its {at} takes {channels} channels instead of "
+            f"{plain if isinstance(plain, int) else '1 or 3'} (an "
             "upscaler, an inpainter or an editing model); one that takes plain images is needed."
         )
     if config.get("class_embed_type") or config.get("num_class_embeds"):
         raise SjcError(
-            f"{folder}: its {at} needs a second condition (an upscaler or a class number); one that takes text alone is needed."
+            f"{folder}: its {at} needs a second condition (an upscaler or a class number); one that takes text "
+            "alone is needed."
         )
     if family is not FLUX and out not in (channels, 2 * channels):
         raise SjcError(

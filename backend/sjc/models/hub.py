@@ -128,8 +128,10 @@ def gated_steps(model: str) -> str:
 
     name = split_revision(model)[0]
     return (
-        f"it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at {constants.ENDPOINT} and "
-        f"accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at {constants.ENDPOINT}/settings/tokens; "
+        "it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at "
+        f"{constants.ENDPOINT} and "
+        f"accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
+        f"{constants.ENDPOINT}/settings/tokens; "
         f'3. give it to "hf auth login"; 4. run "sjc models fetch {model}" again.'
     )
 

@@ -171,7 +171,8 @@ class _OnnxUse:
             found = onnx_unet.network(self.files, unet(), _EXAMPLE_TOKENS, self.adapter)
         if found is None and self.asked_for:
             raise SjcError(
-                "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a CPU, "
+                "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 "
+                "MiB, on a CPU, "
                 "and the packages onnx and onnxruntime. Set runtime to auto or torch."
             )
         return found

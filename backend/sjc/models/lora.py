@@ -65,7 +65,8 @@ def _parsed(part: str) -> Lora:
         number = math.nan
     if not abs(number) <= LARGEST_WEIGHT:
         raise SjcError(
-            f'lora: the weight "{weight.strip()}" of {path or "nothing"} is not a number from -10 to 10; write PATH:0.8, or '
+            f'lora: the weight "{weight.strip()}" of {path or "nothing"} is not a number from -10 to 10; write '
+            "PATH:0.8, or "
             "PATH alone."
         )
     if not path.strip():
@@ -143,7 +144,8 @@ def fuse(loras: Iterable[Lora], family: Family, parts: Mapping[str, Any]) -> Non
 
 def _misfit(lora: Lora, family: Family) -> SjcError:
     return SjcError(
-        f"The LoRA {lora.path} does not fit this model ({family.name}): its layers have other names or shapes; take one made "
+        f"The LoRA {lora.path} does not fit this model ({family.name}): its layers have other names or shapes; "
+        "take one made "
         "for the same base model."
     )
 

@@ -1,4 +1,6 @@
-"""The models on this machine: the embedded one and the pipelines in the hub's cache.  Standard library; reads small
+"""The models on this machine: the embedded one and the pipelines in the hub's cache.
+
+Standard library; reads small
 files.
 """
 

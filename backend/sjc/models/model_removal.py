@@ -25,7 +25,10 @@ def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int |
     cache = Path(constants.HF_HUB_CACHE)
     strategy, count = _strategy(cache, model)
     size = int(strategy.expected_freed_size)
-    told = f"{model}: {count} revision{'s' if count > 1 else ''}, {size / 1e6:.1f} MB in {model_list.repository(cache, model)}"
+    told = (
+        f"{model}: {count} revision{'s' if count > 1 else ''}, {size / 1e6:.1f} MB in "
+        f"{model_list.repository(cache, model)}"
+    )
     print(told, file=sys.stderr)
     if not yes:
         if not sys.stdin.isatty():
@@ -57,7 +60,8 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     repositories = [repo for repo in found.repos if (repo.repo_type, repo.repo_id) == ("model", name)]
     if not repositories:
         raise SjcError(
-            f"{model_list.repository(cache, model)} is damaged, so that nobody can tell what belongs to it; delete that "
+            f"{model_list.repository(cache, model)} is damaged, so that nobody can tell what belongs to it; "
+            "delete that "
             "folder by hand."
         )
     commits = [

@@ -141,7 +141,8 @@ class TextEncoder:
         most = self.card.get("max_words")
         if isinstance(most, int) and len(prompt.split()) > most:
             raise SjcError(
-                f"The prompt has {len(prompt.split())} words; {self.name} was trained on at most {most}. Shorten it, or "
+                f"The prompt has {len(prompt.split())} words; {self.name} was trained on at most {most}. "
+                "Shorten it, or "
                 "choose a bigger model with --model."
             )
         self.check(prompt)

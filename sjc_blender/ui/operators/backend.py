@@ -15,7 +15,10 @@ from ...models import lookup
 from .. import backend_task, model_picker, paragraph
 from .jobs import Button
 
-ASK = "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be used meanwhile."
+ASK = (
+    "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
+    "used meanwhile."
+)
 BUILDS = {
     "auto": ("Automatic", "By the graphics card and its driver"),
     "cpu": ("CPU", "Works everywhere, slowly"),
