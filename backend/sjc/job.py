@@ -136,8 +136,8 @@ class Job:
 
     report: called with events (see progress.py). stop: asked after every step; True ends the job with `Stopped` after
     a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job whose
-    loaded model is taken over if it is the same. denoiser: asked in place of the settings' model, which is not loaded then.
-    on_views: is told of every step's views (see `Optimization`).
+    loaded model is taken over if it is the same. denoiser: asked in place of the settings' model, which is then not
+    loaded. on_views: is told of every step's views (see `Optimization`).
     """
 
     denoiser: TextDenoiser

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
 OnViews = Callable[[Cameras, Tensor], None]
-"""Is told of a step's views before the denoiser is asked: cameras of V views, and the background [V*S*S,C] of their rays."""
+"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
 
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 

@@ -125,33 +125,48 @@ def in_process(monkeypatch, small_model):
     return made
 
 
-SHORT = ("--set", "steps=40", "--set", "grid=16", "--set", "device=cpu", "--set", "views_per_step=2")
+SHORT = ("steps=40", "grid=16", "device=cpu", "renderer=reference")
 
 
 def bench(tmp_path, *words):
     where = ("--out", str(tmp_path / "ceiling.json"), "--cache", str(tmp_path / "cache"))
-    return command.main(["ceiling", "--quick", *SHORT, *where, *words])
+    short = [word for setting in SHORT for word in ("--set", setting)]
+    return command.main(["ceiling", "--quick", *short, *where, *words])
 
 
-def test_jobs_become_meshes_that_are_scored_written_and_kept(in_process, monkeypatch, tmp_path, capsys):
+def test_a_job_becomes_a_mesh_that_is_scored_written_and_kept(in_process, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(command.prompts, "QUICK", ("a purple cube",))
-    assert bench(tmp_path, "--size", "12", "16") == 0
+    assert bench(tmp_path, "--size", "16") == 0
     record = json.loads((tmp_path / "ceiling.json").read_text())
-    assert [(r["prompt"], r["size"], r["error"]) for r in record["rows"]] == [
-        ("a purple cube", 12, ""),
-        ("a purple cube", 16, ""),
-    ]
-    for r in record["rows"]:
-        assert r["solid"] > 0.6, "a perfect denoiser makes the cube"
-        assert r["color"] < 15
-    assert record["settings"]["preset"] == "fast"
-    assert record["settings"]["steps"] == 40
+    (made,) = record["rows"]
+    assert (made["prompt"], made["size"], made["error"]) == ("a purple cube", 16, "")
+    assert made["solid"] > 0.6, "a perfect denoiser makes the cube"
+    assert made["color"] < 15
+    assert (record["settings"]["preset"], record["settings"]["steps"]) == ("fast", 40)
     assert record["device"]
-    assert list(record["summary"]) == ["12", "16"]
-    assert record["summary"]["16"]["all"]["solid"] == round(record["rows"][1]["solid"], 4)
+    assert record["summary"]["16"]["all"]["solid"] == round(made["solid"], 4)
     assert "| 16     | a purple cube |" in capsys.readouterr().out
-    assert bench(tmp_path, "--size", "16", "12") == 0
-    assert len(in_process) == 2, "finished jobs are taken up"
+    assert bench(tmp_path, "--size", "16") == 0
+    assert in_process == ["a-purple-cube-0"], "a finished job is taken up"
+
+
+def test_every_size_and_seed_is_a_job_of_its_own_and_a_failed_one_is_told(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def measure(words, _folder, _measured):
+        asked.append(words[2:])
+        return {"code": 2, "error": "sjc: no mesh", "wall_s": 1.0, "peak_mb": None}
+
+    monkeypatch.setattr(quality, "measure", measure)
+    monkeypatch.setattr(command, "large_pages", lambda: None)
+    monkeypatch.setattr(command.prompts, "QUICK", ("a purple cube",))
+    assert bench(tmp_path, "--size", "12", "16", "--seeds", "2") == 0
+    record = json.loads((tmp_path / "ceiling.json").read_text())
+    assert [(r["size"], r["seed"]) for r in record["rows"]] == [(12, 0), (12, 1), (16, 0), (16, 1)]
+    assert [size for _, size in asked] == ["12", "12", "16", "16"]
+    assert len({folder for folder, _ in asked}) == 4
+    assert {size: s["failed"] for size, s in record["summary"].items()} == {"12": 2, "16": 2}
+    assert capsys.readouterr().out.count("sjc: no mesh") == 4
 
 
 def test_the_model_s_scores_stand_beside_those_of_the_same_settings_alone(tmp_path):
