@@ -114,7 +114,8 @@ def benchmark(
                 r = rows[-1]
                 print(
                     f"[{len(rows)}/{len(wanted)}] {one.prompt} (seed {one.seed}, {size} pixels): "
-                    f"solid {r['solid']:.3f}, silhouette {r['silhouette']:.3f}, colour {r['color']:.1f}, {r['wall_s']:.0f} s {r['error']}",
+                    f"solid {r['solid']:.3f}, silhouette {r['silhouette']:.3f}, "
+                    f"colour {r['color']:.1f}, {r['wall_s']:.0f} s {r['error']}",
                     file=sys.stderr,
                 )
         except BaseException:
@@ -132,7 +133,7 @@ def benchmark(
 
 
 def text(record: report.Record) -> str:
-    """The result as a table: a line a job and a mean a size, beside them the model's own scores where they are known."""
+    """The result as a table: a line a job, a mean a size, and beside them the model's own scores where known."""
     lines = [["pixels", "prompt", "seed", "solid IoU", "silhouette IoU", "colour error", "model's solid IoU",
               "model's colour error", "seconds", "note"]]  # fmt: skip
 
