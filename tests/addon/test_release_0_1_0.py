@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import jobs, queue_file
 from sjc_blender.backend.sjc import settings as schema
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.jobs import State
+from sjc_blender.queue import queue as jobs
+from sjc_blender.queue import queue_file
+from sjc_blender.queue.queue import State
 from tests.addon.players import loaded
 
 JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"

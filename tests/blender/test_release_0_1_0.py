@@ -12,7 +12,8 @@ ON = """
 import os, sys
 from pathlib import Path
 import sjc_blender
-from sjc_blender import api, environment
+from sjc_blender import api
+from sjc_blender.install import environment
 
 project = Path(given["project"])
 os.environ["HOME"] = os.environ["USERPROFILE"] = str(project)

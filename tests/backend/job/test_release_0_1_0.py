@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sjc import checkpoint, export, job
 from sjc import settings as schema
 from sjc.cli import main
-from sjc.guidance.loading import load_denoiser
+from sjc.job import checkpoint, export
+from sjc.job import run as job
+from sjc.models.loading import load_denoiser
 from sjc.output import files
 
-JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"
+JOBS = Path(__file__).parents[2] / "data" / "release_0_1_0" / "sjc"
 FINISHED = {
     "a-red-mushroom.sjc", "job.json", "run.json", "checkpoint.safetensors", "snapshots", "field.npz", "field.vdb",
     "mesh.glb", "preview.png", "curves.png",
@@ -48,9 +49,7 @@ def snapshot_steps(folder):
 @pytest.mark.parametrize("name", ["finished", "half"])
 def test_the_settings_read(name):
     chosen = job.read_settings(JOBS / name)
-    assert chosen == schema.resolve(
-        "test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu"}
-    )
+    assert chosen == schema.resolve("test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu"})
     written = json.loads((JOBS / name / "job.json").read_text("utf-8"))
     assert {key: getattr(chosen, key) for key in written} == {**written, "background_color": (1.0, 1.0, 1.0)}
 
@@ -94,9 +93,7 @@ def libraries():
     load_denoiser("embedded")
 
 
-def test_the_half_finished_folder_goes_on_to_the_field_of_the_uninterrupted_job(
-    jobs, libraries, capsys, monkeypatch
-):
+def test_the_half_finished_folder_goes_on_to_the_field_of_the_uninterrupted_job(jobs, libraries, capsys, monkeypatch):
     """Its last five steps move the density by up to 5; other processors and thread counts by about 1e-5."""
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
     half, before = jobs / "half", contents(jobs / "half" / "snapshots")
