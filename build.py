@@ -155,10 +155,7 @@ afterwards the command line is .venv/bin/sjc (on Windows .venv\\Scripts\\sjc)
 def parser() -> argparse.ArgumentParser:
     """Build the command line."""
     top = argparse.ArgumentParser(
-        prog="build.py",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="build.py", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -169,12 +166,8 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("demo", run_demo, "run the main job on the embedded model and print where the results are")
     one.usage = "build.py demo [PROMPT] [options of sjc generate ...]"
-    one.add_argument(
-        "rest", nargs="*", help=f"what to make (default: {demo.PROMPT!r}), then options of sjc generate"
-    )
-    one = command(
-        "test", test, "run the tests room by room; paths under tests/ and pytest's options may follow"
-    )
+    one.add_argument("rest", nargs="*", help=f"what to make (default: {demo.PROMPT!r}), then options of sjc generate")
+    one = command("test", test, "run the tests room by room; paths under tests/ and pytest's options may follow")
     one.usage = "build.py test [tests/ROOM ...] [options of pytest ...]"
     one.add_argument("rest", nargs="*", help="as for pytest; with no path every room runs")
     command("lint", lint, "ruff, its formatter, mypy and the house rules")
@@ -188,17 +181,10 @@ def parser() -> argparse.ArgumentParser:
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("repo", repo, "build an extension repository for any static web server: dist/repo")
     one = command(
-        "blender-window",
-        blender_window,
-        "fetch a Blender with a window, as a Debian system in a folder (root)",
+        "blender-window", blender_window, "fetch a Blender with a window, as a Debian system in a folder (root)"
     )
     one.add_argument(
-        "folder",
-        nargs="?",
-        type=Path,
-        default=window.FOLDER,
-        metavar="DIR",
-        help="default: build/window-blender",
+        "folder", nargs="?", type=Path, default=window.FOLDER, metavar="DIR", help="default: build/window-blender"
     )
     command("lock", lock, "write requirements.lock from .venv as it stands")
     one = command("clean", clean, "remove build/, dist/ and caches")

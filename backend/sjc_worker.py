@@ -1,6 +1,7 @@
 """Starts the worker: `python -u -X utf8 -B sjc_worker.py [--fake FAULT]`.
 
-Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
+Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before
+anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
 """
 
 import os
@@ -13,9 +14,9 @@ def main() -> int:
     os.dup2(2, 1)
     sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *(p for p in sys.path if p)]  # noqa: PTH100, PTH120
     if "--fake" in sys.argv:
-        from sjc import fake_worker as worker
+        from sjc.worker import fake as worker
     else:
-        from sjc import worker
+        from sjc.worker import serve as worker
     return worker.main(sys.stdin.buffer, messages)
 
 

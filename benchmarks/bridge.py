@@ -92,10 +92,7 @@ def benchmark(quick: bool) -> dict[str, Any]:
     first = blenders[chosen[0]]
     return {
         "device": f"bpy {', '.join(chosen)}",
-        "summary": {
-            "snapshot_ms": _longest(first["snapshots"]),
-            "tick_ms": first["tick_ms"],
-        },
+        "summary": {"snapshot_ms": _longest(first["snapshots"]), "tick_ms": first["tick_ms"]},
         "blenders": blenders,
         "left_out": venvs.left_out(),
     }
@@ -103,9 +100,7 @@ def benchmark(quick: bool) -> dict[str, Any]:
 
 def _longest(snapshots: dict[str, Any]) -> dict[str, float]:
     """{"100": ms, ...} of what takes longest to show, fog or object."""
-    return {
-        str(n): max(found["ms"] for kind, found in snapshots.items() if kind.endswith(f" {n}")) for n in SIZES
-    }
+    return {str(n): max(found["ms"] for kind, found in snapshots.items() if kind.endswith(f" {n}")) for n in SIZES}
 
 
 def text(record: report.Record) -> str:

@@ -20,10 +20,10 @@ from benchmarks.colour_path import WAYS, first_three
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
 from sjc import settings as schema
+from sjc.appearance.latent import latent_paint
 from sjc.errors import SjcError
-from sjc.export import Paint
-from sjc.guidance.loading import load_denoiser
-from sjc.latent import latent_paint
+from sjc.job.export import Paint
+from sjc.models.loading import load_denoiser
 from sjc.output.colour import painted, srgb_to_linear
 from sjc.output.files import read_npz
 from sjc.output.mesh import extract_mesh
@@ -77,9 +77,7 @@ def benchmark(
     """Make what is missing, score all: {"identity", "summary", "rows", "path": the exact shapes' summary and rows}."""
     denoiser = load_denoiser(settings.model)
     if denoiser.autoencoder is None:
-        raise SjcError(
-            f'bench colour compares ways out of latents; the model "{settings.model}" works in pixels.'
-        )
+        raise SjcError(f'bench colour compares ways out of latents; the model "{settings.model}" works in pixels.')
     affine = latent_paint(denoiser.autoencoder, float(denoiser.card.get("mean_shade", 1.0)))
     known = quality.identity(settings)
     parent = quality.place(cache, known)
@@ -114,9 +112,7 @@ def text(record: report.Record) -> str:
     ):
         lines = [[*head, *(["solid IoU"] if more else [])]]
         for r in [*rows, {"prompt": "mean", **summary}]:
-            lines.append(
-                [r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)]
-            )
+            lines.append([r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)])
         ratio = f"mesh / affine: {summary['decoded_over_affine']:.2f}"
         told.append(f"{title}\n{report.table(lines)}\n{ratio}")
     return "\n\n".join(told)

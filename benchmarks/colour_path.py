@@ -1,7 +1,8 @@
-"""The way from latents to colours alone: the world's exact solids, with latents fitted to what the autoencoder makes of them.
+"""The way from latents to colours alone: the world's exact solids, with latents fitted to what the autoencoder makes of
+them.
 
-A trained object's colours are wrong for two reasons, its shape and its colouring. Here the shape is exact, so what is left
-is the colouring: the latents that a perfect model would have made, seen through the project's own renderer.
+A trained object's colours are wrong for two reasons, its shape and its colouring. Here the shape is exact, so what is
+left is the colouring: the latents that a perfect model would have made, seen through the project's own renderer.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from torch import Tensor
 
 from benchmarks import prompts
 from benchmarks.scoring import color_error
-from sjc import export
 from sjc import settings as schema
-from sjc.appearance import Appearance
-from sjc.export import Paint
+from sjc.appearance.appearance import Appearance
+from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
 from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.guidance.autoencoder import Autoencoder
-from sjc.guidance.loading import load_denoiser
-from sjc.guidance.text_denoiser import TextDenoiser
-from sjc.latent import BACKDROP, latent_paint, plain_latents
+from sjc.job import export
+from sjc.job.export import Paint
+from sjc.models.autoencoder import Autoencoder
+from sjc.models.loading import load_denoiser
+from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
 from training.truth import ground_truth
 
@@ -52,7 +53,9 @@ class Effort:
 
 
 def first_three(channels: int) -> Paint:
-    """[C+1,3]: the first three channels shown as if they were rgb in [-1, 1], what an exporter that knows nothing of latents does."""
+    """[C+1,3]: the first three channels shown as if they were rgb in [-1, 1], what an exporter that knows nothing of
+    latents does.
+    """
     paint = np.zeros((channels + 1, 3))
     paint[:3] = np.eye(3) / 2
     paint[-1] = 0.5
@@ -60,12 +63,12 @@ def first_three(channels: int) -> Paint:
 
 
 def solid(prompt: str, grid: int, channels: int) -> tuple[VoxelField, NDArray[np.float32]]:
-    """A field of the prompt's exact solid, colours still zero, and the exact colours of its voxels [N^3,3], sRGB-encoded."""
+    """A field of the prompt's exact solid, colours still zero, and the exact colours of its voxels [N^3,3],
+    sRGB-encoded.
+    """
     truth, centers = ground_truth(prompt), voxel_centers(grid).reshape(-1, 3).double().numpy()
     inside = torch.from_numpy(truth.inside(centers)).float()
-    field = VoxelField(
-        grid, channels, density_shift=-10.0, color_activation="identity", learned_background=False
-    )
+    field = VoxelField(grid, channels, density_shift=-10.0, color_activation="identity", learned_background=False)
     with torch.no_grad():
         field.density.copy_(DENSITY * inside.view(1, grid, grid, grid))
         field.color.zero_()
@@ -79,14 +82,12 @@ def colored(field: VoxelField, values: Tensor) -> VoxelField:
     return field
 
 
-def fit(
-    settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float
-) -> VoxelField:
+def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
     """The exact solid with latents whose renders come nearest to the encoded pictures of it.
 
-    size: latents along a view's edge. Pictures show the exact colours times `shade` on grey, from the training's cameras;
-    they are rendered at the autoencoder's resolution and encoded, and the mean square of what the latent renders lack is
-    brought down by Adam. Every voxel starts from the latents of a plain picture of its colour.
+    size: latents along a view's edge. Pictures show the exact colours times `shade` on grey, from the training's
+    cameras; they are rendered at the autoencoder's resolution and encoded, and the mean square of what the latent
+    renders lack is brought down by Adam. Every voxel starts from the latents of a plain picture of its colour.
     """
     exact, colors = solid(settings.prompt, effort.grid, 3)
     shown = torch.from_numpy(colors).float() * shade

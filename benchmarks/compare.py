@@ -10,17 +10,7 @@ from benchmarks import report
 from sjc.errors import SjcError
 from sjc.output.files import read_json
 
-CONDITIONS = (
-    "command",
-    "commit",
-    "machine",
-    "device",
-    "versions",
-    "settings",
-    "threads",
-    "torch_threads",
-    "at_once",
-)
+CONDITIONS = ("command", "commit", "machine", "device", "versions", "settings", "threads", "torch_threads", "at_once")
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks import report
 from sjc import settings as schema
-from sjc.export import write_mesh, write_volumes
+from sjc.job.export import write_mesh, write_volumes
 
 SIZES, QUICK_SIZES = (100, 200), (24, 32)
 TEXTURE = 1024

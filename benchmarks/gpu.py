@@ -1,8 +1,8 @@
 """One step behind a UNet of Stable Diffusion 1.5's size, against that UNet alone and against a plain loop, in one run.
 
-The weights are random: neither time nor memory depends on their values. The loop is the engine's, its network placed and
-captured as `load_denoiser` does it. The plain loop is what one would write first: the torch reference renderer, the network
-in eager half precision.
+The weights are random: neither time nor memory depends on their values. The loop is the engine's, its network placed
+and captured as `load_denoiser` does it. The plain loop is what one would write first: the torch reference renderer, the
+network in eager half precision.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from benchmarks import report
 from benchmarks.render import device_name
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import graphs, networks
-from sjc.guidance.memory_plan import free_bytes, plan
-from sjc.guidance.placement import Placement
 from sjc.guidance.schedules import VESchedule
-from sjc.guidance.text_denoiser import TextDenoiser
-from sjc.guidance.text_encoders import Condition
+from sjc.models import graphs, networks
+from sjc.models.memory_plan import free_bytes, plan
+from sjc.models.placement import Placement
+from sjc.models.text_denoiser import TextDenoiser
+from sjc.models.text_encoders import Condition
 from sjc.optimize import Optimization
 
 PROMPT = "a red mushroom"
@@ -156,8 +156,7 @@ def benchmark(size: Size, device: torch.device | None = None) -> dict[str, Any]:
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     denoiser = random_denoiser(size.unet, device, dtype)
     settings = schema.resolve(
-        "paper",
-        {"prompt": PROMPT, "grid": size.grid, "steps": STEPS_OF_THE_PAPER, "device": device.type},
+        "paper", {"prompt": PROMPT, "grid": size.grid, "steps": STEPS_OF_THE_PAPER, "device": device.type}
     )
     times: dict[str, list[float]] = {}
     peaks: dict[str, float] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import quality, report
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.models import model_files
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +92,9 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
-    from sjc.devices import choose_device
-    from sjc.guidance import distilled
-    from sjc.guidance.loading import load_denoiser
+    from sjc.machine.devices import choose_device
+    from sjc.models import distilled
+    from sjc.models.loading import load_denoiser
     from sjc.optimize import Optimization
 
     device = choose_device(settings.device)
@@ -121,9 +121,7 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
         "denoiser_ms_per_step": round(1e3 * network.seconds / step.calls, 3),
         "outside_ms_per_step": round(outside_ms, 3),
         "share_outside_denoiser": round(1 - network.seconds / step.seconds, 4),
-        "share_outside_frozen_denoiser": None
-        if frozen is None
-        else round(outside_ms / (outside_ms + frozen), 4),
+        "share_outside_frozen_denoiser": None if frozen is None else round(outside_ms / (outside_ms + frozen), 4),
         "network_call_ms": round(today, 3),
         "frozen_network_call_ms": None if frozen is None else round(frozen, 3),
         "frozen": note,
@@ -133,16 +131,16 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
 
 
 def _shapes(denoiser: Any, settings: schema.Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or 2V, L, W]."""
+    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or
+    2V, L, W].
+    """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
     text = denoiser.text.encode([PROMPT])
     return (batch, denoiser.channels, denoiser.size, denoiser.size), (batch, *text.shape[1:])
 
 
-def call_ms(
-    unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...]], wait: Callable[[], None]
-) -> float:
+def call_ms(unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...]], wait: Callable[[], None]) -> float:
     """Median milliseconds of one call of a network alone."""
     import torch
 
@@ -179,7 +177,7 @@ def weights_sha256(model: str) -> str:
 
 def freeze(model: str) -> Path:
     """Keep the architecture of today's denoiser, so that later ones are timed beside it."""
-    from sjc.guidance.loading import load_denoiser
+    from sjc.models.loading import load_denoiser
     from sjc.output.files import write_json
 
     denoiser = load_denoiser(model)

@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import sjc
 from benchmarks import prompts, report, scoring
-from sjc import job
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.job import run as job
+from sjc.models import model_files
 from sjc.output.files import write_json
 
 Settings = schema.Settings
@@ -27,14 +28,19 @@ Measured = dict[str, Any]
 Generate = Callable[[Settings, Path, Path], Measured]
 
 CHILD = Path(__file__).with_name("child.py")
-ENGINE = Path(job.__file__).parent
+ENGINE = Path(sjc.__file__).parent
 NO_INFLUENCE = {"__main__.py", "cli.py", "doctor.py", "progress.py"}  # on what a run makes
 
 
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
     """`sjc generate` as a fresh process; returns what child.py measured, kept in `measured`."""
     words = ["-m", "sjc", "generate", settings.prompt, "--out", str(folder), "--json"]
-    command = [sys.executable, *words, *schema.to_arguments(settings)]
+    return measure([*words, *schema.to_arguments(settings)], folder, measured, cores)
+
+
+def measure(words: list[str], folder: Path, measured: Path, cores: int = 0) -> Measured:
+    """Python with these words as a fresh process that makes the job folder; its messages go to FOLDER.log beside it."""
+    command = [sys.executable, *words]
     log = folder.with_name(folder.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -172,12 +178,7 @@ def text(record: report.Record) -> str:
 
 
 def benchmark(
-    settings: Settings,
-    which: Sequence[str],
-    seeds: int,
-    cache: Path,
-    make: Generate = generate,
-    at_once: int = 1,
+    settings: Settings, which: Sequence[str], seeds: int, cache: Path, make: Generate = generate, at_once: int = 1
 ) -> dict[str, Any]:
     """Make what is missing, score everything: {"device", "identity", "summary", "rows"}.
 
@@ -185,11 +186,7 @@ def benchmark(
     """
     known = identity(settings)
     parent = place(cache, known)
-    wanted = [
-        schema.validate(replace(settings, prompt=prompt, seed=seed))
-        for prompt in which
-        for seed in range(seeds)
-    ]
+    wanted = [schema.validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(obtain, one, parent, make) for one in wanted]

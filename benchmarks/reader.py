@@ -34,9 +34,7 @@ def read_mesh(path: Path) -> Mesh:
             if "COLOR_0" in attributes:
                 color = _values(document, binary, attributes["COLOR_0"])[:, :3]
             material = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
-            faces.append(
-                _values(document, binary, primitive["indices"]).reshape(-1, 3) + sum(map(len, points))
-            )
+            faces.append(_values(document, binary, primitive["indices"]).reshape(-1, 3) + sum(map(len, points)))
             points.append(np.stack([position[:, 0], -position[:, 2], position[:, 1]], 1))
             color = color * np.array(material.get("baseColorFactor", [1.0] * 4))[:3]
             if "baseColorTexture" in material:

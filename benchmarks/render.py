@@ -1,4 +1,5 @@
-"""How long one picture takes, forward and backward: Warp, the torch reference twice, and a bare grid_sample of the same points.
+"""How long one picture takes, forward and backward: Warp, the torch reference twice, and a bare grid_sample of the same
+points.
 
 64 x 64 rays, 100^3 voxels, 4 channels, step half a voxel: the size of a Score Jacobian Chaining step. Two fields: the
 uniform fog that a run starts from, and a formed object (a ball of 5 % of the volume in empty space).
@@ -15,9 +16,9 @@ from contextlib import nullcontext
 
 import torch
 
-from sjc import threads
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
+from sjc.machine import threads
 
 SIZE, CHANNELS, PIXELS, BETA = 100, 4, 64, 10.0
 SKIP_ALPHA, STOP = 1e-4, 1e-4  # the renderer's own short cuts
@@ -38,12 +39,7 @@ def sjc_bench_render(quick: bool, device: str | None = None) -> dict:
     works, reason = render_warp.available(device)
     view = cameras.look_at(30.0, 25.0, 1.5, 60.0)
     rays = tuple(x.reshape(-1, 3).to(device) for x in cameras.rays(view, PIXELS, PIXELS))
-    report: dict = {
-        "device": device_name(device),
-        "versions": _versions(),
-        "settings": _settings(quick),
-        "scenes": {},
-    }
+    report: dict = {"device": device_name(device), "versions": _versions(), "settings": _settings(quick), "scenes": {}}
     if not works:
         report["warp_unavailable"] = reason
     report["speeds"] = speed = speeds(torch.device(device), 5 if quick else 15)
@@ -71,10 +67,7 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
     points = _sample_points(field, rays)
     steps["grid_sample"] = (lambda: _grid_sample_step(field, points), few)
     times = {name: _median_ms(step, repeats, field.grid.device) for name, (step, repeats) in steps.items()}
-    result = {
-        "samples": len(points),
-        "forward_backward_ms": {name: round(ms, 2) for name, ms in times.items()},
-    }
+    result = {"samples": len(points), "forward_backward_ms": {name: round(ms, 2) for name, ms in times.items()}}
     if warp:
         for name in (*REFERENCES, "grid_sample"):
             result[f"times_faster_than_{name}"] = round(times[name] / times["warp"], 1)
@@ -82,16 +75,16 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
 
 
 def visited(field: VoxelField, origins: torch.Tensor, directions: torch.Tensor, step: float) -> int:
-    """Samples that the kernels walk over: in blocks that are not clear, before the ray's transmittance falls below STOP."""
+    """Samples that the kernels walk over: in blocks that are not clear, before the ray's transmittance falls below
+    STOP.
+    """
     t_min, counts = render_reference.lattice(origins, directions, step)
     clear = render_warp.clear_blocks(field, step, SKIP_ALPHA)
     n, blocks = field.size, clear.shape[0]
     k = torch.arange(int(counts.max()), device=counts.device)
     points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
     cell = torch.floor((points + 1) * (0.5 * n) - 0.5).long() + 1
-    block = torch.where(
-        cell >= n, blocks - 1, (cell.clamp_min(0) + render_warp.BLOCK - 1) // render_warp.BLOCK
-    )
+    block = torch.where(cell >= n, blocks - 1, (cell.clamp_min(0) + render_warp.BLOCK - 1) // render_warp.BLOCK)
     x, y, z = block.clamp(0, blocks - 1).unbind(-1)
     occupied = k < counts[:, None]
     if blocks:  # none where nothing is clear
@@ -103,37 +96,32 @@ def visited(field: VoxelField, origins: torch.Tensor, directions: torch.Tensor, 
     return int((occupied & (torch.exp(-before) >= STOP)).sum())
 
 
-def floor(
-    field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], speed: dict[str, float]
-) -> dict[str, float]:
+def floor(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], speed: dict[str, float]) -> dict[str, float]:
     """Milliseconds that no renderer of this field can stay under on this device.
 
-    Bytes over bandwidth, or operations over the rate of a matrix product, whichever takes longer. Moved: voxels that a ray passes, read forward and backward, their gradient read and written; the dense gradient's
-    zeroes, because the optimiser wants one. Done at each visited sample: eight corners of K numbers weighted, forward and
-    again backward, as many scattered, and some 60 operations for density, alpha and weights.
+    Bytes over bandwidth, or operations over the rate of a matrix product, whichever takes longer. Moved: voxels that a
+    ray passes, read forward and backward, their gradient read and written; the dense gradient's zeroes, because the
+    optimiser wants one. Done at each visited sample: eight corners of K numbers weighted, forward and again backward,
+    as many scattered, and some 60 operations for density, alpha and weights.
     """
     samples = visited(field, *rays, field.voxel / 2)
     numbers = field.grid.shape[-1]
     cells = min(samples, field.size**3)  # at most a new voxel a sample
     moved = 4 * numbers * (4 * cells + field.size**3)
     done = samples * (3 * 8 * 2 * numbers + 60)
-    ms = {
-        "memory_ms": 1e3 * moved / speed["bytes_per_s"],
-        "arithmetic_ms": 1e3 * done / speed["operations_per_s"],
-    }
+    ms = {"memory_ms": 1e3 * moved / speed["bytes_per_s"], "arithmetic_ms": 1e3 * done / speed["operations_per_s"]}
     return {"visited": samples, **{k: round(v, 2) for k, v in ms.items()}, "ms": round(max(ms.values()), 2)}
 
 
 def speeds(device: torch.device, repeats: int) -> dict[str, float]:
-    """Measured on this device: bytes a second of a large copy (read and written), operations a second of a matrix product."""
+    """Measured on this device: bytes a second of a large copy (read and written), operations a second of a matrix
+    product.
+    """
     large = torch.rand(2**25 if device.type == "cpu" else 2**28, device=device)
     target, square = torch.empty_like(large), torch.rand(1024, 1024, device=device)
     copy = _median_ms(lambda: (target.copy_(large), None)[1], repeats, device)
     product = _median_ms(lambda: (square @ square, None)[1], repeats, device)
-    return {
-        "bytes_per_s": 1e3 * 2 * large.numel() * 4 / copy,
-        "operations_per_s": 1e3 * 2 * 1024**3 / product,
-    }
+    return {"bytes_per_s": 1e3 * 2 * large.numel() * 4 / copy, "operations_per_s": 1e3 * 2 * 1024**3 / product}
 
 
 def render_step(render: Callable, field: VoxelField, rays, upstream: torch.Tensor, **options: float) -> None:

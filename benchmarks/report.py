@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sjc.devices import versions
+from sjc.machine.devices import versions
 from sjc.output.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,9 +59,7 @@ def envelope(name: str, command: list[str], settings: dict[str, Any]) -> Record:
         "benchmark": name,
         "command": "python3 build.py bench " + shlex.join(command),
         "commit": commit(),
-        "uncommitted_changes": bool(
-            _git("status", "--porcelain", "--untracked-files=no", ":!benchmarks/results")
-        ),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no", ":!benchmarks/results")),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         "versions": versions(),
         "settings": settings,
@@ -97,9 +95,7 @@ def write(record: Record, path: Path) -> None:
 def table(rows: list[list[str]]) -> str:
     """Rows of cells (the first is the heading) as a Markdown table that is also easy to read as text."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
 
 

@@ -1,4 +1,6 @@
-"""How the renderer grows: rays, voxels, views and channels, in time and memory, against the samples that are really visited."""
+"""How the renderer grows: rays, voxels, views and channels, in time and memory, against the samples that are really
+visited.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ MIB = 2**20
 def measure(size: Size, repeats: int, device: str) -> dict[str, Any]:
     """One size: median milliseconds forward and backward, visited samples, nanoseconds for each, and memory.
 
-    peak_mib: what the step holds at its peak beyond what was held before (field included), null where the system does not tell.
+    peak_mib: what the step holds at its peak beyond what was held before (field included), null where the system does
+    not tell.
     """
     field = formed_object(size.voxels, size.channels).to(device)
     azimuths = [30.0 + 360.0 * k / size.views for k in range(size.views)]
@@ -86,9 +89,7 @@ def _fresh_peak(device: str) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
-        ctypes.CDLL(None).malloc_trim(
-            0
-        )  # else the step would take what others freed, and seem to need nothing
+        ctypes.CDLL(None).malloc_trim(0)  # else the step would take what others freed, and seem to need nothing
         Path("/proc/self/clear_refs").write_text("5")  # Linux: VmHWM begins anew
     except (OSError, AttributeError, TypeError):  # no such file, no such function, no such library
         return None
@@ -102,9 +103,7 @@ def _peak(device: str) -> int | None:
         status = Path("/proc/self/status").read_text("ascii")
     except OSError:
         return None
-    return next(
-        (1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), None
-    )
+    return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), None)
 
 
 def benchmark(quick: bool, sizes: Sequence[Size] | None = None) -> dict[str, Any]:
@@ -131,9 +130,7 @@ def benchmark(quick: bool, sizes: Sequence[Size] | None = None) -> dict[str, Any
 def along(rows: list[dict[str, Any]], axis: str) -> list[dict[str, Any]]:
     """The rows that differ from the first in this axis alone, and the first, in its order."""
     others = [name for name in AXES if name != axis]
-    return sorted(
-        (r for r in rows if all(r[name] == rows[0][name] for name in others)), key=lambda r: int(r[axis])
-    )
+    return sorted((r for r in rows if all(r[name] == rows[0][name] for name in others)), key=lambda r: int(r[axis]))
 
 
 def figure(record: report.Record) -> Figure:
@@ -146,9 +143,7 @@ def figure(record: report.Record) -> Figure:
         line = along(rows, axis)
         sizes = [r[axis] for r in line]
         above, below = axes[column], axes[len(AXES) + column]
-        page.curve(
-            above, sizes, [[r["forward_backward_ms"] for r in line]], 0, "forward + backward", band=False
-        )
+        page.curve(above, sizes, [[r["forward_backward_ms"] for r in line]], 0, "forward + backward", band=False)
         scale = rows[0]["forward_backward_ms"] / rows[0]["visited"]
         page.curve(above, sizes, [[scale * r["visited"] for r in line]], 3, "visited samples", band=False)
         page.curve(below, sizes, [[r["field_mib"] for r in line]], 3, "the field", band=False)

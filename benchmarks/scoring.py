@@ -44,11 +44,7 @@ def score(glb: Path, prompt: str, lattice: int = LATTICE) -> Score:
     found = inside_lattice(mesh, lattice)
     shapes = [iou(a, b) for a, b in zip(silhouettes(found), silhouettes(truth), strict=True)]
     return Score(
-        iou(found, truth),
-        float(np.mean(shapes)),
-        tuple(shapes),
-        color_error(mesh, prompt),
-        is_closed(mesh.faces),
+        iou(found, truth), float(np.mean(shapes)), tuple(shapes), color_error(mesh, prompt), is_closed(mesh.faces)
     )
 
 
@@ -94,9 +90,7 @@ def silhouettes(solid: Solid) -> list[Solid]:
             buried &= np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1]
     cells = np.argwhere(solid & ~buried)
     thirds = np.stack(np.meshgrid(*[(-1 / 3, 0.0, 1 / 3)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    points = (
-        (cells[:, None] + thirds + (0.5 - n / 2)).reshape(-1, 3).astype(np.float32)
-    )  # in cells, from the centre
+    points = (cells[:, None] + thirds + (0.5 - n / 2)).reshape(-1, 3).astype(np.float32)  # in cells, from the centre
     half = int(np.ceil(np.sqrt(3) * n / 2)) + 1
     pictures = []
     for right, up, _ in directions().astype(np.float32):

@@ -12,7 +12,7 @@ from benchmarks import job, report
 from sjc import settings as schema
 
 if TYPE_CHECKING:
-    from sjc.guidance.text_denoiser import TextDenoiser
+    from sjc.models.text_denoiser import TextDenoiser
 
 RUNTIMES = ("torch", "onnx")
 CALLS, QUICK_STEPS = 30, 60
@@ -22,9 +22,9 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     """{"device", "summary", "runtimes"}: one run for every runtime, whole or its first QUICK_STEPS steps."""
     import torch
 
-    from sjc.devices import choose_device, device_name
-    from sjc.guidance import distilled
-    from sjc.guidance.loading import load_denoiser
+    from sjc.machine.devices import choose_device, device_name
+    from sjc.models import distilled
+    from sjc.models.loading import load_denoiser
 
     settings = schema.validate(replace(settings, prompt=job.PROMPT))
     device = choose_device(settings.device)
@@ -32,15 +32,10 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     steps = min(QUICK_STEPS, settings.steps) if quick else settings.steps
     names = RUNTIMES if device.type == "cpu" else ("torch",)
     once = distilled.built_in(settings)
-    denoisers = {
-        name: load_denoiser(settings.model, device=device, runtime=name, built_in=once) for name in names
-    }
+    denoisers = {name: load_denoiser(settings.model, device=device, runtime=name, built_in=once) for name in names}
     alone = network_alone(denoisers, settings, wait)
     runs = {
-        name: {
-            "network_alone_ms": alone[name],
-            **inside(denoiser, replace(settings, runtime=name), steps, wait),
-        }
+        name: {"network_alone_ms": alone[name], **inside(denoiser, replace(settings, runtime=name), steps, wait)}
         for name, denoiser in denoisers.items()
     }
     best = min(runs, key=lambda name: runs[name]["step_ms"])
@@ -82,9 +77,7 @@ def network_alone(
     return {name: round(statistics.median(found[job.WARM_UP :]), 3) for name, found in times.items()}
 
 
-def inside(
-    denoiser: TextDenoiser, settings: schema.Settings, steps: int, wait: Callable[[], None]
-) -> dict[str, Any]:
+def inside(denoiser: TextDenoiser, settings: schema.Settings, steps: int, wait: Callable[[], None]) -> dict[str, Any]:
     """Mean milliseconds of the parts of the first `steps` steps of a run."""
     from sjc.optimize import Optimization
 

@@ -18,8 +18,8 @@ from benchmarks import imports, report
 from benchmarks.job import PROMPT
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc_blender.environment import worker_command
-from sjc_blender.process import WorkerProcess
+from sjc_blender.install.environment import worker_command
+from sjc_blender.worker.process import WorkerProcess
 
 PACE = 1.0  # seconds between snapshots
 TURN = 0.01  # seconds between looks at what the worker says; Blender looks every 0.1
@@ -88,9 +88,7 @@ def loss(folder: Path, settings: schema.Settings, pairs: int) -> dict[str, Any]:
         for pair in range(-1, pairs):  # the first loads and warms up
             for kind, pace in (("without", 0.0), ("with", PACE)):
                 none = replace(settings, snapshot_every=settings.steps)
-                began = (
-                    time.perf_counter()
-                )  # a step's time is never 0, two messages read at once have one moment
+                began = time.perf_counter()  # a step's time is never 0, two messages read at once have one moment
                 server.start(folder / f"{kind} {pair}", none)
                 heard = server.hear("done", pace)
                 steps = [at for at, message in heard if message["type"] == "progress"]

@@ -25,17 +25,8 @@ from experiments.three_d import compute
 from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import (
-    THREE_D,
-    Cell,
-    Experiment,
-    Options,
-    Record,
-    measured,
-    model_digest,
-    settings_of,
-)
-from sjc.job import slug
+from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from sjc.job.run import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,9 +49,9 @@ class Variant:
 class Ablation:
     """One row. variants: the first is what the others are compared with. keys: of MEASURES, the first decides.
 
-    quick: which variants a quick run makes, beside the first. tell: the answer of a whole record. across: what the right
-    plot has the deciding number over. over: of "step" and "seconds", what the left plot has IoU over. gallery: the picture
-    shows every object of the first variant, not every variant's first object.
+    quick: which variants a quick run makes, beside the first. tell: the answer of a whole record. across: what the
+    right plot has the deciding number over. over: of "step" and "seconds", what the left plot has IoU over. gallery:
+    the picture shows every object of the first variant, not every variant's first object.
     """
 
     name: str
@@ -115,12 +106,7 @@ class Ablation:
 
     def settings(self, name: str, prompt: str, seed: int, options: Options) -> schema.Settings:
         """The settings of a cell. Raises SjcError for a variant that the schema refuses."""
-        given: dict[str, object] = {
-            "model": options.model,
-            "device": options.device,
-            "prompt": prompt,
-            "seed": seed,
-        }
+        given: dict[str, object] = {"model": options.model, "device": options.device, "prompt": prompt, "seed": seed}
         given |= self.variants[name].changes
         if options.quick:
             given["steps"] = QUICK_STEPS
@@ -142,9 +128,7 @@ class Ablation:
             [
                 name,
                 *(told_arrivals(arrivals(record, name, goal)) for goal in GOALS),
-                told_arrivals([arrival(record, name, GOALS[0])])
-                .removeprefix("1 of 1, ")
-                .replace("0 of 1", "never"),
+                told_arrivals([arrival(record, name, GOALS[0])]).removeprefix("1 of 1, ").replace("0 of 1", "never"),
             ]
             for name in names
         ]
@@ -178,9 +162,7 @@ class Ablation:
             cells = [c for c in record["cells"] if c["settings"]["variant"] == shown[0]]
             first = [c for c in cells if c["settings"]["seed"] == 0]
             return [(c["settings"]["prompt"], c["measured"]["picture"]) for c in first]
-        return [
-            (name, next(run["picture"] for run in measured(record, variant=name, seed=0))) for name in shown
-        ]
+        return [(name, next(run["picture"] for run in measured(record, variant=name, seed=0))) for name in shown]
 
     def _scatter(self, axes: Axes, record: Record, shown: Sequence[str]) -> None:
         """Every variant's deciding number over `across`; against seconds with the line of those that none dominates."""

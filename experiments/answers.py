@@ -92,8 +92,10 @@ def generate3d(record: Record) -> str:
             solids.setdefault(cell["settings"]["prompt"], []).append(cell["measured"]["solid"])
     worst = min(solids, key=lambda prompt: mean(solids[prompt]))
     return (
-        f"Over {len(solids)} objects {told}. By IoU {quality} is {verdict(record, quality, default, 'solid')}, by colour error "
-        f"{verdict(record, quality, default, 'color')}; the default's worst object is {worst} ({mean(solids[worst]):.3g})."
+        f"Over {len(solids)} objects {told}. By IoU {quality} is {verdict(record, quality, default, 'solid')}, "
+        "by colour error "
+        f"{verdict(record, quality, default, 'color')}; the default's worst object is {worst} "
+        f"({mean(solids[worst]):.3g})."
     )
 
 
@@ -119,11 +121,14 @@ def emptiness(record: Record) -> str:
     starts = len(values(record, set_, "solid"))
     return (
         f"{verdicts[beats(record, set_, none, 'fog')]}: {set_} leaves {fog(set_)} times the fog of {none} (less in "
-        f"{wins(record, set_, none, 'fog')} starts), a constant {small} {fog(small)}, {large} {fog(large)}, {low} {fog(low)}, "
+        f"{wins(record, set_, none, 'fog')} starts), a constant {small} {fog(small)}, {large} {fog(large)}, "
+        f"{low} {fog(low)}, "
         f"{high} {fog(high)}. By IoU the schedule is {verdict(record, set_, small, 'solid')} and "
-        f"{verdict(record, set_, large, 'solid')}, higher than the latter in {wins(record, set_, large, 'solid')} starts. "
+        f"{verdict(record, set_, large, 'solid')}, higher than the latter in "
+        f"{wins(record, set_, large, 'solid')} starts. "
         f"{len(lost)} of {starts} starts of {set_} never form{f' ({chr(59).join(lost)})' if lost else ''}, "
-        f"{len(unformed(record, none))} of {none}, {len(unformed(record, ours))} as set ({number(record, ours, 'solid')}), "
+        f"{len(unformed(record, none))} of {none}, {len(unformed(record, ours))} as set "
+        f"({number(record, ours, 'solid')}), "
         "where carving mends them."
     )
 
@@ -147,7 +152,8 @@ def views(record: Record) -> str:
     fine, four, four_neg, fine_neg, none = settings_of(record, "variant")
     return (
         f"By front-ness of back views {four} are {verdict(record, four, none, 'frontness')}, {fine} "
-        f"{verdict(record, fine, four, 'frontness')}, less in {wins(record, fine, four, 'frontness')} starts; by IoU {four} are "
+        f"{verdict(record, fine, four, 'frontness')}, less in {wins(record, fine, four, 'frontness')} starts; "
+        f"by IoU {four} are "
         f"{verdict(record, four, none, 'solid')}, {fine} {verdict(record, fine, four, 'solid')}. Perp-Neg is "
         f"{verdict(record, four_neg, four, 'frontness')} and {verdict(record, fine_neg, fine, 'frontness')}."
     )
@@ -161,7 +167,8 @@ def schedule(record: Record) -> str:
     soonest = sorted(reached, key=reached.__getitem__)[:2]
     told = ", then ".join(f"{name} ({reached[name]:.2g} s)" for name in soonest)
     return (
-        f"Falling levels are {verdict(record, first, whole, 'solid')} and {verdict(record, first, band, 'solid')}. All changes: "
+        f"Falling levels are {verdict(record, first, whole, 'solid')} and "
+        f"{verdict(record, first, band, 'solid')}. All changes: "
         f"{against_first(record, 'solid')}. A mean IoU of 0.8 is reached first by {told or 'none'}."
     )
 
@@ -171,9 +178,7 @@ def presets(record: Record) -> str:
     names = settings_of(record, "variant")
     found = {name: arrival(record, name, 0.8) for name in names}
     reached = {name: there[1] for name, there in found.items() if there}
-    told = ", then ".join(
-        f"{name} ({reached[name]:.2g} s)" for name in sorted(reached, key=reached.__getitem__)[:2]
-    )
+    told = ", then ".join(f"{name} ({reached[name]:.2g} s)" for name in sorted(reached, key=reached.__getitem__)[:2])
     ranked = sorted(names, key=lambda name: average(record, name, "solid"), reverse=True)
     cost = [average(record, name, "seconds") for name in names]
     kept = front(list(zip(cost, (average(record, name, "solid") for name in names), strict=True)), more=True)
@@ -196,6 +201,7 @@ def paper(record: Record) -> str:
     ends = average(record, best, "solid")
     objects = len(differences(record, default, best, "solid"))
     return (
-        f"{overtaking(record, default, best)} The final IoU of default is {verdict(record, default, best, 'solid')}; the "
+        f"{overtaking(record, default, best)} The final IoU of default is "
+        f"{verdict(record, default, best, 'solid')}; the "
         f"paper's settings form an object (IoU {ends:.3g}, {objects} objects)."
     )

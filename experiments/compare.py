@@ -110,9 +110,7 @@ def quotient(record: Record, a: str, b: str, key: str) -> float:
 def unformed(record: Record, variant: str) -> list[tuple[str, int]]:
     """(prompt, seed) of the runs of a variant that never formed."""
     cells = [c for c in record["cells"] if c["settings"]["variant"] == variant]
-    return [
-        (c["settings"]["prompt"], c["settings"]["seed"]) for c in cells if c["measured"]["solid"] < FORMED
-    ]
+    return [(c["settings"]["prompt"], c["settings"]["seed"]) for c in cells if c["measured"]["solid"] < FORMED]
 
 
 def curves(record: Record, variant: str) -> dict[str, list[float]]:

@@ -55,15 +55,19 @@ SCHEDULE = (
     Claim(
         "In 3D noise levels at random are enough, no falling ones are needed (released code)",
         lambda record: _not(beats(record, "as set", "uniform σ", "solid")),
-        "Random ones over all levels are worse, but it is the range that tells: at random from 0.7 to 3, which falling ones "
-        "pass through, they end alike, a little later. Higher levels ask for blurs, lower ones shake a surface that is done; a "
+        "Random ones over all levels are worse, but it is the range that tells: at random from 0.7 to 3, which "
+        "falling ones "
+        "pass through, they end alike, a little later. Higher levels ask for blurs, lower ones shake a surface "
+        "that is done; a "
         "run of 150 steps has no time to average that out, one of 10,000 has: see the row paper.",
     ),
     Claim(
         "A large guidance scale makes the better object (100 in the released code)",
         lambda record: beats(record, "guidance 20", "as set", "solid"),
-        "Silhouettes and, but for one object, colours are worse with it; IoU differs less than the objects do. The small "
-        "network's captions name object, colour and view of every picture it has seen: what it paints without guidance is "
+        "Silhouettes and, but for one object, colours are worse with it; IoU differs less than the objects do. "
+        "The small "
+        "network's captions name object, colour and view of every picture it has seen: what it paints without "
+        "guidance is "
         "right already, and guidance overshoots colours and edges. The large models' captions do not: they need it "
         "(docs/models.md).",
     ),
@@ -83,14 +87,17 @@ EMPTINESS = (
     Claim(
         "A weight that grows by 20 at half time is better than a constant small one (Fig. 7)",
         lambda record: beats(record, "λ 10, then 200", "λ 10", "solid"),
-        "It clears more and is higher in most starts, by a hundredth: less than the objects differ. One start of the torus "
+        "It clears more and is higher in most starts, by a hundredth: less than the objects differ. One start "
+        "of the torus "
         "fails with every λ: all space is full from the first fifteen steps on, and no weight opens it again.",
     ),
     Claim(
         "It is better than a constant large one, which eats the object (Fig. 7)",
         lambda record: beats(record, "λ 10, then 200", "λ 200", "solid"),
-        "Nothing is eaten, rather the other way round: the large one is higher in nearly every start. This network is sure of "
-        "every outline from the first steps on, so a large weight only clears sooner. Likely: the large models are less "
+        "Nothing is eaten, rather the other way round: the large one is higher in nearly every start. This "
+        "network is sure of "
+        "every outline from the first steps on, so a large weight only clears sooner. Likely: the large models "
+        "are less "
         "sure, and need the small weight at first.",
     ),
 )
@@ -99,9 +106,12 @@ CENTRE = (
     Claim(
         "The centre depth loss keeps the object in the middle (released code)",
         lambda record: beats(record, "weight 10", "off", "offset"),
-        "At weight 10 it moves nothing; at 100 it swells every object into a block, by which the chair, that drifts most, comes "
-        "nearer the middle and the duck goes farther off. They drift because words for a quarter of all azimuths blur backs "
-        "into fronts; words for every ten degrees mend that, and leave the loss nothing to do. It is off in all presets.",
+        "At weight 10 it moves nothing; at 100 it swells every object into a block, by which the chair, that "
+        "drifts most, comes "
+        "nearer the middle and the duck goes farther off. They drift because words for a quarter of all "
+        "azimuths blur backs "
+        "into fronts; words for every ten degrees mend that, and leave the loss nothing to do. It is off in "
+        "all presets.",
     ),
 )
 
@@ -109,8 +119,10 @@ VIEWS = (
     Claim(
         "View-dependent prompts lessen many faces (four words, as released)",
         lambda record: beats(record, "paper's words", "no words", "frontness"),
-        "Four words name a quarter of all azimuths each, and the field averages over what is seen within it: that blurs a "
-        "chair's back as much as a second face would. Words for every ten degrees (fine words) lessen it for chair, mug and car; "
+        "Four words name a quarter of all azimuths each, and the field averages over what is seen within it: "
+        "that blurs a "
+        "chair's back as much as a second face would. Words for every ten degrees (fine words) lessen it for "
+        "chair, mug and car; "
         "the duck's back looks little like a front with any words.",
     ),
     Claim(
@@ -124,14 +136,18 @@ BASELINE = (
     Claim(
         "SJC, as released, makes better objects than score distillation as stable-dreamfusion has it (Fig. 6)",
         lambda record: beats(record, "SJC paper", "SDS, guidance 100", "solid"),
-        "By colour error and fog it does, in every start; by IoU on four of six objects, which is too few. With Eq. 16 and "
-        "one noise both gradients differ by the weight alone; what differs beside it are noise levels and regularisers.",
+        "By colour error and fog it does, in every start; by IoU on four of six objects, which is too few. "
+        "With Eq. 16 and "
+        "one noise both gradients differ by the weight alone; what differs beside it are noise levels and "
+        "regularisers.",
     ),
     Claim(
         "It does at the same guidance",
         lambda record: beats(record, "SJC paper", "SDS, guidance 1", "solid"),
-        "Both are (D - y)/σ at one noise, times 1 - ᾱ in score distillation, which mutes low noise: no worse than 1/σ by "
-        "itself with noise at random. What wins are the range of noise levels, carving and opacity entropy (SJC as set: rows schedule and method).",
+        "Both are (D - y)/σ at one noise, times 1 - ᾱ in score distillation, which mutes low noise: no worse "
+        "than 1/σ by "
+        "itself with noise at random. What wins are the range of noise levels, carving and opacity entropy "
+        "(SJC as set: rows schedule and method).",
     ),
 )
 
@@ -144,13 +160,15 @@ METHOD = (
     Claim(
         "A learned background is better than one that is drawn anew for every view (released code)",
         lambda record: beats(record, "learned background", "as set", "solid"),
-        "Lower in nearly every start: the background takes on the object's colour, and what has the background's colour need "
+        "Lower in nearly every start: the background takes on the object's colour, and what has the "
+        "background's colour need "
         "not be there: a grey hammer loses its head, a pink chair its back. One that is drawn anew cannot be leant on.",
     ),
     Claim(
         "The score, weighted by 1/σ (released code), is better than the denoiser's correction as it is",
         lambda record: _both(record, "weight 1/σ", "as set", ("solid", "color")),
-        "By IoU it gains less than a hundredth, and there is less fog; by colour error it loses: low noise, which 1/σ makes "
+        "By IoU it gains less than a hundredth, and there is less fog; by colour error it loses: low noise, "
+        "which 1/σ makes "
         "loud, asks for texture.",
     ),
 )
@@ -163,10 +181,9 @@ PAPER = (
     ),
     Claim(
         "The method wants a guidance of 100",
-        lambda record: _all(
-            record, "paper, guidance 100", ("paper, guidance 7.5", "paper, guidance 20"), "solid"
-        ),
-        "Three objects are too few to tell; the curve shows why it would: when the emptiness loss grows by 20 at half time, "
+        lambda record: _all(record, "paper, guidance 100", ("paper, guidance 7.5", "paper, guidance 20"), "solid"),
+        "Three objects are too few to tell; the curve shows why it would: when the emptiness loss grows by 20 "
+        "at half time, "
         "only a strong score withstands it.",
     ),
     Claim(

@@ -10,11 +10,13 @@ from experiments.ablation import PROMPTS, Ablation, Variant
 
 TOLD = (
     "Two variants are told apart by the differences of runs from the same start, averaged over an object's seeds, by "
-    "Student's t over the objects (95 %) or by all of six or more objects lying on one side; fog by quotients instead of "
+    "Student's t over the objects (95 %) or by all of six or more objects lying on one side; fog by quotients "
+    "instead of "
     "differences. "
 )
 HOW = (
-    f"Preset ablation, the tuning prompts {', '.join(PROMPTS)}; the same seed starts every variant alike. IoU, silhouettes "
+    f"Preset ablation, the tuning prompts {', '.join(PROMPTS)}; the same seed starts every variant alike. IoU, "
+    "silhouettes "
     "and colour as the benchmark has them (benchmarks/scoring.py); on the way on a lattice of 64 cells. "
     f"{TOLD}"
 )
@@ -77,7 +79,7 @@ VIEWS = Ablation(
     "views",
     "Do view-dependent prompts prevent many faces?",
     OF_ASYMMETRIC + EVEN
-    + "Front-ness of the back views: error against the true back over the sum of the errors against the true back and the "
+    + "Front-ness of the back views: error against the true back over the sum of the errors against the true " "back and the "
     "true front; 0 is right, above 0.5 the back looks more like a front. Perp-Neg (arXiv 2304.04968) with weight 1.",
     {
         "fine words": Variant(),
@@ -124,8 +126,8 @@ BASELINE = Ablation(
     "baseline",
     "Is SJC better than score distillation as stable-dreamfusion has it, in the same engine (Fig. 6)?",
     HOW + EVEN + "SDS: upstream gradient w(t) (eps_hat - n), w = 1 - abar_t, t uniform over 2 to 98 % of the ticks, opacity "
-    "entropy 1e-3 in bits, opacity sparsity 0 (its default), no emptiness and no carving loss. Field, renderer, cameras, "
-    "background, view words, optimiser and step sizes are this engine's on both sides; its hash-grid field, its shading, its "
+    "entropy 1e-3 in bits, opacity sparsity 0 (its default), no emptiness and no carving loss. Field, " "renderer, cameras, "
+    "background, view words, optimiser and step sizes are this engine's on both sides; its hash-grid field, " "its shading, its "
     "density blob and its normal losses are out of scope. With Eq. 16 and one noise the gradients of both differ by "
     "the weight alone. Guidance 100 is its default, 1 the preset's. SJC paper: uniform σ, 1/σ, the paper's form of the "
     "regularisers, in this engine's scale of λ.",
@@ -155,16 +157,16 @@ PAPER_METHOD = {
 PAPER = Ablation(
     "paper",
     "Does the default reach, in a fifth of the steps, what the paper's settings end at?",
-    "The default preset against the paper's noise levels (any tick alike), weight 1/σ, one view a step, Adamax with step size "
-    "0.05, emptiness loss and 10,000 steps, at four guidance scales; grid, cameras, start and background are this engine's on "
-    "both sides. Three of the tuning prompts, one seed: six prompts and three seeds would take 8 hours. IoU on the way on a "
+    "The default preset against the paper's noise levels (any tick alike), weight 1/σ, one view a step, Adamax "
+    "with step size "
+    "0.05, emptiness loss and 10,000 steps, at four guidance scales; grid, cameras, start and background are "
+    "this engine's on "
+    "both sides. Three of the tuning prompts, one seed: six prompts and three seeds would take 8 hours. IoU on "
+    "the way on a "
     "lattice of 64 cells. " + TOLD,
     {
         "default": Variant(),
-        **{
-            f"paper, guidance {s:g}": Variant({**PAPER_METHOD, "guidance": s})
-            for s in (7.5, 20.0, 50.0, 100.0)
-        },
+        **{f"paper, guidance {s:g}": Variant({**PAPER_METHOD, "guidance": s}) for s in (7.5, 20.0, 50.0, 100.0)},
     },
     ("solid", "silhouette", "color", "seconds"),
     quick=("paper, guidance 7.5",),
@@ -179,10 +181,9 @@ PAPER = Ablation(
 METHOD = Ablation(
     "method",
     "What does each part that the paper has not bring, and would its own choices or others' ideas help?",
-    HOW
-    + EVEN
-    + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
-    "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added here and wins "
+    HOW + EVEN + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
+    "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added "
+    "here and wins "
     "nothing stays a setting that is off in the presets. Seconds were taken beside other work: here steps count.",
     {
         "as set": Variant(),
@@ -208,8 +209,8 @@ PRESETS = Ablation(
     "presets",
     "Which settings get to IoU 0.8 in the least time, which to the best IoU, and is the default well chosen?",
     HOW.replace("Preset ablation, the", "The presets and changes of the default, the") + "One seed; `quality` is on the page generate3d. Seconds of the steps alone, taken beside other work: their "
-    "quotients count. What won here was tried on the sixteen scored prompts before it might become the default, and lost there: guidance 1 ends at "
-    "IoU 0.832 and colour error 6.3 (benchmarks/results/quality-guidance-1.json, seed 0) against 0.853 and 6.3; boat, airplane, chair and table, thin or flat, "
+    "quotients count. What won here was tried on the sixteen scored prompts before it might become the " "default, and lost there: guidance 1 ends at "
+    "IoU 0.832 and colour error 6.3 (benchmarks/results/quality-guidance-1.json, seed 0) against 0.853 and " "6.3; boat, airplane, chair and table, thin or flat, "
     "lose 0.04 to 0.09. The default keeps its guidance.",
     {
         "default": Variant(),
@@ -233,11 +234,7 @@ GENERATE3D = Ablation(
     "The presets on the sixteen scored prompts; scored by benchmarks/scoring.py. Seconds of the steps alone. "
     + TOLD
     + "The picture shows every object of the default from three sides; `sjc generate` writes a turntable of each.",
-    {
-        "embedded (default)": Variant(),
-        "fast": Variant({"preset": "fast"}),
-        "quality": Variant({"preset": "quality"}),
-    },
+    {"embedded (default)": Variant(), "fast": Variant({"preset": "fast"}), "quality": Variant({"preset": "quality"})},
     ("solid", "silhouette", "color", "seconds"),
     prompts=SCORED,
     preset="embedded",

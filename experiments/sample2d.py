@@ -14,16 +14,16 @@ from torch import Tensor
 from benchmarks.prompts import TUNING
 from benchmarks.quality import digest
 from experiments import world_pictures
-from sjc.devices import choose_device
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
 from sjc.experiments.harness import Cell, Experiment, Options, Record, measured, model_digest
 from sjc.experiments.pictures import row, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
-from sjc.guidance.loading import load_denoiser
 from sjc.guidance.paas import Denoise, paas
 from sjc.guidance.prompts import view_prompt
 from sjc.guidance.schedules import SigmaLaw, VESchedule, annealed, uniform
+from sjc.machine.devices import choose_device
+from sjc.models.loading import load_denoiser
 from training import classifier, world
 from training.prompts import parse
 from training.train import Data
@@ -65,7 +65,8 @@ def sample(denoise: Denoise, law: SigmaLaw, count: int, updates: int, seed: int,
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d]: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2).
+    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d]: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1
+    S2)^1/2).
 
     With centred data A, B over the root of their counts, tr (S1 S2)^1/2 is the nuclear norm of A B^T, which needs no
     root of a d x d matrix and holds for fewer rows than columns, too.
@@ -99,7 +100,9 @@ def compare(samples: Tensor, reference: Tensor, things: Tensor | None) -> dict[s
 
 
 def of_prompts(count: int, seed: int) -> tuple[Tensor, Tensor, list[str]]:
-    """True pictures of the tuning prompts by turns: [count, 3, 32, 32], objects [count], prompts with their view's words."""
+    """True pictures of the tuning prompts by turns: [count, 3, 32, 32], objects [count], prompts with their view's
+    words.
+    """
     bank, names, rng = world_pictures.bank(), list(world.THINGS), random.Random(seed)
     views, described, texts = [], [], []
     for i in range(count):
@@ -138,15 +141,7 @@ def cells(options: Options) -> list[Cell]:
     return [
         Cell(
             f"{case}-{law.replace(' ', '-')}-{seed}",
-            {
-                "case": case,
-                "law": law,
-                "samples": count,
-                "updates": updates,
-                "rate": RATE,
-                **known,
-                "seed": seed,
-            },
+            {"case": case, "law": law, "samples": count, "updates": updates, "rate": RATE, **known, "seed": seed},
             partial(compute, case, law, seed, options),
         )
         for case, (count, updates) in CASES.items()
@@ -181,11 +176,7 @@ def answer(record: Record) -> str:
         far = {law: mean(values(record, case, law, "features")) for law in (*LAWS, TRUE)}
         verdict = f"{ranked[0]} is nearest" if sure else f"{ranked[0]} and {ranked[1]} cannot be told apart"
         told = ", ".join(f"{law} {far[law]:.3g}" for law in (*ranked, TRUE))
-        named = (
-            ", ".join(f"{mean(values(record, case, law, 'named')):.0%}" for law in ranked)
-            if case == "text"
-            else ""
-        )
+        named = ", ".join(f"{mean(values(record, case, law, 'named')):.0%}" for law in ranked) if case == "text" else ""
         parts.append(f"{case}: {verdict} (Fréchet distance in features: {told})" + (f", objects named right: {named}" if named else ""))  # fmt: skip
     return "; ".join(parts) + "."
 
@@ -213,11 +204,15 @@ def figure(record: Record) -> Figure:
 EXPERIMENT = Experiment(
     "sample2d",
     "Which noise levels make PAAS a sampler of pictures: one, random ones, or falling ones (Fig. 4)?",
-    f"From mid-grey, x + {RATE:g} (D(x + σn) - x) with one new noise an update; σ = {SINGLE:g}, any tick from {LOW:g} to {HIGH:g}, "
-    f"or falling over the same range. pictures: the exact denoiser of {DATA} pictures of the world, {CASES['pictures'][0]} samples, "
+    f"From mid-grey, x + {RATE:g} (D(x + σn) - x) with one new noise an update; σ = {SINGLE:g}, any tick from "
+    f"{LOW:g} to {HIGH:g}, "
+    f"or falling over the same range. pictures: the exact denoiser of {DATA} pictures of the world, "
+    f"{CASES['pictures'][0]} samples, "
     f"{CASES['pictures'][1]} updates; text: the model on the {len(TUNING)} tuning prompts with view words, guidance 1, "
-    f"{CASES['text'][0]} samples, {CASES['text'][1]} updates. Compared with {REFERENCE} true pictures of the same kind; the last row is "
-    "what as many true pictures come to: few samples leave a Fréchet distance above 0. Features: the last layer of a small "
+    f"{CASES['text'][0]} samples, {CASES['text'][1]} updates. Compared with {REFERENCE} true pictures of the "
+    "same kind; the last row is "
+    "what as many true pictures come to: few samples leave a Fréchet distance above 0. Features: the last "
+    "layer of a small "
     "classifier of the world's objects (training.classifier). Distances between pictures are root mean squares per "
     "value, range [-1, 1].",
     cells,
@@ -233,8 +228,10 @@ EXPERIMENT = Experiment(
         Claim(
             "So does text",
             lambda record: annealed_wins(record, "text"),
-            "A prompt with view words leaves nearly one picture: all laws lie where as many true pictures do, and there is "
-            "little left to fall through. That is the paper's other case, simple aligned pictures (faces), for which one "
+            "A prompt with view words leaves nearly one picture: all laws lie where as many true pictures do, "
+            "and there is "
+            "little left to fall through. That is the paper's other case, simple aligned pictures (faces), for "
+            "which one "
             "noise level is enough.",
         ),
     ),

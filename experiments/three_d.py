@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from benchmarks import scoring
-from sjc.appearance import Appearance
-from sjc.devices import choose_device
+from sjc.appearance.appearance import Appearance
 from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
-from sjc.export import arrays, views, write_mesh
 from sjc.field.cameras import look_at, rays
-from sjc.guidance import distilled
-from sjc.guidance.loading import load_denoiser
 from sjc.guidance.schedules import SigmaLaw, VESchedule
-from sjc.guidance.text_denoiser import TextDenoiser
+from sjc.job.export import arrays, views, write_mesh
+from sjc.machine.devices import choose_device
+from sjc.models import distilled
+from sjc.models.loading import load_denoiser
+from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
@@ -43,7 +43,7 @@ Solid = NDArray[np.bool_]
 
 @cache
 def model(name: str, device: str, built_in: float | None = None) -> TextDenoiser:
-    """The denoiser, loaded once a process. built_in: as a job has it (sjc.guidance.distilled)."""
+    """The denoiser, loaded once a process. built_in: as a job has it (sjc.models.distilled)."""
     return load_denoiser(name, choose_device(device), runtime="auto", built_in=built_in)
 
 
@@ -61,8 +61,8 @@ def sds_law(schedule: VESchedule) -> SigmaLaw:
 def compute(settings: Settings, sds: bool = False) -> dict[str, Any]:
     """Optimise and score: IoU on the way over steps and seconds, the final scores, where it drifted, what floats.
 
-    seconds: of the steps alone. A field with nothing to mesh counts as scoring.NOTHING. sds: the noise levels of `sds_law`.
-    Raises SjcError as the engine does.
+    seconds: of the steps alone. A field with nothing to mesh counts as scoring.NOTHING. sds: the noise levels of
+    `sds_law`. Raises SjcError as the engine does.
     """
     return dict(_computed(settings, sds))
 
@@ -118,9 +118,7 @@ def final(density: NDArray[Any], color: NDArray[Any], settings: Settings) -> dic
             score = scoring.NOTHING
         else:
             score = scoring.score(Path(folder) / "mesh.glb", settings.prompt)
-    return {
-        key: float(value) for key, value in asdict(score).items() if key in ("solid", "silhouette", "color")
-    }
+    return {key: float(value) for key, value in asdict(score).items() if key in ("solid", "silhouette", "color")}
 
 
 def strays(found: Solid, truth: Solid, density: NDArray[Any]) -> dict[str, float]:
@@ -142,7 +140,8 @@ def strays(found: Solid, truth: Solid, density: NDArray[Any]) -> dict[str, float
 
 
 def fronts(run: Optimization, paint: NDArray[Any], settings: Settings) -> dict[str, float]:
-    """front-ness of the back views: e_back / (e_back + e_front), errors against the true view of the back and of the front.
+    """front-ness of the back views: e_back / (e_back + e_front), errors against the true view of the back and of the
+    front.
 
     0: the back is exact; 0.5: it is as near the one as the other; above, the many-faces problem. Errors are root mean
     squares of pictures in flat colours on grey; both true views are seen from one elevation.
@@ -170,13 +169,11 @@ def _seen(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Sett
 
 @cache
 def _truth_view(prompt: str, azimuth: float, fov: float, radius: float) -> NDArray[np.float64]:
-    """The exact object of a prompt in its plain colours on the paper of `sjc.export`, [32, 32, 3] sRGB."""
-    from sjc.export import PAPER
+    """The exact object of a prompt in its plain colours on the paper of `sjc.job.export`, [32, 32, 3] sRGB."""
+    from sjc.job.export import PAPER
 
     described = parse(prompt)
-    origins, directions = rays(
-        look_at([azimuth], [VIEW_ELEVATION], radius, fov), 2 * VIEW_SIZE, 2 * VIEW_SIZE
-    )
+    origins, directions = rays(look_at([azimuth], [VIEW_ELEVATION], radius, fov), 2 * VIEW_SIZE, 2 * VIEW_SIZE)
     part, _ = pictures.trace(described.name, origins.reshape(-1, 3), directions.reshape(-1, 3))
     palette = np.array([*(world.COLORS[name] for name in described.palette()), (PAPER,) * 3])
     image = palette[np.minimum(part.numpy(), len(palette) - 1)].reshape(VIEW_SIZE, 2, VIEW_SIZE, 2, 3)

@@ -5,7 +5,8 @@
     job.wait()                                          # in scripts: until it is done, with a bar on stderr
 
 In background Blender (`blender -b`, the bpy module) `generate` waits by itself. Settings are those of the command line,
-by name (docs/settings.md); bad ones raise `SjcError` with one line each. docs/scripting.md has an example of everything.
+by name (docs/settings.md); bad ones raise `SjcError` with one line each. docs/scripting.md has an example of
+everything.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
 from .backend.sjc.settings_schema import Settings
 from .bar import Bar
-from .jobs import Job as Record
-from .jobs import Queue, State, read_folder
 from .prompts import prompts_in
+from .queue.queue import Job as Record
+from .queue.queue import Queue, State, read_folder
 
 if TYPE_CHECKING:
     import bpy
@@ -102,7 +103,10 @@ class Job:
         return live.mesh_of(self.record.id)
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Pump until it has ended, with a bar on stderr; gives itself back. Raises TimeoutError after `timeout` seconds.
+        """Pump until it has ended, with a bar on stderr; gives itself back.
+
+        Raises TimeoutError after `timeout`
+        seconds.
 
         SjcError for one that has left the queue without an end, as when the add-on was switched off.
         """
@@ -137,7 +141,8 @@ class Job:
         live.keep_pumping()
 
 
-# ---------------------------------------------------------------------------------------------------------- make and get
+# ---------------------------------------------------------------------------------------------------------- make and
+# get
 
 
 def generate(
@@ -172,10 +177,13 @@ def batch(
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> list[Job]:
-    """Make many, one after the other: texts, or mappings of settings with a "prompt". A failing one does not stop the rest.
+    """Make many, one after the other: texts, or mappings of settings with a "prompt".
 
-    A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins a
-    comment. All are checked first: SjcError lists every bad one, and nothing has started then.
+    A failing one does not stop the
+    rest.
+
+    A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins
+    a comment. All are checked first: SjcError lists every bad one, and nothing has started then.
     """
     wanted, problems = [], []
     for number, item in enumerate(_items(prompts), 1):
@@ -217,7 +225,8 @@ def _items(prompts: Any) -> Iterable[str | Mapping[str, Any]]:
 def import_result(path: str | Path, *, location: tuple[float, float, float] | None = None) -> Job:
     """Bring in a job folder made elsewhere, finished or half finished: the folder, its NAME.sjc, or a file in it.
 
-    A finished one gives its mesh, a half-finished one its newest volume. Raises SjcError with one line for anything else.
+    A finished one gives its mesh, a half-finished one its newest volume. Raises SjcError with one line for anything
+    else.
     """
     folder = places.job_folder(_path(path))
     record = read_folder(folder)
@@ -313,7 +322,8 @@ def pump() -> bool:
 def follow_file(*, same_scene: bool) -> None:
     """The .blend has another path now.  same_scene: it was saved there, and the list of jobs goes along.
 
-    Otherwise another .blend was opened, which has a list of its own. What runs goes on: then the list stays where it is.
+    Otherwise another .blend was opened, which has a list of its own. What runs goes on: then the list stays where it
+    is.
     """
     if _queue is None or _queue.state_file == places.state_file():
         return

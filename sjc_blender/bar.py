@@ -22,9 +22,7 @@ class Bar:
         live_terminal = sys.stderr is not None and sys.stderr.isatty()
         full = int(self.job.progress * self.width)
         eta = f", {self.job.eta:.0f} s left" if self.job.eta else ""
-        counted = (
-            f"{record.step}/{record.total} {record.it_s:.1f} step/s{eta}" if record.total else record.text
-        )
+        counted = f"{record.step}/{record.total} {record.it_s:.1f} step/s{eta}" if record.total else record.text
         stage = record.stage or self.job.state
         text = f"{self.name}  {stage:<9} [{'#' * full}{'.' * (self.width - full)}] {counted}"
         key = text if live_terminal else f"{stage} {int(self.job.progress * 10)}"

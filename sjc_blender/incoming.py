@@ -10,9 +10,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import jobs, live
+from . import live
 from .backend.sjc.errors import SjcError
-from .environment import clean_environment, quiet
+from .install.environment import clean_environment, quiet
+from .queue import queue as jobs
 
 SECONDS = 120.0  # a conversion that takes longer hangs
 WAIT_SECONDS = 0.05

@@ -1,8 +1,8 @@
 """The scene follows the jobs: messages become volumes and meshes; one timer keeps it going.
 
-Everything runs on Blender's main thread and looks objects up by the job they belong to: after an undo or a file load every
-kept reference would be dead. Only what a job needs in the scene is remembered here (where it stands, whether its volume
-was seen), in plain Python.
+Everything runs on Blender's main thread and looks objects up by the job they belong to: after an undo or a file load
+every kept reference would be dead. Only what a job needs in the scene is remembered here (where it stands, whether its
+volume was seen), in plain Python.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import jobs
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .queue import queue as jobs
 
 if TYPE_CHECKING:
     import bpy
@@ -279,7 +279,9 @@ def tick() -> float | None:
 
 
 def follow(turn: Callable[[], bool]) -> None:
-    """Have the timer ask `turn`, at every turn of it, whether something that goes on beside Blender has come to its end."""
+    """Have the timer ask `turn`, at every turn of it, whether something that goes on beside Blender has come to its
+    end.
+    """
     _followed.append(turn)
     keep_pumping()
 

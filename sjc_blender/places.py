@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from . import environment
-from .backend.sjc import job as job_folder_rules
 from .backend.sjc.errors import SjcError
+from .backend.sjc.job import run as job_folder_rules
 from .backend.sjc.settings_schema import Settings
+from .install import environment
 
 BACKEND = environment.PACKAGE
 OUTPUT_NAME = "sjc"  # beside the .blend, and in the documents

@@ -9,7 +9,11 @@ from .backend.sjc.errors import SjcError
 
 
 def prompts_in(text: str) -> list[str | dict[str, Any]]:
-    """The prompts and settings in the lines of a text. Raises SjcError, one line for every bad line, or for none at all."""
+    """The prompts and settings in the lines of a text.
+
+    Raises SjcError, one line for every bad line, or for none at
+    all.
+    """
     found: list[str | dict[str, Any]] = []
     problems = []
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):

@@ -10,36 +10,27 @@ import bpy
 
 from . import api, live
 from .scene import preview, volumes
-from .ui import (
-    backend_task,
-    loras,
-    mirror,
-    model_line,
-    operators,
-    operators_backend,
-    operators_lora,
-    operators_output,
-    operators_scene,
-    panels,
-    panels_backend,
-    panels_settings,
-    preferences,
-    presets,
-    properties,
-    translations,
-)
+from .ui import backend_task, loras, model_picker, preferences, presets, properties, ui_state
+from .ui.languages import translations
+from .ui.operators import backend as operators_backend
+from .ui.operators import jobs, lora
+from .ui.operators import output as operators_output
+from .ui.operators import scene as operators_scene
+from .ui.panels import backend as panels_backend
+from .ui.panels import main as panels
+from .ui.panels import settings as panels_settings
 
 # Sub-panels stand in the order of their registration: Settings, Queue, Output, History, Backend.
 CLASSES: tuple[type, ...] = (
     *loras.CLASSES,
     *properties.CLASSES,
     *preferences.CLASSES,
-    *operators.CLASSES,
+    *jobs.CLASSES,
     *operators_scene.CLASSES,
     *operators_output.CLASSES,
     *operators_backend.CLASSES,
-    *operators_lora.CLASSES,
-    *model_line.CLASSES,
+    *lora.CLASSES,
+    *model_picker.CLASSES,
     *presets.CLASSES,
     *panels.CLASSES,
     panels_settings.SJC_PT_settings,
@@ -64,7 +55,7 @@ def file_loaded(*_arguments: Any) -> None:
     volumes.place_all()
     api.follow_file(same_scene=False)
     backend_task.refresh()
-    mirror.start()
+    ui_state.start()
 
 
 @bpy.app.handlers.persistent
@@ -77,7 +68,7 @@ def saving(*arguments: Any) -> None:
 def saved(*_arguments: Any) -> None:
     """After a .blend was written: perhaps for the first time, or to another place."""
     api.follow_file(same_scene=True)
-    mirror.start()
+    ui_state.start()
 
 
 @bpy.app.handlers.persistent
@@ -122,7 +113,7 @@ def register() -> None:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).append(handler)
     atexit.register(at_exit)
-    live.listeners.append(mirror.on_message)
+    live.listeners.append(ui_state.on_message)
     backend_task.refresh()
     if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
         bpy.app.timers.register(_begin, first_interval=0.1)
@@ -134,13 +125,13 @@ def unregister() -> None:
     if not _on:
         return
     _on = False
-    for timer in (_begin, mirror.follow_worker):
+    for timer in (_begin, ui_state.follow_worker):
         if bpy.app.timers.is_registered(timer):
             bpy.app.timers.unregister(timer)
     leaving()
     live.stop_timer()
     live.forget()
-    model_line.stop()
+    model_picker.stop()
     preview.close()
     atexit.unregister(at_exit)
     for name, handler in HANDLERS:
@@ -156,4 +147,4 @@ def unregister() -> None:
 
 def _begin() -> None:
     """Soon after switching on: what was left of an earlier time."""
-    mirror.start()
+    ui_state.start()

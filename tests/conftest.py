@@ -31,9 +31,7 @@ def refuse_skip(report):
     if report.skipped and in_ci() and not allowed and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = (
-            f"{report.nodeid} was skipped, which tests/allowed_skips.txt does not allow: {reason}"
-        )
+        report.longrepr = f"{report.nodeid} was skipped, which tests/allowed_skips.txt does not allow: {reason}"
     return report
 
 

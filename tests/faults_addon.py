@@ -5,15 +5,14 @@ from tests.faults import SJC, Fault
 MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
 )
-JOBS, JOB_LIST, PROCESS, WORKER = (
-    f"tests/addon/test_{name}.py" for name in ("jobs", "job_list", "process", "worker")
-)
+JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
 
 FAULTS = [
-    # ------------------------------------------------------------------------------------- worker, its supervisor, queue
+    # ------------------------------------------------------------------------------------- worker, its supervisor,
+    # queue
     Fault(
         "snapshot-announced-before-it-is-whole",
-        f"{SJC}/fake_worker.py",
+        f"{SJC}/worker/fake.py",
         """        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
         if self.fault""",
         """        threading.Timer(0.5, files.write_npz, (path, density, color), {"meta": meta}).start()
@@ -22,7 +21,7 @@ FAULTS = [
     ),
     Fault(
         "cancel-not-heard",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         """        elif kind == "cancel":
             self.cancelled.set()""",
         """        elif kind == "cancel":
@@ -31,112 +30,112 @@ FAULTS = [
     ),
     Fault(
         "cancel-kept-for-the-next-job",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         "            self.cancelled.clear()\n",
         "",
         (f"{WORKER}::test_a_cancel_of_the_last_job_is_not_the_next_ones",),
     ),
     Fault(
         "end-of-input-not-noticed",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         "        finally:  # whatever",
         "        except EOFError:  # whatever",
         (f"{WORKER}::test_the_end_of_the_input_ends_it_whatever_it_does[asleep]",),
     ),
     Fault(
         "end-of-input-needs-the-interpreter",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         "faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=True)",
         "faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=False)",
         (f"{WORKER}::test_the_end_of_the_input_ends_it_whatever_it_does[holding-the-interpreter]",),
     ),
     Fault(
         "start-lost-behind-free",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         'if kind == "start" and self.busy:',
         'if kind == "start" and (self.busy or not self.starts.empty()):',
         (f"{WORKER}::test_free_and_start_at_once",),
     ),
     Fault(
         "full-disk-taken-for-bad-input",
-        f"{SJC}/worker.py",
+        f"{SJC}/worker/serve.py",
         "        error = error.__cause__\n",
         "        break\n",
         (f"{WORKER}::test_errors_in_words",),
     ),
     Fault(
         "message-lost-for-a-nan",
-        f"{SJC}/protocol.py",
+        f"{SJC}/worker/protocol.py",
         "return value if math.isfinite(value) else None",
         "return value",
         ("tests/addon/test_protocol.py::test_numbers_that_json_lacks_do_not_lose_the_message",),
     ),
     Fault(
         "other-sources-accepted",
-        f"{SJC}/protocol.py",
+        f"{SJC}/worker/protocol.py",
         'if message["hash"] != source_hash(package):',
         'if not message["hash"]:',
         (f"{PROCESS}::test_one_that_is_not_ours",),
     ),
     Fault(
         "sleep-of-the-computer-taken-for-a-hang",
-        "sjc_blender/process.py",
+        "sjc_blender/worker/process.py",
         "self._waited += min(now - self._polled, self.times.gap)",
         "self._waited += now - self._polled",
         (f"{PROCESS}::test_time_in_which_nobody_polled_is_no_silence",),
     ),
     Fault(
         "children-of-the-worker-left-behind",
-        "sjc_blender/process.py",
+        "sjc_blender/worker/process.py",
         "os.killpg(self._process.pid, signal.SIGKILL)",
         "os.kill(self._process.pid, signal.SIGKILL)",
         (f"{PROCESS}::test_children_of_the_worker_go_with_it",),
     ),
     Fault(
         "messages-pile-up",
-        "sjc_blender/pipes.py",
+        "sjc_blender/worker/pipes.py",
         "elif len(self._messages) >= self.LIMIT:",
         "elif len(self._messages) >= 100 * self.LIMIT:",
         (f"{PROCESS}::test_the_inbox_merges_progress_and_keeps_what_matters",),
     ),
     Fault(
         "lock-of-the-dead-honoured",
-        "sjc_blender/locks.py",
+        "sjc_blender/queue/locks.py",
         "(now == born or",
         "(now or",
         ("tests/addon/test_locks.py::test_a_later_process_with_the_same_number_holds_nothing",),
     ),
     Fault(
         "lock-of-the-living-taken",
-        "sjc_blender/locks.py",
+        "sjc_blender/queue/locks.py",
         "if not own and pid.isdigit()",
         "if own and pid.isdigit()",
         ("tests/addon/test_locks.py::test_a_lock_counts_as_long_as_the_worker_lives",),
     ),
     Fault(
         "retry-begins-anew",
-        "sjc_blender/jobs.py",
+        "sjc_blender/queue/queue.py",
         "job.resume = queue_file.resumable(job.folder) and not anew",
         "job.resume = False",
         (f"{JOBS}::test_cancel_keeps_the_work_and_retry_goes_on",),
     ),
     Fault(
         "failing-job-stops-the-next",
-        "sjc_blender/jobs.py",
+        "sjc_blender/queue/queue.py",
         "            self.process = self.hello = None\n",
         "            self.hello = None\n",
         (f"{JOBS}::test_a_fault_is_the_problem_of_its_job_only[crash:3-memory-ended by the system]",),
     ),
     Fault(
         "list-written-in-place-of-another-blender's",
-        "sjc_blender/queue_file.py",
+        "sjc_blender/queue/queue_file.py",
         "        if self._mine:\n            try:",
         "        if True:\n            try:",
         (f"{JOB_LIST}::test_two_blenders",),
     ),
     Fault(
         "hub-model-looked-up-as-a-whole-repository",
-        "backend/sjc/guidance/model_files.py",
+        "backend/sjc/models/model_files.py",
         '        index = try_to_load_from_cache(name, "model_index.json", revision=pinned or revision)\n',
         "        from huggingface_hub import snapshot_download\n\n"
         '        index = snapshot_download(name, local_files_only=True) + "/model_index.json"\n',
@@ -144,7 +143,7 @@ FAULTS = [
     ),
     Fault(
         "half-finished-folder-begun-anew",
-        "sjc_blender/jobs.py",
+        "sjc_blender/queue/queue.py",
         "            job = read_folder(place)\n",
         "            job = Job(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
         '            job.folder.joinpath("job.json").unlink()\n',
@@ -152,14 +151,14 @@ FAULTS = [
     ),
     Fault(
         "paused-job-keeps-the-memory",
-        "sjc_blender/jobs.py",
+        "sjc_blender/queue/queue.py",
         "            if self.current.state is State.PAUSED:\n                self.cancel(self.current)\n",
         "",
         (f"{JOBS}::test_free_does_not_wait_for_a_paused_job",),
     ),
     Fault(
         "curves-of-a-long-run-forget-its-beginning",
-        "sjc_blender/curves.py",
+        "sjc_blender/queue/curves.py",
         "points[:] = _thinned(points, 2 * _span(points) / MOST)",
         "del points[: MOST // 2]",
         ("tests/addon/test_curves.py::test_a_long_run_stays_small_and_whole",),
@@ -173,43 +172,44 @@ FAULTS = [
     ),
     Fault(
         "list-not-written",
-        "sjc_blender/jobs.py",
+        "sjc_blender/queue/queue.py",
         "            self._list.save(self.jobs)\n",
         "            pass\n",
         (f"{JOB_LIST}::test_the_queue_file_and_its_folder_can_be_moved",),
     ),
     Fault(
         "lock-of-the-folder-ignored",
-        "sjc_blender/queue_file.py",
+        "sjc_blender/queue/queue_file.py",
         "        folder.mkdir(parents=True, exist_ok=True)\n        lock.take()\n",
         "        folder.mkdir(parents=True, exist_ok=True)\n",
         (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
     ),
-    # ---------------------------------------------------------------------------------------------- models, in the panel
+    # ---------------------------------------------------------------------------------------------- models, in the
+    # panel
     Fault(
         "hub-model-of-another-revision",
-        f"{SJC}/model_list.py",
+        f"{SJC}/models/model_list.py",
         'folder = place / "snapshots" / revision',
         'folder = next(iter(sorted((place / "snapshots").iterdir())))',
         ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(
         "pinned-model-of-the-main-branch",
-        f"{SJC}/model_list.py",
+        f"{SJC}/models/model_list.py",
         'revision = _text(place / "refs" / (pinned or "main")) or pinned',
         'revision = _text(place / "refs" / "main") or pinned',
-        ("tests/backend/test_model_removal.py::test_the_list_is_a_table",),
+        ("tests/backend/models/test_model_removal.py::test_the_list_is_a_table",),
     ),
     Fault(
         "disk-asked-by-the-panel-itself",
-        "sjc_blender/models.py",
+        "sjc_blender/models/lookup.py",
         "        self._threads[model].start()\n",
         "        self._threads[model].run()\n",
         ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
     ),
     Fault(
         "changes-on-the-disk-not-seen",
-        "sjc_blender/models.py",
+        "sjc_blender/models/lookup.py",
         "if before is None or before[1] != now:",
         "if before is None:",
         ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
@@ -278,8 +278,7 @@ FAULTS = [
         "undo-step-for-every-preview",
         "sjc_blender/live.py",
         "    where.renewed, where.shown = False, True\n",
-        "    import bpy\n\n    where.renewed, where.shown = False, True\n"
-        '    bpy.ops.ed.undo_push(message="Preview")\n',
+        '    import bpy\n\n    where.renewed, where.shown = False, True\n    bpy.ops.ed.undo_push(message="Preview")\n',
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(
@@ -319,28 +318,28 @@ FAULTS = [
     ),
     Fault(
         "panel-breaks-without-blenders-gltf",
-        "sjc_blender/ui/panels_settings.py",
+        "sjc_blender/ui/panels/settings.py",
         "if name in SWITCHABLE and not hasattr(bpy.types, SWITCHABLE[name]):",
         "if not name:",
         ("tests/blender/test_results_ui.py::test_a_result_can_be_refined_marked_and_exported",),
     ),
     Fault(
         "latent-colours-not-called-a-preview",
-        f"{SJC}/job.py",
+        f"{SJC}/job/run.py",
         """"colors": "exact" if self.appearance.autoencoder is None else "preview",""",
         """"colors": "exact",""",
-        ("tests/backend/test_latent_job.py::test_a_job_ends_with_a_mesh_and_pictures[sd-eps]",),
+        ("tests/backend/appearance/test_latent_job.py::test_a_job_ends_with_a_mesh_and_pictures[sd-eps]",),
     ),
     Fault(
         "size-of-all-files-of-a-hub-model",
-        f"{SJC}/guidance/offer.py",
+        f"{SJC}/models/download_info.py",
         """    wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them""",
         """    wanted = set(sizes)""",
         ("tests/addon/test_fetching.py::test_a_hub_that_knows_nothing_says_so_in_one_line",),
     ),
     Fault(
         "picker-offers-language-models",
-        f"{SJC}/model_list.py",
+        f"{SJC}/models/model_list.py",
         """if folder and (folder / "model_index.json").is_file()]""",
         """if folder]""",
         ("tests/addon/test_models.py::test_the_picker_lists_what_can_be_chosen",),

@@ -2,9 +2,9 @@
 
 from tests.faults import Fault
 
-HERE = "tests/backend/test_experiments.py"
-ROWS = "tests/backend/test_experiment_rows.py"
-COMPARE = "tests/backend/test_experiment_compare.py"
+HERE = "tests/backend/experiments/test_experiments.py"
+ROWS = "tests/backend/experiments/test_experiment_rows.py"
+COMPARE = "tests/backend/experiments/test_experiment_compare.py"
 EXPERIMENTS = "backend/sjc/experiments"
 
 FAULTS = [
@@ -69,6 +69,6 @@ FAULTS = [
         "backend/sjc/guidance/paas.py",
         "return sigma / (1 + sigma**2)",
         "return 1 / (1 + sigma**2)",
-        ("tests/backend/test_paas.py::test_sds_weight_is_one_minus_abar_on_the_noise_prediction",),
+        ("tests/backend/guidance/test_paas.py::test_sds_weight_is_one_minus_abar_on_the_noise_prediction",),
     ),
 ]

@@ -1,52 +1,52 @@
 """Deliberate mistakes in what loads and runs models; see tests/faults.py."""
 
-from tests.faults import GUIDANCE, LOOP, SJC, Fault
+from tests.faults import LOOP, MODELS, SJC, Fault
 
-DISTILLED = "tests/backend/test_distilled.py"
+DISTILLED = "tests/backend/models/test_distilled.py"
 
 FAULTS = [
     # ------------------------------------------------------------------------------- memory, downloads, latent colours
     Fault(
         "a-network-without-room-taken-whole",
-        f"{GUIDANCE}/memory_plan.py",
+        f"{MODELS}/memory_plan.py",
         "Plan(*whole, True, True), Plan(*whole, True, True, True)]",
         "Plan(*whole, True, True), Plan(*whole, True, True, False)]",
-        ("tests/backend/test_memory_plan.py::test_the_first_way_that_fits_is_taken",),
+        ("tests/backend/models/test_memory_plan.py::test_the_first_way_that_fits_is_taken",),
     ),
     Fault(
         "fewer-pictures-at-once-only-the-first-time",
-        f"{GUIDANCE}/text_denoiser.py",
+        f"{MODELS}/text_denoiser.py",
         "            self.most = rows // 2\n",
         "            self.most = rows - 1\n",
-        ("tests/backend/test_memory_plan.py::test_a_step_that_finds_no_room_goes_in_smaller_parts",),
+        ("tests/backend/models/test_memory_plan.py::test_a_step_that_finds_no_room_goes_in_smaller_parts",),
     ),
     Fault(
         "a-graph's-answer-written-over",
-        f"{GUIDANCE}/graphs.py",
+        f"{MODELS}/graphs.py",
         "return self.graph.output.clone()",
         "return self.graph.output",
-        ("tests/backend/test_graphs.py::test_it_says_what_the_network_says",),
+        ("tests/backend/models/test_graphs.py::test_it_says_what_the_network_says",),
     ),
     Fault(
         "a-graph-reads-the-first-inputs-for-ever",
-        f"{GUIDANCE}/graphs.py",
+        f"{MODELS}/graphs.py",
         "            mine.copy_(given)",
         "            mine.copy_(mine)",
-        ("tests/backend/test_graphs.py::test_it_says_what_the_network_says",),
+        ("tests/backend/models/test_graphs.py::test_it_says_what_the_network_says",),
     ),
     Fault(
         "offline-asks-all-the-same",
-        f"{GUIDANCE}/hub.py",
+        f"{MODELS}/hub.py",
         "    if offline():\n",
         "    if False:\n",
-        ("tests/backend/test_hub.py::test_offline_counts_after_the_library_was_imported_too",),
+        ("tests/backend/models/test_hub.py::test_offline_counts_after_the_library_was_imported_too",),
     ),
     Fault(
         "a-gated-model-is-no-model",
-        f"{GUIDANCE}/hub.py",
+        f"{MODELS}/hub.py",
         "isinstance(cause, errors.GatedRepoError)",
         "isinstance(cause, errors.DisabledRepoError)",
-        ("tests/backend/test_hub.py::test_gated_weights_are_explained_step_by_step",),
+        ("tests/backend/models/test_hub.py::test_gated_weights_are_explained_step_by_step",),
     ),
     Fault(
         "exact-shapes-not-fitted",
@@ -54,7 +54,7 @@ FAULTS = [
         "        optimizer.step()\n",
         "",
         (
-            "tests/backend/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
+            "tests/backend/benchmarks/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
         ),
     ),
     Fault(
@@ -67,21 +67,21 @@ FAULTS = [
     # --------------------------------------------------------------------------------- guidance built in by an adapter
     Fault(
         "an-adapter-and-both-calls",
-        f"{GUIDANCE}/text_denoiser.py",
+        f"{MODELS}/text_denoiser.py",
         "if self.distilled or self.built_in is not None or (guidance == 1 and push is None):",
         "if self.distilled or (guidance == 1 and push is None):",
         (f"{DISTILLED}::test_the_network_sees_every_view_once",),
     ),
     Fault(
         "one-graph-for-two-networks",
-        f"{GUIDANCE}/onnx_unet.py",
+        f"{MODELS}/onnx_unet.py",
         "[*own, adapter] if adapter else own",
         "own",
         (f"{DISTILLED}::test_each_has_a_graph_of_its_own",),
     ),
     Fault(
         "an-adapter-for-every-scale",
-        f"{GUIDANCE}/distilled.py",
+        f"{MODELS}/distilled.py",
         "return s.guidance if scale(model_files.locate(s.model)) == s.guidance else None",
         "return scale(model_files.locate(s.model))",
         (f"{DISTILLED}::test_when_a_run_takes_it",),
@@ -91,11 +91,11 @@ FAULTS = [
         "backend/training/distil.py",
         "return untold + scale * (told - untold)",
         "return told",
-        ("tests/backend/test_distil.py::test_a_teacher_says_what_the_loop_hears_under_guidance",),
+        ("tests/backend/training/test_distil.py::test_a_teacher_says_what_the_loop_hears_under_guidance",),
     ),
     Fault(
         "the-model-before-for-another-guidance",
-        f"{SJC}/job.py",
+        f"{SJC}/job/run.py",
         "job.settings.lora, job.built_in, job.settings.runtime",
         "job.settings.lora, job.settings.runtime",
         (f"{DISTILLED}::test_a_job_takes_it_and_the_next_takes_over_what_is_the_same",),

@@ -42,11 +42,7 @@ def say(text: str) -> None:
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, **extra: str) -> int:
     """Run `command` (no shell, no standard input of ours) with its output passed through; return its exit code."""
     done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=clean_environment(**extra),
-        stdin=subprocess.DEVNULL,
-        check=False,
+        [str(part) for part in command], cwd=cwd, env=clean_environment(**extra), stdin=subprocess.DEVNULL, check=False
     )
     return done.returncode
 

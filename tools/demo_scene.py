@@ -1,8 +1,8 @@
 """The demo's second half, inside Blender: `python demo_scene.py JSON`, by an interpreter that has bpy.
 
-Installs the built zip as a person would, has the extension's API make the prompt with the real worker, stands volume and
-mesh side by side, saves the .blend and renders a picture of both. JSON: {archive, python, prompt, settings, folder, home,
-blend, picture, samples}.
+Installs the built zip as a person would, has the extension's API make the prompt with the real worker, stands volume
+and mesh side by side, saves the .blend and renders a picture of both. JSON: {archive, python, prompt, settings, folder,
+home, blend, picture, samples}.
 """
 
 import importlib
@@ -27,9 +27,7 @@ def main(given) -> int:
     bpy.ops.extensions.package_install_files(
         filepath=given["archive"], repo="user_default", enable_on_install=True, overwrite=True
     )
-    bpy.context.preferences.addons[MODULE].preferences.output_folder = given[
-        "home"
-    ]  # the list of jobs goes there
+    bpy.context.preferences.addons[MODULE].preferences.output_folder = given["home"]  # the list of jobs goes there
     api = importlib.import_module(f"{MODULE}.api")
     try:
         job = api.generate(given["prompt"], folder=given["folder"], **given["settings"])

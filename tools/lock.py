@@ -73,9 +73,7 @@ def write(path: Path, header: str = HEADER, *, dev: bool = True) -> int:
         pins = closure(wanted(dev=dev))
     except importlib.metadata.PackageNotFoundError as error:
         raise BuildError(f"{error.name} is not in .venv: install it there, then lock again.") from None
-    lines = [
-        f"{name}=={version}" + (f" ; {marker}" if marker else "") for name, (version, marker) in pins.items()
-    ]
+    lines = [f"{name}=={version}" + (f" ; {marker}" if marker else "") for name, (version, marker) in pins.items()]
     partial = path.with_name(path.name + ".partial")
     partial.write_text(header + "\n".join(lines) + "\n", "utf-8")
     os.replace(partial, path)

@@ -37,9 +37,7 @@ def apply(root: Path, fault: object) -> str:
     path = root / fault.file
     text = path.read_text("utf-8") if path.exists() else ""
     if text.count(fault.old) != 1:
-        raise BuildError(
-            f"{fault.name}: its text stands {text.count(fault.old)} times in {fault.file}, not once."
-        )
+        raise BuildError(f"{fault.name}: its text stands {text.count(fault.old)} times in {fault.file}, not once.")
     path.write_text(text.replace(fault.old, fault.new), "utf-8")
     return text
 
@@ -49,9 +47,7 @@ def run(python: Path, names: list[str], root: Path = ROOT) -> int:
     faults = load_faults(root)
     unknown = set(names) - {fault.name for fault in faults}
     if unknown:
-        raise BuildError(
-            f"no fault is called {', '.join(sorted(unknown))}: see 'python3 build.py faults --list'."
-        )
+        raise BuildError(f"no fault is called {', '.join(sorted(unknown))}: see 'python3 build.py faults --list'.")
     chosen = [fault for fault in faults if not names or fault.name in names]
     with tempfile.TemporaryDirectory(prefix="sjc-faults-") as folder:
         copy = Path(folder)

@@ -1,7 +1,8 @@
-"""The extension as people install it: a zip that Blender's own tool has built and checked, and a repository to serve it.
+"""The extension as people install it: a zip that Blender's own tool has built and checked, and a repository to serve
+it.
 
-The tool is `blender_ext.py`: plain Python that comes with Blender. It is taken from the bpy wheel that the tests use, or
-is called through a Blender program. It zips files in whatever order the disk gives them and with their times; so the
+The tool is `blender_ext.py`: plain Python that comes with Blender. It is taken from the bpy wheel that the tests use,
+or is called through a Blender program. It zips files in whatever order the disk gives them and with their times; so the
 archive is written once more, in order and with one time: the same sources give the same bytes.
 """
 

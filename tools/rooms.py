@@ -34,9 +34,7 @@ class Outcome:
 
 def rooms(root: Path = ROOT) -> list[str]:
     """Return the rooms that hold tests, in the order in which they run."""
-    found = {
-        path.parent.relative_to(root / "tests").parts[0] for path in (root / "tests").glob("*/**/test_*.py")
-    }
+    found = {path.parent.relative_to(root / "tests").parts[0] for path in (root / "tests").glob("*/**/test_*.py")}
     return [room for room in ORDER if room in found] + sorted(found - set(ORDER))
 
 
@@ -49,9 +47,7 @@ def split(arguments: list[str], root: Path = ROOT) -> tuple[dict[str, list[str]]
     options = []
     for argument in arguments:
         path = Path(argument.split("::")[0])
-        parts = (
-            path.relative_to(root).parts if path.is_absolute() and path.is_relative_to(root) else path.parts
-        )
+        parts = path.relative_to(root).parts if path.is_absolute() and path.is_relative_to(root) else path.parts
         if not parts or parts[0] != "tests":
             options.append(argument)
         elif not (root / Path(*parts)).exists():
@@ -83,13 +79,7 @@ def summarise(outcomes: list[Outcome]) -> int:
     """Print one line a room and the total; return 0, the first failing room's code, or 5 when nothing ran."""
     say("")
     for outcome in outcomes:
-        state = (
-            "ok"
-            if outcome.code == 0
-            else "no tests"
-            if outcome.code == NO_TESTS
-            else f"FAILED ({outcome.code})"
-        )
+        state = "ok" if outcome.code == 0 else "no tests" if outcome.code == NO_TESTS else f"FAILED ({outcome.code})"
         say(f"{outcome.room:10} {outcome.passed:5} passed {outcome.seconds:8.1f} s  {state}")
     ran = sum(outcome.total for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)

@@ -62,7 +62,7 @@ FORBIDDEN = {
 PATTERNS = {reason: re.compile(pattern, re.IGNORECASE) for reason, pattern in FORBIDDEN.items()}
 
 # `sjc models convert` reads pickled weights, and nothing else may: tensors only, in a process of its own.
-CONVERTER, TENSORS_ONLY = "backend/sjc/convert.py", "weights_only=True"
+CONVERTER, TENSORS_ONLY = "backend/sjc/models/convert.py", "weights_only=True"
 
 # Third-party wording, kept as it is.
 UNTOUCHED = ("LICENSE",)

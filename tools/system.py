@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .common import BuildError, run, say
 
-# Shared library -> Debian package. bpy's wheels load the first group at import, headless EEVEE and Workbench the second.
+# Shared library -> Debian package. bpy's wheels load the first group at import, headless EEVEE and Workbench the
+# second.
 LIBRARIES = {
     "libX11.so.6": "libx11-6",
     "libXrender.so.1": "libxrender1",
@@ -86,9 +87,7 @@ def ensure_validator(root: Path) -> Path:
     flags = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     say(f"setup: installing {VALIDATOR} {VALIDATOR_VERSION}")
     if run([npm, "install", "--prefix", home, *flags, f"{VALIDATOR}@{VALIDATOR_VERSION}"], cwd=home) != 0:
-        raise BuildError(
-            "installing the glTF validator failed (npm's reason stands above): check the network."
-        )
+        raise BuildError("installing the glTF validator failed (npm's reason stands above): check the network.")
     return folder
 
 

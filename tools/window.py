@@ -1,8 +1,9 @@
-"""A Blender with a window, wherever a root account on Debian is: Debian 13 in a folder, with Blender 4.3 and a virtual display.
+"""A Blender with a window, wherever a root account on Debian is: Debian 13 in a folder, with Blender 4.3 and a virtual
+display.
 
 `ensure` makes the folder. `inside` gives the command line that runs a program in it, with this machine's Python and the
-project's environment at their usual paths, because that system has no torch. They are mounted in a namespace of their own,
-so nothing is left mounted when the program ends, however it ends; where mounts are refused they are copied.
+project's environment at their usual paths, because that system has no torch. They are mounted in a namespace of their
+own, so nothing is left mounted when the program ends, however it ends; where mounts are refused they are copied.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ exec chroot "$root" "$@"
 def obstacle() -> str:
     """Why this machine cannot have it, in one line; "" if it can."""
     if sys.platform != "linux" or not system.is_debian():
-        return (
-            "a Blender with a window is fetched as a Debian system, which needs Debian: use a Debian machine."
-        )
+        return "a Blender with a window is fetched as a Debian system, which needs Debian: use a Debian machine."
     if os.geteuid() != 0:
         return "a Blender with a window is a Debian system in a folder, which only root can make: use sudo."
     if not mirror():
@@ -97,18 +96,12 @@ def mirror(sources: Path = Path("/etc/apt")) -> str:
     for path in [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*"))]:
         if path.suffix in (".list", ".sources") and path.is_file():
             text = path.read_text("utf-8", "replace")
-            found += re.findall(
-                r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE
-            )
+            found += re.findall(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
     return found[0] if found else ""
 
 
 def inside(
-    folder: Path,
-    command: Sequence[str | Path],
-    *,
-    environment: Environment | None = None,
-    further: Sequence[Path] = (),
+    folder: Path, command: Sequence[str | Path], *, environment: Environment | None = None, further: Sequence[Path] = ()
 ) -> list[str]:
     """Return the command line that runs `command` in the system at `folder`; kill its process and all of it is gone.
 
@@ -140,9 +133,7 @@ def may_mount() -> bool:
     """Whether this machine lets root mount in a namespace of its own."""
     try:
         done = subprocess.run(
-            [*OURS, "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"],
-            capture_output=True,
-            check=False,
+            [*OURS, "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
         )
     except OSError:
         return False
@@ -207,9 +198,7 @@ def _call(folder: Path, command: Sequence[str | Path], what: str) -> str:
         stream.write(f"=== {what}\n{done.stdout}")
     if done.returncode != 0:
         last = ([line for line in done.stdout.splitlines() if line.strip()] or ["no message"])[-1]
-        raise BuildError(
-            f"{what} failed ({last.strip()}); {log} tells more. The same command goes on from there."
-        )
+        raise BuildError(f"{what} failed ({last.strip()}); {log} tells more. The same command goes on from there.")
     return done.stdout
 
 
@@ -217,8 +206,7 @@ def _copy(source: Path, target: Path) -> None:
     """Copy what cannot be mounted; an environment that has changed since is copied again."""
     note = target / STAMP
     if target.exists() and (
-        not (source / STAMP).exists()
-        or (note.exists() and note.read_bytes() == (source / STAMP).read_bytes())
+        not (source / STAMP).exists() or (note.exists() and note.read_bytes() == (source / STAMP).read_bytes())
     ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,8 @@
-"""The command line: sjc generate | batch | resume | models | experiment | doctor. Exit 0, 2 for bad input (one line), 130 on Ctrl-C."""
+"""The command line: sjc generate | batch | resume | models | experiment | doctor.
+
+Exit 0, 2 for bad input (one line),
+130 on Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,13 @@ from . import __version__
 from . import settings as schema
 from .errors import SjcError
 from .experiments import command as experiments
-from .memory import is_out_of_memory, large_pages
-from .progress import Bar, JsonLines, Report
+from .job.progress import Bar, JsonLines, Report
+from .machine.memory import is_out_of_memory, large_pages
 
 BAD_INPUT, INTERRUPTED = 2, 130
 MEMORY_FULL = (
-    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume what was "
+    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc "
+    "resume what was "
     "begun."
 )
 OUTPUTS = Path("outputs")
@@ -34,9 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _Parser(
-        prog="sjc", description="From a sentence to a coloured mesh, by Score Jacobian Chaining."
-    )
+    parser = _Parser(prog="sjc", description="From a sentence to a coloured mesh, by Score Jacobian Chaining.")
     parser.add_argument("--version", action="version", version=f"sjc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
@@ -57,28 +60,26 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(batch)
     schema.add_arguments(batch)
 
-    resume = commands.add_parser(
-        "resume", help="go on with an unfinished job", description="Go on with a stopped job."
-    )
+    resume = commands.add_parser("resume", help="go on with an unfinished job", description="Go on with a stopped job.")
     resume.add_argument("folder", type=Path, help="its job folder")
     _add_common(resume)
 
-    models = commands.add_parser(
-        "models", help="which models can be used", description="Which models can be used."
-    )
+    models = commands.add_parser("models", help="which models can be used", description="Which models can be used.")
     models.add_argument(
         "action",
         nargs="?",
         choices=("list", "info", "fetch", "remove", "convert"),
         default="list",
-        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or convert: a "
+        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or "
+        "convert: a "
         ".bin to safetensors",
     )
     models.add_argument(
         "model",
         nargs="?",
         default="embedded",
-        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with convert: "
+        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with "
+        "convert: "
         "a file",
     )
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
@@ -98,24 +99,18 @@ def build_parser() -> argparse.ArgumentParser:
     experiments.add_arguments(experiment)
     _add_offline(experiment)
 
-    doctor = commands.add_parser(
-        "doctor", help="check this machine", description="Check this machine, line by line."
-    )
+    doctor = commands.add_parser("doctor", help="check this machine", description="Check this machine, line by line.")
     doctor.add_argument("--json", action="store_true", help="for machines")
     return parser
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="events as JSON lines on standard output instead of a bar"
-    )
+    parser.add_argument("--json", action="store_true", help="events as JSON lines on standard output instead of a bar")
     _add_offline(parser)
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--offline", action="store_true", help="never touch the network; models must be here already"
-    )
+    parser.add_argument("--offline", action="store_true", help="never touch the network; models must be here already")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -123,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     large_pages()
     if getattr(args, "offline", False):
-        from .guidance.hub import go_offline
+        from .models.hub import go_offline
 
         go_offline()
     run = {
@@ -185,15 +180,13 @@ def _settings(prompt: object, given: dict[str, object]) -> schema.Settings:
     return settings
 
 
-def run_job(
-    folder: Path, settings: schema.Settings, report: Report, *, fresh: bool = True
-) -> dict[str, Any] | None:
+def run_job(folder: Path, settings: schema.Settings, report: Report, *, fresh: bool = True) -> dict[str, Any] | None:
     """Run a job to its end; None if Ctrl-C stopped it.
 
     A fresh one's folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite
     costs no result. The others go on from what the folder holds.
     """
-    from .job import Job, Stopped, prepare_folder
+    from .job.run import Job, Stopped, prepare_folder
 
     with _CtrlC() as stop:
         try:
@@ -221,7 +214,7 @@ def _finish(folder: Path, record: dict[str, Any] | None, quiet: bool) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from . import job
+    from .job import run as job
 
     settings = _settings(args.prompt, schema.overrides(args))
     folder = args.out or job.default_folder(settings, OUTPUTS)
@@ -231,7 +224,7 @@ def _generate(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from . import job
+    from .job import run as job
 
     settings = job.read_settings(args.folder)
     if (args.folder / "run.json").exists():
@@ -257,7 +250,7 @@ def _batch_lines(name: str) -> list[tuple[int, str]]:
 
 def _batch(args: argparse.Namespace) -> int:
     """All lines are checked before the first job starts; a failing job does not stop the others."""
-    from . import job
+    from .job import run as job
 
     given = schema.overrides(args)
     jobs, problems = [], []
@@ -275,13 +268,7 @@ def _batch(args: argparse.Namespace) -> int:
         raise SjcError("\n".join(problems))
     report, failed = _reporter(args), 0
     for index, (folder, settings) in enumerate(jobs, 1):
-        report(
-            {
-                "type": "status",
-                "stage": "batch",
-                "text": f"[{index}/{len(jobs)}] {settings.prompt} -> {folder}",
-            }
-        )
+        report({"type": "status", "stage": "batch", "text": f"[{index}/{len(jobs)}] {settings.prompt} -> {folder}"})
         try:
             if not _batch_one(folder, settings, report):
                 print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
@@ -291,15 +278,13 @@ def _batch(args: argparse.Namespace) -> int:
             report({"type": "error", "text": str(error), "folder": str(folder)})
             print(f"sjc: {folder}: {error}", file=sys.stderr)
     if failed:
-        print(
-            f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr
-        )
+        print(f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr)
     return BAD_INPUT if failed else 0
 
 
 def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
     """Make, go on with, or pass over one job of a batch; False if Ctrl-C stopped it."""
-    from . import job
+    from .job import run as job
 
     same = (folder / "job.json").exists() and job.read_settings(folder) == replace(settings, overwrite=False)
     if same and (folder / "run.json").exists() and not settings.overwrite:
@@ -314,36 +299,36 @@ def _batch_one(folder: Path, settings: schema.Settings, report: Report) -> bool:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from . import model_list
     from .doctor import model_info, print_table
+    from .models import model_list
 
     if args.action == "list":
         return model_list.show(args.json)
     if args.action == "remove":
-        from .model_removal import remove
+        from .models.model_removal import remove
 
         freed = remove(args.model, yes=args.yes)
         print(json.dumps({"freed_bytes": freed}) if args.json else "kept" if freed is None else "removed")
         return 0
     if args.action == "convert":
-        from .convert import convert
+        from .models.convert import convert
 
         written = convert(Path(args.model))
         print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
         return 0
     if args.action == "fetch" and args.dry_run:
-        from .guidance import offer
+        from .models import download_info
 
-        found = asdict(offer.ask(args.model))
+        found = asdict(download_info.ask(args.model))
         lines = [f"{k:<14} {v}" for k, v in found.items()]
         if found["gated"]:
-            from .guidance.hub import gated_steps
+            from .models.hub import gated_steps
 
             lines.append(f"{args.model}: {gated_steps(args.model)}")
         print(json.dumps(found) if args.json else "\n".join(lines))
         return 0
     if args.action == "fetch":
-        from .guidance import model_files
+        from .models import model_files
 
         def tell(size: int) -> None:
             if args.json:

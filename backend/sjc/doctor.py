@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import model_list
 from .errors import SjcError
-from .guidance import distilled, model_files
+from .models import distilled, model_files, model_list
 from .settings_schema import plain
 
 Line = dict[str, Any]
@@ -36,9 +35,7 @@ def checks() -> list[Line]:
 
 def _python() -> tuple[bool, str]:
     ok = sys.version_info >= (3, 11)
-    return ok, f"{platform.python_version()} at {sys.executable}" + (
-        "" if ok else "; 3.11 or newer is needed."
-    )
+    return ok, f"{platform.python_version()} at {sys.executable}" + ("" if ok else "; 3.11 or newer is needed.")
 
 
 def _torch() -> tuple[bool, str]:
@@ -51,13 +48,10 @@ def _torch() -> tuple[bool, str]:
 def _device() -> tuple[bool, str]:
     import torch
 
-    from .devices import choose_device, device_name
+    from .machine.devices import choose_device, device_name
 
     if not torch.cuda.is_available() and (card := _nvidia()):
-        return (
-            False,
-            f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA.",
-        )
+        return (False, f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA.")
     return True, device_name(choose_device("auto"))
 
 
@@ -80,9 +74,9 @@ def _nvidia() -> str:
 
 
 def _renderer() -> tuple[bool, str]:
-    from .devices import choose_device
     from .field.render import choose
     from .field.render_warp import available
+    from .machine.devices import choose_device
 
     device = choose_device("auto")
     name = choose("auto", device)
@@ -90,7 +84,7 @@ def _renderer() -> tuple[bool, str]:
 
 
 def _runtime() -> tuple[bool, str]:
-    from .guidance import onnx_unet
+    from .models import onnx_unet
 
     if onnx_unet.available():
         import onnxruntime
@@ -105,9 +99,7 @@ def _memory() -> tuple[bool, str]:
     except (AttributeError, ValueError, OSError):
         return True, "free memory unknown on this system"
     ok = free >= MIN_MEMORY_GB
-    return ok, f"{free:.1f} GiB free" + (
-        "" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs."
-    )
+    return ok, f"{free:.1f} GiB free" + ("" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs.")
 
 
 def _disk() -> tuple[bool, str]:
@@ -145,18 +137,16 @@ def model_info(model: str) -> list[Line]:
     if card.is_file():
         words = model_files.read_json(card).get("words", {})
         rows += [
-            {"name": kind, "text": ", ".join(words[kind])}
-            for kind in ("objects", "colors", "parts")
-            if kind in words
+            {"name": kind, "text": ", ".join(words[kind])} for kind in ("objects", "colors", "parts") if kind in words
         ]
     return rows
 
 
 def _plan(files: model_files.ModelFiles) -> str:
     """What loading it on this machine's device would do; asks torch for the device."""
-    from .devices import choose_device
-    from .guidance.loading import usual_dtype
-    from .guidance.memory_plan import plan_for
+    from .machine.devices import choose_device
+    from .models.loading import usual_dtype
+    from .models.memory_plan import plan_for
 
     device = choose_device("auto")
     return plan_for(files, device.type, str(usual_dtype(files, device)).removeprefix("torch.")).sentence()

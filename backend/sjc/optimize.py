@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import threads
 from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
 from .field.grid import VoxelField
@@ -36,18 +35,23 @@ from .guidance.paas import paas
 from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.schedules import sigma_law
+from .machine import threads
 from .settings_schema import Settings
 
 if TYPE_CHECKING:
-    from .guidance.text_denoiser import TextDenoiser
+    from .models.text_denoiser import TextDenoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
+OnViews = Callable[[Cameras, Tensor], None]
+"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
+
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.
+    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
+    gradient.
 
     They leave a GPU by themselves when their step is done: whoever reads them waits for that step, not for later ones.
     """
@@ -101,12 +105,15 @@ def score_clip(settings: Settings, step: int) -> float:
 class Optimization:
     """The state of a run, and its step.
 
-    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and `conditioned`). device: where the
-    field lives. The prompt is checked by the caller.
+    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and
+    `conditioned`). device: where the field lives. on_views: is told of every step's views, for a denoiser that knows
+    what they should show. The prompt is checked by the caller.
     """
 
-    def __init__(self, settings: Settings, denoiser: TextDenoiser, device: torch.device) -> None:
-        self.settings, self.denoiser, self.device = settings, denoiser, device
+    def __init__(
+        self, settings: Settings, denoiser: TextDenoiser, device: torch.device, on_views: OnViews | None = None
+    ) -> None:
+        self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step = 0
         self.unchecked = 1 if device.type == "cpu" else UNCHECKED
@@ -124,7 +131,7 @@ class Optimization:
         self.optimizer = self._make_optimizer()
         self.backdrop: Callable[[Tensor], Tensor] | None = None
         if denoiser.autoencoder is not None and settings.background != "learned":
-            from .latent import Backdrop
+            from .appearance.latent import Backdrop
 
             self.backdrop = Backdrop(denoiser.autoencoder)
         self.render = renderer(settings.renderer, device)
@@ -136,11 +143,7 @@ class Optimization:
             jitter=settings.sigma_jitter,
         )
         self.prior = CameraPrior(
-            settings.radius,
-            settings.fov_min,
-            settings.fov_max,
-            settings.elevation_min,
-            settings.elevation_max,
+            settings.radius, settings.fov_min, settings.fov_max, settings.elevation_min, settings.elevation_max
         )
 
     @property
@@ -191,7 +194,9 @@ class Optimization:
 
     @staticmethod
     def _per_ray(images: Tensor, size: int) -> Tensor:
-        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared out."""
+        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared
+        out.
+        """
         shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
         return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
 
@@ -212,6 +217,8 @@ class Optimization:
             self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
         )
         background = self._background(cameras, directions)
+        if self.on_views:
+            self.on_views(cameras, background)
         flat = composite(rendered, background)
         y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
         if size != self.denoiser.size:
@@ -275,7 +282,11 @@ class Optimization:
         return norm
 
     def _look_at_totals(self, last: int) -> None:
-        """Wait for the numbers of the steps up to `last` that nobody has looked at. Raises SjcError for the first bad one."""
+        """Wait for the numbers of the steps up to `last` that nobody has looked at.
+
+        Raises SjcError for the first bad
+        one.
+        """
         totals = torch.stack(self._totals).tolist() if self._totals else []
         self._totals = []
         for step, total in enumerate(totals, last + 1 - len(totals)):

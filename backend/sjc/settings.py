@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
 from .errors import SjcError
-from .guidance import lora
 from .guidance.prompts import clean_prompt
+from .models import lora
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [
@@ -152,9 +152,7 @@ def _color(spec: Spec, value: object) -> Color:
 
 def _text(spec: Spec, value: object) -> str:
     if spec.name in ("prompt", "negative_prompt"):
-        return clean_prompt(
-            value, name=spec.name, allow_empty=True
-        )  # whether it says anything is the job's question
+        return clean_prompt(value, name=spec.name, allow_empty=True)  # whether it says anything is the job's question
     if not isinstance(value, str):
         raise SjcError(f"{spec.name}: {_shown(value)} is not text; allowed are {spec.allowed()}.")
     text = value.strip()
@@ -180,11 +178,13 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
             lines.append(f"{low}: {plain(a)} is above {high} {plain(b)}; swap them or change one.")
     if s.score_clip_end and not s.score_clip and not {"score_clip", "score_clip_end"} & set(wrong):
         lines.append(
-            f"score_clip_end: {plain(s.score_clip_end)} ends what does not begin; set score_clip, the bound at the start, too."
+            f"score_clip_end: {plain(s.score_clip_end)} ends what does not begin; set score_clip, the bound at "
+            "the start, too."
         )
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(
-            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to fine or paper."
+            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to "
+            "fine or paper."
         )
     if s.grid >> s.coarse_to_fine < _COARSEST and not {"grid", "coarse_to_fine"} & set(wrong):
         lines.append(
@@ -240,16 +240,11 @@ def add_arguments(parser: argparse.ArgumentParser, skip: Collection[str] = ("pro
     for spec in SPECS.values():
         if spec.name in skip:
             continue
-        described = f"{spec.description} [{spec.allowed()}; default {_plain_value(spec.default)}]".replace(
-            "%", "%%"
-        )
+        described = f"{spec.description} [{spec.allowed()}; default {_plain_value(spec.default)}]".replace("%", "%%")
         group = groups[spec.group]
         if spec.kind == "bool":
             group.add_argument(
-                _flag(spec.name),
-                action=argparse.BooleanOptionalAction,
-                default=argparse.SUPPRESS,
-                help=described,
+                _flag(spec.name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=described
             )
         else:
             metavar = {"int": "N", "float": "X", "color": "R,G,B"}.get(spec.kind, "TEXT")
@@ -308,10 +303,7 @@ def docs_table() -> str:
         for spec in SPECS.values():
             if spec.group == group:
                 basic = " *" if spec.tier == "basic" else ""
-                cells = [
-                    f"`{spec.name}`{basic}",
-                    f"`{_plain_value(spec.default)}`" if spec.default != "" else "",
-                ]
+                cells = [f"`{spec.name}`{basic}", f"`{_plain_value(spec.default)}`" if spec.default != "" else ""]
                 lines.append(_row([*cells, spec.allowed(), spec.symbol, spec.description]))
         lines.append("")
     lines += ["Settings with a star stand in the panel; the others under Advanced.", "", "### Presets", ""]

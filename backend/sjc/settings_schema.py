@@ -71,25 +71,25 @@ class Settings:
     # fmt: off
     prompt: str = _knob("", "job", "What to make, as a sentence.", basic=True)
     negative_prompt: str = _knob("", "job", "What to keep away from; it takes the place of the empty sentence.")
-    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION.", basic=True)
+    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or " "NAME/MODEL@REVISION.", basic=True)
     lora: str = _knob("", "job", "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only.")
     preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"))
     seed: int = _knob(0, "job", "Two runs with one seed on one device are alike.", basic=True, low=0, high=2**31 - 1)
     steps: int = _knob(400, "job", "Optimisation steps.", basic=True, low=1, high=1_000_000, symbol="n_steps")
     device: str = _knob("auto", "job", "Where to compute: auto, cpu, cuda, cuda:N or mps.", basic=True)
     renderer: str = _knob("auto", "job", "Plain torch (reference) or fused kernels (warp); auto takes warp where it runs.", choices=("auto", "reference", "warp"))
-    runtime: str = _knob("auto", "job", "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it where it runs.", choices=("auto", "torch", "onnx"))
+    runtime: str = _knob("auto", "job", "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it " "where it runs.", choices=("auto", "torch", "onnx"))
 
     views_per_step: int = _knob(4, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
     noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64, symbol="n")
     guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it.", basic=True, low=0, high=1000, symbol="s")
-    distilled: bool = _knob(True, "guidance", "Ask the network once a view, not twice, where the model has an adapter for this guidance scale and no negative prompt, rescale, Perp-Neg or LoRA needs both.")
+    distilled: bool = _knob(True, "guidance", "Ask the network once a view, not twice, where the model has an adapter for this guidance scale and no " "negative prompt, rescale, Perp-Neg or LoRA needs both.")
     var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).", symbol="var_red")
-    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"))
+    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation " "sigma/(1+sigma^2); 1 takes it as it is.", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"))
     view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.", choices=("fine", "paper", "none"))
     shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
     guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.", low=0, high=1, symbol="phi")
-    perp_neg: float = _knob(0.0, "guidance", "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network.", low=0.01, high=10, zero="off", symbol="w")
+    perp_neg: float = _knob(0.0, "guidance", "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the " "network.", low=0.01, high=10, zero="off", symbol="w")
     score_clip: float = _knob(0.0, "guidance", "Bound on every element of the score.", low=1e-4, high=1e4, zero="no bound")
     score_clip_end: float = _knob(0.0, "guidance", "The bound at the end of the run, reached in equal steps.", low=1e-4, high=1e4, zero="the same all along")
 
@@ -160,8 +160,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "embedded": {},
     # One call of the network a view instead of two: a seventh of the default's time (docs/experiments/schedule.md).
     "fast": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0},
-    # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md). A finer
-    # grid gains nothing: the network's pictures have 32 pixels.
+    # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md).
+    # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {

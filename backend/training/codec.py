@@ -3,9 +3,9 @@
 It turns 64-pixel pictures of the world into 32 x 32 latents of 4 channels and back. The latent model (`training.train
 --codec DIR/model`) is there so that the way from latents to true colours can be measured against exact ones.
 
-`--decoder-of FOLDER` goes on with the decoder of a finished one. Its encoder, and with it the meaning of every latent, stays
-as it is, so a latent model that was trained on it needs no other training (as the public VAE "ft-MSE" was made for Stable
-Diffusion).
+`--decoder-of FOLDER` goes on with the decoder of a finished one. Its encoder, and with it the meaning of every latent,
+stays as it is, so a latent model that was trained on it needs no other training (as the public VAE "ft-MSE" was made
+for Stable Diffusion).
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def main(argv: list[str] | None = None) -> Path:
     began = time.time()
     for step in range(1, args.steps + 1):
         for group in optimizer.param_groups:
-            group["lr"] = args.lr * min(
-                1.0, step / min(100, args.steps / 4), 2 * (args.steps - step + 1) / args.steps
-            )
+            group["lr"] = args.lr * min(1.0, step / min(100, args.steps / 4), 2 * (args.steps - step + 1) / args.steps)
         x, _ = data.batch(args.batch)
         posterior = codec.encode(x).latent_dist
         error = codec.decode(posterior.sample()).sample - x

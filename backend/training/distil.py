@@ -1,8 +1,9 @@
 """Guidance distillation into an adapter: `python -m training.distil --bank FILE --out DIR`.
 
-A LoRA teaches the embedded model's UNet to say in one call what the same model says in two under classifier-free guidance of one
-scale, that of the optimiser's preset: stage one of Meng et al., On Distillation of Guided Diffusion Models (CVPR 2023,
-arXiv 2210.03142). An adapter (Hu et al., arXiv 2106.09685), because a second UNet would double what the package weighs.
+A LoRA teaches the embedded model's UNet to say in one call what the same model says in two under classifier-free
+guidance of one scale, that of the optimiser's preset: stage one of Meng et al., On Distillation of Guided Diffusion
+Models (CVPR 2023, arXiv 2210.03142). An adapter (Hu et al., arXiv 2106.09685), because a second UNet would double what
+the package weighs.
 """
 
 from __future__ import annotations
@@ -22,19 +23,9 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 
-from sjc.guidance.model_files import EMBEDDED
+from sjc.models.model_files import EMBEDDED
 from training.pictures import Bank
-from training.train import (
-    EVAL_SIGMAS,
-    Data,
-    Model,
-    begun,
-    draw_noise,
-    fixed_batches,
-    sigmas,
-    start_from,
-    v_loss,
-)
+from training.train import EVAL_SIGMAS, Data, Model, begun, draw_noise, fixed_batches, sigmas, start_from, v_loss
 
 Predicts = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """(noisy pictures [B,C,S,S], timesteps [B], token ids [B,L], mask [B,L]) -> v [B,C,S,S]."""
@@ -44,7 +35,8 @@ WARM_UP = 50
 
 
 def guided(teacher: nn.Module, empty: tuple[Tensor, Tensor], scale: float) -> Predicts:
-    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u); v_u is that of `empty`, ids and mask [1,L].
+    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u); v_u is that of `empty`, ids and mask
+    [1,L].
 
     The same as guiding D or the noise: at one noisy picture all three are the same affine map of v.
     """

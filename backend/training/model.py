@@ -48,11 +48,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token="<pad>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        model_max_length=MAX_WORDS,
+        tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=MAX_WORDS
     )
 
 
@@ -134,19 +130,14 @@ def make_latent_unet() -> UNet2DConditionModel:
 def make_scheduler() -> DDPMScheduler:
     """Cosine noise levels with v-prediction: sigma is spread evenly in its logarithm around 1."""
     return DDPMScheduler(
-        num_train_timesteps=1000,
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type="v_prediction",
-        clip_sample=False,
+        num_train_timesteps=1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False
     )
 
 
 def card_json() -> dict[str, object]:
     """What the optimiser reads beside the weights: cameras, view words, shading constant, vocabulary."""
     return {
-        "camera": {
-            k: getattr(PRIOR, k) for k in ("radius", "fov_min", "fov_max", "elevation_min", "elevation_max")
-        },
+        "camera": {k: getattr(PRIOR, k) for k in ("radius", "fov_min", "fov_max", "elevation_min", "elevation_max")},
         "view_words": "fine",
         "mean_shade": MEAN_SHADE,
         "max_words": MAX_WORDS,

@@ -111,17 +111,12 @@ def supersampled_rays(cameras: Cameras, size: int, supersample: int) -> tuple[Te
 
 
 def shade(
-    part: Tensor,
-    normal: Tensor,
-    palette: Tensor,
-    background: Tensor,
-    light: Tensor,
-    contrast: Tensor,
-    supersample: int,
+    part: Tensor, normal: Tensor, palette: Tensor, background: Tensor, light: Tensor, contrast: Tensor, supersample: int
 ) -> Tensor:
     """Colour traced views: pictures [B, 3, S/k, S/k] in [-1, 1], k = `supersample`.
 
-    part u8 [B, S, S], normal f4 [B, S, S, 3], palette [B, P, 3] sRGB per part, background and light [B, 3], contrast [B].
+    part u8 [B, S, S], normal f4 [B, S, S, 3], palette [B, P, 3] sRGB per part, background and light [B, 3], contrast
+    [B].
     """
     batch, full = part.shape[:2]
     index = part.long().clamp_max(palette.shape[1])  # EMPTY -> the last row: the background

@@ -61,10 +61,7 @@ def parse(prompt: str) -> Described:
     if pending is not None:
         raise ValueError(f"nothing takes the colour {pending!r}")
     main = colors.get("main", thing.color)
-    slots = {
-        slot: colors.get(slot, main if default == "main" else default)
-        for slot, default in thing.slots.items()
-    }
+    slots = {slot: colors.get(slot, main if default == "main" else default) for slot, default in thing.slots.items()}
     return Described(names[0], main, slots)
 
 
@@ -115,9 +112,7 @@ def random_described(index: int, rng: random.Random, slot_chance: float = 0.5) -
     thing = THINGS[name]
     color = rng.choice([c for c in COLORS if (name, c) not in HELD_OUT])
     slots = {
-        slot: rng.choice(list(COLORS))
-        if rng.random() < slot_chance
-        else (color if default == "main" else default)
+        slot: rng.choice(list(COLORS)) if rng.random() < slot_chance else (color if default == "main" else default)
         for slot, default in thing.slots.items()
     }
     return Described(name, color, slots)

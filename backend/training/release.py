@@ -1,4 +1,8 @@
-"""Put a trained run into the package: `python -m training.release RUN ...`. Copies the model, the logs, and writes its card."""
+"""Put a trained run into the package: `python -m training.release RUN ...`.
+
+Copies the model, the logs, and writes its
+card.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sjc
-from sjc.guidance.distilled import NAME
+from sjc.models.distilled import NAME
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
 from training.text import TEXT_BATCH
@@ -108,8 +112,7 @@ def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, mach
         share=100 * len(world.HELD_OUT) / pairs,
         held_out=", ".join(f"{color} {name}" for name, color in sorted(world.HELD_OUT)),
         stages="".join(
-            stage(n, log, command, batch)
-            for n, (log, command) in enumerate(zip(runs, commands, strict=True), 1)
+            stage(n, log, command, batch) for n, (log, command) in enumerate(zip(runs, commands, strict=True), 1)
         ),
         machine=machine,
         loss=last["loss"],
@@ -134,12 +137,8 @@ def main(argv: list[str] | None = None) -> None:
     shutil.copytree(args.runs[-1] / "model", args.target, dirs_exist_ok=True)
     (args.target / NAME).unlink(missing_ok=True)  # an adapter of the model before
     rows = [{"run": n, **row} for n, log in enumerate(logs, 1) for row in log]
-    (args.target / "training_log.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
-    )
-    (args.target / "README.md").write_text(
-        card(logs, args.command, args.batch, args.machine), encoding="utf-8"
-    )
+    (args.target / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (args.target / "README.md").write_text(card(logs, args.command, args.batch, args.machine), encoding="utf-8")
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")

@@ -1,6 +1,8 @@
-"""Put a distilled adapter beside the embedded model: `python -m training.release_adapter RUN --scale S --command "..."`.
+"""Put a distilled adapter beside the embedded model: `python -m training.release_adapter RUN --scale S --command
+"..."`.
 
-The model must be the one that the adapter was made of: release a model first (`training.release` takes an older adapter away).
+The model must be the one that the adapter was made of: release a model first (`training.release` takes an older adapter
+away).
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ import json
 import shutil
 from pathlib import Path
 
-from sjc.guidance.distilled import NAME
-from sjc.guidance.lora import IN_A_FOLDER
+from sjc.models.distilled import NAME
+from sjc.models.lora import IN_A_FOLDER
 from training.release import LIMIT, TARGET, errors
 
 CARD = """
@@ -40,11 +42,7 @@ def main(argv: list[str] | None = None) -> Path:
     sjc, card, log = (args.target / name for name in ("sjc.json", "README.md", "training_log.jsonl"))
     known = json.loads(sjc.read_text(encoding="utf-8")) | {"distilled": args.scale}
     sjc.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    kept = [
-        line
-        for line in log.read_text(encoding="utf-8").splitlines()
-        if json.loads(line)["run"] != "distilled"
-    ]
+    kept = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["run"] != "distilled"]
     kept += [json.dumps({"run": "distilled", **row}) for row in rows]
     log.write_text("\n".join(kept) + "\n", encoding="utf-8")
 

@@ -1,7 +1,8 @@
-"""Put the small latent model beside the tests: `python -m training.release_latent --codec RUN --unet RUN --command ...`.
+"""Put the small latent model beside the tests: `python -m training.release_latent --codec RUN --unet RUN --command
+...`.
 
-Copies the folder and the logs, and writes the model's card. `--unet RUN` alone, with its one --command, is a run that went on
-with the model that is there: its log and its paragraph are added.
+Copies the folder and the logs, and writes the model's card. `--unet RUN` alone, with its one --command, is a run that
+went on with the model that is there: its log and its paragraph are added.
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ def cylinder(center: tuple[float, float, float], radius: float, half: float, axi
     return distance
 
 
-def cone(
-    center: tuple[float, float, float], r_low: float, r_high: float, half: float, axis: int = 2
-) -> Solid:
+def cone(center: tuple[float, float, float], r_low: float, r_high: float, half: float, axis: int = 2) -> Solid:
     """Capped cone (frustum): radius `r_low` at -half, `r_high` at +half along `axis`."""
 
     def distance(p: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sjc.guidance.autoencoder import Autoencoder, load_autoencoder
+from sjc.models.autoencoder import Autoencoder, load_autoencoder
 from training import world
 from training.model import (
     CONDITION,
@@ -104,9 +104,7 @@ class Data:
                 described = Described(name, color, described.slots)
             things.append(described)
         texts = [
-            random_view(
-                phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng
-            )
+            random_view(phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng)
             for i, d in zip(index, things, strict=True)
         ]
         return index, things, texts
@@ -127,9 +125,7 @@ def sigmas(device: str = "cpu") -> Tensor:
     return ((1 - abar) / abar).sqrt()
 
 
-def draw_noise(
-    x: Tensor, sigma: Tensor, args: argparse.Namespace, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def draw_noise(x: Tensor, sigma: Tensor, args: argparse.Namespace, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Timesteps [B] and noises like x: ln sigma is normal, about where SJC asks, with tails over the whole range."""
     level = (args.log_sigma + args.log_sigma_spread * torch.randn(len(x), generator=generator)).exp()
     t = torch.searchsorted(sigma, level).clamp(0, len(sigma) - 1)
@@ -167,9 +163,7 @@ def v_loss(
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, batches: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor
-) -> dict[str, float]:
+def evaluate(model: nn.Module, batches: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor) -> dict[str, float]:
     """The 2D score: root mean square error of D(x + sigma n; sigma) per noise level, on fixed pictures and noises."""
     out = {}
     model.eval()
@@ -187,18 +181,11 @@ def evaluate(
 
 
 def school(
-    model: Model,
-    data: Data,
-    steps: int,
-    batch: int,
-    tell: Callable[[dict[str, Any]], None],
-    peak: float,
+    model: Model, data: Data, steps: int, batch: int, tell: Callable[[dict[str, Any]], None], peak: float
 ) -> None:
     """Teach the text encoder and its pooling to sketch; the learning rate warms up, then falls to zero."""
     sketcher = Sketcher(model.text_encoder, model.unet.add_embedding, CONDITION)
-    optimizer = torch.optim.AdamW(
-        sketcher.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
-    )
+    optimizer = torch.optim.AdamW(sketcher.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     began, losses = time.time(), []
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
@@ -230,22 +217,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, help="run folder: bank, checkpoint, log, model/")
     p.add_argument("--steps", type=int, default=8000)
     p.add_argument(
-        "--text-steps",
-        type=int,
-        default=2000,
-        help="steps of the text encoder's own schooling (training.text)",
+        "--text-steps", type=int, default=2000, help="steps of the text encoder's own schooling (training.text)"
     )
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--views", type=int, default=2500, help="traced views per object in the bank")
     p.add_argument("--lr", type=float, default=8e-4)
+    p.add_argument("--decay-from", type=float, default=0.7, help="fraction of the steps where the learning rate falls")
     p.add_argument(
-        "--decay-from", type=float, default=0.7, help="fraction of the steps where the learning rate falls"
-    )
-    p.add_argument(
-        "--log-sigma",
-        type=float,
-        default=0.3,
-        help="mean of ln sigma; high noise is where the text is learned",
+        "--log-sigma", type=float, default=0.3, help="mean of ln sigma; high noise is where the text is learned"
     )
     p.add_argument("--log-sigma-spread", type=float, default=1.4, help="standard deviation of ln sigma")
     p.add_argument("--ema", type=float, default=0.999)
@@ -253,9 +232,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--eval-every", type=int, default=250)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument(
-        "--init",
-        type=Path,
-        help="model folder whose UNet a new run starts from; what reads the text is schooled anew",
+        "--init", type=Path, help="model folder whose UNet a new run starts from; what reads the text is schooled anew"
     )
     p.add_argument(
         "--keep-text",
@@ -290,9 +267,7 @@ def main(argv: list[str] | None = None) -> Path:
     model = Model(args.compile, latent=codec is not None)
     if args.init:
         start_from(model, args.init, args.keep_text)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     sigma = sigmas()
     log_file, checkpoint = args.out / "log.jsonl", args.out / "checkpoint.safetensors"
     bank = Bank.load(bank_file)
@@ -333,28 +308,18 @@ def main(argv: list[str] | None = None) -> Path:
             torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
         losses.append(loss.item())
         if step % args.eval_every == 0 or step == args.steps:
-            row = {
-                "step": step,
-                "minutes": round((time.time() - began) / 60, 1),
-                "lr": learning_rate(step, args),
-            }
+            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "lr": learning_rate(step, args)}
             row |= {"loss": round(sum(losses) / len(losses), 4), **evaluate(ema, batches, sigma)}
             losses = []
             tell(row)
             save(checkpoint, model, ema, optimizer, step, time.time() - began)
             save_folder(
-                args.out / "model",
-                copy.deepcopy(ema.unet),
-                copy.deepcopy(ema.text_encoder),
-                ema.tokenizer,
-                args.codec,
+                args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer, args.codec
             )
     return args.out / "model"
 
 
-def save(
-    path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer, step: int, seconds: float
-) -> None:
+def save(path: Path, model: Model, ema: Model, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
     """Everything in one safetensors file, written whole."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
@@ -375,10 +340,7 @@ def start_from(model: Model, folder: Path, keep_text: bool) -> None:
     saved = {k: v for file in (folder / "unet").glob("*.safetensors") for k, v in load_file(file).items()}
     depth = 1 + max(int(k.split(".")[1]) for k in saved if k.startswith("up_blocks."))
     deeper = depth - len(model.unet.up_blocks)  # up_blocks count from the inside
-    saved = {
-        re.sub(r"^up_blocks\.(\d+)", lambda m: f"up_blocks.{int(m[1]) - deeper}", k): v
-        for k, v in saved.items()
-    }
+    saved = {re.sub(r"^up_blocks\.(\d+)", lambda m: f"up_blocks.{int(m[1]) - deeper}", k): v for k, v in saved.items()}
     fitting = {
         k: v.float()
         for k, v in saved.items()

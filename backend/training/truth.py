@@ -14,9 +14,7 @@ from training import world
 from training.prompts import Described, parse
 
 CHUNK = 65536  # points at a time: bounds the memory that a dense lattice takes
-_VIEW = re.compile(
-    r"^\s*(?:front|side|backside|overhead|azimuth \d+ elevation -?\d+) view of\b", re.IGNORECASE
-)
+_VIEW = re.compile(r"^\s*(?:front|side|backside|overhead|azimuth \d+ elevation -?\d+) view of\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,7 @@ COLORS: dict[str, tuple[float, float, float]] = {  # sRGB-encoded
     "black": (0.08, 0.08, 0.08),
     "cyan": (0.10, 0.75, 0.80),
 }
-SYNONYMS = {
-    "grey": "gray",
-    "ball": "sphere",
-    "donut": "torus",
-    "ring": "torus",
-    "cup": "mug",
-    "plane": "airplane",
-}
+SYNONYMS = {"grey": "gray", "ball": "sphere", "donut": "torus", "ring": "torus", "cup": "mug", "plane": "airplane"}
 RADIUS = 0.86
 
 
@@ -78,16 +71,13 @@ def _chair() -> Thing:
 def _table() -> Thing:
     legs = [s.box((x, y, -0.2), (0.10, 0.10, 0.35), 0.02) for x in (-0.42, 0.42) for y in (-0.3, 0.3)]
     return _thing(
-        "brown",
-        {"legs": "main"},
-        Part(s.box((0, 0, 0.22), (0.6, 0.46, 0.10), 0.03)),
-        Part(s.union(*legs), "legs"),
+        "brown", {"legs": "main"}, Part(s.box((0, 0, 0.22), (0.6, 0.46, 0.10), 0.03)), Part(s.union(*legs), "legs")
     )
 
 
 def _mug() -> Thing:
-    # Three quarters full, in a colour of its own. Without light nothing in a picture tells an empty mug from one under a
-    # lid of its own colour, so the truth of an empty one cannot be found (measured, the model's card).
+    # Three quarters full, in a colour of its own. Without light nothing in a picture tells an empty mug from one under
+    # a lid of its own colour, so the truth of an empty one cannot be found (measured, the model's card).
     coffee = s.cylinder((-0.1, 0, -0.06), 0.34, 0.36)
     hollow = s.cylinder((-0.1, 0, 0.14), 0.34, 0.55)
     body = s.difference(s.cylinder((-0.1, 0, 0), 0.46, 0.52), hollow)
@@ -133,10 +123,7 @@ def _duck() -> Thing:
         s.sphere((0, -0.24, 0.34), 0.29),
     )
     return _thing(
-        "yellow",
-        {"beak": "orange"},
-        Part(body),
-        Part(s.ellipsoid((0, -0.56, 0.30), (0.15, 0.19, 0.08)), "beak"),
+        "yellow", {"beak": "orange"}, Part(body), Part(s.ellipsoid((0, -0.56, 0.30), (0.15, 0.19, 0.08)), "beak")
     )
 
 
@@ -161,9 +148,7 @@ def _airplane() -> Thing:
 
 def _boat() -> Thing:
     hull = s.intersection(
-        s.ellipsoid((0, 0, 0.0), (0.36, 0.74, 0.50)),
-        s.halfspace((0, 0, 1), -0.12),
-        s.halfspace((0, 0, -1), 0.5),
+        s.ellipsoid((0, 0, 0.0), (0.36, 0.74, 0.50)), s.halfspace((0, 0, 1), -0.12), s.halfspace((0, 0, -1), 0.5)
     )
     sail = s.extruded([(-0.34, 0.0), (0.36, 0.0), (0.36, 0.70)], 0.10, axis=0)
     return _thing(
@@ -199,9 +184,7 @@ def _make_things() -> dict[str, Thing]:
             {"trunk": "brown"},
             Part(
                 s.union(
-                    s.sphere((0, 0, 0.26), 0.48),
-                    s.sphere((0.3, -0.1, 0.0), 0.3),
-                    s.sphere((-0.32, 0.1, 0.06), 0.28),
+                    s.sphere((0, 0, 0.26), 0.48), s.sphere((0.3, -0.1, 0.0), 0.3), s.sphere((-0.32, 0.1, 0.06), 0.28)
                 )
             ),
             Part(c((0, 0, -0.46), 0.14, 0.32), "trunk"),
@@ -219,9 +202,7 @@ def _make_things() -> dict[str, Thing]:
             {"cap": "black"},
             Part(
                 s.union(
-                    c((0, 0, -0.28), 0.34, 0.46),
-                    s.cone((0, 0, 0.28), 0.34, 0.14, 0.11),
-                    c((0, 0, 0.45), 0.14, 0.12),
+                    c((0, 0, -0.28), 0.34, 0.46), s.cone((0, 0, 0.28), 0.34, 0.14, 0.11), c((0, 0, 0.45), 0.14, 0.12)
                 )
             ),
             Part(c((0, 0, 0.66), 0.19, 0.10), "cap"),

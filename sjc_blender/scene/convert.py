@@ -16,9 +16,7 @@ def command(npz: Path, vdb: Path) -> list[str]:
 
 def main(npz: str, vdb: str) -> int:
     """Read, convert, write."""
-    sys.path.insert(
-        0, str(Path(__file__).parents[1] / "backend")
-    )  # a process of its own: no other code sees this path
+    sys.path.insert(0, str(Path(__file__).parents[1] / "backend"))  # a process of its own: no other code sees this path
     from sjc.errors import SjcError
     from sjc.output import files
     from sjc.output.vdb import write_live_vdb

@@ -1,7 +1,7 @@
 """Reads the mesh.glb that this program writes, with NumPy alone: any other GLB is a matter for Blender's own importer.
 
-Blender's importer takes 0.5 to 1 s for a mesh of 90,000 vertices on the main thread, splits vertices and rounds colours to
-bytes. No bpy: it may run in a thread.
+Blender's importer takes 0.5 to 1 s for a mesh of 90,000 vertices on the main thread, splits vertices and rounds colours
+to bytes. No bpy: it may run in a thread.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _TRIANGLES = 4
 class Triangles:
     """points [V, 3] f4, z up; faces [F, 3] i4, counter-clockwise from outside; colors [V, 4] f4, scene-linear RGBA.
 
-    With a texture: its file's bytes (PNG) and uv [F, 3, 2] f4 of the faces' corners, (0, 0) the lower left as in Blender;
-    vertices that its seams had doubled are one again.
+    With a texture: its file's bytes (PNG) and uv [F, 3, 2] f4 of the faces' corners, (0, 0) the lower left as in
+    Blender; vertices that its seams had doubled are one again.
     """
 
     points: NDArray[np.float32]
@@ -50,9 +50,7 @@ def read(path: str | os.PathLike[str]) -> Triangles:
         points, faces, colors = _arrays(document, binary)
         uv, picture = _texture(document, binary)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise SjcError(
-            f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files."
-        ) from error
+        raise SjcError(f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files.") from error
     fits = len(points) > 0 and len(faces) > 0 and faces.min() >= 0 and faces.max() < len(points)
     fits = fits and (uv is None or len(uv) == len(points))
     if not fits or not np.isfinite(points).all():
@@ -63,9 +61,7 @@ def read(path: str | os.PathLike[str]) -> Triangles:
     if uv is None:
         return Triangles(upright, faces, colors)
     _, first, place = np.unique(upright, axis=0, return_index=True, return_inverse=True)
-    return Triangles(
-        upright[first], place.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture
-    )
+    return Triangles(upright[first], place.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture)
 
 
 def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
@@ -96,9 +92,7 @@ def _arrays(
     if moved or primitive.get("mode", _TRIANGLES) != _TRIANGLES:
         raise ValueError
     points = _accessor(document, binary, primitive["attributes"]["POSITION"])
-    paint = _accessor(
-        document, binary, primitive["attributes"].get("_COLOR", primitive["attributes"].get("COLOR_0"))
-    )
+    paint = _accessor(document, binary, primitive["attributes"].get("_COLOR", primitive["attributes"].get("COLOR_0")))
     indices = _accessor(document, binary, primitive["indices"])
     if points.shape[1] != 3 or indices.shape[1] != 1 or len(paint) != len(points):
         raise ValueError

@@ -1,6 +1,7 @@
 """A job's snapshots as files: the newest whole one, the history thinned, copies. No bpy: it may run in a thread.
 
-A volume sequence finds its files by number, f_0001.vdb, f_0002.vdb ... without gaps, and Blender keeps what it has read by
+A volume sequence finds its files by number, f_0001.vdb, f_0002.vdb ... without gaps, and Blender keeps what it has read
+by
 path: a file of another content needs another path. So a thinned history gets a new folder and new numbers.
 """
 

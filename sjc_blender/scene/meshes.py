@@ -31,8 +31,8 @@ def import_mesh(
     """Bring a job's mesh.glb into the scene. -> its object; nothing is selected, moved or changed besides.
 
     The longest side is `size` metres, the origin the middle of the base, standing on `location`; smooth, in its colours
-    (attribute "Color", scene-linear), with `properties` as custom properties; in `collection`, or the scene's own of ours.
-    Raises SjcError for a file that is not there, cut short, damaged or not of this program.
+    (attribute "Color", scene-linear), with `properties` as custom properties; in `collection`, or the scene's own of
+    ours. Raises SjcError for a file that is not there, cut short, damaged or not of this program.
     """
     triangles = glb.read(path)
     line = collect.block_name(name)
@@ -49,11 +49,7 @@ def import_mesh(
 
 def find(job_id: str) -> Any | None:
     """The mesh object of a job, the newest where it was imported twice."""
-    found = [
-        item
-        for item in bpy.data.objects
-        if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene
-    ]
+    found = [item for item in bpy.data.objects if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene]
     return max(found, key=lambda item: item.session_uid, default=None)
 
 

@@ -17,7 +17,8 @@ _number = 0
 def update(picture: Path | None) -> bool:
     """Load `picture` (.png); -> whether it is new. One that was loaded before, is None or not there changes nothing.
 
-    Every snapshot has a picture of its own name, so a known path is an unchanged file. Not from `draw`: it reads a file.
+    Every snapshot has a picture of its own name, so a known path is an unchanged file. Not from `draw`: it reads a
+    file.
     """
     global _icons  # noqa: PLW0603
     if picture is None or (_icons is not None and str(picture) in _icons) or not picture.is_file():

@@ -54,9 +54,7 @@ def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
         stream.seek(start + 4)  # compression
         _skip_metadata(stream)
         if _string(stream) != _TRANSFORM:
-            raise SjcError(
-                f"{path} was not written by this program; use Add > Volume > Import OpenVDB for it."
-            )
+            raise SjcError(f"{path} was not written by this program; use Add > Volume > Import OpenVDB for it.")
         edge = struct.unpack("<6d", stream.read(48))[3]  # translation, scale
         voxel = edge if names[-1] == "density" else voxel  # colour may be coarser
         stream.seek(end)

@@ -1,17 +1,19 @@
 """The live volume of a job: made once, then only its file path changes; later its history on the timeline.
 
-How live and history live together: the volume shows the newest snapshot until the timeline is touched. From then on it is
-a sequence that begins at the scene's first frame: every frame shows its snapshot, and every frame past the last shows the
-newest, so the end of the timeline stays live. `follow_timeline`, called at every turn of the timer, notices the touch: no
-handler is needed. A job that ends with the timeline untouched leaves a repeating sequence that begins at the *next* frame:
-where the user stands the volume shows the result, also to whom opens the .blend without this add-on, and from there on
-the history plays.
+How live and history live together: the volume shows the newest snapshot until the timeline is touched. From then on it
+is a sequence that begins at the scene's first frame: every frame shows its snapshot, and every frame past the last
+shows the newest, so the end of the timeline stays live. `follow_timeline`, called at every turn of the timer, notices
+the touch: no handler is needed. A job that ends with the timeline untouched leaves a repeating sequence that begins at
+the *next* frame: where the user stands the volume shows the result, also to whom opens the .blend without this add-on,
+and from there on the history plays.
 
-Where it stands: before 5.0 Blender draws volumes half a voxel off (compat). That half voxel is taken back in the object's
-*delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no parent is needed.
-A delta does not turn with the object, so it is worked out again at every snapshot and after every file load.
+Where it stands: before 5.0 Blender draws volumes half a voxel off (compat). That half voxel is taken back in the
+object's
+*delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no parent is
+needed. A delta does not turn with the object, so it is worked out again at every snapshot and after every file load.
 
-A volume is known by the job in a custom property of its datablock; nothing here keeps a reference, which an undo would kill.
+A volume is known by the job in a custom property of its datablock; nothing here keeps a reference, which an undo would
+kill.
 """
 
 from __future__ import annotations
@@ -36,13 +38,7 @@ _shown: set[str] = set()
 
 
 def show_snapshot(
-    job_id: str,
-    path: Path,
-    *,
-    name: str,
-    location: Sequence[float],
-    size: float = 1.0,
-    make_again: bool = False,
+    job_id: str, path: Path, *, name: str, location: Sequence[float], size: float = 1.0, make_again: bool = False
 ) -> Any | None:
     """Show the snapshot `path` (.vdb) as the volume of its job; -> its object, or None when the user has deleted it.
 
@@ -88,7 +84,9 @@ def follow_timeline(job_id: str) -> None:
 
 
 def hide(job_id: str) -> Any | None:
-    """At the end: the history on the timeline, the object hidden in viewport (the eye: Alt-H) and render. -> it, or None."""
+    """At the end: the history on the timeline, the object hidden in viewport (the eye: Alt-H) and render. -> it, or
+    None.
+    """
     target = find(job_id)
     if target is None:
         return None

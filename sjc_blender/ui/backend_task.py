@@ -12,9 +12,11 @@ from typing import Any, Protocol
 
 import bpy
 
-from .. import environment, fetching, installer, places
+from .. import places
 from ..backend.sjc.errors import SjcError
-from . import mirror, model_line, words
+from ..install import environment, installer
+from ..models import fetching
+from . import labels, model_picker, ui_state
 
 TICK_SECONDS = 0.25
 
@@ -64,7 +66,7 @@ _task: Task | None = None
 def install(python: str = "", build: str = "auto") -> None:
     """Begin to install; the caller has asked the person. Raises SjcError when offline, busy or without a fit Python."""
     if not bpy.app.online_access:
-        raise SjcError(words.OFFLINE)
+        raise SjcError(labels.OFFLINE)
     _begin(installer.Installer(home(), python, build).start, "installing")
 
 
@@ -94,7 +96,7 @@ def remove(model: str) -> None:
 
 def _online_python() -> str:
     if not bpy.app.online_access:
-        raise SjcError(words.OFFLINE)
+        raise SjcError(labels.OFFLINE)
     return _python()
 
 
@@ -124,16 +126,10 @@ def home() -> Path:
 def refresh() -> None:
     """The state line, from the record on disk."""
     known, runtime = places.backend(), bpy.context.window_manager.sjc
-    runtime.backend_state, runtime.backend_text, runtime.backend_python = (
-        known.state,
-        known.text,
-        known.python,
-    )
+    runtime.backend_state, runtime.backend_text, runtime.backend_python = (known.state, known.text, known.python)
     runtime.backend_stale, runtime.backend_factor = known.stale, 0.0
-    runtime.backend_lines = "\n".join(
-        f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines
-    )
-    mirror.redraw()
+    runtime.backend_lines = "\n".join(f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines)
+    ui_state.redraw()
 
 
 def tick() -> float | None:
@@ -144,14 +140,14 @@ def tick() -> float | None:
     now, runtime = _task.poll(), bpy.context.window_manager.sjc
     if now.state == "running":
         runtime.backend_factor, runtime.backend_text = now.factor, now.text
-        mirror.redraw()
+        ui_state.redraw()
         return TICK_SECONDS
     if now.state == "done" and isinstance(_task, installer.Installer):
         _forget_choice()
     if isinstance(_task, fetching.Ask) and _task.answer:
-        model_line.offers[_task.model] = _task.answer
+        model_picker.offers[_task.model] = _task.answer
     _task = None
-    model_line.look_again()
+    model_picker.look_again()
     refresh()
     runtime.backend_problem = now.text if now.state == "failed" else ""
     return None
@@ -180,12 +176,7 @@ def _begin(make: Any, state: str) -> None:
         raise SjcError("The backend is being installed or checked already.")
     _task = make()
     runtime = bpy.context.window_manager.sjc
-    runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (
-        state,
-        "",
-        0.0,
-        "",
-    )
+    runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (state, "", 0.0, "")
     if not bpy.app.background:
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
 

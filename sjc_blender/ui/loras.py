@@ -12,7 +12,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.guidance import lora
+from ..backend.sjc.models import lora
 
 _busy = False  # the list is being made from the text, so the text needs nothing from it
 

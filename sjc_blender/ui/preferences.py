@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from .. import __package__ as package
-from .. import places, process
+from .. import places
+from ..worker import process
 
 
 def _changed_python(_self: Any, _context: Any) -> None:
@@ -46,11 +47,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         max=256,
     )
     history_count: bpy.props.IntProperty(
-        name="Snapshots",
-        description="Most snapshots that a job keeps for the timeline",
-        default=100,
-        min=2,
-        max=10000,
+        name="Snapshots", description="Most snapshots that a job keeps for the timeline", default=100, min=2, max=10000
     )
     history_mb: bpy.props.IntProperty(
         name="Snapshots on Disk",
@@ -70,14 +67,15 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
-        from . import model_line, panels_backend
+        from . import model_picker
+        from .panels import backend as panels_backend
 
         layout = self.layout
         panels_backend.draw_backend(layout, context)
         box = layout.box()
         box.label(text="Models")
         box.prop(self, "hub_model")
-        model_line.draw_list(box, context, self.hub_model)
+        model_picker.draw_list(box, context, self.hub_model)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),

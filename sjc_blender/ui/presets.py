@@ -11,12 +11,7 @@ from bl_ui.utils import PresetPanel
 from ..backend.sjc.settings_schema import SPECS
 
 SUBDIR = "sjc_blender"
-LEFT_OUT = (
-    "prompt",
-    "negative_prompt",
-    "seed",
-    "overwrite",
-)  # what belongs to one object, not to a way of making
+LEFT_OUT = ("prompt", "negative_prompt", "seed", "overwrite")  # what belongs to one object, not to a way of making
 
 
 class SJC_PT_presets(PresetPanel, bpy.types.Panel):
@@ -36,9 +31,7 @@ class SJC_OT_preset_add(AddPresetBase, bpy.types.Operator):
     preset_defines: ClassVar[list[str]] = ["settings = bpy.context.scene.sjc"]
     # The built-in preset goes first: setting it changes the others.
     preset_values: ClassVar[list[str]] = [
-        f"settings.{name}"
-        for name in sorted(SPECS, key=lambda name: name != "preset")
-        if name not in LEFT_OUT
+        f"settings.{name}" for name in sorted(SPECS, key=lambda name: name != "preset") if name not in LEFT_OUT
     ]
 
 

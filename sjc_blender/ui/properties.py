@@ -1,4 +1,5 @@
-"""What Blender remembers of us: settings (from the one schema) and output on the Scene, the drawn copy on WindowManager.
+"""What Blender remembers of us: settings (from the one schema) and output on the Scene, the drawn copy on
+WindowManager.
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -11,7 +12,7 @@ import bpy
 
 from ..backend.sjc import settings as schema
 from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
-from . import loras, words
+from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 KEPT = (
@@ -26,7 +27,7 @@ PLACEHOLDER = "a red mushroom"
 
 def _property(spec: Spec) -> Any:
     """The bpy property of a setting: same name, default and bounds."""
-    common = {"name": words.label(spec), "description": words.tooltip(spec), "options": set()}
+    common = {"name": labels.label(spec), "description": labels.tooltip(spec), "options": set()}
     if spec.kind == "bool":
         return bpy.props.BoolProperty(default=bool(spec.default), **common)
     if spec.kind == "color":
@@ -68,8 +69,8 @@ def _suggest(known: tuple[str, ...]) -> Callable[..., Iterable[str]]:
 
 
 def _items(spec: Spec) -> list[tuple[str, str, str]]:
-    tooltips = words.PRESET_TOOLTIPS if spec.name == "preset" else {}
-    return [(choice, words.choice_label(choice), tooltips.get(choice, "")) for choice in spec.choices]
+    tooltips = labels.PRESET_TOOLTIPS if spec.name == "preset" else {}
+    return [(choice, labels.choice_label(choice), tooltips.get(choice, "")) for choice in spec.choices]
 
 
 def _on_choice(spec: Spec) -> dict[str, Any]:
@@ -85,9 +86,7 @@ def _leave_gap(name: str, low: float) -> Callable[[Any, Any], None]:
     """Where 0 is a word, numbers between it and the lowest one mean nothing: they become the lowest."""
 
     def update(group: Any, _context: Any) -> None:
-        if (
-            0 < getattr(group, name) < low * (1 - 1e-6)
-        ):  # stored in single precision, which may lie just below
+        if 0 < getattr(group, name) < low * (1 - 1e-6):  # stored in single precision, which may lie just below
             setattr(group, name, low)
 
     return update
@@ -108,9 +107,7 @@ def settings_from(scene: Any) -> dict[str, Value]:
     base = _values_of(group.preset)
     found: dict[str, Value] = {"preset": group.preset}
     for spec in SPECS.values():
-        if spec.name not in ("preset", "overwrite") and not _same(
-            getattr(group, spec.name), base[spec.name], spec
-        ):
+        if spec.name not in ("preset", "overwrite") and not _same(getattr(group, spec.name), base[spec.name], spec):
             found[spec.name] = _plain(getattr(group, spec.name), spec)
     return found
 
@@ -167,9 +164,7 @@ class SJC_PG_output(bpy.types.PropertyGroup):
         default=1.0, min=0.01, max=1.0, subtype="FACTOR", options=set(),
     )  # fmt: skip
     mark_as_asset: bpy.props.BoolProperty(
-        name="Mark as Asset",
-        description="Put the mesh into the Asset Browser, with a picture and tags",
-        options=set(),
+        name="Mark as Asset", description="Put the mesh into the Asset Browser, with a picture and tags", options=set()
     )
     volume_to_mesh: bpy.props.BoolProperty(
         name="Live Surface", description="Add a second mesh that follows the volume, with its level as a modifier",
@@ -252,4 +247,4 @@ def detach() -> None:
     del bpy.types.Scene.sjc
 
 
-assert set(words.PRESET_TOOLTIPS) == set(PRESETS)
+assert set(labels.PRESET_TOOLTIPS) == set(PRESETS)

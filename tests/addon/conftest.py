@@ -2,7 +2,7 @@
 
 import pytest
 
-from sjc_blender.process import WorkerProcess
+from sjc_blender.worker.process import WorkerProcess
 from tests.addon.players import PACKAGE, QUICK, Watched, fake
 
 

@@ -1,12 +1,15 @@
-"""What the add-on's tests without Blender play with: the worker with scripted faults, and a queue that keeps its events."""
+"""What the add-on's tests without Blender play with: the worker with scripted faults, and a queue that keeps its
+events.
+"""
 
 import json
 import sys
 import time
 
-from sjc_blender import environment, jobs
 from sjc_blender.backend.sjc import settings
-from sjc_blender.process import Times
+from sjc_blender.install import environment
+from sjc_blender.queue import queue as jobs
+from sjc_blender.worker.process import Times
 
 PACKAGE = environment.PACKAGE / "sjc"
 # Long enough for a busy machine to start a process, short enough to wait for.

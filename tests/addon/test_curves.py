@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from sjc_blender import curves
+from sjc_blender.queue import curves
 from sjc_blender.scene import plot
 
 
@@ -36,9 +36,7 @@ def line_of(sheet):
     """The middle of the ink in each column that has some, row 0 at the bottom: [(column, row)]."""
     ink = sheet[..., 3] - plot.PAPER[3]
     rows = np.arange(plot.HEIGHT)
-    return [
-        (x, (ink[:, x] * rows).sum() / ink[:, x].sum()) for x in range(plot.WIDTH) if ink[:, x].max() > 0.3
-    ]
+    return [(x, (ink[:, x] * rows).sum() / ink[:, x].sum()) for x in range(plot.WIDTH) if ink[:, x].max() > 0.3]
 
 
 def test_a_falling_line_falls_from_edge_to_edge():
@@ -69,12 +67,7 @@ def test_wide_values_are_drawn_by_their_logarithms():
 
 @pytest.mark.parametrize(
     ("points", "inked"),
-    [
-        ([], False),
-        ([(1, float("nan"))], False),
-        ([(3, 2.0)], True),
-        ([(1, 0.0), (2, float("inf")), (3, 0.0)], True),
-    ],
+    [([], False), ([(1, float("nan"))], False), ([(3, 2.0)], True), ([(1, 0.0), (2, float("inf")), (3, 0.0)], True)],
 )
 def test_odd_series_are_a_picture_too(points, inked):
     sheet = plot.picture(points)

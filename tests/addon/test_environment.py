@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import environment, installer
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.install import environment, installer
 
 
 @pytest.fixture(autouse=True)
@@ -140,9 +140,7 @@ def test_installs_and_records(tmp_path, pip_only):
 
 def test_a_failed_one_leaves_the_working_one(tmp_path, pip_only):
     environment.use(tmp_path, sys.executable)
-    install = installer.Installer(
-        tmp_path, sys.executable, requirements=borrowed(tmp_path / "w", packages=False)
-    )
+    install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w", packages=False))
     end = finish(install.start())
     assert end.state == "failed"
     assert "doctor" in end.text
@@ -186,8 +184,6 @@ def test_the_bar_grows(tmp_path, pip_only):
 
 
 def test_requirements_cover_what_the_backend_imports():
-    names = {
-        line.split("==")[0] for line in environment.REQUIREMENTS.read_text().splitlines() if "==" in line
-    }
+    names = {line.split("==")[0] for line in environment.REQUIREMENTS.read_text().splitlines() if "==" in line}
     assert {"torch", "diffusers", "warp-lang", "trimesh", "scikit-image"} <= names
     assert not {"pytest", "mypy", "ruff", "hypothesis"} & names

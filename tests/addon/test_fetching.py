@@ -11,18 +11,20 @@ from typing import ClassVar
 
 import pytest
 
-from sjc import job as job_module
-from sjc.guidance import model_files as worker_rules
-from sjc.guidance.loading import load_denoiser
+from sjc.job import run as job_module
+from sjc.models import model_files as worker_rules
+from sjc.models.loading import load_denoiser
 from sjc.settings import from_json, resolve, to_json
-from sjc_blender import catalogue, fetching, models
+from sjc_blender.models import catalogue, fetching, lookup
 from tests.addon.players import until
 
 ID = "some-people/some-model"
 
 
 class HubServer(http.server.BaseHTTPRequestHandler):
-    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the model's folder."""
+    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the
+    model's folder.
+    """
 
     root: Path
     asked: list[str]
@@ -81,7 +83,9 @@ class HubServer(http.server.BaseHTTPRequestHandler):
         return None
 
     def commit_of(self, path):
-        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no such."""
+        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no
+        such.
+        """
         for start in (f"/api/models/{ID}/tree/", f"/api/models/{ID}/revision/", f"/{ID}/resolve/"):
             if path.startswith(start):
                 named = path.removeprefix(start).partition("/")[0]
@@ -101,9 +105,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
-    server_class = type(
-        "Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []}
-    )
+    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
@@ -118,7 +120,7 @@ def hub(tmp_path, monkeypatch):
 
 def test_a_download_from_a_hub_with_its_size_and_share(hub):
     """The real client against a hub on this machine: size first, share while it comes, the whole model at the end."""
-    assert models.look(ID).kind == "missing"
+    assert lookup.look(ID).kind == "missing"
     job = fetching.Fetch(sys.executable, ID).start()
     until(lambda: job.poll().factor > 0 or job.poll().state != "running")
     at = job.poll()
@@ -127,12 +129,12 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     here, total = at.text.split(" / ")
     sizes = {p.relative_to(hub.root).as_posix(): p.stat().st_size for p in hub.root.rglob("*") if p.is_file()}
     wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]
-    assert total == models.readable_size(sum(sizes.get(name, 0) for name in wanted))
+    assert total == lookup.readable_size(sum(sizes.get(name, 0) for name in wanted))
     assert here != total
     hub.held.set()
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "done", job.poll().text
-    found = models.look(ID)
+    found = lookup.look(ID)
     assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
 
 
@@ -140,11 +142,11 @@ def test_a_model_is_removed_by_the_backend(hub):
     hub.held.set()
     fetch = fetching.Fetch(sys.executable, ID).start()
     until(lambda: fetch.poll().state != "running")
-    assert models.look(ID).kind == "cached"
+    assert lookup.look(ID).kind == "cached"
     job = fetching.Remove(sys.executable, ID).start()
     until(lambda: job.poll().state != "running")
     assert (job.poll().state, job.poll().text) == ("done", "")
-    assert models.look(ID).kind == "missing"
+    assert lookup.look(ID).kind == "missing"
     again = fetching.Remove(sys.executable, ID).start()
     until(lambda: again.poll().state != "running")
     assert again.poll().state == "failed"
@@ -184,7 +186,7 @@ def test_the_size_is_known_before_the_download(hub, card, gated, licence):
     """One question of the list of files; not a byte of a file is fetched."""
     hub.card, hub.gated = card, gated
     assert asked() == fetching.Offer(wanted_bytes(hub.root), licence, bool(gated))
-    assert models.look(ID).kind == "missing"
+    assert lookup.look(ID).kind == "missing"
     assert not [path for path in hub.asked if "/resolve/" in path]
 
 
@@ -213,19 +215,19 @@ def test_a_pinned_revision(hub, named, tmp_path):
     """A tag or a commit is fetched as itself, looked up, listed and loaded as itself, and main stays to be fetched."""
     hub.held.set()
     pinned = f"{ID}@{named}"
-    assert models.look(pinned).kind == "missing"
+    assert lookup.look(pinned).kind == "missing"
     assert asked(pinned) == fetching.Offer(wanted_bytes(hub.root))
-    before = models.stamp(pinned)
+    before = lookup.stamp(pinned)
     job = fetching.Fetch(sys.executable, pinned).start()
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "done", job.poll().text
-    assert models.stamp(pinned) != before
-    found = models.look(pinned)
+    assert lookup.stamp(pinned) != before
+    found = lookup.look(pinned)
     assert (found.kind, found.folder.name) == ("cached", "d" * 40)
-    assert models.look(ID).kind == "missing"
-    assert [name for name, _ in catalogue.listing("")] == [models.EMBEDDED, pinned]
+    assert lookup.look(ID).kind == "missing"
+    assert [name for name, _ in catalogue.listing("")] == [lookup.EMBEDDED, pinned]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(models.hub_folder()))
+        patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(lookup.hub_folder()))
         assert worker_rules.locate(pinned) == found.folder
         loaded = load_denoiser(pinned)
         assert (loaded.source, loaded.revision) == (pinned, "d" * 40)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import jobs, locks, queue_file
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.jobs import State
+from sjc_blender.queue import locks, queue_file
+from sjc_blender.queue import queue as jobs
+from sjc_blender.queue.queue import State
 from tests.addon.players import chosen, loaded, until
 
-# ------------------------------------------------------------------------------------------------- two Blenders, restart
+# ------------------------------------------------------------------------------------------------- two Blenders,
+# restart
 
 OWNER = """
 import sys, time
@@ -212,7 +214,8 @@ def test_a_list_of_many_is_saved_quickly(queue, tmp_path):
     assert (tmp_path / "list.json").stat().st_size < 300 * 1000
 
 
-# ------------------------------------------------------------------------------------------------------- folders from elsewhere
+# ------------------------------------------------------------------------------------------------------- folders from
+# elsewhere
 
 
 def test_read_folder(queue, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import locks
+from sjc_blender.queue import locks
 
 
 def test_a_lock_of_the_dead_is_taken_over(tmp_path):

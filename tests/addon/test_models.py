@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from sjc.guidance import model_files as worker_rules
-from sjc_blender import catalogue, environment, fetching, models
+from sjc.models import model_files as worker_rules
+from sjc_blender.install import environment
+from sjc_blender.models import catalogue, fetching, lookup
 from tests.addon.players import until
 
 ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef01234567"
@@ -32,14 +33,14 @@ def cache(tmp_path):
 @pytest.fixture
 def cached(cache, folder):
     """A hub model in it, as the hub's library lays it down; -> its snapshot."""
-    repository = models.hub_folder(cache) / "models--some-people--some-model"
+    repository = lookup.hub_folder(cache) / "models--some-people--some-model"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(REVISION)
     return shutil.copytree(folder, repository / "snapshots" / REVISION)
 
 
 def test_the_embedded_model():
-    found = models.look("embedded")
+    found = lookup.look("embedded")
     assert (found.kind, found.licence, found.problem) == ("embedded", "gpl-3.0", "")
     assert found.folder.is_dir()
     weights = sum(path.stat().st_size for path in found.folder.glob("*/*.safetensors"))
@@ -47,21 +48,21 @@ def test_the_embedded_model():
 
 
 def test_a_folder_and_what_is_wrong_with_it(folder):
-    good = models.look(f"  {folder} ")
+    good = lookup.look(f"  {folder} ")
     assert (good.kind, good.folder, good.licence) == ("folder", folder, "gpl-3.0")
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: deepfloyd-if\n---\nlicense: mit\n")
-    assert models.look(str(folder)).licence == "deepfloyd-if"
+    assert lookup.look(str(folder)).licence == "deepfloyd-if"
     (folder / "README.md").write_text("# A card without a head\nlicense: mit\n")
-    assert models.look(str(folder)).licence == ""
+    assert lookup.look(str(folder)).licence == ""
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".bin"))
-    pickled = models.look(str(folder))
+    pickled = lookup.look(str(folder))
     assert pickled.kind == "bad"
     assert "refused: pickled weights" in pickled.problem
     weights.with_suffix(".bin").unlink()
-    assert "diffusion_pytorch_model.safetensors is missing" in models.look(str(folder)).problem
+    assert "diffusion_pytorch_model.safetensors is missing" in lookup.look(str(folder)).problem
     (folder / "model_index.json").unlink()
-    assert "no model_index.json" in models.look(str(folder)).problem
+    assert "no model_index.json" in lookup.look(str(folder)).problem
 
 
 @pytest.mark.parametrize(
@@ -69,19 +70,19 @@ def test_a_folder_and_what_is_wrong_with_it(folder):
     [("", "No model is chosen"), ("nowhere at all", "no model folder"), ("a\0b", "no model folder"), (__file__, "is a file")],
 )  # fmt: skip
 def test_what_is_no_model(named, said):
-    found = models.look(named)
+    found = lookup.look(named)
     assert found.kind == "bad"
     assert said in found.problem
     assert "\n" not in found.problem
-    models.stamp(named)
+    lookup.stamp(named)
 
 
 def test_a_hub_model_that_is_here(cache, cached):
-    found = models.look(ID, cache)
+    found = lookup.look(ID, cache)
     assert (found.kind, found.folder, found.licence) == ("cached", cached, "gpl-3.0")
     assert found.size > 1e6
     (cached / "unet" / "config.json").unlink()
-    assert "is missing" in models.look(ID, cache).problem
+    assert "is missing" in lookup.look(ID, cache).problem
 
 
 GB = 10**9
@@ -102,23 +103,23 @@ GB = 10**9
 )
 def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_there, decoder_there):
     numbers = {"unet": GB, "text_encoder": 2 * GB, "vae": GB // 4}
-    found = models.Found("folder", models.Path(), size=7 * GB, numbers=numbers)
-    plan = models.memory(found, on_cpu, free)
+    found = lookup.Found("folder", lookup.Path(), size=7 * GB, numbers=numbers)
+    plan = lookup.memory(found, on_cpu, free)
     assert plan.dtype == ("float32" if on_cpu else "float16")
     assert (plan.fits, not plan.texts_on_host, not plan.decoder_on_host) == (fits, texts_there, decoder_there)
-    assert models.look("embedded").numbers["unet"] > 1e6
+    assert lookup.look("embedded").numbers["unet"] > 1e6
 
 
 def test_a_hub_model_that_is_not(cache, cached, tmp_path):
-    assert models.look("some-people/other", cache) == models.Found("missing", tmp_path / "hub")
+    assert lookup.look("some-people/other", cache) == lookup.Found("missing", tmp_path / "hub")
     shutil.rmtree(cached)  # a download that had only begun
-    assert models.look(ID, cache).kind == "missing"
+    assert lookup.look(ID, cache).kind == "missing"
 
 
 def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
     """Where the worker looks without a network is where we look."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
-    assert worker_rules.locate(ID) == models.look(ID, cache).folder
+    assert worker_rules.locate(ID) == lookup.look(ID, cache).folder
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     for variables in (
         {},
@@ -127,33 +128,31 @@ def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
         {"HF_HUB_CACHE": "/c", "HF_HOME": "/a"},
         {"HUGGINGFACE_HUB_CACHE": "/d"},
     ):
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))
-        }
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))}
         done = subprocess.run(
             [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
         )
-        assert done.stdout.strip() == str(models.hub_folder(variables)), variables
+        assert done.stdout.strip() == str(lookup.hub_folder(variables)), variables
 
 
 def test_what_keeps_the_hub_offline():
-    assert models.hub_offline({}) == models.hub_offline({"HF_HUB_OFFLINE": "0"}) == ""
-    assert models.hub_offline({"HF_HUB_OFFLINE": "1"}) == "HF_HUB_OFFLINE"
-    assert models.hub_offline({"TRANSFORMERS_OFFLINE": "yes"}) == "TRANSFORMERS_OFFLINE"
+    assert lookup.hub_offline({}) == lookup.hub_offline({"HF_HUB_OFFLINE": "0"}) == ""
+    assert lookup.hub_offline({"HF_HUB_OFFLINE": "1"}) == "HF_HUB_OFFLINE"
+    assert lookup.hub_offline({"TRANSFORMERS_OFFLINE": "yes"}) == "TRANSFORMERS_OFFLINE"
 
 
 def test_the_stamp_changes_with_the_disk(cache, cached, folder):
     def changed(model, change):
-        before = models.stamp(model, cache)
-        assert models.stamp(model, cache) == before
+        before = lookup.stamp(model, cache)
+        assert lookup.stamp(model, cache) == before
         time.sleep(0.02)
         change()
-        return models.stamp(model, cache) != before
+        return lookup.stamp(model, cache) != before
 
     assert changed(str(folder), (folder / "unet" / "config.json").unlink)
     assert changed(str(folder), lambda: (folder / "model_index.json").write_text("{}"))
     assert changed(ID, (cached / "unet" / "config.json").unlink)
-    assert changed("a/b", lambda: (models.hub_folder(cache) / "models--a--b" / "refs").mkdir(parents=True))
+    assert changed("a/b", lambda: (lookup.hub_folder(cache) / "models--a--b" / "refs").mkdir(parents=True))
 
 
 def test_the_shelf_looks_in_threads_and_only_when_something_changed():
@@ -162,16 +161,16 @@ def test_the_shelf_looks_in_threads_and_only_when_something_changed():
     def look(model):
         looked.append(model)
         threads.append(threading.current_thread())
-        return models.Found("folder", models.Path(model), size=len(looked))
+        return lookup.Found("folder", lookup.Path(model), size=len(looked))
 
-    shelf = models.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
+    shelf = lookup.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
     assert shelf.known("m") is None
     assert shelf.stale("m")
     assert looked == []  # asking whether it is known looks nowhere
     shelf.ask("m")
     shelf.join()
     assert (shelf.known("m").size, shelf.stale("m"), shelf.busy) == (1, False, False)
-    now[0] = models.RECHECK_SECONDS + 1
+    now[0] = lookup.RECHECK_SECONDS + 1
     assert shelf.stale("m")
     shelf.ask("m")
     shelf.join()
@@ -192,9 +191,9 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
     def look(model):
         looked.append(model)
         gate.wait(30)
-        return models.Found("missing", models.Path())
+        return lookup.Found("missing", lookup.Path())
 
-    shelf = models.Shelf(look, lambda _model: ())
+    shelf = lookup.Shelf(look, lambda _model: ())
     began = time.monotonic()
     for _ in range(3):
         shelf.ask("m")
@@ -210,7 +209,7 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
 
 
 def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
-    hub = models.hub_folder(cache)
+    hub = lookup.hub_folder(cache)
     language = hub / "models--some-people--words" / "snapshots" / REVISION  # no pipeline: not for this list
     language.mkdir(parents=True)
     (language / "config.json").write_text("{}")
@@ -227,9 +226,7 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     broken = dict(catalogue.listing("", cache))[ID]
     assert broken.kind == "bad"  # it is here, so it stays on the list, with its reason
     assert "is missing" in broken.problem
-    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == [
-        "embedded"
-    ]
+    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == ["embedded"]
 
 
 def test_the_pickers_stamp_changes_with_the_cache(cache, cached):
@@ -247,7 +244,7 @@ def test_the_command_line_lists_the_same(cache, cached, monkeypatch, capsys):
     rows = json.loads(capsys.readouterr().out)
     assert [(row["model"], row["state"]) for row in rows] == [("embedded", "embedded"), (ID, "cached")]
     assert rows[1]["folder"] == str(cached)
-    assert rows[0]["size"] == rows[1]["size"] == models.look(ID, cache).size
+    assert rows[0]["size"] == rows[1]["size"] == lookup.look(ID, cache).size
     assert rows[0]["family"]
     (cached / "unet" / "config.json").unlink()
     assert cli.main(["models"]) == 0
@@ -278,8 +275,7 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
             asked.update(model=model, revision=revision)
             files = [path for path in folder.rglob("*") if path.is_file()]
             return [
-                RepoFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, oid="")
-                for path in files
+                RepoFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, oid="") for path in files
             ]
 
     def download(model, *, revision, allow_patterns):
@@ -292,9 +288,7 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: cached)
     assert cli.main(["models", "fetch", ID]) == 0
     assert asked["model"] == ID
-    assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(
-        asked["wanted"]
-    )
+    assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(asked["wanted"])
     said = capsys.readouterr()
     assert str(folder) in said.out
     assert f"{ID}: " in said.err
@@ -316,14 +310,9 @@ def test_a_download_ends_well_or_says_why_not(tmp_path):
     until(lambda: done.poll().state != "running")
     assert done.poll().state == "done"
     assert log.read_text().splitlines()[-3:] == [str(environment.PACKAGE), "fetch", ID]
-    failed = fetch(
-        tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n'
-    )
+    failed = fetch(tmp_path, 'echo noise >&2\necho "sjc: The model could not be fetched: no network." >&2\nexit 2\n')
     until(lambda: failed.poll().state != "running")
-    assert (failed.poll().state, failed.poll().text) == (
-        "failed",
-        "The model could not be fetched: no network.",
-    )
+    assert (failed.poll().state, failed.poll().text) == ("failed", "The model could not be fetched: no network.")
     missing = fetching.Fetch(tmp_path / "nowhere", ID).start()
     until(lambda: missing.poll().state != "running")
     assert "does not start" in missing.poll().text
@@ -350,14 +339,14 @@ def test_the_real_backend_is_told_offline(tmp_path):
 
 def test_the_card_is_read_only_at_its_head(folder):
     (folder / "README.md").write_bytes(b"---\nlicense: \xff\xfe\n---\n" + b"x" * 10**6)
-    assert models.look(str(folder)).kind == "folder"
+    assert lookup.look(str(folder)).kind == "folder"
     (folder / "model_index.json").write_text(json.dumps({"unet": 3}))
-    assert models.look(str(folder)).kind == "bad"
+    assert lookup.look(str(folder)).kind == "bad"
 
 
 def test_of_two_snapshots_the_one_that_counts(cache, cached):
     """An older download lies beside it; refs/main says which is meant."""
     older = shutil.copytree(cached, cached.with_name("0" * 40))
     (older / "unet" / "config.json").unlink()
-    found = models.look(ID, cache)
+    found = lookup.look(ID, cache)
     assert (found.kind, found.folder) == ("cached", cached)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender import locks, trouble
-from sjc_blender import process as processes
+from sjc_blender import problems
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.pipes import CHUNK, Inbox, lines_of
-from sjc_blender.process import Times
+from sjc_blender.queue import locks
+from sjc_blender.worker import process as processes
+from sjc_blender.worker.pipes import CHUNK, Inbox, lines_of
+from sjc_blender.worker.process import Times
 from tests.addon.players import chosen, fake, until
 
 
@@ -50,7 +51,8 @@ def start_of(folder, **changes):
     return {"folder": str(folder), "settings": asdict(chosen(**changes)), "resume": False}
 
 
-# ------------------------------------------------------------------------------------------------------------- a good one
+# ------------------------------------------------------------------------------------------------------------- a good
+# one
 
 
 def test_hello_a_job_and_a_quiet_end(worker, tmp_path):
@@ -111,7 +113,8 @@ def test_a_log_does_not_fill_the_disk(worker, tmp_path, monkeypatch):
     assert 1000 <= (tmp_path / "log").stat().st_size < 1100
 
 
-# --------------------------------------------------------------------------------------------------------- bad beginnings
+# --------------------------------------------------------------------------------------------------------- bad
+# beginnings
 
 
 def test_no_such_program(tmp_path):
@@ -140,9 +143,7 @@ def test_a_python_that_lacks_a_package(worker):
     assert "Install the backend" in error["hint"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"), [("wrong-protocol", "protocol 2"), ("wrong-hash", "other sources")]
-)
+@pytest.mark.parametrize(("fault", "words"), [("wrong-protocol", "protocol 2"), ("wrong-hash", "other sources")])
 def test_one_that_is_not_ours(worker, fault, words):
     process = worker(fault)
     error = error_of(process)
@@ -156,7 +157,8 @@ def test_a_mute_one(worker):
     assert is_gone(process.pid)
 
 
-# --------------------------------------------------------------------------------------------------------- in the middle
+# --------------------------------------------------------------------------------------------------------- in the
+# middle
 
 
 def test_one_that_hangs_is_ended(worker, tmp_path):
@@ -245,7 +247,8 @@ def test_killed_from_outside(worker, number, reason, words):
     assert words in error["text"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- ending
+# ----------------------------------------------------------------------------------------------------------------
+# ending
 
 
 def test_a_deaf_one_is_killed_in_stages(worker, tmp_path):
@@ -275,9 +278,7 @@ def test_poll_and_stop_never_wait(worker):
     for action in (process.poll, process.stop, lambda: process.send("pause", text="x" * 500_000)):
         began = time.perf_counter()
         action()
-        assert (
-            time.perf_counter() - began < 0.2
-        )  # a busy machine's slices; waiting for the worker would be seconds
+        assert time.perf_counter() - began < 0.2  # a busy machine's slices; waiting for the worker would be seconds
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
@@ -310,18 +311,17 @@ def test_a_child_that_keeps_the_pipe_is_not_waited_for(worker):
 def test_what_lives_at_exit_is_killed(tmp_path):
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from sjc_blender.process import WorkerProcess\n"
+        "from sjc_blender.worker.process import WorkerProcess\n"
         f"p = WorkerProcess({fake('deaf')!r}); p.start()\n"
         "while not p.poll(): pass\n"
         "print(p.pid)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     until(lambda: is_gone(int(done.stdout)), seconds=5)
 
 
-# ----------------------------------------------------------------------------------------------------------------- pieces
+# -----------------------------------------------------------------------------------------------------------------
+# pieces
 
 
 class Chunks:
@@ -388,7 +388,7 @@ def test_the_inbox_merges_progress_and_keeps_what_matters():
     ],
 )
 def test_ends_in_words(code, tail, reason, words):
-    problem = trouble.of_exit(code, tail)
+    problem = problems.of_exit(code, tail)
     assert problem.code == reason
     assert words in problem.text
     assert problem.hint

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sjc_blender.backend.sjc import protocol
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.backend.sjc.worker import protocol
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NUMBER = st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False)
@@ -24,9 +24,7 @@ BOTH = [("down", protocol.DOWN), ("up", protocol.UP)]
 
 def messages(known):
     def fields(kind):
-        return st.fixed_dictionaries(
-            {"type": st.just(kind), **{n: VALUES[t] for n, t in known[kind].items()}}
-        )
+        return st.fixed_dictionaries({"type": st.just(kind), **{n: VALUES[t] for n, t in known[kind].items()}})
 
     return st.sampled_from(sorted(known)).flatmap(fields)
 

@@ -6,18 +6,18 @@ import sys
 import pytest
 
 ROOMS = [
-    "curves",
-    "environment",
-    "installer",
-    "jobs",
-    "locks",
-    "pipes",
-    "process",
-    "queue_file",
-    "records",
-    "trouble",
+    "install.environment",
+    "install.installer",
+    "problems",
+    "queue.curves",
+    "queue.locks",
+    "queue.queue",
+    "queue.queue_file",
+    "queue.records",
+    "worker.pipes",
+    "worker.process",
 ]
-DOOR = ["backend.sjc.protocol", "backend.sjc.settings"]
+DOOR = ["backend.sjc.worker.protocol", "backend.sjc.settings"]
 
 
 @pytest.mark.parametrize("name", ROOMS + DOOR)

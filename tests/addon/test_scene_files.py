@@ -214,9 +214,7 @@ def test_conversion_in_a_process_of_its_own(tmp_path):
     npz = snapshot(tmp_path, 1)
     direct = npz.with_suffix(".vdb").read_bytes()
     npz.with_suffix(".vdb").unlink()
-    done = subprocess.run(
-        convert.command(npz, npz.with_suffix(".vdb")), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(convert.command(npz, npz.with_suffix(".vdb")), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     converted = npz.with_suffix(".vdb").read_bytes()
     uuid = slice(21, 57)  # every file has one of its own

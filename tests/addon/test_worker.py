@@ -10,13 +10,15 @@ from dataclasses import asdict
 
 import pytest
 
-from sjc_blender import environment, jobs, locks
-from sjc_blender.backend.sjc import job as engine_job
-from sjc_blender.backend.sjc import protocol
-from sjc_blender.backend.sjc import worker as workers
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.jobs import State
-from sjc_blender.process import Times
+from sjc_blender.backend.sjc.job import run as engine_job
+from sjc_blender.backend.sjc.worker import protocol
+from sjc_blender.backend.sjc.worker import serve as workers
+from sjc_blender.install import environment
+from sjc_blender.queue import locks
+from sjc_blender.queue import queue as jobs
+from sjc_blender.queue.queue import State
+from sjc_blender.worker.process import Times
 from tests.addon.players import Watched, chosen, until
 
 PATIENT = Times(hello=120, silence=120, message=30, terminate=10)
@@ -114,8 +116,8 @@ def test_the_second_job_takes_over_the_model(finished):
 def test_the_end_of_the_input_ends_it_whatever_it_does(busy):
     code = (
         f"import ctypes, os, sys, time; sys.path.insert(0, {str(environment.PACKAGE)!r})\n"
-        "from sjc import worker\n"
-        "class Busy(worker.Worker):\n"
+        "from sjc.worker import serve\n"
+        "class Busy(serve.Worker):\n"
         "    def _work(self, *_):\n"
         "        self.send('status', stage='busy', text='')\n"
         f"        {busy}\n"
@@ -192,9 +194,7 @@ def test_shutdown_ends_it(worker, tmp_path):
 
 
 @pytest.mark.parametrize(("every", "asked"), [(0, True), (4, False)])
-def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(
-    monkeypatch, tmp_path, every, asked
-):
+def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monkeypatch, tmp_path, every, asked):
     wanted = []
 
     class Recorded:
@@ -237,11 +237,7 @@ class OutOfMemoryError(RuntimeError):
         (SjcError("the prompt is empty"), "input", "the prompt is empty"),
         (MemoryError(), "memory", "run out of memory"),
         (OutOfMemoryError("tried to allocate"), "memory", "run out of memory"),
-        (
-            RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"),
-            "memory",
-            "out of memory",
-        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "memory", "out of memory"),
         (RuntimeError("CUDA error: out of memory"), "memory", "out of memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory", "out of memory"),
         (FULL, "disk", "disk is full"),

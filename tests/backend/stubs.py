@@ -49,6 +49,4 @@ def settings(**given):
         "carving_weight": 0,
         "opacity_entropy_weight": 0,
     }
-    return resolve(
-        "test", {"prompt": "a red mushroom", "device": "cpu", "renderer": "reference", **fixed, **given}
-    )
+    return resolve("test", {"prompt": "a red mushroom", "device": "cpu", "renderer": "reference", **fixed, **given})

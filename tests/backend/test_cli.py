@@ -14,9 +14,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from sjc import checkpoint, cli, job
+from sjc import cli
 from sjc.cli import main
-from sjc.guidance import loading
+from sjc.job import checkpoint
+from sjc.job import run as job
+from sjc.models import loading
 from sjc.output import files
 from tests.backend.stubs import StubDenoiser, bent
 from tests.backend.tiny_models import CARD, tiny_unet, word_model
@@ -48,7 +50,7 @@ def stub(monkeypatch, tiny):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """The working folder, empty; the preview and the curves are small, for speed."""
-    from sjc import export
+    from sjc.job import export
 
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
     monkeypatch.chdir(tmp_path)
@@ -93,13 +95,7 @@ def test_generate_makes_the_files_and_prints_where_they_are(here, tiny, capsys):
     assert out.splitlines() == [f"outputs/a-red-mushroom-0/{name}" for name in ("mesh.glb", "preview.png")]
     assert "optimise 4/4" in err
     record = json.loads((folder / "run.json").read_text())
-    assert record["settings"] == {
-        **record["settings"],
-        "prompt": "A red Mushroom",
-        "steps": 4,
-        "grid": 16,
-        "seed": 0,
-    }
+    assert record["settings"] == {**record["settings"], "prompt": "A red Mushroom", "steps": 4, "grid": 16, "seed": 0}
     assert record["model"] == {"source": str(tiny), "revision": None, "loras": [], "guidance_built_in": None}
     assert record["device"].startswith("cpu")
     assert record["final"]["step"] == 4
@@ -178,9 +174,7 @@ def test_bad_settings(here, tiny, capsys, flag, value, says):
     assert tree(here) == {}
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["generate"], ["generate", PROMPT, "--stepz", "3"], ["make"], ["resume"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["generate"], ["generate", PROMPT, "--stepz", "3"], ["make"], ["resume"]])
 def test_bad_usage_is_one_line_too(here, capsys, arguments):
     assert "--help" in refused(capsys, *arguments)
 
@@ -230,9 +224,7 @@ def test_foreign_folders_stay(here, stub, tiny, capsys):
 def test_a_folder_that_cannot_be(here, stub, tiny, capsys):
     (here / "file").write_text("mine")
     assert "is a file" in refused(capsys, "generate", PROMPT, "--out", "file", *options(tiny))
-    assert "could not be written" in refused(
-        capsys, "generate", PROMPT, "--out", "file/below", *options(tiny)
-    )
+    assert "could not be written" in refused(capsys, "generate", PROMPT, "--out", "file/below", *options(tiny))
     assert tree(here) == {"file": b"mine"}
 
 
@@ -371,9 +363,7 @@ def test_resuming_from_a_bad_checkpoint_loses_nothing(unfinished, capsys, kind):
         (unfinished / "job.json").write_text(text.replace('"grid": 16', '"grid": 24'))
     before = tree(unfinished)
     line = refused(capsys, "resume", unfinished)
-    assert {"cut": "damaged", "foreign": "no checkpoint", "newer": "newer", "another grid": "24^3"}[
-        kind
-    ] in line
+    assert {"cut": "damaged", "foreign": "no checkpoint", "newer": "newer", "another grid": "24^3"}[kind] in line
     assert tree(unfinished) == before
 
 
@@ -381,13 +371,7 @@ def test_resuming_from_a_bad_checkpoint_loses_nothing(unfinished, capsys, kind):
 
 
 def test_batch_goes_on_where_it_stopped(here, stub, tiny, capsys):
-    lines = [
-        "# two sorts",
-        "",
-        PROMPT,
-        '{"prompt": "a zebra"}',
-        '{"prompt": "a blue mushroom", "seed": 4, "steps": 2}',
-    ]
+    lines = ["# two sorts", "", PROMPT, '{"prompt": "a zebra"}', '{"prompt": "a blue mushroom", "seed": 4, "steps": 2}']
     (here / "list.txt").write_text("\n".join(lines))
     command = ("batch", "list.txt", "--out", "many", *options(tiny))
     assert sjc(*command) == 2
@@ -430,25 +414,12 @@ def test_batch_from_standard_input_after_ctrl_c(here, stub, tiny, capsys, monkey
 
 
 def test_batch_names_bad_lines_before_it_starts(here, tiny, capsys):
-    lines = [
-        "# comment",
-        PROMPT,
-        '{"prompt": "x", "steps": 0}',
-        "",
-        '{"prompt": ',
-        '{"stepz": 1, "prompt": "x"}',
-        "{}",
-    ]
+    lines = ["# comment", PROMPT, '{"prompt": "x", "steps": 0}', "", '{"prompt": ', '{"stepz": 1, "prompt": "x"}', "{}"]
     (here / "list.txt").write_text("\n".join(lines))
     assert sjc("batch", "list.txt", "--out", "many", *options(tiny)) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert [line.split(":")[1].strip() for line in err.splitlines()] == [
-        "line 3",
-        "line 5",
-        "line 6",
-        "line 7",
-    ]
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["line 3", "line 5", "line 6", "line 7"]
     assert "steps" in err
     assert "no setting" in err
     assert not (here / "many").exists()

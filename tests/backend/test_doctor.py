@@ -10,7 +10,7 @@ import torch
 
 from sjc import doctor
 from sjc.errors import SjcError
-from sjc.guidance import model_files
+from sjc.models import model_files
 from tests.backend.tiny_models import CARD, word_model
 
 
@@ -58,9 +58,7 @@ def test_a_card_without_its_torch_is_named(monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     assert not line("device")["ok"]
     assert "Some Card is here, but torch" in line("device")["text"]
-    monkeypatch.setattr(
-        subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", 1))
-    )
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(subprocess.TimeoutExpired("x", 1)))
     assert line("device")["ok"]
 
 

@@ -5,10 +5,11 @@ import itertools
 import pytest
 import torch
 
-from sjc import checkpoint, optimize
+from sjc import optimize
 from sjc.errors import SjcError
 from sjc.field.cameras import orbit, rays
 from sjc.field.render_reference import composite, render
+from sjc.job import checkpoint
 from sjc.optimize import Optimization, grid_size, score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 
@@ -157,17 +158,13 @@ def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatc
 
     def watched(denoise, y, sigma, *args, **kwargs):
         seen.update(y=y, g=(mu - y.detach()) / sigma.view(-1, 1, 1, 1))
-        seen["vjp"] = torch.autograd.grad(
-            y, [run.field.grid, run.field.log_scale], -seen["g"] / 3, retain_graph=True
-        )
+        seen["vjp"] = torch.autograd.grad(y, [run.field.grid, run.field.log_scale], -seen["g"] / 3, retain_graph=True)
         y.retain_grad()
         return paas(denoise, y, sigma, *args, **kwargs)
 
     paas = optimize.paas
     monkeypatch.setattr(optimize, "paas", watched)
-    run = start(
-        lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform"
-    )
+    run = start(lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform")
     run.advance()
     assert seen["g"].abs().max() > 0.1
     torch.testing.assert_close(seen["y"].grad, -seen["g"] / 3, atol=1e-7, rtol=1e-5)
@@ -196,9 +193,7 @@ def test_each_view_gets_its_own_words():
 
 def grads(steps, **given):
     """The gradient of the grid at each step of a run that hardly moves and that the denoiser leaves alone."""
-    run = start(
-        lambda x, _sigma: x, steps=steps, learning_rate=1e-6, noises_per_view=1, var_red=False, **given
-    )
+    run = start(lambda x, _sigma: x, steps=steps, learning_rate=1e-6, noises_per_view=1, var_red=False, **given)
     found = []
     for _ in range(steps):
         run.advance()
@@ -261,9 +256,7 @@ def test_the_grid_doubles_over_the_first_half():
 
 
 def test_the_learning_rate_falls_in_a_line():
-    run = start(
-        steps=5, learning_rate=0.2, learning_rate_end=0.5, background="learned", background_learning_rate=0.01
-    )
+    run = start(steps=5, learning_rate=0.2, learning_rate_end=0.5, background="learned", background_learning_rate=0.01)
     rates = []
     for _ in range(5):
         run.advance()
@@ -335,7 +328,8 @@ def test_a_device_that_runs_ahead_still_names_the_step():
         again.advance()
 
 
-# ---------------------------------------------------------------------------------------------------- clipping of scores
+# ---------------------------------------------------------------------------------------------------- clipping of
+# scores
 
 
 @pytest.mark.parametrize(

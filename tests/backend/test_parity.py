@@ -1,7 +1,7 @@
 """Parity with the released code: numbers of its own renderer, quoted in the project's facts sheet (section 8).
 
-The released world is y-up, its arrays are stored z, y, x. Ours is z-up and indexed x, y, z: a released point (x, y, z) is
-our (x, -z, y). Only this file knows.
+The released world is y-up, its arrays are stored z, y, x. Ours is z-up and indexed x, y, z: a released point (x, y, z)
+is our (x, -z, y). Only this file knows.
 """
 
 import math
@@ -46,11 +46,7 @@ def render_image(name, field, view, size, background):
 
 def test_oblique_camera_matrix():
     polar, azimuth = math.radians(60), math.radians(30)
-    eye = [
-        -1.5 * math.sin(polar) * math.cos(azimuth),
-        1.5 * math.cos(polar),
-        1.5 * math.sin(polar) * math.sin(azimuth),
-    ]
+    eye = [-1.5 * math.sin(polar) * math.cos(azimuth), 1.5 * math.cos(polar), 1.5 * math.sin(polar) * math.sin(azimuth)]
     view = camera_at(eye)
     assert to_released(view.eye[0]).tolist() == pytest.approx([-1.125, 0.75, 0.649519], abs=1e-6)
     columns = to_released(view.rotation[0].T)  # rows of this are the released columns right, up, backward
@@ -97,9 +93,7 @@ def test_init_render(name, view):
     constant = torch.tensor([-1.0, 0.0, 1.0, 0.5])
     with torch.no_grad():
         field.color.copy_(torch.tensor([0.5, -0.25, 1.0, 2.0])[:, None, None, None])
-        rendered, image = render_image(
-            name, field, camera_at(eye), 64, constant[:, None, None].expand(4, 4, 4)
-        )
+        rendered, image = render_image(name, field, camera_at(eye), 64, constant[:, None, None].expand(4, 4, 4))
     depth = full_depth(rendered).reshape(64, 64)
     assert rendered.samples == samples
     for (row, column), (opacity, far, value) in pixels.items():

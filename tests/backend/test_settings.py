@@ -89,12 +89,7 @@ def test_paper_preset_is_the_released_code():
     assert (s.elevation_min, s.elevation_max, s.guidance) == (-6.38, 83.53, 100)
     assert (s.optimizer, s.learning_rate, s.learning_rate_end) == ("adamax", 0.05, 1)
     assert s.background_learning_rate == 1e-4
-    assert (s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch, s.emptiness_beta) == (
-        1e4,
-        20,
-        0.5,
-        10,
-    )
+    assert (s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch, s.emptiness_beta) == (1e4, 20, 0.5, 10)
     assert (s.sigma_schedule, s.views_per_step, s.noises_per_view) == ("uniform", 1, 1)
     assert (s.var_red, s.score_weight, s.view_words) == (True, "1/sigma", "paper")
     assert (s.background, s.init, s.density_shift, s.ray_step) == ("learned", "fog", -1, 0.5)
@@ -273,16 +268,8 @@ def test_bad_json(text, line):
 
 
 def test_flags():
-    namespace = parse(
-        ["--steps", "10", "--no-var-red", "--turntable", "--preset", "paper", "--density-shift", "-2.5"]
-    )
-    given_values = {
-        "steps": "10",
-        "var_red": False,
-        "turntable": True,
-        "preset": "paper",
-        "density_shift": "-2.5",
-    }
+    namespace = parse(["--steps", "10", "--no-var-red", "--turntable", "--preset", "paper", "--density-shift", "-2.5"])
+    given_values = {"steps": "10", "var_red": False, "turntable": True, "preset": "paper", "density_shift": "-2.5"}
     assert overrides(namespace) == given_values
     s = from_namespace(namespace)
     assert (s.preset, s.steps, s.var_red, s.turntable, s.density_shift) == ("paper", 10, False, True, -2.5)

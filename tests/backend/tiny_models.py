@@ -8,20 +8,7 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel, T5Tokenizer
 
-WORDS = [
-    "a",
-    "red",
-    "blue",
-    "mushroom",
-    "view",
-    "of",
-    "azimuth",
-    "elevation",
-    "front",
-    "side",
-    "backside",
-    "overhead",
-]
+WORDS = ["a", "red", "blue", "mushroom", "view", "of", "azimuth", "elevation", "front", "side", "backside", "overhead"]
 CARD = {
     "camera": {"radius": 3.0, "fov_min": 32, "fov_max": 38, "elevation_min": -30, "elevation_max": 85},
     "view_words": "fine",
@@ -40,11 +27,7 @@ def word_tokenizer():
     )
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        unk_token="<unk>",
-        eos_token="</s>",
-        model_max_length=24,
+        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</s>", model_max_length=24
     )
 
 
@@ -73,9 +56,7 @@ def tiny_unet(width=16, **config):
 
 def tiny_t5(vocabulary, width=16):
     torch.manual_seed(1)
-    return T5EncoderModel(
-        T5Config(vocab_size=vocabulary, d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
-    )
+    return T5EncoderModel(T5Config(vocab_size=vocabulary, d_model=width, d_kv=8, d_ff=32, num_layers=1, num_heads=2))
 
 
 def save(folder, unet, encoder, tokenizer, scheduler, pipeline="IFPipeline", variant=None):
@@ -118,14 +99,9 @@ def if_like(folder, variant=None):
         act_fn="gelu",
     )
     scheduler = DDPMScheduler(
-        beta_schedule="squaredcos_cap_v2",
-        variance_type="learned_range",
-        prediction_type="epsilon",
-        thresholding=True,
+        beta_schedule="squaredcos_cap_v2", variance_type="learned_range", prediction_type="epsilon", thresholding=True
     )
-    return save(
-        folder, unet.half(), tiny_t5(len(tokenizer), 24).half(), tokenizer, scheduler, variant=variant
-    )
+    return save(folder, unet.half(), tiny_t5(len(tokenizer), 24).half(), tokenizer, scheduler, variant=variant)
 
 
 def noisy(b=4, seed=0, size=8):

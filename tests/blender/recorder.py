@@ -52,9 +52,7 @@ class Layout:
 
     def _check(self, name, given, named):
         known = FUNCTIONS[name].parameters.keys()
-        assert set(named) <= set(known), (
-            f"{name} takes no {set(named) - set(known)} in {bpy.app.version_string}"
-        )
+        assert set(named) <= set(known), f"{name} takes no {set(named) - set(known)} in {bpy.app.version_string}"
         assert named.get("icon", "NONE") in ICONS, named
         if name == "prop":
             data, attribute = given

@@ -15,7 +15,7 @@ bpy.ops.extensions.package_install_files(
     filepath=given["archive"], repo="user_default", enable_on_install=True, overwrite=True
 )
 api, live, places, environment = (
-    importlib.import_module(f"{module}.{name}") for name in ("api", "live", "places", "environment")
+    importlib.import_module(f"{module}.{name}") for name in ("api", "live", "places", "install.environment")
 )
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 home = Path(given["home"])

@@ -9,11 +9,12 @@ ON = """
 import os
 from pathlib import Path
 import sjc_blender
-from sjc_blender import api, environment, live
+from sjc_blender import api, live
+from sjc_blender.install import environment
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui import panels, panels_settings
+from sjc_blender.ui.panels import main as panels, settings as panels_settings
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
 

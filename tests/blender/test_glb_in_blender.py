@@ -55,12 +55,8 @@ def mesh():
     for axis, (reach, radius) in enumerate([(0.5, 0.3), (0.6, 0.25), (0.7, 0.2)]):
         middle = np.eye(3)[axis] * reach
         near = np.linalg.norm(p - middle, axis=-1) < radius + 0.08
-        density = np.maximum(
-            density, 100 * np.clip((radius - np.linalg.norm(p - middle, axis=-1)) * n / 2 + 0.5, 0, 1)
-        )
-        color[near] = srgb_to_linear(
-            np.eye(3)[axis] * 0.65 + 0.2
-        )  # 0.85 in its own channel, 0.2 in the others
+        density = np.maximum(density, 100 * np.clip((radius - np.linalg.norm(p - middle, axis=-1)) * n / 2 + 0.5, 0, 1))
+        color[near] = srgb_to_linear(np.eye(3)[axis] * 0.65 + 0.2)  # 0.85 in its own channel, 0.2 in the others
     return extract_mesh(density, color, threshold=50)
 
 
@@ -131,9 +127,9 @@ def test_colours_span_the_whole_range(in_blender, tmp_path):
     values = np.arange(0, 256, 8) / 255
     steps = np.arange(len(values))
     corner = np.stack([steps * 0.05 - 0.8, steps * 0, steps * 0], 1)
-    vertices = np.concatenate(
-        [corner, corner + np.array([0.04, 0, 0]), corner + np.array([0, 0.04, 0.01])]
-    ).astype("f4")
+    vertices = np.concatenate([corner, corner + np.array([0.04, 0, 0]), corner + np.array([0, 0.04, 0.01])]).astype(
+        "f4"
+    )
     faces = np.stack([steps, steps + len(values), steps + 2 * len(values)], 1).astype("i4")
     colors = np.tile(srgb_to_linear(values)[:, None], (3, 3)).astype("f4")
     write_glb(tmp_path / "ramp.glb", Mesh(vertices, faces, colors), "ramp")

@@ -67,12 +67,8 @@ result["gone"] = not Path(result["package"]).exists()
     )
     assert got["before"] == []
     assert got["on"][0] == got["on"][1]
-    assert {"SJC_OT_generate", "SJC_PT_main", "SJC_UL_jobs", "SJC_FH_result", "Scene.sjc"} <= set(
-        got["on"][0]
-    )
-    assert {"handler load_post", "menu draw_import", "menu draw_add", "operator generate"} <= set(
-        got["on"][0]
-    )
+    assert {"SJC_OT_generate", "SJC_PT_main", "SJC_UL_jobs", "SJC_FH_result", "Scene.sjc"} <= set(got["on"][0])
+    assert {"handler load_post", "menu draw_import", "menu draw_add", "operator generate"} <= set(got["on"][0])
     assert got["off"] == [[], []]
     assert got["enabled"]
     assert got["warnings"] == [{}, {}]

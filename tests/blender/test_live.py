@@ -8,7 +8,8 @@ ON = """
 import os, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from sjc_blender import api, environment, live
+from sjc_blender import api, live
+from sjc_blender.install import environment
 from sjc_blender.scene import assets, history, meshes, preview, volumes
 from sjc_blender.ui import preferences
 
@@ -87,9 +88,7 @@ api.close()
     assert (got["mesh"], got["volumes"]) == ("a red cube", ["a red cube volume"])
     assert got["hidden"] == [True, True]
     assert got["frames"][0] == got["frames"][1] >= 4
-    assert got["thinned"] == [2, ["f_0001.vdb", "f_0002.vdb"], [], "history"], (
-        "the long one takes no room any more"
-    )
+    assert got["thinned"] == [2, ["f_0001.vdb", "f_0002.vdb"], [], "history"], "the long one takes no room any more"
 
 
 def test_a_deleted_volume_stays_away_and_one_that_undo_took_comes_back(live):
@@ -166,7 +165,9 @@ os.environ["HOME"] = os.environ["USERPROFILE"] = str(user)
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 import sjc_blender
 sjc_blender.register()
-from sjc_blender import api, environment, queue_file
+from sjc_blender import api
+from sjc_blender.install import environment
+from sjc_blender.queue import queue_file
 from sjc_blender.scene import volumes
 
 bpy.ops.wm.save_as_mainfile(filepath=str(other / "b.blend"), copy=True)

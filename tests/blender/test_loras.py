@@ -15,7 +15,8 @@ import sjc_blender
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui import loras, model_line, panels_settings, properties
+from sjc_blender.ui import loras, model_picker as model_line, properties
+from sjc_blender.ui.panels import settings as panels_settings
 scene = bpy.context.scene
 
 def refused(call, **named):
@@ -88,7 +89,7 @@ def test_the_memory_of_the_chosen_model(in_blender, tmp_path):
     got = in_blender(
         ON
         + """
-from sjc_blender import models
+from sjc_blender.models import lookup as models
 found = models.Found("folder", home, size=7_000_000_000, numbers={"unet": 1_000_000_000, "text_encoder": 2_000_000_000, "vae": 10})
 card = "cuda:0 (NVIDIA Thing 80GB, {} GB)"
 result = [

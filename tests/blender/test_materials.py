@@ -96,9 +96,7 @@ def in_their_colours(seen, least):
 
 
 def test_volume_and_mesh_show_their_colours_in_cycles(each_blender, balls, folder):
-    each_blender(
-        SCENE + RENDER, folder=folder, engine="cycles", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280
-    )
+    each_blender(SCENE + RENDER, folder=folder, engine="cycles", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280)
     seen = looked_at(folder, "cycles", balls[2], 0.5)
     in_their_colours(seen["volume"], 0.25)
     in_their_colours(seen["mesh"], 0.25)
@@ -106,9 +104,7 @@ def test_volume_and_mesh_show_their_colours_in_cycles(each_blender, balls, folde
 
 def test_a_volume_in_the_dark_glows_in_its_colours(in_blender, balls, folder):
     """No black fog before lamps are set; the mesh, as any mesh, needs light."""
-    in_blender(
-        SCENE + RENDER, folder=folder, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280
-    )
+    in_blender(SCENE + RENDER, folder=folder, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280)
     seen = looked_at(folder, "cycles", balls[2], 0.0)
     in_their_colours(seen["volume"], 0.25)
     assert np.max(seen["mesh"]) < 0.2
@@ -119,16 +115,12 @@ def test_thin_parts_of_a_volume_stay_thin(in_blender, balls, tmp_path):
     density, color, mesh = balls
     write_live_vdb(tmp_path / "f_0001.vdb", density / 4000, color)
     write_glb(tmp_path / "mesh.glb", mesh, "balls")
-    in_blender(
-        SCENE + RENDER, folder=tmp_path, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280
-    )
+    in_blender(SCENE + RENDER, folder=tmp_path, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280)
     assert 0 < np.max(looked_at(tmp_path, "cycles", mesh, 0.0)["volume"]) < 0.05
 
 
 def test_mesh_shows_its_colours_in_workbench(each_blender, balls, folder):
-    each_blender(
-        SCENE + RENDER, folder=folder, engine="workbench", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280
-    )
+    each_blender(SCENE + RENDER, folder=folder, engine="workbench", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280)
     seen = looked_at(folder, "workbench", balls[2], workbench_ground(folder))
     in_their_colours(seen["mesh"], 0.25)
 
@@ -142,9 +134,7 @@ def workbench_ground(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_volume_and_mesh_show_their_colours_in_eevee(in_blender, balls, folder):
-    in_blender(
-        SCENE + RENDER, folder=folder, engine="eevee", light=0.5, width=WIDTH, pixels=PIXELS, timeout=800
-    )
+    in_blender(SCENE + RENDER, folder=folder, engine="eevee", light=0.5, width=WIDTH, pixels=PIXELS, timeout=800)
     seen = looked_at(folder, "eevee", balls[2], 0.5)
     in_their_colours(seen["volume"], 0.2)
     in_their_colours(seen["mesh"], 0.2)

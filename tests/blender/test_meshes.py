@@ -140,15 +140,11 @@ def test_a_hundred_thousand_points_are_quick(each_blender, tmp_path):
     n = 320
     u, v = np.meshgrid(np.arange(n) / n, np.arange(n) / n, indexing="ij")
     a, b = 2 * np.pi * u, 2 * np.pi * v
-    ring = np.stack(
-        [(1 + 0.4 * np.cos(b)) * np.cos(a), (1 + 0.4 * np.cos(b)) * np.sin(a), 0.4 * np.sin(b)], -1
-    )
+    ring = np.stack([(1 + 0.4 * np.cos(b)) * np.cos(a), (1 + 0.4 * np.cos(b)) * np.sin(a), 0.4 * np.sin(b)], -1)
     i, j = (x.reshape(-1) for x in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     at = lambda x, y: (x % n) * n + y % n  # noqa: E731
     quads = [at(i, j), at(i + 1, j), at(i + 1, j + 1), at(i, j + 1)]
-    faces = np.concatenate(
-        [np.stack([quads[0], quads[1], quads[2]], 1), np.stack([quads[0], quads[2], quads[3]], 1)]
-    )
+    faces = np.concatenate([np.stack([quads[0], quads[1], quads[2]], 1), np.stack([quads[0], quads[2], quads[3]], 1)])
     points = ring.reshape(-1, 3).astype("f4")
     write_glb(tmp_path / "mesh.glb", Mesh(points, faces.astype("i4"), np.full_like(points, 0.5)))
     got = each_blender(
@@ -195,9 +191,7 @@ result["none"] = [len(item.modifiers), faces()]
 
 
 def test_asset_with_tags_and_a_picture_of_itself(each_blender, mesh, tmp_path):
-    red = Mesh(
-        mesh.vertices, mesh.faces, np.broadcast_to(np.float32([0.7, 0.02, 0.02]), mesh.colors.shape).copy()
-    )
+    red = Mesh(mesh.vertices, mesh.faces, np.broadcast_to(np.float32([0.7, 0.02, 0.02]), mesh.colors.shape).copy())
     write_glb(tmp_path / "mesh.glb", red)
     got = each_blender(
         COMMON

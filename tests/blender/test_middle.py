@@ -1,4 +1,6 @@
-"""What people do to Blender while a job runs: undo, another scene, a new file, another file, the add-on off or upgraded."""
+"""What people do to Blender while a job runs: undo, another scene, a new file, another file, the add-on off or
+upgraded.
+"""
 
 import sys
 
@@ -8,7 +10,7 @@ from tests.blender.test_api import ENABLE
 
 BUSY = """
 import time
-from sjc_blender import locks
+from sjc_blender.queue import locks
 
 def turn_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
@@ -28,7 +30,8 @@ SCENE = """
 import os, sys
 from pathlib import Path
 import sjc_blender
-from sjc_blender import api, environment
+from sjc_blender import api
+from sjc_blender.install import environment
 
 home = Path(given["home"])
 os.environ["HOME"] = os.environ["USERPROFILE"] = str(home)
@@ -41,7 +44,9 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 
 
 def test_undo_another_scene_a_new_file_and_another_one(each_blender, tmp_path):
-    """The job goes on through all of it, its volume is there again each time, once, and the mesh comes where one is then."""
+    """The job goes on through all of it, its volume is there again each time, once, and the mesh comes where one is
+    then.
+    """
     got = each_blender(
         SCENE
         + BUSY
@@ -104,7 +109,7 @@ except Exception as error:
 if module not in bpy.context.preferences.addons:
     bpy.ops.preferences.addon_enable(module=module)
 again = importlib.import_module(module + ".api")
-environment = importlib.import_module(module + ".environment")
+environment = importlib.import_module(module + ".install.environment")
 real = environment.worker_command(given["backend"])
 again.queue().command = lambda: [*real, "--fake", "slow:0.02"]
 (found,) = again.jobs()
@@ -132,7 +137,9 @@ def test_the_add_on_goes_in_the_middle(each_blender, given, change):
     """No process stays behind, nobody waits for ever, and the job goes on from where it was when the add-on is back."""
     got = each_blender(
         ENABLE
-        + BUSY.replace("from sjc_blender import locks", 'locks = importlib.import_module(f"{module}.locks")')
+        + BUSY.replace(
+            "from sjc_blender.queue import locks", 'locks = importlib.import_module(f"{module}.queue.locks")'
+        )
         + f'\nfake("slow:0.02")\ndef change():\n    {change}\n'
         + OFF,
         **given,

@@ -13,7 +13,8 @@ import sjc_blender
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui import backend_task, panels_settings
+from sjc_blender.ui import backend_task
+from sjc_blender.ui.panels import settings as panels_settings
 scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
 
 def refused(call, **named):
@@ -32,8 +33,8 @@ def test_the_line_below_the_model(in_blender, tmp_path):
         + RECORDER
         + """
 import shutil
-from sjc_blender import models
-from sjc_blender.ui import model_line
+from sjc_blender.models import lookup as models
+from sjc_blender.ui import model_picker as model_line
 os.environ.pop("HF_HUB_OFFLINE", None)
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
 embedded = models.look("embedded").folder
@@ -135,8 +136,8 @@ def test_the_picker_offers_models_and_fills_the_field(in_blender, tmp_path):
         + RECORDER
         + """
 import shutil
-from sjc_blender import models
-from sjc_blender.ui import model_line
+from sjc_blender.models import lookup as models
+from sjc_blender.ui import model_picker as model_line
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
 embedded = models.look("embedded").folder
 repository = home / "hub" / "models--some--model"
@@ -190,8 +191,9 @@ def test_the_preferences_list_models_and_remove_them(in_blender, tmp_path):
         + """
 import shutil
 from types import SimpleNamespace
-from sjc_blender import models, places
-from sjc_blender.ui import model_line
+from sjc_blender.models import lookup as models
+from sjc_blender import places
+from sjc_blender.ui import model_picker as model_line
 os.environ.pop("HF_HUB_OFFLINE", None)
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
 embedded = models.look("embedded").folder

@@ -69,9 +69,7 @@ api.close()
     assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
     assert all("Select a mesh that was made here" in said for said in got["refused"])
     assert got["without glTF"] == exports[1:]
-    first = next(
-        line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v ")
-    )
+    first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
     raw = Path(got["files"]["cube.glb"]).read_bytes()
     document = json.loads(raw[20 : 20 + int.from_bytes(raw[12:16], "little")])
@@ -123,7 +121,7 @@ class Text:
         type = "TEXT_EDITOR"
 class Nothing:
     area = None
-result["where"] = [sjc_blender.ui.operators_scene.SJC_FH_result.poll_drop(one) for one in (View, Text, Nothing)]
+result["where"] = [sjc_blender.ui.operators.scene.SJC_FH_result.poll_drop(one) for one in (View, Text, Nothing)]
 api.close()
 """)
     assert got["added"] == ["a blue cube", "a red cube"]
@@ -135,7 +133,7 @@ api.close()
 
 
 def test_history_lists_job_folders_newest_first(tmp_path):
-    from sjc_blender.ui import past
+    from sjc_blender.ui import job_history
 
     for number, name in enumerate(("old", "new", "half", "broken", "other")):
         folder = tmp_path / name
@@ -148,27 +146,27 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         if name == "broken":
             (folder / "job.json").write_text("{", "utf-8")
         os.utime(folder, (number * 1000, number * 1000))
-    found = past.jobs_in(tmp_path)
+    found = job_history.jobs_in(tmp_path)
     assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert past.jobs_in(tmp_path, most=2) == found[:1]
-    assert past.jobs_in(tmp_path / "nowhere") == []
+    assert job_history.jobs_in(tmp_path, most=2) == found[:1]
+    assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 
 def test_history_reads_a_job_once(tmp_path, monkeypatch):
     """A thousand jobs are listed after every job: what was read is not read again, what changed is."""
-    from sjc_blender.ui import past
+    from sjc_blender.ui import job_history
 
     for n in range(1000):
         folder = tmp_path / f"job-{n}"
         folder.mkdir()
         (folder / "job.json").write_text(json.dumps({"prompt": f"number {n}"}), "utf-8")
-    assert len(past.jobs_in(tmp_path)) == 1000
+    assert len(job_history.jobs_in(tmp_path)) == 1000
     read = []
-    monkeypatch.setattr(past, "_settings", lambda path: read.append(path) or ("new", ""))
-    assert {one.prompt for one in past.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
+    monkeypatch.setattr(job_history, "_settings", lambda path: read.append(path) or ("new", ""))
+    assert {one.prompt for one in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
     assert read == []
     changed = tmp_path / "job-7" / "job.json"
     changed.write_text("{}", "utf-8")
     os.utime(changed, (5, 5))
-    assert "new" in {one.prompt for one in past.jobs_in(tmp_path)}
+    assert "new" in {one.prompt for one in job_history.jobs_in(tmp_path)}
     assert read == [changed]

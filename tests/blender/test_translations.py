@@ -30,15 +30,13 @@ def test_every_text_has_a_korean_one(in_blender):
         SWITCH_ON
         + ui_texts.REGISTERED
         + """
-from sjc_blender.ui import translations
+from sjc_blender.ui.languages import translations
 result = {"texts": found, "korean": {text: words for (context, text), words in translations.table()["ko_KR"].items()}}
 """
     )
     needed = {**ui_texts.in_sources(), **got["texts"]}
     assert len(needed) > 250
-    missing = {
-        text: where for text, where in needed.items() if text not in got["korean"] and text not in SAME
-    }
+    missing = {text: where for text, where in needed.items() if text not in got["korean"] and text not in SAME}
     assert not missing, "\n" + "\n".join(f"{where}: {text!r}" for text, where in missing.items())
     left_over = set(got["korean"]) - set(needed)
     assert not left_over
@@ -85,12 +83,7 @@ warnings.append(f"Only {share} is left.")
 note = ["A thing to know."]
 """
     found = {text for text, _ in ui_texts.raised(ast.parse(source))}
-    assert found == {
-        "A plain sentence.",
-        "{} cannot be {}. Do this.",
-        "Only {} is left.",
-        "A thing to know.",
-    }
+    assert found == {"A plain sentence.", "{} cannot be {}. Do this.", "Only {} is left.", "A thing to know."}
 
 
 def test_sentences_in_pieces_are_still_said():
@@ -106,7 +99,7 @@ def test_blender_takes_and_gives_back_the_table(in_blender):
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui import translations
+from sjc_blender.ui.languages import translations
 first = translations.table()
 sjc_blender.unregister()
 sjc_blender.register()
@@ -118,15 +111,15 @@ result = {"languages": list(first), "contexts": sorted({context for context, _ i
 
 
 def test_errors_are_said_in_the_language_of_the_interface(in_blender):
-    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have English
-    alone, so the language is named here.)"""
+    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have
+    English alone, so the language is named here.)"""
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui.said import said, said_in
+from sjc_blender.ui.languages.messages import said, said_in
 from sjc_blender.backend.sjc import settings as schema
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.trouble import of_exit
+from sjc_blender.problems import of_exit
 try:
     schema.resolve(None, {"steps": -3, "grid": "many"})
 except SjcError as error:
@@ -134,7 +127,7 @@ except SjcError as error:
 crash = of_exit(-11, ["last words"]).text
 result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
 result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
-from sjc_blender.backend.sjc.guidance import model_files
+from sjc_blender.backend.sjc.models import model_files
 try:
     model_files.locate("nowhere at all")
 except SjcError as error:

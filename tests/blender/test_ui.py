@@ -311,9 +311,7 @@ result["touched"] = touched
     assert "sjc.copy_error" in got["backend broken"]["mend"]
     assert "sjc.install_backend" in got["backend ready"]["mend"], "made for another version"
     assert "sjc.install_backend" in got["backend missing"][main]["operators"]
-    assert {"output_folder", "backend_python", "device", "threads", "history_count"} <= set(
-        got["preferences"]
-    )
+    assert {"output_folder", "backend_python", "device", "threads", "history_count"} <= set(got["preferences"])
     assert any("The list is locked." in text for text in got["locked list"][main]["texts"])
 
 
@@ -390,7 +388,7 @@ except RuntimeError as error:
     result["raised"] = str(error)
 failed = runtime.jobs[len(runtime.jobs) - 1]
 result["failed"] = [failed.state, failed.problem_code, bool(failed.problem_hint)]
-from sjc_blender.ui import operators_scene
+from sjc_blender.ui.operators import scene as operators_scene
 result["copied"] = operators_scene.error_text(runtime, failed.name).splitlines()
 bpy.ops.sjc.free_memory()
 result["freeing"] = mirror.follow_worker()
@@ -513,13 +511,7 @@ places.preferences = lambda: Chosen
 result = [usual, preferences.defaults(), preferences.worker_environment(), preferences.history_limits(),
           [preferences.worker_times().hello, preferences.worker_times().silence]]
 """)
-    assert got == [
-        [{}, {}, [100, 10**9]],
-        {"device": "cuda:1"},
-        {"OMP_NUM_THREADS": "3"},
-        [50, 200_000_000],
-        [90, 12],
-    ]
+    assert got == [[{}, {}, [100, 10**9]], {"device": "cuda:1"}, {"OMP_NUM_THREADS": "3"}, [50, 200_000_000], [90, 12]]
 
 
 # ------------------------------------------------------------------------------------------------------------- backend
@@ -551,7 +543,7 @@ result["running"] = backend_task.running()
 
 def test_installation_is_followed_and_can_be_cancelled(ui):
     got = ui("""
-from sjc_blender import installer
+from sjc_blender.install import installer
 
 class Slow:
     # Stands in for the real one (tests/addon/test_environment.py): three turns, then as told.

@@ -67,12 +67,7 @@ def written(tmp_path):
 
 
 def test_openvdb_reads_every_kind_exactly(in_blender, written):
-    kinds = [
-        (n, half, compress)
-        for n in (16, 20, 100, 136)
-        for half in (False, True)
-        for compress in (False, True)
-    ]
+    kinds = [(n, half, compress) for n in (16, 20, 100, 136) for half in (False, True) for compress in (False, True)]
     files = {
         written(f"{n}{half}{compress}.vdb", *ball(n), half=half, compress=compress): (n, half)
         for n, half, compress in kinds

@@ -262,7 +262,9 @@ result["mode"] = [item.data.is_sequence, item.data.frame_start, item.data.frame_
 
 
 def test_hidden_at_the_end_with_its_history(each_blender, snapshots):
-    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, over and over."""
+    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, over and
+    over.
+    """
     got = each_blender(
         COMMON
         + """

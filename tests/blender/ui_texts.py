@@ -10,20 +10,21 @@ RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
 BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 ENGINE = ROOT.parent / "backend" / "sjc"
-# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own complaints; test data.
+# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
+# complaints; test data.
 NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
-    "guidance/text.py": (
+    "models/prompt_encoder.py": (
         "{} does not know {}. For other words choose a bigger model with --model.",
         "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
         '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
     ),
-    "guidance/loading.py": (
+    "models/loading.py": (
         "{}: the weights do not fit config.json; {} is missing or has another shape.",
         "{}: the weights do not fit config.json; {} is missing or has another shape, and {} more.",
     ),
-    "guidance/families.py": (
+    "models/families.py": (
         "{} is not a diffusers model: it has no model_index.json.",
         "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.",
     ),
@@ -62,7 +63,9 @@ result = found
 
 
 def in_sources():
-    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of trouble.py."""
+    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of
+    trouble.py.
+    """
     found = {}
     for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
         if path.stem == "translations" or path.stem.startswith("korean"):
@@ -77,7 +80,7 @@ def in_sources():
         "incoming.py",
         "process.py",
         "queue_file.py",
-        "backend/sjc/worker.py",
+        "backend/sjc/worker/serve.py",
     ):
         path = ROOT.parent / name if name.startswith("backend") else ROOT / name
         for text, line in _advice(ast.parse(path.read_text("utf-8"))):
@@ -210,11 +213,7 @@ def _words(tree):
 
 def _literals(node):
     """Texts within an expression, not those of an f-string, a key or a comparison."""
-    if (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and any(c.isalpha() for c in node.value)
-    ):
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and any(c.isalpha() for c in node.value):
         yield node.value, node.lineno
     elif isinstance(node, ast.IfExp):
         yield from _literals(node.body)

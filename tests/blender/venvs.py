@@ -2,8 +2,8 @@
 
 Standard library only: build.py calls it before any environment exists (`python tests/blender/venvs.py [VERSION ...]`).
 
-The Debian of the window's Blender (tools/window.py) has Python 3.13: where this machine has none of its own, but may have
-that, bpy 5.2 runs there, by a script that stands for its Python.
+The Debian of the window's Blender (tools/window.py) has Python 3.13: where this machine has none of its own, but may
+have that, bpy 5.2 runs there, by a script that stands for its Python.
 """
 
 import functools
@@ -54,18 +54,9 @@ def ensure_bpy(version=DEFAULT):
         return _ensure_in_debian(version, home, packages, stamp)
     base = _find_python(minor)
     print(f"setup: installing bpy {version} in {home} (about 400 MB to download, 1 GB on disk)", flush=True)
-    _run(
-        [base, "-m", "venv", home],
-        f"making {home} failed (on Debian or Ubuntu: apt-get install python{minor}-venv)",
-    )
-    _run(
-        [python, "-m", "pip", "install", "--quiet", *packages],
-        f"installing bpy {version} failed: check the network",
-    )
-    _run(
-        [python, "-c", "import os, bpy; os._exit(0)"],
-        f"bpy {version} does not load: a system library is missing",
-    )
+    _run([base, "-m", "venv", home], f"making {home} failed (on Debian or Ubuntu: apt-get install python{minor}-venv)")
+    _run([python, "-m", "pip", "install", "--quiet", *packages], f"installing bpy {version} failed: check the network")
+    _run([python, "-c", "import os, bpy; os._exit(0)"], f"bpy {version} does not load: a system library is missing")
     stamp.write_text(" ".join(packages), "utf-8")
     return python
 
@@ -107,12 +98,8 @@ def _ensure_in_debian(version, home, packages, stamp):
         [sys.executable, "-m", "pip", "install", "--quiet", "--target", site, *fits, *packages],
         f"installing bpy {version} failed: check the network",
     )
-    command = window.inside(
-        folder, [f"/usr/bin/python{DEBIAN_MINOR}"], further=[ROOT, Path(tempfile.gettempdir())]
-    )
-    script.write_text(
-        f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(str(site))}\nexec {shlex.join(command)} "$@"\n'
-    )
+    command = window.inside(folder, [f"/usr/bin/python{DEBIAN_MINOR}"], further=[ROOT, Path(tempfile.gettempdir())])
+    script.write_text(f'#!/bin/sh\nexport PYTHONPATH={shlex.quote(str(site))}\nexec {shlex.join(command)} "$@"\n')
     script.chmod(0o755)
     _run(
         [script, "-c", "import os, bpy; os._exit(0)"],
@@ -132,22 +119,20 @@ def _has_python(version):
 
 
 def _find_python(minor):
-    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's, or one that pyenv keeps."""
+    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's, or one that pyenv
+    keeps.
+    """
     managed = sorted(Path.home().glob(f".pyenv/versions/{minor}.*/bin/python{minor}"))
     candidates = [[sys.executable], [f"python{minor}"], ["py", f"-{minor}"], *([path] for path in managed)]
     for command in candidates:
         probe = [*command, "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys._base_executable)"]
         try:
-            answer = subprocess.run(probe, capture_output=True, text=True, check=False).stdout.split(
-                maxsplit=1
-            )
+            answer = subprocess.run(probe, capture_output=True, text=True, check=False).stdout.split(maxsplit=1)
         except OSError:
             continue
         if answer and answer[0] == minor:
             return answer[1].strip()
-    raise RuntimeError(
-        f"Python {minor} is needed for this version of bpy and was not found: install python{minor}."
-    )
+    raise RuntimeError(f"Python {minor} is needed for this version of bpy and was not found: install python{minor}.")
 
 
 def _run(command, failure):

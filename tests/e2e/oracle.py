@@ -58,9 +58,7 @@ class Oracle:
             for prompt, image, s in zip(prompts, x, sigma, strict=True):
                 rgb, cover = layers(prompt)
                 clear = 1 - cover
-                background = (clear * (image + 1) / 2).sum((-2, -1), keepdim=True) / clear.sum(
-                    (-2, -1), keepdim=True
-                )
+                background = (clear * (image + 1) / 2).sum((-2, -1), keepdim=True) / clear.sum((-2, -1), keepdim=True)
                 pictures = (rgb + clear * background.clamp(0, 1)) * 2 - 1
                 weight = torch.softmax(-((pictures - image) ** 2).sum((1, 2, 3)) / (2 * s * s), 0)
                 out.append((weight.view(-1, 1, 1, 1) * pictures).sum(0))

@@ -32,9 +32,7 @@ def folder(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        str(folder / name) for name in ("mesh.glb", "preview.png", "turntable.mp4")
-    ]
+    assert done.stdout.splitlines() == [str(folder / name) for name in ("mesh.glb", "preview.png", "turntable.mp4")]
     return folder
 
 

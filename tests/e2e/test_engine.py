@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sjc import export, settings
+from sjc import settings
+from sjc.job import export
 from sjc.optimize import Optimization
 from sjc.output.colour import linear_to_srgb, pixel_paint
 from sjc.output.mesh import extract_mesh

@@ -20,12 +20,7 @@ COMMANDS = sorted(build.parser()._subparsers._group_actions[0].choices)
 
 def run(*words, cwd=ROOT):
     return subprocess.run(
-        [sys.executable, ROOT / "build.py", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        [sys.executable, ROOT / "build.py", *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=60
     )
 
 
@@ -152,7 +147,8 @@ def test_lint_goes_on_after_a_failure_and_fails(monkeypatch, capsys):
     assert "lint: ruff check failed" in capsys.readouterr().out
 
 
-# ----------------------------------------------------------------------------------------------------------------- rooms
+# -----------------------------------------------------------------------------------------------------------------
+# rooms
 
 
 def test_arguments_are_sorted_into_rooms_and_options():
@@ -216,15 +212,9 @@ def test_each_room_runs_in_its_own_process_and_a_dying_one_is_counted(project, c
 
 def test_a_selection_that_matches_in_one_room_only_is_a_success(project, capfd):
     assert (
-        rooms.run_rooms(
-            Path(sys.executable), ["-k", "test_a", "tests/house", "-p", "no:cacheprovider"], project
-        )
-        == 0
+        rooms.run_rooms(Path(sys.executable), ["-k", "test_a", "tests/house", "-p", "no:cacheprovider"], project) == 0
     )
     assert (
-        rooms.run_rooms(
-            Path(sys.executable), ["-k", "nothing", "tests/house", "-p", "no:cacheprovider"], project
-        )
-        == 5
+        rooms.run_rooms(Path(sys.executable), ["-k", "nothing", "tests/house", "-p", "no:cacheprovider"], project) == 5
     )
     assert "total: 0 passed" in capfd.readouterr().out

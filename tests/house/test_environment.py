@@ -72,9 +72,7 @@ def test_new_pythons_pass(version):
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
 def test_a_python_without_venv_says_what_to_install(module, monkeypatch):
     find = environment.importlib.util.find_spec
-    monkeypatch.setattr(
-        environment.importlib.util, "find_spec", lambda name: None if name == module else find(name)
-    )
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None if name == module else find(name))
     with pytest.raises(BuildError, match=f"no '{module}' module.*apt-get install python3-venv"):
         environment.check_venv()
 
@@ -146,11 +144,7 @@ def test_a_file_in_place_of_the_environment_is_replaced(tree, recorder):
 
 @pytest.mark.parametrize(
     ("failing", "message"),
-    [
-        ("venv", "making .venv failed.*disk space"),
-        ("--constraint", "check the network"),
-        ("--editable", "network"),
-    ],
+    [("venv", "making .venv failed.*disk space"), ("--constraint", "check the network"), ("--editable", "network")],
 )
 def test_a_step_that_fails_leaves_no_stamp_and_one_line(tree, recorder, failing, message):
     recorder.act = lambda words: 1 if failing in words else make_venv(words)

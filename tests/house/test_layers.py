@@ -50,9 +50,7 @@ def test_light_modules_import_the_standard_library_only(name, stage_folder):
 
 
 def test_output_works_without_torch(stage_folder):
-    names = [
-        f"sjc.output.{path.stem}" for path in modules(BACKEND / "sjc" / "output") if path.stem != "__init__"
-    ]
+    names = [f"sjc.output.{path.stem}" for path in modules(BACKEND / "sjc" / "output") if path.stem != "__init__"]
     brought = imported_by("import " + ", ".join(names), stage_folder)
     assert "numpy" in brought
     assert "torch" not in brought

@@ -12,7 +12,7 @@ from tools.common import ROOT, BuildError
 def tree(tmp_path):
     """A project with all that must ship and much that must not."""
     for name in (
-        "LICENSE", "sjc_blender/__init__.py", "sjc_blender/ui/panels.py", "sjc_blender/ui/.hidden",
+        "LICENSE", "sjc_blender/__init__.py", "sjc_blender/ui/panels/main.py", "sjc_blender/ui/.hidden",
         "sjc_blender/__pycache__/a.pyc", "backend/sjc/__init__.py", "backend/sjc/embedded/model/weights.safetensors",
         "backend/sjc/__pycache__/b.pyc", "backend/.mypy_cache/c.json", "backend/sjc.egg-info/PKG-INFO",
         "backend/training/train.py", "backend/sjc_worker.py", "tests/test_a.py", "build.py",
@@ -20,9 +20,7 @@ def tree(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, "utf-8")
-    (tmp_path / "blender_manifest.toml").write_text(
-        (ROOT / "blender_manifest.toml").read_text("utf-8"), "utf-8"
-    )
+    (tmp_path / "blender_manifest.toml").write_text((ROOT / "blender_manifest.toml").read_text("utf-8"), "utf-8")
     return tmp_path
 
 
@@ -42,7 +40,7 @@ def test_what_ships(tree):
         "backend/sjc/embedded/model/weights.safetensors",
         "backend/sjc_worker.py",
         "blender_manifest.toml",
-        "ui/panels.py",
+        "ui/panels/main.py",
     ]
 
 
@@ -54,7 +52,7 @@ def test_a_missing_licence_is_one_line(tree):
 
 def test_the_project_ships_addon_backend_and_model_and_nothing_compiled():
     names = set(package.contents())
-    assert {"registration.py", "ui/panels.py", "backend/sjc_worker.py", "backend/requirements.txt"} <= names
+    assert {"registration.py", "ui/panels/main.py", "backend/sjc_worker.py", "backend/requirements.txt"} <= names
     assert "backend/sjc/embedded/model/unet/diffusion_pytorch_model.safetensors" in names
     endings = {name.rpartition(".")[2] for name in names}
     assert endings <= {"py", "toml", "txt", "md", "json", "jsonl", "safetensors", "LICENSE", "model"}

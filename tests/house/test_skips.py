@@ -68,9 +68,7 @@ def test_a_skip_is_a_skip_at_home(tmp_path):
 
 
 def test_a_module_that_skips_itself_fails_in_ci(tmp_path):
-    code, out = outcome(
-        tmp_path, "true", "import pytest\npytest.importorskip('no_such_module')\ndef test_a(): pass\n"
-    )
+    code, out = outcome(tmp_path, "true", "import pytest\npytest.importorskip('no_such_module')\ndef test_a(): pass\n")
     assert code != 0
     assert "no_such_module" in out
 
@@ -81,8 +79,7 @@ def marked_gpu(root):
         f"{path.relative_to(root.parent).as_posix()}::{node.name}"
         for path in root.rglob("test_*.py")
         for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.FunctionDef)
-        and any("mark.gpu" in ast.unparse(mark) for mark in node.decorator_list)
+        if isinstance(node, ast.FunctionDef) and any("mark.gpu" in ast.unparse(mark) for mark in node.decorator_list)
     }
 
 

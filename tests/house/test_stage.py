@@ -20,7 +20,7 @@ def tree(tmp_path):
         "backend/sjc/field/grid.py": "size = 2\n",
         "backend/sjc_worker.py": "",
         "sjc_blender/__init__.py": "",
-        "sjc_blender/ui/panels.py": "",
+        "sjc_blender/ui/panels/main.py": "",
         "blender_manifest.toml": 'id = "sjc"\n',
         "LICENSE": "free",
     }.items():
@@ -63,7 +63,7 @@ def test_stage_holds_addon_and_backend(tree, link):
         "LICENSE": "free",
         "__init__.py": "",
         "blender_manifest.toml": 'id = "sjc"\n',
-        "ui/panels.py": "",
+        "ui/panels/main.py": "",
         "backend/sjc/__init__.py": "one = 1\n",
         "backend/sjc/field/grid.py": "size = 2\n",
         "backend/sjc_worker.py": "",

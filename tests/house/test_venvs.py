@@ -1,4 +1,6 @@
-"""Where bpy 5.2 runs on a machine without a Python 3.13: in the Debian of the window's Blender, or nowhere, and that is said."""
+"""Where bpy 5.2 runs on a machine without a Python 3.13: in the Debian of the window's Blender, or nowhere, and that is
+said.
+"""
 
 import importlib.util
 import subprocess
@@ -51,9 +53,7 @@ def test_a_script_stands_for_debians_python(venvs, monkeypatch, tmp_path):
     monkeypatch.setattr(window, "obstacle", lambda: "")
     monkeypatch.setattr(window, "may_mount", lambda: True)
     monkeypatch.setattr(window, "ensure", lambda: tmp_path / "debian")
-    monkeypatch.setattr(
-        window, "inside", lambda _folder, command, further: ["echo", *map(str, further), *command]
-    )
+    monkeypatch.setattr(window, "inside", lambda _folder, command, further: ["echo", *map(str, further), *command])
     monkeypatch.setattr(venvs, "_run", run)
     script = venvs.ensure_bpy("5.2.3")
     assert venvs.ensure_bpy("5.2.3") == script

@@ -163,10 +163,7 @@ def environment(tmp_path):
 def test_what_is_lent_is_enough_to_start_the_environments_python(environment):
     lent = window.lendable(environment)
     assert environment.folder in lent
-    needed = [
-        environment.python.resolve(),
-        Path(sys.base_prefix) / "lib" / Path(sys.modules["os"].__file__).parent,
-    ]
+    needed = [environment.python.resolve(), Path(sys.base_prefix) / "lib" / Path(sys.modules["os"].__file__).parent]
     assert all(any(path.is_relative_to(place) for place in lent) for path in needed)
     assert Path("/usr") not in lent
 
@@ -175,12 +172,7 @@ def test_where_mounts_are_refused_it_is_copied_once(environment, tmp_path, monke
     monkeypatch.setattr(window, "may_mount", lambda: False)
     monkeypatch.setattr(window, "lendable", lambda environment: [environment.folder])
     root = tmp_path / "system"
-    assert window.inside(root, ["blender", "-b"], environment=environment) == [
-        "chroot",
-        str(root),
-        "blender",
-        "-b",
-    ]
+    assert window.inside(root, ["blender", "-b"], environment=environment) == ["chroot", str(root), "blender", "-b"]
     copied = Environment(Path(f"{root}{environment.root}"))
     assert copied.python.is_symlink()
     stamp = environment.folder / window.STAMP

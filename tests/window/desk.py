@@ -1,9 +1,9 @@
 """A person at a desk: a virtual screen, a Blender in it, a mouse, a keyboard, a camera. All presses are real X events.
 
 Where a button is: Blender does not tell scripts, so the mouse asks, as a person could. It goes down the sidebar in
-steps of less than a button and presses Ctrl-C (over a button: copies its command) and Shift-Ctrl-C (over a field: copies its data
-path); what arrives on Blender's clipboard is what lies under the mouse. So no theme, font or order of the panel matters,
-and a button is only pressed after it has said its name at that very place.
+steps of less than a button and presses Ctrl-C (over a button: copies its command) and Shift-Ctrl-C (over a field:
+copies its data path); what arrives on Blender's clipboard is what lies under the mouse. So no theme, font or order of
+the panel matters, and a button is only pressed after it has said its name at that very place.
 """
 
 import contextlib
@@ -99,9 +99,7 @@ class Desk:
         os.replace(partial, self.home / "ask.json")
         deadline = time.monotonic() + (seconds or PATIENCE)
         while not answer.exists():
-            assert self.blender.poll() is None, (
-                f"Blender has ended ({self.blender.returncode}):\n{self.log()}"
-            )
+            assert self.blender.poll() is None, f"Blender has ended ({self.blender.returncode}):\n{self.log()}"
             assert time.monotonic() < deadline, f"Blender does not answer:\n{self.log()}"
             time.sleep(0.005)
         got = json.loads(answer.read_text("utf-8"))
@@ -196,9 +194,7 @@ class Desk:
 
     def find(self, name, area="VIEW_3D", part="UI"):
         """(x, y) of the button or field whose command or data path holds `name`, by feeling for it in a region."""
-        for _ in range(
-            4 if name in self.known else 0
-        ):  # a tooltip goes at the first movement, a panel slides a moment
+        for _ in range(4 if name in self.known else 0):  # a tooltip goes at the first movement, a panel slides a moment
             if name in self.under_the_mouse(*self.known[name]):
                 return self.known[name]
             time.sleep(0.3)
@@ -273,7 +269,9 @@ class Desk:
         raise AssertionError(f"{text!r} cannot be typed into {name}")
 
     def is_typed_into(self, x, y):
-        """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to rest."""
+        """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to
+        rest.
+        """
         for _ in range(5):
             if self.under_the_mouse(x, y, keys=("ctrl+shift+c",)):
                 return False
@@ -287,7 +285,9 @@ class Desk:
         self.settle()
 
     def open_tab(self, name):
-        """Open the viewport's sidebar with its key and one of its tabs with the mouse: down the tabs, until it is that one."""
+        """Open the viewport's sidebar with its key and one of its tabs with the mouse: down the tabs, until it is that
+        one.
+        """
         if not self.ask("result = place('VIEW_3D')"):
             self.over_the_viewport()
             self.press("n")

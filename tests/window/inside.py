@@ -27,7 +27,9 @@ def ours(name):
 
 
 def queued():
-    """Seconds that this thread has stood ready without a processor since it began; 0 where the system does not count them."""
+    """Seconds that this thread has stood ready without a processor since it began; 0 where the system does not count
+    them.
+    """
     try:
         return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) * 1e-9
     except (OSError, ValueError, IndexError):
@@ -37,7 +39,8 @@ def queued():
 class Times:
     """Longest gap between two turns of the main loop, and longest time of each callback of ours; all in seconds.
 
-    A turn is seen by a timer that wants to be called every 0.01 s; what it does itself is not counted. Everything is kept
+    A turn is seen by a timer that wants to be called every 0.01 s; what it does itself is not counted. Everything is
+    kept
     twice: by the clock, and less the time in which other programs held the processors ("net"), which says what Blender
     and we have done ourselves, however busy the machine is.
     """
@@ -93,7 +96,9 @@ paths = {}  # volume -> the files that it has shown, in order
 
 
 def place(kind, part="UI"):
-    """The first area's region of that kind: {"box": left, top, width, height in pixels of the screen, "tab"}; None: not there."""
+    """The first area's region of that kind: {"box": left, top, width, height in pixels of the screen, "tab"}; None: not
+    there.
+    """
     windows = bpy.context.window_manager.windows
     for window in windows:
         for area in (area for area in window.screen.areas if area.type == kind):
@@ -108,11 +113,7 @@ def place(kind, part="UI"):
 
 def watch():
     """Keep the time of the extension's timers and of its panels."""
-    for name, functions in {
-        "live": ["tick"],
-        "ui.backend_task": ["tick"],
-        "ui.mirror": ["follow_worker"],
-    }.items():
+    for name, functions in {"live": ["tick"], "ui.backend_task": ["tick"], "ui.mirror": ["follow_worker"]}.items():
         module = ours(name)
         for function in functions:
             setattr(module, function, times.timed(f"{name}.{function}", getattr(module, function)))

@@ -48,15 +48,13 @@ def start(desk, prompt):
 def holds(report):
     """Nobody who works in this Blender notices us: no callback and no turn of the main loop takes long.
 
-    Less the time in which other programs held the processors. A worker that is waited for, a model that is loaded here, a
-    volume that is written here: each takes seconds.
+    Less the time in which other programs held the processors. A worker that is waited for, a model that is loaded here,
+    a volume that is written here: each takes seconds.
     """
     gaps, callbacks = report["gaps"], report["callbacks"]
     assert gaps["count"] > report["seconds"], report
     assert gaps["half_are_below"] < 0.2, report
-    assert gaps["99_percent_are_below"] < 1.0, (
-        report
-    )  # a viewport that is drawn in software takes about half of it
+    assert gaps["99_percent_are_below"] < 1.0, report  # a viewport that is drawn in software takes about half of it
     assert gaps["longest_net"] < 4.0, report
     assert callbacks["live.tick"]["count"] > report["seconds"], report
     assert callbacks["live.tick"]["half_are_below"] < 0.003, report
@@ -72,9 +70,7 @@ def test_a_python_of_ones_own_is_chosen(panel):
     assert known[:2] == ["ready", str(Environment().python)]
     assert "torch: " in known[2]
     assert (
-        panel.ask(
-            "import addon_utils; addon_utils._is_first_reset(); result = addon_utils._extensions_warnings_get()"
-        )
+        panel.ask("import addon_utils; addon_utils._is_first_reset(); result = addon_utils._extensions_warnings_get()")
         == {}
     )
 
@@ -95,15 +91,16 @@ def test_from_a_prompt_to_a_mesh_and_back_in_one_step(panel, measured):
     shown = panel.ask("result = paths['a red mushroom volume']")
     assert len(shown) >= 2, "the volume did not change while it grew"
     assert all(Path(path).suffix == ".vdb" for path in shown)
-    about = "m, v = [getattr(next(j for j in api.jobs() if j.prompt == 'a red mushroom'), n) for n in ('mesh_object', 'volume_object')];"
+    about = (
+        "m, v = [getattr(next(j for j in api.jobs() if j.prompt == 'a red mushroom'), n) for n in ('mesh_object', "
+        "'volume_object')];"
+    )
     assert panel.ask(f"{about} result = [m.name, m.type, m['prompt'], len(m.data.vertices) > 20, v.hide_get(), v.hide_render]") == [
         prompt, "MESH", prompt, True, True, True,
     ]  # fmt: skip
 
     # What the person had chosen is still chosen.
-    chosen = (
-        "[item.name for item in bpy.context.selected_objects], bpy.context.view_layer.objects.active.name"
-    )
+    chosen = "[item.name for item in bpy.context.selected_objects], bpy.context.view_layer.objects.active.name"
     assert panel.ask(f"result = {chosen}") == [["Cube"], "Cube"]
 
     # One press takes the mesh away and nothing that the person did before; another one brings it back.
@@ -119,9 +116,7 @@ def test_pause_resume_and_cancel(panel, measured):
     settings(panel, LONG)
     with measured("pause, resume, cancel"):
         start(panel, prompt)
-        panel.wait_for(
-            f"{job(prompt, 'record.step')} > 0 and {job(prompt, 'volume_object')}", "the first volume"
-        )
+        panel.wait_for(f"{job(prompt, 'record.step')} > 0 and {job(prompt, 'volume_object')}", "the first volume")
         panel.wait_for(CURVES, "curves, drawn in the panel")
         panel.picture("20_running")
         panel.click("sjc.pause", until=f"{job(prompt, 'state')} == 'paused'")
@@ -177,9 +172,7 @@ def test_the_timer_outlives_scene_window_and_file(panel, measured):
     with measured("another scene, a window that closes, a new file"):
         for number, (name, change) in enumerate(changes.items()):
             before = panel.ask(f"{change}\nresult = len({job(prompt, 'record.snapshots')})")
-            panel.wait_for(
-                f"len({job(prompt, 'record.snapshots')}) > {before} + 1", f"snapshots after {name}"
-            )
+            panel.wait_for(f"len({job(prompt, 'record.snapshots')}) > {before} + 1", f"snapshots after {name}")
             newest = f"bpy.path.abspath({job(prompt, 'volume_object')}.data.filepath)"
             assert panel.ask(f"result = {job(prompt, 'state')}") == "running", name
             shown = panel.wait_for(newest, f"a volume after {name}")

@@ -27,11 +27,7 @@ def text(claims: Sequence[Claim], record: Record) -> str:
     for claim in claims:
         held = claim.held(record)
         verdict = (
-            "cannot be told from these numbers"
-            if held is None
-            else "holds here"
-            if held
-            else "does not hold here"
+            "cannot be told from these numbers" if held is None else "holds here" if held else "does not hold here"
         )
         lines.append(f"- {claim.says}: **{verdict}**." + ("" if held else f" {claim.why}"))
     return "\n".join(["**Against the paper.**", "", *lines]) if lines else ""

@@ -29,14 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser, out: Path = OUT) -> None:
     """The words after the experiment's name."""
     parser.add_argument("--model", default="embedded", help="embedded, a folder, or a hub id [embedded]")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 [few with --quick]")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"pages and cells [{out}; quick: {out}-quick]"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"pages and cells [{out}; quick: {out}-quick]")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps [auto]")
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it runs")
-    parser.add_argument(
-        "--pages", action="store_true", help="write the pages anew from their records; measure nothing"
-    )
+    parser.add_argument("--pages", action="store_true", help="write the pages anew from their records; measure nothing")
 
 
 def choose(name: str, known: Mapping[str, Experiment]) -> Experiment:
@@ -48,9 +44,7 @@ def choose(name: str, known: Mapping[str, Experiment]) -> Experiment:
     raise SjcError(f'experiment: "{name}" is unknown; {hint}')
 
 
-def options_of(
-    args: argparse.Namespace, experiment: Experiment, pictures: PictureSource | None = None
-) -> Options:
+def options_of(args: argparse.Namespace, experiment: Experiment, pictures: PictureSource | None = None) -> Options:
     """What the command line says; without --seeds the experiment's own number. Raises SjcError."""
     from .harness import Options
     from .pictures import DISCS
@@ -88,9 +82,7 @@ def rewritten(experiment: Experiment, out: Path) -> dict[str, Any]:
 
     record = rewrite(experiment, out)
     if record is None:
-        raise SjcError(
-            f"{experiment.name}: {out} holds no {experiment.name}.json; run it without --pages first."
-        )
+        raise SjcError(f"{experiment.name}: {out} holds no {experiment.name}.json; run it without --pages first.")
     return record
 
 

@@ -84,7 +84,8 @@ def answer(record: Record) -> str:
     neighbours = _over_sigma(runs, "neighbours")
     crowd = [sigma for sigma, n in zip(SIGMAS, neighbours, strict=True) if n > 2]
     return (
-        f"{verdict}: (D - x)/σ² and the gradient of the log density differ by at most {worst:.1e} of its length in float64 "
+        f"{verdict}: (D - x)/σ² and the gradient of the log density differ by at most {worst:.1e} of its "
+        "length in float64 "
         f"({max(max(run['float32']) for run in runs):.1e} in float32) for σ from {SIGMAS[0]:g} to {SIGMAS[-1]:g}; D is "
         + (
             f"one picture below σ = {crowd[0]:g} and a mean of {neighbours[-1]:.0f} at σ = {SIGMAS[-1]:g}."
@@ -124,10 +125,14 @@ def figure(record: Record) -> Figure:
 EXPERIMENT = Experiment(
     "denoiser",
     "Is (D(x; σ) - x)/σ² the score of the data under noise σ, and is D a weighted mean of neighbours?",
-    f"{PICTURES} pictures of {SIZE} x {SIZE} pixels are the data, p_σ is the mixture of normal distributions around them. "
-    f"{POINTS} of them, with noise σ added, are the points x. The score is once the automatic derivative of the log density "
-    "(log-sum-exp of distances, no denoiser), once (D - x)/σ² with D the posterior mean (Karras et al. 2022, App. B.3); "
-    "errors are relative, over all points together. 1/Σp² is the effective number of pictures in the mean; relative distances "
+    f"{PICTURES} pictures of {SIZE} x {SIZE} pixels are the data, p_σ is the mixture of normal distributions "
+    "around them. "
+    f"{POINTS} of them, with noise σ added, are the points x. The score is once the automatic derivative of "
+    "the log density "
+    "(log-sum-exp of distances, no denoiser), once (D - x)/σ² with D the posterior mean (Karras et al. 2022, "
+    "App. B.3); "
+    "errors are relative, over all points together. 1/Σp² is the effective number of pictures in the mean; "
+    "relative distances "
     "to the mean picture tell how far D has gone to it.",
     cells,
     answer,

@@ -94,8 +94,8 @@ class Experiment:
 def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
     """Compute the cells that `out` does not hold yet, then write NAME.json, NAME.md and NAME.png there.
 
-    `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on where
-    the committed pages end. Raises SjcError.
+    `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on
+    where the committed pages end. Raises SjcError.
     """
     from . import page
 
@@ -127,7 +127,11 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
-    """Write page and figure anew from the record in `out`, computing nothing; None where there is none. Raises SjcError."""
+    """Write page and figure anew from the record in `out`, computing nothing; None where there is none.
+
+    Raises
+    SjcError.
+    """
     from . import page
 
     record = _read(out / f"{experiment.name}.json")
@@ -196,7 +200,7 @@ def _digest(rooms: tuple[str, ...], own: Path) -> str:
 
 def model_digest(model: str) -> str:
     """The first 16 digits of the SHA-256 of a model's files: a cell's setting. Raises SjcError for an unusable model."""
-    from ..guidance import model_files
+    from ..models import model_files
 
     folder = model_files.locate(model)
     model_files.check(folder)
@@ -208,9 +212,7 @@ def model_digest(model: str) -> str:
 
 def _identity(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     if not re.fullmatch(r"[\w.-]+", cell.name):
-        raise SjcError(
-            f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'."
-        )
+        raise SjcError(f"{experiment.name}: {cell.name!r} cannot name a file; use letters, digits, '-' and '.'.")
     settings = json.loads(json.dumps(cell.settings))  # as the file will give them back
     return {"code": code_digest(experiment.rooms, cell.compute), "settings": settings}
 
@@ -241,7 +243,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _where(options: Options) -> dict[str, Any]:
-    from ..devices import choose_device, device_name, versions
+    from ..machine.devices import choose_device, device_name, versions
 
     return {"device": device_name(choose_device(options.device)), "versions": versions()}
 

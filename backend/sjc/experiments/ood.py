@@ -77,9 +77,9 @@ def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: in
 
 def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
     """One denoiser and seed; the seed draws the data and the noises, the blob is always the same."""
-    from ..devices import choose_device
     from ..guidance.empirical import EmpiricalDenoiser
-    from ..guidance.loading import load_denoiser
+    from ..machine.devices import choose_device
+    from ..models.loading import load_denoiser
 
     model = load_denoiser(options.model, choose_device(options.device))
     if model.autoencoder is not None:
@@ -94,13 +94,7 @@ def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
 
 def cells(options: Options) -> list[Cell]:
     """One cell a denoiser and seed."""
-    known = {
-        "pictures": options.pictures.name,
-        "count": PICTURES,
-        "updates": UPDATES,
-        "rate": RATE,
-        "noises": NOISES,
-    }
+    known = {"pictures": options.pictures.name, "count": PICTURES, "updates": UPDATES, "rate": RATE, "noises": NOISES}
     known["model"] = model_digest(options.model)  # also the empirical one has the model's size
     return [
         Cell(
@@ -152,8 +146,10 @@ def answer(record: Record) -> str:
         verdict = words[gain(record, case)]
         sharp = [mean(run[way]["sharpness"] for run in measured(record, case=case)) for way in WAYS]
         parts.append(
-            f"{'With' if not parts else 'with'} {names[case]} {verdict} (distance to the data {start:.3f} at the start, {mean(clean):.3f} asked at the "
-            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as the data)"
+            f"{'With' if not parts else 'with'} {names[case]} {verdict} (distance to the data {start:.3f} at "
+            f"the start, {mean(clean):.3f} asked at the "
+            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as "
+            "the data)"
         )
     new = mean(run["new_picture"] for run in measured(record))
     level = measured(record)[0]["sigma"]
@@ -175,9 +171,7 @@ def tables(record: Record) -> str:
         for case in settings_of(record, "case")
         for way in WAYS
     ]
-    return page.table(
-        ["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows
-    )
+    return page.table(["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows)
 
 
 def figure(record: Record) -> Figure:
@@ -189,9 +183,7 @@ def figure(record: Record) -> Figure:
             runs = [run[way]["distance"] for run in measured(record, case=case)]
             page.curve(axes[panel], range(len(runs[0])), runs, style, f"{case}: {way}")
             coded = measured(record, case=case, seed=0)[0][way]["picture"]
-            page.picture(
-                axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}"
-            )
+            page.picture(axes[2 + 2 * style + panel], coded, f"{case}: {way}, k = {', '.join(map(str, SHOWN))}")
         axes[panel].margins(y=0.3)  # the legend's
         page.name_axes(axes[panel], "k, updates", "d, distance to the data (rms)")
         axes[panel].set_xticks(SHOWN)
@@ -203,9 +195,12 @@ EXPERIMENT = Experiment(
     "Does a denoiser mislead when it is asked at a clean picture, and does PAAS mend it (Fig. 2)?",
     f"An orange blob on grey is moved by x + {RATE:g} (D - x), {UPDATES} times, at the paper's σ = {PAPER_SIGMA:g} for "
     f"{PAPER_SIZE} pixels scaled to the picture's size (averaging k x k pixels divides noise by k). D is asked at x "
-    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of {PICTURES} '
-    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, range [-1, 1], "
-    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean square difference "
+    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of '
+    f"{PICTURES} "
+    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, "
+    "range [-1, 1], "
+    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean "
+    "square difference "
     "of neighbouring pixels) stands beside it.",
     cells,
     answer,
@@ -215,14 +210,17 @@ EXPERIMENT = Experiment(
         Claim(
             "A trained denoiser misleads at a clean picture, where it was never trained, and less by PAAS (Fig. 2)",
             misled,
-            "Asked at the clean picture the network makes a sharper thing that is farther from the data, by PAAS a blur that is "
-            "nearer; a blur is near everything, so that alone tells little. Likely: without a prompt the noise of σ leaves many "
+            "Asked at the clean picture the network makes a sharper thing that is farther from the data, by "
+            "PAAS a blur that is "
+            "nearer; a blur is near everything, so that alone tells little. Likely: without a prompt the noise "
+            "of σ leaves many "
             "objects open, and PAAS is their mean.",
         ),
         Claim(
             "PAAS carries the blob to the data (Fig. 2)",
             arrives,
-            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of the world's "
+            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of "
+            "the world's "
             "objects the blob is to become, and the noise level, scaled to few pixels, hides too little of the blob.",
         ),
     ),

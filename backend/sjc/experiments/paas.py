@@ -43,9 +43,7 @@ def gaussian_deviation(form: str, sigma: float) -> float:
     return part / (SPREAD**2 + sigma**2)
 
 
-def measure(
-    denoise: Denoise, x: Tensor, sigma: float, noises: int, seed: int, true: Tensor | None
-) -> dict[str, Any]:
+def measure(denoise: Denoise, x: Tensor, sigma: float, noises: int, seed: int, true: Tensor | None) -> dict[str, Any]:
     """PAAS of the picture x [1,C,H,W] by single noises, in both forms, weight 1/sigma.
 
     true: sigma times the score at sqrt(2) sigma, None where nobody knows it. Per form: "deviation" of one noise's g
@@ -66,9 +64,7 @@ def measure(
         one: dict[str, Any] = {"deviation": float((scores - middle).square().mean().sqrt() * (noises / (noises - 1)) ** 0.5)}  # fmt: skip
         groups = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= noises // 4]
         errors = [(scores[: noises // n * n].unflatten(0, (-1, n)).mean(1) - middle) for n in groups]
-        one["convergence"] = {
-            str(n): float(e.square().mean().sqrt()) for n, e in zip(groups, errors, strict=True)
-        }
+        one["convergence"] = {str(n): float(e.square().mean().sqrt()) for n, e in zip(groups, errors, strict=True)}
         if true is not None:
             target = true.double()
             one["cosine"] = float((middle * target).sum() / (middle.norm() * target.norm()))
@@ -115,8 +111,8 @@ def _empirical(options: Options, seed: int) -> dict[str, Any]:
 def _model(options: Options, seed: int) -> dict[str, Any]:
     import torch
 
-    from ..devices import choose_device
-    from ..guidance.loading import load_denoiser
+    from ..machine.devices import choose_device
+    from ..models.loading import load_denoiser
 
     model = load_denoiser(options.model, choose_device(options.device))
     if model.autoencoder is not None:
@@ -131,9 +127,7 @@ def raise_latent(model: str) -> None:
     """Say that the 2D rows look at pixels."""
     from ..errors import SjcError
 
-    raise SjcError(
-        f"{model} paints latents; the two-dimensional experiments take a model of pixels, such as embedded."
-    )
+    raise SjcError(f"{model} paints latents; the two-dimensional experiments take a model of pixels, such as embedded.")
 
 
 def cells(options: Options) -> list[Cell]:
@@ -215,12 +209,14 @@ def answer(record: Record) -> str:
     off = max(abs(f / gaussian_ratio(s) - 1) for f, s in zip(found, sigmas(record, "gaussian"), strict=True))
     parts = [
         f"PAAS is not the score at √2σ but "
-        f"{min(ratios):.2f} to {max(ratios):.2f} times as long on pictures and {min(found):.2f} to {max(found):.2f} times on "
+        f"{min(ratios):.2f} to {max(ratios):.2f} times as long on pictures and {min(found):.2f} to "
+        f"{max(found):.2f} times on "
         f"Gaussian data (closed form met within {off:.1%})"
         if not is_score(record)
         else "PAAS is as long as the score at √2σ",
         (
-            f"it points the same way (cosine at least {ALIKE}) at {len(alike)} of {len(levels)} noise levels on pictures, the "
+            f"it points the same way (cosine at least {ALIKE}) at {len(alike)} of {len(levels)} noise levels "
+            "on pictures, the "
             f"lowest cosine is {min(cosines):.3f} at σ = {levels[cosines.index(min(cosines))]:g}"
         ),
         f"its error falls as n^{slope(record, 'pictures'):.2f}",
@@ -241,16 +237,11 @@ def tables(record: Record) -> str:
         head += ["cosine with the score at √2σ", "ratio of lengths", "bias"] if known else []
         rows = []
         for i, sigma in enumerate(sigmas(record, case)):
-            keys = [(f, "deviation") for f in FORMS] + [
-                ("Eq. 16", k) for k in ("cosine", "ratio", "bias") if known
-            ]
+            keys = [(f, "deviation") for f in FORMS] + [("Eq. 16", k) for k in ("cosine", "ratio", "bias") if known]
             rows.append(
-                [
-                    f"{sigma:.4g}",
-                    *(page.shown([run[i] for run in over_sigma(record, case, *key)]) for key in keys),
-                ]
+                [f"{sigma:.4g}", *(page.shown([run[i] for run in over_sigma(record, case, *key)]) for key in keys)]
             )
-        made.append(f"## {case}\n\n{page.table(head, rows)}\nError of the mean of n noises: n^{slope(record, case):.2f} (Eq. 16), "
+        made.append(f"## {case}\n\n{page.table(head, rows)}\nError of the mean of n noises: n^{slope(record, case):.2f} " "(Eq. 16), "
                     f"n^{slope(record, case, 'Eq. 15'):.2f} (Eq. 15).\n")  # fmt: skip
     return "\n".join(made)
 
@@ -261,13 +252,9 @@ def figure(record: Record) -> Figure:
     for style, case in enumerate(("gaussian", "pictures")):
         levels = sigmas(record, case)
         page.curve(axes[0], levels, over_sigma(record, case, "Eq. 16", "ratio"), style, f"length, {case}")
-        page.curve(
-            axes[0], levels, over_sigma(record, case, "Eq. 16", "cosine"), style + 2, f"cosine, {case}"
-        )
+        page.curve(axes[0], levels, over_sigma(record, case, "Eq. 16", "cosine"), style + 2, f"cosine, {case}")
     levels = sigmas(record, "gaussian")
-    axes[0].plot(
-        levels, [gaussian_ratio(s) for s in levels], color="#000000", linewidth=0.6, label="closed form"
-    )
+    axes[0].plot(levels, [gaussian_ratio(s) for s in levels], color="#000000", linewidth=0.6, label="closed form")
     page.name_axes(axes[0], "σ", "PAAS against the score at √2σ", log="x")
     for panel, case in ((1, "gaussian"), (2, "pictures"), (3, "model")):
         for style, form in enumerate(FORMS):
@@ -306,8 +293,10 @@ def converging(record: Record, case: str, form: str) -> tuple[list[int], list[li
 
 EXPERIMENT = Experiment(
     "paas",
-    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which variant varies less?",
-    f"x is not noised, as a render is not. Gaussian data N({MU:g}, {SPREAD:g}² I), x = {X:g} everywhere; {PICTURES} pictures of "
+    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which variant "
+    "varies less?",
+    f"x is not noised, as a render is not. Gaussian data N({MU:g}, {SPREAD:g}² I), x = {X:g} everywhere; "
+    f"{PICTURES} pictures of "
     f"{SIZE} x {SIZE} pixels as an empirical distribution, x another picture; the model without a prompt, x a picture "
     f"({MODEL_NOISES} noises; no truth is known there, so only its variance). {NOISES} noises otherwise. g has the "
     "weight 1/σ. Deviations are root mean squares over elements; the convergence is that of disjoint groups of n "
@@ -320,16 +309,18 @@ EXPERIMENT = Experiment(
         Claim(
             "PAAS(x, √2σ) is the score at √2σ (Sec. 4.1)",
             is_score,
-            "The score at √2σ divides by 2σ² what PAAS divides by σ², so PAAS is up to twice as long: by (s² + 2σ²)/(s² + σ²) "
-            "for Gaussian data of deviation s, which the step size takes up. On pictures the direction differs, too, where D "
-            "jumps from one picture to another (cosine in the table): a mean over noises of D is not D at a higher noise.",
+            "The score at √2σ divides by 2σ² what PAAS divides by σ², so PAAS is up to twice as long: by (s² + "
+            "2σ²)/(s² + σ²) "
+            "for Gaussian data of deviation s, which the step size takes up. On pictures the direction "
+            "differs, too, where D "
+            "jumps from one picture to another (cosine in the table): a mean over noises of D is not D at a "
+            "higher noise.",
         ),
         Claim(
             "Subtracting the clean picture (Eq. 16) varies less than subtracting the noised one (Eq. 15)",
-            lambda record: all(
-                crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")
-            ),
-            "It does where σ is above the data's own spread and wherever D is one picture; below, D follows the noise of x, "
+            lambda record: all(crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")),
+            "It does where σ is above the data's own spread and wherever D is one picture; below, D follows "
+            "the noise of x, "
             "and subtracting the same noise cancels it: deviations s²/(s² + σ²) and σ²/(s² + σ²) for Gaussian data.",
         ),
     ),

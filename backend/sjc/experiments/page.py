@@ -32,9 +32,7 @@ ONE_SIDED = 6  # so many differences of one sign are no accident
 OTHER = {"color": "#6b6b6b", "marker": "+"}  # a point that no curve belongs to
 
 # Beside a point, above and below it, further off: in fives of points to the right and up.
-LABEL_PLACES = tuple(
-    (right, up) for up in (0, 1, -1, 2.5, -2.5, 4, -4) for right in (1, -1, 0) if right or up
-)
+LABEL_PLACES = tuple((right, up) for up in (0, 1, -1, 2.5, -2.5, 4, -4) for right in (1, -1, 0) if right or up)
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
@@ -184,9 +182,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
             box = label.get_window_extent()
             bad = sum(box.overlaps(other) for other in taken)
             bad += sum(box.contains(*spot) for j, spot in enumerate(spots) if j != i)
-            bad += not (
-                frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            )
+            bad += not (frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1)
             tried.append((bad, label, box))
             if not bad:
                 break

@@ -37,9 +37,7 @@ class Cameras:
     def __getitem__(self, index: int | slice | Tensor) -> Cameras:
         """The chosen cameras; a single number keeps the leading axis, so the result is always Cameras of V >= 1."""
         if isinstance(index, int):
-            index = range(len(self))[
-                index
-            ]  # negative numbers and IndexError (which ends iteration) as in a list
+            index = range(len(self))[index]  # negative numbers and IndexError (which ends iteration) as in a list
             index = slice(index, index + 1)
         return Cameras(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -65,9 +63,7 @@ class CameraPrior:
         if not self.radius > 0:
             raise SjcError(f"camera radius is {self.radius}; give a distance greater than 0")
         if not 0 < self.fov_min <= self.fov_max < 180:
-            raise SjcError(
-                f"field of view {self.fov_min} to {self.fov_max}: give 0 < min <= max < 180 degrees"
-            )
+            raise SjcError(f"field of view {self.fov_min} to {self.fov_max}: give 0 < min <= max < 180 degrees")
         if not -90 <= self.elevation_min <= self.elevation_max <= 90:
             raise SjcError(
                 f"elevation {self.elevation_min} to {self.elevation_max}: give -90 <= min <= max <= 90 degrees"

@@ -1,8 +1,8 @@
 """Memory of the renderer's gradients on a CPU, kept from step to step.
 
 A gradient has the size of the grid, and fresh memory is slow: the system hands it out page by page, each filled with
-zeroes (measured at 100^3 x 5, fog: 10 ms of 32). So the last gradient's memory is lent again once nobody has it any more,
-and only what was written to is zeroed.
+zeroes (measured at 100^3 x 5, fog: 10 ms of 32). So the last gradient's memory is lent again once nobody has it any
+more, and only what was written to is zeroed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _spare: list[Tensor] = []  # other threads' gradients between steps, all zero
 def lend(grid: Tensor, clear: Tensor, erase: Callable[[Tensor, Tensor | None], None]) -> Tensor:
     """Zeroes like `grid`, to be written to only where the blocks are not `clear` (an empty `clear`: anywhere).
 
-    erase(memory, clear) zeroes the blocks of `memory` that are not clear; all of it without `clear`. Whoever writes to the
-    tensor elsewhere must do so through torch, which counts changes in place.
+    erase(memory, clear) zeroes the blocks of `memory` that are not clear; all of it without `clear`. Whoever writes to
+    the tensor elsewhere must do so through torch, which counts changes in place.
     """
     last = _last.pop() if _last else None
     if last is None or last.memory.shape != grid.shape or _owners(last.memory) != last.owners:

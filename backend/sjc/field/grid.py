@@ -24,9 +24,7 @@ def activate_color(raw: Tensor, activation: str) -> Tensor:
         return torch.tanh(raw / 2)  # = 2 sigmoid(f) - 1, without the rounding near 0
     if activation == "sigmoid":
         return torch.sigmoid(raw)
-    raise SjcError(
-        f"color activation {activation!r} is unknown; choose one of {', '.join(COLOR_ACTIVATIONS)}"
-    )
+    raise SjcError(f"color activation {activation!r} is unknown; choose one of {', '.join(COLOR_ACTIVATIONS)}")
 
 
 class VoxelField(nn.Module):
@@ -75,9 +73,7 @@ class VoxelField(nn.Module):
         self.color_activation = color_activation
         self.grid = nn.Parameter(torch.zeros(size, size, size, 1 + channels))
         self.log_scale = nn.Parameter(torch.zeros(()))
-        background = (
-            torch.randn(channels, 4, 4, generator=generator) * color_std if learned_background else None
-        )
+        background = torch.randn(channels, 4, 4, generator=generator) * color_std if learned_background else None
         self.background = None if background is None else nn.Parameter(background)
         with torch.no_grad():
             self.color.copy_(torch.randn(channels, size, size, size, generator=generator) * color_std)
@@ -86,9 +82,7 @@ class VoxelField(nn.Module):
                 self.density.copy_(blob_density * torch.exp(-r2 / (2 * blob_radius**2))[None])
 
     @classmethod
-    def from_state(
-        cls, state: dict[str, Tensor], *, density_shift: float, color_activation: str
-    ) -> VoxelField:
+    def from_state(cls, state: dict[str, Tensor], *, density_shift: float, color_activation: str) -> VoxelField:
         """The field of a saved state_dict, whatever its size. Raises SjcError if the tensors do not fit together."""
         grid, background = state.get("grid"), state.get("background")
         if grid is None or grid.ndim != 4 or len(set(grid.shape[:3])) != 1 or grid.shape[3] < 2:
@@ -157,9 +151,7 @@ class VoxelField(nn.Module):
             raise SjcError(f"cannot resample a field to {new_size}^3 voxels; give at least 2")
         grid = self.grid.permute(3, 0, 1, 2)[None]
         grid = F.interpolate(grid, size=(new_size,) * 3, mode="trilinear", align_corners=False)
-        self.grid = nn.Parameter(
-            grid[0].permute(1, 2, 3, 0).contiguous(), requires_grad=self.grid.requires_grad
-        )
+        self.grid = nn.Parameter(grid[0].permute(1, 2, 3, 0).contiguous(), requires_grad=self.grid.requires_grad)
         return self
 
     def background_color(self, directions: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""What keeps the fog away (paper section 4.3, facts 1.6): the emptiness loss with its schedule, and the centre depth loss."""
+"""What keeps the fog away (paper section 4.3, facts 1.6): the emptiness loss with its schedule, and the centre depth
+loss.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,11 @@ def emptiness_weight(
 
 
 def center_depth_loss(depth: Tensor, ratio: float = 50 / 64, eps: float = 1e-6) -> Tensor:
-    """[] -log(max(mean border depth - mean centre depth, eps)), mean over views: pulls the centre nearer than the border.
+    """[] -log(max(mean border depth - mean centre depth, eps)), mean over views: pulls the centre nearer than the
+    border.
 
-    depth [V,H,W] is full depth (background included). The centre is the middle `ratio` of each side: 50 of 64 pixels. The
-    released code has the difference the other way round (facts 0); its NaN loss had this gradient. The loss falls
+    depth [V,H,W] is full depth (background included). The centre is the middle `ratio` of each side: 50 of 64 pixels.
+    The released code has the difference the other way round (facts 0); its NaN loss had this gradient. The loss falls
     silent (gradient 0) when the centre is not nearer than the border by eps. Raises SjcError where an image has no
     border or no centre.
     """
@@ -58,8 +61,8 @@ def carving(rendered: Rendered, score: Tensor, background: Tensor, eps: float = 
     score, background [R,C]: PAAS's pull on the composited pixels, and what stands behind them. A ray of optical depth
     tau has opacity o = 1 - exp(-tau), so the chain rule damps every pull on its density by exp(-tau): what is opaque by
     mistake, such as the fat around a flat side that rays graze, stays (measured, with a denoiser that cannot be wrong:
-    a cube 14 % too large, a torus 32 %). Here tau itself is pulled, with the slope dL/do = -score . (color - background)
-    and no damping. Rays opaquer than 1 - eps count as 1 - eps and get no pull.
+    a cube 14 % too large, a torus 32 %). Here tau itself is pulled, with the slope dL/do = -score . (color -
+    background) and no damping. Rays opaquer than 1 - eps count as 1 - eps and get no pull.
     """
     opacity = rendered.opacity
     with torch.no_grad():

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from .. import threads
 from ..errors import SjcError
+from ..machine import threads
 from . import render_reference, render_warp
 
 RENDERERS = ("auto", "reference", "warp")

@@ -23,8 +23,8 @@ class Rendered:
     """What R rays saw of the field; nothing here knows the background.
 
     color [R,C] = sum w c; opacity [R] = sum w; depth [R] = sum w t, in world units from the ray's origin;
-    emptiness [R] = sum log(1 + beta w); samples: Ns, the largest number of samples on any ray; where the rays' device works
-    behind the host's back a [] tensor, which nobody has to wait for.
+    emptiness [R] = sum log(1 + beta w); samples: Ns, the largest number of samples on any ray; where the rays' device
+    works behind the host's back a [] tensor, which nobody has to wait for.
     """
 
     color: Tensor
@@ -80,17 +80,13 @@ def render(
 def check(field: VoxelField, origins: Tensor, directions: Tensor, step: float | None) -> float:
     """The step to march with. Raises SjcError for rays of another shape or type than the field, or a step <= 0."""
     if origins.ndim != 2 or origins.shape[1] != 3 or origins.shape != directions.shape:
-        raise SjcError(
-            f"rays must be two [R,3] tensors, not {list(origins.shape)} and {list(directions.shape)}"
-        )
+        raise SjcError(f"rays must be two [R,3] tensors, not {list(origins.shape)} and {list(directions.shape)}")
     if not origins.dtype == directions.dtype == field.grid.dtype:
         raise SjcError(
             f"rays are {origins.dtype} and {directions.dtype}, the field is {field.grid.dtype}; make them equal"
         )
     if not origins.device == directions.device == field.grid.device:
-        raise SjcError(
-            f"rays are on {origins.device}, the field is on {field.grid.device}; move them together"
-        )
+        raise SjcError(f"rays are on {origins.device}, the field is on {field.grid.device}; move them together")
     step = 0.5 * field.voxel if step is None else float(step)
     if not step > 0:
         raise SjcError(f"ray step is {step}; give a length greater than 0")
@@ -117,13 +113,13 @@ def lattice(origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, T
 
 
 def trilinear(grid: Tensor, points: Tensor) -> Tensor:
-    """[P,K] values of a cell-centred grid [N,N,N,K] at points [P,3] of the box; zero outside (the outer half voxel fades)."""
+    """[P,K] values of a cell-centred grid [N,N,N,K] at points [P,3] of the box; zero outside (the outer half voxel
+    fades).
+    """
     # grid_sample wants its last coordinate first: the array's axes are x, y, z, its coordinates W, H, D.
     volume = grid.permute(3, 0, 1, 2)[None]
     where = points.flip(-1)[None, :, None, None]
-    return F.grid_sample(volume, where, mode="bilinear", padding_mode="zeros", align_corners=False)[
-        0, :, :, 0, 0
-    ].T
+    return F.grid_sample(volume, where, mode="bilinear", padding_mode="zeros", align_corners=False)[0, :, :, 0, 0].T
 
 
 def composite(rendered: Rendered, background: Tensor) -> Tensor:

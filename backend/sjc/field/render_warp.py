@@ -1,8 +1,8 @@
 """The same rendering as `render_reference`, fused into one forward and one backward kernel in NVIDIA Warp.
 
-One source for CPU and CUDA. Nothing is stored per sample: the backward kernel walks each ray from its last sample back to
-the first and recomputes what it needs, with the transmittance from the optical depth tau, T = exp(-tau). Two short cuts,
-each with an exact setting:
+One source for CPU and CUDA. Nothing is stored per sample: the backward kernel walks each ray from its last sample back
+to the first and recomputes what it needs, with the transmittance from the optical depth tau, T = exp(-tau). Two short
+cuts, each with an exact setting:
 
 - empty space: blocks of 4^3 cells in which no sample can have alpha >= skip_alpha are jumped over on the same sample
   lattice: each ray's runs of samples in other blocks are listed once, for both kernels. A skipped sample has weight 0
@@ -58,13 +58,9 @@ def render(
             f"the warp renderer computes in float32, the field is {field.grid.dtype}; use the reference renderer"
         )
     if not (0 <= skip_alpha < 1 and 0 <= stop_transmittance < 1):
-        raise SjcError(
-            f"skip_alpha {skip_alpha} and stop_transmittance {stop_transmittance} must lie in [0, 1)"
-        )
+        raise SjcError(f"skip_alpha {skip_alpha} and stop_transmittance {stop_transmittance} must lie in [0, 1)")
     if field.grid.numel() >= 2**31:
-        raise SjcError(
-            f"a field of {field.size}^3 voxels is too large for the warp renderer; use a smaller grid"
-        )
+        raise SjcError(f"a field of {field.size}^3 voxels is too large for the warp renderer; use a smaller grid")
     origins, directions = origins.detach().contiguous(), directions.detach().contiguous()
     compiled = kernels(field)
     t_min, counts, order = aim(compiled, origins, directions, step)
@@ -84,10 +80,10 @@ def render(
     return Rendered(color, opacity, depth, emptiness, samples)
 
 
-def aim(
-    kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The reference's `lattice` (t_min, counts) and `coherent_order`; on a CPU in one kernel, which saves torch's many calls."""
+def aim(kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The reference's `lattice` (t_min, counts) and `coherent_order`; on a CPU in one kernel, which saves torch's many
+    calls.
+    """
     if origins.device.type != "cpu":
         return *lattice(origins, directions, step), coherent_order(origins, directions)
     rays = len(origins)
@@ -112,7 +108,8 @@ def coherent_order(origins: Tensor, directions: Tensor) -> Tensor:
 
 
 def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
-    """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be) skipped.
+    """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be)
+    skipped.
 
     0: some sample in the block can have alpha >= skip_alpha. c > 0: none can, here and in all blocks nearer than c
     (Chebyshev distance), up to warp_source.REACH.
@@ -146,10 +143,11 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
 def occupied_runs(
     field: VoxelField, clear: Tensor, rays: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], step: float
 ) -> Tensor:
-    """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first and the one behind it.
+    """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first
+    and the one behind it.
 
-    [0,0] where nothing is skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3 b
-    times, which is the width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
+    [0,0] where nothing is skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3
+    b times, which is the width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
     """
     blocks, (order, counts) = clear.shape[0], (rays[0], rays[4])
     if not blocks:
@@ -194,9 +192,7 @@ class _Render(torch.autograd.Function):
                 (dim, (*which, own)) for (dim, which), own in zip(parts, [g_grid, *others], strict=True)
             ))  # fmt: skip
             for other in others:
-                launch(
-                    "gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts))
-                )
+                launch("gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts)))
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 8
 
 

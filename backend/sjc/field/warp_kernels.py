@@ -1,4 +1,7 @@
-"""The Warp kernels of `render_warp`: aim, occupancy, spread, runs, forward, backward, gather, erase. Import only through `warp_launch.kernels`.
+"""The Warp kernels of `render_warp`: aim, occupancy, spread, runs, forward, backward, gather, erase.
+
+Import only
+through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
@@ -36,15 +39,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     # fmt: on
     @kernel()
-    def aim(
-        origins: Floats,
-        directions: Floats,
-        t_min: Floats,
-        counts: Ints,
-        order: Ints,
-        scratch: Ints,
-        step: float,
-    ):
+    def aim(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float):
         aim_all(origins, directions, t_min, counts, order, scratch, step)
 
     @wp.func_native(source(OCCUPANCY, channels, activation))

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..threads import count as usable_threads
+from ..machine.threads import count as usable_threads
 from .grid import VoxelField
 
 MOST_THREADS = 8  # each has a gradient of the grid's size to itself
@@ -142,9 +142,7 @@ def _help_once(work: Callable[..., None], call: tuple[Any, ...], ended: SimpleQu
         ended.put(None)
 
 
-Call = tuple[
-    Any, tuple[Any, ...]
-]  # how many threads of the kernel (an axis or several), and its last arguments
+Call = tuple[Any, tuple[Any, ...]]  # how many threads of the kernel (an axis or several), and its last arguments
 
 
 def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls: Call) -> None:
@@ -224,7 +222,9 @@ class _Prepared:
 
 
 def _as_warp(wp, kernels: SimpleNamespace, x):
-    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat); numbers as they are."""
+    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat);
+    numbers as they are.
+    """
     if not isinstance(x, Tensor):
         return x
     shaped = x if x.ndim >= 3 else x.reshape(-1)

@@ -1,13 +1,15 @@
 """The C++ of where rays pass occupied blocks: found once a picture, read by the walks in both directions (warp_walk).
 
-From block to block each jump waits for the one before it (where am I, how far is it clear here, which sample lies behind
-that). So on a CPU all rays of a bundle jump together, in plain loops over the bundle that become vector instructions.
+From block to block each jump waits for the one before it (where am I, how far is it clear here, which sample lies
+behind that). So on a CPU all rays of a bundle jump together, in plain loops over the bundle that become vector
+instructions.
 """
 
 from .warp_source import BLOCKS
 
-# runs[r * width ..]: how many numbers follow, then for every run of samples in occupied blocks the first and the one behind
-# the last. More than `width` holds are counted, but not kept; on a CPU `needed` has the most that one of this thread's rays counts.
+# runs[r * width ..]: how many numbers follow, then for every run of samples in occupied blocks the first and the one
+# behind the last. More than `width` holds are counted, but not kept; on a CPU `needed` has the most that one of this
+# thread's rays counts.
 RUNS = (
     BLOCKS
     + """

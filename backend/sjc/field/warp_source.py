@@ -118,9 +118,10 @@ AIM = """
     for (int i = 0; i < rays; ++i) order.data[starts[1][codes[half_sorted[i]] >> 12]++] = half_sorted[i];
 """
 
-# `count` blocks along z, at most COLUMN. The largest of a block's rows is found number by number, channels and all (a CPU
-# reads whole cache lines anyway, and density alone would be a gather), then of the densities along z. In the half voxel
-# outside the outermost voxels they fade, to a half at the box's face: a density v below zero is v/2 there at most.
+# `count` blocks along z, at most COLUMN. The largest of a block's rows is found number by number, channels and all (a
+# CPU reads whole cache lines anyway, and density alone would be a gather), then of the densities along z. In the half
+# voxel outside the outermost voxels they fade, to a half at the box's face: a density v below zero is v/2 there at
+# most.
 OCCUPANCY = (
     BLOCKS
     + """
@@ -163,8 +164,9 @@ OCCUPANCY = (
 """
 )
 
-# take(first, count) for every run of the occupied blocks' numbers in column (bx, by), of the planes x_first .. x_last alone;
-# a voxel on a border with another column is met by each. Where there are no blocks (fog), plane x_first + bx whole.
+# take(first, count) for every run of the occupied blocks' numbers in column (bx, by), of the planes x_first .. x_last
+# alone; a voxel on a border with another column is met by each. Where there are no blocks (fog), plane x_first + bx
+# whole.
 OCCUPIED = """
     if (blocks == 0) {
         take((x_first + bx) * n * n * K, n * n * K);
@@ -211,7 +213,8 @@ ERASE = (
     + OCCUPIED
 )
 
-# The distance (Chebyshev, below FAR) along one axis more, for `count` blocks of one line, plane or volume along that axis:
+# The distance (Chebyshev, below FAR) along one axis more, for `count` blocks of one line, plane or volume along that
+# axis:
 # `stride` blocks apart lie neighbours on it.
 SPREAD = """
     const int side = before.shape[0], group = side * stride, last = first + count;

@@ -36,9 +36,7 @@ def score_factor(weight: str, sigma: Tensor) -> Tensor:
     raise SjcError(f'Unknown score weight "{weight}"; choose one of {", ".join(WEIGHTS)}.')
 
 
-def draw_noise(
-    n: int, x: Tensor, generator: torch.Generator | None = None, shared_noise: bool = False
-) -> Tensor:
+def draw_noise(n: int, x: Tensor, generator: torch.Generator | None = None, shared_noise: bool = False) -> Tensor:
     """Standard normal noise [n,B,C,H,W], n draws for every view of x [B,C,H,W].
 
     With `shared_noise` all views of one draw get the same.  Drawn on the generator's device (the CPU without one), so
@@ -72,10 +70,12 @@ def paas(
     where factor is `score_factor(weight, sigma)`.  Both have the same mean; Eq. 16 has the lower variance where sigma
     exceeds the spread of the data, Eq. 15 where it does not.
 
-    clip > 0 bounds every element of g to [-clip, clip], weight included (static score clipping, arXiv 2303.15413, Sec. 4.1).
+    clip > 0 bounds every element of g to [-clip, clip], weight included (static score clipping, arXiv 2303.15413, Sec.
+    4.1).
 
     n noises per view; `chunk` of them go through the denoiser in one call (None: all), as a batch of chunk * B images
-    whose image i belongs to view i mod B.  The noise does not depend on `chunk`.  No gradient flows through D.  Raises SjcError for n < 1 and an unknown weight.
+    whose image i belongs to view i mod B.  The noise does not depend on `chunk`.  No gradient flows through D.  Raises
+    SjcError for n < 1 and an unknown weight.
     """
     if n < 1:
         raise SjcError(f"noises per view must be at least 1, not {n}.")

@@ -23,10 +23,10 @@ Weighted = tuple[tuple[str, float], ...]
 def view_weights(azimuth_deg: float) -> tuple[float, float]:
     """How strongly a camera is pushed away from the front and from the side, at weight 1.
 
-    Shifted exponentials as the paper has them for 3D, with the constants of its threestudio implementation, of r: the share
-    of the nearer to the front of the two views that the camera is between.  Written as a (exp(-r/2) - exp(-1/2)), so
-    that they meet exactly: the front's is 0 in front, 1.57 at the side and 1.97 behind; the side's 1.57 in front, 0 at
-    the side, 0.39 behind.
+    Shifted exponentials as the paper has them for 3D, with the constants of its threestudio implementation, of r: the
+    share of the nearer to the front of the two views that the camera is between.  Written as a (exp(-r/2) - exp(-1/2)),
+    so that they meet exactly: the front's is 0 in front, 1.57 at the side and 1.97 behind; the side's 1.57 in front, 0
+    at the side, 0.39 behind.
     """
 
     def falling(r: float) -> float:
@@ -40,14 +40,12 @@ def view_weights(azimuth_deg: float) -> tuple[float, float]:
     return 4 * falling(0) + falling(r), falling(r)
 
 
-def negatives(
-    style: str, azimuth_deg: float, elevation_deg: float, prompt: str, weight: float = 1.0
-) -> Weighted:
+def negatives(style: str, azimuth_deg: float, elevation_deg: float, prompt: str, weight: float = 1.0) -> Weighted:
     """What a camera's picture is kept away from: the prompt with the words of the front and of the nearer side.
 
-    style, azimuth_deg, elevation_deg, prompt: as `view_prompt` takes them; an overhead view has no words for its side, so
-    the others' are those of a camera at the horizon.  weight: factor on `view_weights`; 0 gives none.  A sentence equal to
-    the prompt's own would vanish in `pushed` and is left out: so "none" has no negatives, "paper" one or two.
+    style, azimuth_deg, elevation_deg, prompt: as `view_prompt` takes them; an overhead view has no words for its side,
+    so the others' are those of a camera at the horizon.  weight: factor on `view_weights`; 0 gives none.  A sentence
+    equal to the prompt's own would vanish in `pushed` and is left out: so "none" has no negatives, "paper" one or two.
     """
     if not weight:
         return ()
@@ -55,10 +53,7 @@ def negatives(
     beside = 90.0 if (azimuth_deg % 360) < 180 else 270.0
     level = 0.0 if style == "paper" else elevation_deg
     own = view_prompt(style, azimuth_deg, elevation_deg, prompt)
-    found = (
-        (view_prompt(style, 0.0, level, prompt), front),
-        (view_prompt(style, beside, level, prompt), side),
-    )
+    found = ((view_prompt(style, 0.0, level, prompt), front), (view_prompt(style, beside, level, prompt), side))
     return tuple((text, weight * strength) for text, strength in found if strength and text != own)
 
 
@@ -72,7 +67,9 @@ def perpendicular(x: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Push:
-    """The negatives of a batch, one entry each: the image [M] it belongs to, its row [M] among conditions, its weight [M]."""
+    """The negatives of a batch, one entry each: the image [M] it belongs to, its row [M] among conditions, its weight
+    [M].
+    """
 
     images: Tensor
     rows: Tensor
@@ -80,7 +77,11 @@ class Push:
 
 
 def push(away: Sequence[Sequence[tuple[int, float]]], prompts: Tensor) -> Push | None:
-    """The negatives of a batch whose image i has prompt prompts[i]; away: (row, weight) pairs by prompt.  None without any."""
+    """The negatives of a batch whose image i has prompt prompts[i]; away: (row, weight) pairs by prompt.
+
+    None without
+    any.
+    """
     entries = [(i, *pair) for i, p in enumerate(prompts.tolist()) if away for pair in away[p]]
     if not entries:
         return None

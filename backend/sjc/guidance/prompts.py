@@ -38,8 +38,9 @@ def clean_prompt(text: object, *, name: str = "prompt", allow_empty: bool = Fals
 def view_prompt(style: str, azimuth_deg: float, elevation_deg: float, prompt: str) -> str:
     """The prompt with the words of its view in front.
 
-    Azimuth 0 is the front (camera at -Y), 90 the camera at +X; degrees, any turn.  "paper": as released, "overhead view of" above 41.81 degrees, else "front", "side" or "backside view of" by the
-    quadrant centred on 0, 90, 180, 270.  "fine": "azimuth 130 elevation 20 view of", both rounded to 10, azimuth in
+    Azimuth 0 is the front (camera at -Y), 90 the camera at +X; degrees, any turn.  "paper": as released, "overhead view
+    of" above 41.81 degrees, else "front", "side" or "backside view of" by the quadrant centred on 0, 90, 180, 270.
+    "fine": "azimuth 130 elevation 20 view of", both rounded to 10, azimuth in
     0..350.  "none": the prompt alone.  Raises SjcError for another style.
     """
     if style == "none":

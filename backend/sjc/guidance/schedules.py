@@ -29,13 +29,9 @@ class VESchedule:
     def __post_init__(self) -> None:
         s = self.sigmas
         if s.ndim != 1 or s.numel() < 2:
-            raise SjcError(
-                "The noise schedule needs at least two noise levels; check scheduler/scheduler_config.json."
-            )
+            raise SjcError("The noise schedule needs at least two noise levels; check scheduler/scheduler_config.json.")
         if not bool(torch.isfinite(s).all() and (s[0] > 0) and (s[1:] > s[:-1]).all()):
-            raise SjcError(
-                "The noise levels must be positive and rise from tick to tick; check the scheduler's betas."
-            )
+            raise SjcError("The noise levels must be positive and rise from tick to tick; check the scheduler's betas.")
 
     @classmethod
     def from_alphas_cumprod(cls, alphas_cumprod: Tensor) -> VESchedule:
@@ -137,9 +133,7 @@ def uniform(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0
     return law
 
 
-def annealed(
-    schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0
-) -> SigmaLaw:
+def annealed(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0) -> SigmaLaw:
     """Noise falls with progress, log-linearly from sigma_max to sigma_min (0 = the model's).
 
     As in annealed PAAS sampling (paper, Fig. 4) and DreamTime (arXiv 2306.12422): coarse shape first, detail last.
@@ -156,9 +150,7 @@ def annealed(
 
     def law(progress: float, n: int, generator: torch.Generator | None = None) -> Tensor:
         progress = min(max(progress, 0.0), 1.0)
-        log_sigma = torch.full(
-            (n,), (1 - progress) * math.log(high) + progress * math.log(low), dtype=torch.float64
-        )
+        log_sigma = torch.full((n,), (1 - progress) * math.log(high) + progress * math.log(low), dtype=torch.float64)
         if jitter:
             log_sigma += jitter * (2 * torch.rand(n, generator=generator, dtype=torch.float64) - 1)
         return schedule.snap(log_sigma.exp().clamp(low, high)).float()

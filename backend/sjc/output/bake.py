@@ -34,10 +34,11 @@ class View:
 def bake_points(
     points: NDArray[np.float64], normals: NDArray[np.float64], views: list[View], tolerance: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Colours [V,3], sRGB-encoded in [0, 1], of points [V,3] of a surface with unit normals [V,3], and which a view saw [V].
+    """Colours [V,3], sRGB-encoded in [0, 1], of points [V,3] of a surface with unit normals [V,3], and which a view saw
+    [V].
 
-    tolerance: how far, in world units, a point may lie behind the depth of its pixel and still be seen. What no view sees
-    takes the colour of the nearest point that is seen; grey if none is.
+    tolerance: how far, in world units, a point may lie behind the depth of its pixel and still be seen. What no view
+    sees takes the colour of the nearest point that is seen; grey if none is.
     """
     total, weights = np.zeros((len(points), 3)), np.zeros(len(points))
     for view in views:
@@ -78,7 +79,5 @@ def _project(
     pixel = tuple(np.rint(at).astype(int).clip(0, size - 1))
     visible = inside & solid[pixel] & (distance < view.depth[pixel] + tolerance)
     cosine = np.einsum("vi,vi->v", normals, towards) / np.maximum(distance, 1e-9)
-    color = np.stack(
-        [ndimage.map_coordinates(view.picture[..., c], at, order=1, mode="nearest") for c in range(3)], 1
-    )
+    color = np.stack([ndimage.map_coordinates(view.picture[..., c], at, order=1, mode="nearest") for c in range(3)], 1)
     return color, visible * np.maximum(cosine, 0) ** ANGLE_POWER * fade[pixel] ** 2

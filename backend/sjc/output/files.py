@@ -46,9 +46,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         _remove(temporary)
         if error.errno in _FULL:
-            raise SjcError(
-                f"The disk is full: {path} was not written. Free some space and resume the job."
-            ) from error
+            raise SjcError(f"The disk is full: {path} was not written. Free some space and resume the job.") from error
         reason = error.strerror or str(error)
         raise SjcError(f"{path} could not be written: {reason}. Choose another output folder.") from error
     except BaseException:
@@ -99,8 +97,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 class FieldArrays:
     """One field as the files hold it, in the engine's frame (z up, arrays [x, y, z], cell-centred).
 
-    density [N, N, N] f4, activated, per unit length; color [N, N, N, 3] scene-linear Rec.709, f4 or f2; bounds [2, 3] f4,
-    the outer faces of the box; meta, JSON; latent [N, N, N, C] where the model works in one.
+    density [N, N, N] f4, activated, per unit length; color [N, N, N, 3] scene-linear Rec.709, f4 or f2; bounds [2, 3]
+    f4, the outer faces of the box; meta, JSON; latent [N, N, N, C] where the model works in one.
     """
 
     density: NDArray[np.float32]
@@ -120,9 +118,7 @@ def _check_shapes(arrays: FieldArrays, path: str | os.PathLike[str]) -> None:
     )
     if wrong:
         shapes = f"density {density.shape}, color {color.shape}, bounds {np.shape(arrays.bounds)}"
-        raise SjcError(
-            f"{path}: a field needs density [N,N,N], color [N,N,N,3] and bounds [2,3]; this has {shapes}."
-        )
+        raise SjcError(f"{path}: a field needs density [N,N,N], color [N,N,N,3] and bounds [2,3]; this has {shapes}.")
 
 
 def write_npz(
@@ -173,15 +169,7 @@ def read_npz(path: str | os.PathLike[str]) -> FieldArrays:
         raise SjcError(f"{path} does not exist.") from error
     except KeyError as error:
         raise SjcError(f"{path} is no field of this program: {error.args[0]}") from error
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        OSError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise SjcError(f"{path} cannot be read as a field ({error}).") from error
     _check_shapes(arrays, path)
     version = arrays.meta.get("version", 0)
@@ -247,11 +235,7 @@ def read_pointer(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     value = read_json(path)
-    if (
-        not isinstance(value, dict)
-        or not isinstance(value.get("sjc"), int)
-        or not isinstance(value.get("files"), dict)
-    ):
+    if not isinstance(value, dict) or not isinstance(value.get("sjc"), int) or not isinstance(value.get("files"), dict):
         raise SjcError(f"{path} is no .sjc file of this program.")
     if value["sjc"] > POINTER_VERSION:
         raise SjcError(f"{path} was written by a newer version of this program.")

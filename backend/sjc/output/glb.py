@@ -69,11 +69,7 @@ def write_glb(
         accessors.append({"bufferView": index, "count": len(block), **_kind(key, block)})
         offset += block.nbytes  # multiples of four: 12, 12, 8 and 4 bytes an item
     image = b""
-    surface: dict[str, Any] = {
-        "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
-        "metallicFactor": 0.0,
-        "roughnessFactor": 1.0,
-    }
+    surface: dict[str, Any] = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
     pictures: dict[str, Any] = {}
     if mesh.texture:
         image = png_bytes(mesh.texture.picture)
@@ -98,21 +94,11 @@ def write_glb(
             {
                 "name": name,
                 "primitives": [
-                    {
-                        "attributes": attributes,
-                        "indices": len(attributes),
-                        "material": 0,
-                        "mode": _TRIANGLES,
-                    }
+                    {"attributes": attributes, "indices": len(attributes), "material": 0, "mode": _TRIANGLES}
                 ],
             }
         ],
-        "materials": [
-            {
-                "name": name,
-                "pbrMetallicRoughness": surface,
-            }
-        ],
+        "materials": [{"name": name, "pbrMetallicRoughness": surface}],
         **pictures,
         "accessors": accessors,
         "bufferViews": views,
@@ -148,7 +134,8 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
     """Read any .glb's triangles by the specification alone -> Mesh in the engine's frame, without a report.
 
     All meshes of the default scene, with their nodes' transforms, are joined; colour is COLOR_0 times the material's
-    base colour factor and its PNG texture (bilinear at the vertices), linear; white where there is none. Raises SjcError for what is no GLB.
+    base colour factor and its PNG texture (bilinear at the vertices), linear; white where there is none. Raises
+    SjcError for what is no GLB.
     """
     document, binary = _chunks(path)
     points, faces, colors, count = [], [], [], 0
@@ -170,9 +157,7 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
                 color = _accessor(document, binary, attributes["COLOR_0"])[:, :3].astype(np.float64)
             points.append(from_gltf(position))
             faces.append(triangles + count)
-            colors.append(
-                color * _base_color(document, primitive) * _texture_color(document, binary, primitive)
-            )
+            colors.append(color * _base_color(document, primitive) * _texture_color(document, binary, primitive))
             count += len(position)
     if not points:
         raise SjcError(f"{path} holds no triangles.")
@@ -244,9 +229,7 @@ def _base_color(document: dict[str, Any], primitive: dict[str, Any]) -> NDArray[
     return np.array(surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))[:3], np.float64)
 
 
-def _texture_color(
-    document: dict[str, Any], binary: bytes, primitive: dict[str, Any]
-) -> NDArray[np.floating]:
+def _texture_color(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> NDArray[np.floating]:
     """Linear colour [V, 3] of the base colour texture at the vertices, 1 where there is none."""
     material = document["materials"][primitive["material"]] if "material" in primitive else {}
     used = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")

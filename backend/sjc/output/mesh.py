@@ -2,9 +2,9 @@
 
 The surface lies where light ends (`threshold.py`), or at a density that a person gives. It is drawn by marching cubes
 (Lewiner et al. 2003, as in scikit-image), not on optical depth or density but on their logarithm about the threshold,
-cut off at the same distance on both sides, blurred by 0.7 voxel and shifted to keep the volume. Density runs over decades
-within a voxel or two, so a straight line through it puts the surface at the empty end of every edge and the lattice shows
-as terraces. On soft, noisy shapes of known form (64^3; sphere, torus, box) this has a half to a quarter
+cut off at the same distance on both sides, blurred by 0.7 voxel and shifted to keep the volume. Density runs over
+decades within a voxel or two, so a straight line through it puts the surface at the empty end of every edge and the
+lattice shows as terraces. On soft, noisy shapes of known form (64^3; sphere, torus, box) this has a half to a quarter
 of the raw density's error of normals and lies where {density > threshold} lies, within a tenth of a voxel on the mean.
 """
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .texture import Texture
 
 BLUR = 0.7  # voxels
-# The logarithm counts up to the distance that the solid's own median reaches above the threshold, at most a factor of ten.
+# The logarithm counts up to the distance that the solid's own median reaches above the threshold, at most a factor of
+# ten.
 REACH = (0.05, np.log(10))
 # A blurred surface is shifted back by at most this much of the cut-off: more would be another surface.
 MAX_SHIFT = 0.3
@@ -55,7 +56,9 @@ class MeshReport:
 
 @dataclass(frozen=True)
 class Mesh:
-    """vertices [V, 3] f4 in the engine's frame, faces [F, 3] i4 counter-clockwise from outside, colors [V, 3] f4 linear."""
+    """vertices [V, 3] f4 in the engine's frame, faces [F, 3] i4 counter-clockwise from outside, colors [V, 3] f4
+    linear.
+    """
 
     vertices: NDArray[np.float32]
     faces: NDArray[np.int32]
@@ -82,9 +85,7 @@ def extract_mesh(
         found = find_surface(density)
         values, iso, tau = found.depth, found.level, found.tau
         if found.peak < 0.5:
-            warnings.append(
-                f"The field is thin ({100 * found.peak:.0f} % opaque at most): the mesh is a guess."
-            )
+            warnings.append(f"The field is thin ({100 * found.peak:.0f} % opaque at most): the mesh is a guess.")
         if found.iou < SOFT:
             warnings.append(
                 f"The field is soft: the mesh and what light sees of the field agree by {100 * found.iou:.0f} % only."
@@ -130,16 +131,15 @@ def _checked(
     if color.shape != (*density.shape, 3):
         raise SjcError(f"A field to mesh needs color {(*density.shape, 3)}; this has {color.shape}.")
     if not np.isfinite(density).all():
-        raise SjcError(
-            "The field holds NaN or infinite densities: the run diverged. Lower the learning rate."
-        )
+        raise SjcError("The field holds NaN or infinite densities: the run diverged. Lower the learning rate.")
     if not (np.isfinite(threshold) and threshold >= 0 and faces >= 0):
         raise SjcError(f"Mesh threshold ({threshold}) and faces ({faces}) must be 0 or more.")
     return density, np.nan_to_num(color)
 
 
 def _level(values: NDArray[np.float32], iso: float) -> tuple[NDArray[np.float32], int]:
-    """values [N, N, N], solid above iso -> (level [N+2, N+2, N+2], cavities filled): positive inside, an empty voxel around.
+    """values [N, N, N], solid above iso -> (level [N+2, N+2, N+2], cavities filled): positive inside, an empty voxel
+    around.
 
     The blur alone would delete rods one voxel thick. Solid voxels with no blurred solid voxel beside them, and those
     that tie them to the rest, keep their own value.
@@ -173,9 +173,7 @@ def _march(level: NDArray[np.float32], n: int) -> tuple[NDArray[np.float64], NDA
 
     solid = level > 0
     if not solid.any():
-        raise SjcError(
-            "The solid parts of the field are smaller than a voxel: nothing to mesh. Lower the threshold."
-        )
+        raise SjcError("The solid parts of the field are smaller than a voxel: nothing to mesh. Lower the threshold.")
     clear = np.where(solid, np.maximum(level, CLEARANCE), np.minimum(level, -CLEARANCE))
     vertices, triangles, _, _ = marching_cubes(clear, 0.0, gradient_direction="ascent")
     return (vertices.astype(np.float64) - 0.5) * (2 / n) - 1, triangles.astype(np.int64)
@@ -221,9 +219,7 @@ def _decimate(
             if len(fewer) > 1.2 * faces + 16:
                 note = [f"The mesh was brought down to {len(fewer)} faces, not {faces}: fewer would tear it."]
             return points, fewer, note
-    note = [
-        f"The mesh could not be brought down to {faces} faces and stay closed: all {len(triangles)} are kept."
-    ]
+    note = [f"The mesh could not be brought down to {faces} faces and stay closed: all {len(triangles)} are kept."]
     return vertices, triangles, note
 
 
@@ -282,9 +278,7 @@ def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -
     per_face = np.cross(b - a, c - a)
     normals = np.stack(
         [
-            sum(
-                np.bincount(faces[:, corner], per_face[:, axis], minlength=len(points)) for corner in range(3)
-            )
+            sum(np.bincount(faces[:, corner], per_face[:, axis], minlength=len(points)) for corner in range(3))
             for axis in range(3)
         ],
         1,

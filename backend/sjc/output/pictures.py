@@ -39,9 +39,7 @@ def contact_sheet(
     """
     pictures, depth = np.asarray(images), np.asarray(depths, np.float64)
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or depth.shape != pictures.shape[:3]:
-        raise ValueError(
-            f"images [V,H,W,3] and depths [V,H,W] are needed, not {pictures.shape} and {depth.shape}"
-        )
+        raise ValueError(f"images [V,H,W,3] and depths [V,H,W] are needed, not {pictures.shape} and {depth.shape}")
     views, height, width = depth.shape
     if azimuths is None:
         azimuths = [360 * view / views for view in range(views)]
@@ -59,9 +57,7 @@ def contact_sheet(
     pen = ImageDraw.Draw(picture)
     for view, azimuth in enumerate(azimuths):
         middle = MARGIN + view * (width + MARGIN) + width / 2
-        pen.text(
-            (middle, LABEL / 2), f"{azimuth:.0f}°", fill=INK, font=ImageFont.load_default(13), anchor="mm"
-        )
+        pen.text((middle, LABEL / 2), f"{azimuth:.0f}°", fill=INK, font=ImageFont.load_default(13), anchor="mm")
     with replacing(path) as temporary:
         picture.save(temporary)
 
@@ -154,9 +150,7 @@ def curves(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str],
     NaN leaves a gap. Positive series that span more than a factor of 100 get a logarithmic axis.
     """
     series = {
-        name: np.asarray(values, np.float64)
-        for name, values in history.items()
-        if name != "step" and len(values)
+        name: np.asarray(values, np.float64) for name, values in history.items() if name != "step" and len(values)
     }
     figure = _figure(max(len(series), 1))
     for axes, (name, values) in zip(figure.axes, series.items(), strict=False):

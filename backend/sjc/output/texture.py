@@ -23,7 +23,8 @@ Sampler = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.floati
 
 PADDING = 2  # texels between islands, so that bilinear reading of one does not reach another
 ISLAND = 350
-"""Triangles in the largest island, about. xatlas flattens an island in more than linear time and cuts what it cannot lay flat
+"""Triangles in the largest island, about. xatlas flattens an island in more than linear time and cuts what it cannot
+lay flat
 anew: 34,400 triangles took 30 s and 1105 islands without a bound, 2 s and 162 with this one (both cores busy)."""
 BATCH = 1_000_000  # texels of bounding boxes looked at together
 
@@ -42,9 +43,7 @@ def textured(mesh: Mesh, size: int, sampler: Sampler) -> Mesh:
 
     normals = vertex_normals(mesh.vertices, mesh.faces)
     origin, faces, uv = unwrap(mesh, size)
-    rows, columns, triangle, weights = (
-        np.concatenate(parts) for parts in zip(*texels(uv, faces, size), strict=True)
-    )
+    rows, columns, triangle, weights = (np.concatenate(parts) for parts in zip(*texels(uv, faces, size), strict=True))
     corners = origin[faces[triangle]]
     points = np.einsum("tc,tci->ti", weights, mesh.vertices[corners].astype(np.float64))
     facing = np.einsum("tc,tci->ti", weights, normals[corners])

@@ -23,10 +23,10 @@ Lattice = NDArray[np.float32]
 HAZE = 1.0
 # Below this opacity nothing that a person would call an object is seen.
 FAINT = 0.05
-# Optical depth of the surface. Silhouettes, which are what the model is surest of, end where a grazing ray loses half of
-# its light: a little outside of where light from straight ahead does. Chosen with the settings, on tuning prompts: flat
-# and thin things (chair, hammer, car, airplane) do best at 0.2 (mean IoU 0.81; 0.80 at 0.13), round ones (mushroom,
-# snowman) at 0.1 (0.91; 0.87 at 0.22); the best single density of each field gave 0.76 to the first.
+# Optical depth of the surface. Silhouettes, which are what the model is surest of, end where a grazing ray loses half
+# of its light: a little outside of where light from straight ahead does. Chosen with the settings, on tuning prompts:
+# flat and thin things (chair, hammer, car, airplane) do best at 0.2 (mean IoU 0.81; 0.80 at 0.13), round ones
+# (mushroom, snowman) at 0.1 (0.91; 0.87 at 0.22); the best single density of each field gave 0.76 to the first.
 LEVEL = 0.16
 THIN = 0.06  # of the largest depth, where that is less
 
@@ -59,7 +59,8 @@ def find_surface(density: Lattice, candidates: int = 97) -> Surface:
     peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
     if peak < FAINT:
         raise SjcError(
-            f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface to mesh. "
+            f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface "
+            "to mesh. "
             f"Train for more steps, or give a threshold below {density.max():.3g}."
         )
     depth = least_depth(clear, voxel)

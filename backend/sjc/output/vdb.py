@@ -71,14 +71,8 @@ def write_vdb(
     coarser: how many voxels along an edge become one, in density (their mean) and in colour (their mean by density).
     """
     density, color = np.asarray(density), np.asarray(color)
-    if (
-        density.ndim != 3
-        or color.shape != (*density.shape, 3)
-        or max(density.shape) > _LEAF * _LOWER * _UPPER
-    ):
-        raise ValueError(
-            f"density [N,N,N] and color [N,N,N,3] are needed, not {density.shape} and {color.shape}"
-        )
+    if density.ndim != 3 or color.shape != (*density.shape, 3) or max(density.shape) > _LEAF * _LOWER * _UPPER:
+        raise ValueError(f"density [N,N,N] and color [N,N,N,3] are needed, not {density.shape} and {color.shape}")
     low, high = np.asarray(bounds, np.float64)
     voxel = (high - low) / density.shape
     if not np.allclose(voxel, voxel[0], rtol=1e-5):
@@ -114,7 +108,9 @@ def write_live_vdb(
 def _coarser(
     values: NDArray[np.floating], density: NDArray[np.floating], step: int, threshold: float
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Means of blocks of step^3 voxels, of a colour by density, and which hold something; blocks may reach past the box."""
+    """Means of blocks of step^3 voxels, of a colour by density, and which hold something; blocks may reach past the
+    box.
+    """
     if step == 1:
         return values, density > threshold
     mass = _block_sums(density, step)
@@ -148,10 +144,7 @@ def _write_grid(
 
     start = stream.tell()
     stream.write(struct.pack("<I", _ACTIVE_MASK | (_ZIP if compress else 0)))
-    metadata: dict[str, Any] = {
-        "class": "unknown" if vector else "fog volume",
-        "is_saved_as_half_float": half,
-    }
+    metadata: dict[str, Any] = {"class": "unknown" if vector else "fog volume", "is_saved_as_half_float": half}
     if vector:
         metadata["vector_type"] = "invariant"
     _write_metadata(stream, metadata | {"name": grid.name})
@@ -204,13 +197,7 @@ def _tree_order(occupied: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
 
 
 def _write_topology(
-    stream: BinaryIO,
-    masks: NDArray[np.bool_],
-    occupied: NDArray[np.bool_],
-    width: int,
-    *,
-    half: bool,
-    compress: bool,
+    stream: BinaryIO, masks: NDArray[np.bool_], occupied: NDArray[np.bool_], width: int, *, half: bool, compress: bool
 ) -> None:
     """Root, inner nodes and the leaves' active masks. No node has tiles, so no inner node has values."""
     nodes = _lower_nodes(occupied)
@@ -223,25 +210,17 @@ def _write_topology(
     _write_inner(stream, np.array([place for place, _, _ in nodes]), _UPPER, half=half, compress=compress)
     for _, first, inside in nodes:
         _write_inner(
-            stream,
-            (inside[:, 0] * _LOWER + inside[:, 1]) * _LOWER + inside[:, 2],
-            _LOWER,
-            half=half,
-            compress=compress,
+            stream, (inside[:, 0] * _LOWER + inside[:, 1]) * _LOWER + inside[:, 2], _LOWER, half=half, compress=compress
         )
         at = inside + np.array(first)
         stream.write(np.packbits(masks[at[:, 0], at[:, 1], at[:, 2]], axis=-1, bitorder="little").tobytes())
 
 
-def _write_inner(
-    stream: BinaryIO, children: NDArray[np.integer], size: int, *, half: bool, compress: bool
-) -> None:
+def _write_inner(stream: BinaryIO, children: NDArray[np.integer], size: int, *, half: bool, compress: bool) -> None:
     """Child mask, (empty) value mask, (no) values."""
     mask = np.zeros(size**3, bool)
     mask[children] = True
-    stream.write(
-        np.packbits(mask, bitorder="little").tobytes() + bytes(size**3 // 8) + _INACTIVE_IS_BACKGROUND
-    )
+    stream.write(np.packbits(mask, bitorder="little").tobytes() + bytes(size**3 // 8) + _INACTIVE_IS_BACKGROUND)
     _write_values(stream, b"", half=half, compress=compress)
 
 

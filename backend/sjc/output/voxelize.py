@@ -81,9 +81,7 @@ def _expand(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDAr
         start = stop
 
 
-def _crossings(
-    mesh: Mesh, triangles: NDArray, face: NDArray[np.int64], columns: NDArray
-) -> tuple[NDArray, NDArray]:
+def _crossings(mesh: Mesh, triangles: NDArray, face: NDArray[np.int64], columns: NDArray) -> tuple[NDArray, NDArray]:
     """Which vertical lines `columns` [K, 2] meet faces `face` [K] -> (their positions in K, the heights z there)."""
     odd = np.zeros(len(face), bool)
     for a, b in ((0, 1), (1, 2), (2, 0)):
@@ -92,9 +90,7 @@ def _crossings(
         p = np.where(swap[:, None], triangles[face, b, :2], triangles[face, a, :2])
         q = np.where(swap[:, None], triangles[face, a, :2], triangles[face, b, :2])
         spans = (p[:, 1] <= columns[:, 1]) != (q[:, 1] <= columns[:, 1])
-        side = (q[:, 0] - p[:, 0]) * (columns[:, 1] - p[:, 1]) - (columns[:, 0] - p[:, 0]) * (
-            q[:, 1] - p[:, 1]
-        )
+        side = (q[:, 0] - p[:, 0]) * (columns[:, 1] - p[:, 1]) - (columns[:, 0] - p[:, 0]) * (q[:, 1] - p[:, 1])
         odd ^= spans & ((side > 0) == (q[:, 1] > p[:, 1]))
     hit = np.flatnonzero(odd)
     a, b, c = (triangles[face[hit], corner] for corner in range(3))

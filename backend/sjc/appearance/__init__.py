@@ -1,0 +1,1 @@
+"""What a field looks like: pixels as they are, latents by an affine map or decoded."""

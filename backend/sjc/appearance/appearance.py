@@ -1,0 +1,111 @@
+"""How a model's field looks: pixels as they are; latents by an affine map while they grow, decoded at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..field.grid import VoxelField
+    from ..job.export import Look, Paint
+    from ..models.text_denoiser import TextDenoiser
+    from ..output.bake import View
+    from ..output.mesh import Mesh
+    from ..settings_schema import Settings
+
+
+class Appearance:
+    """What fields made with this denoiser look like. Raises SjcError if its autoencoder does not fit it."""
+
+    def __init__(self, denoiser: TextDenoiser, settings: Settings) -> None:
+        self.autoencoder, self.size, self.settings = denoiser.autoencoder, denoiser.size, settings
+        self.mean_shade = float(denoiser.card.get("mean_shade", 1.0))
+        if self.autoencoder is not None:
+            self.autoencoder.check_channels(denoiser.channels)
+
+    @cached_property
+    def paint(self) -> Paint:
+        """From the model's values to colour: exact for pixels, the nearest affine map for latents."""
+        if self.autoencoder is not None:
+            from .latent import latent_paint
+
+            return latent_paint(self.autoencoder, self.mean_shade)
+        from ..output.colour import pixel_paint
+
+        return pixel_paint(self.mean_shade)
+
+    def latent(self, field: VoxelField) -> NDArray[np.float32] | None:
+        """[N,N,N,C] what a latent model's field holds, None for pixels."""
+        from ..job.export import channels
+
+        return None if self.autoencoder is None else channels(field)
+
+    def painted(self, field: VoxelField) -> Look:
+        """Pictures by the paint: quick."""
+        from ..job.export import views
+
+        return partial(views, field, paint=self.paint, render_name=self.settings.renderer)
+
+    def true(self, field: VoxelField) -> Look:
+        """Pictures in the colours that the model means: latents are decoded."""
+        if self.autoencoder is None:
+            return self.painted(field)
+        from .latent import views
+
+        return partial(
+            views,
+            field,
+            autoencoder=self.autoencoder,
+            latent_size=self.size,
+            render_name=self.settings.renderer,
+            mean_shade=self.mean_shade,
+        )
+
+    def around(self, field: VoxelField) -> list[View]:
+        """Decoded views from all sides for a latent model, none for pixels."""
+        if self.autoencoder is None:
+            return []
+        from .latent import around
+
+        return around(field, self.autoencoder, self.size, self.settings, self.mean_shade)
+
+    def recolor(
+        self, seen: list[View], density: NDArray[np.float32], color: NDArray[np.float32]
+    ) -> Callable[[Mesh], Mesh]:
+        """What gives a mesh of the volume its true colours, from the views of `around` and, if they are true, the
+        volume's.
+
+        density [N,N,N], color [N,N,N,3] as `volume` returns it.
+        """
+        if not seen:
+            return lambda mesh: mesh
+        from ..output.mesh import surface_color
+        from .latent import true_colors
+
+        def recolored(mesh: Mesh) -> Mesh:
+            volume = None
+            if self.settings.rgb_grid and mesh.report:
+                volume = partial(surface_color, density, color, mesh.report.threshold)
+            return true_colors(mesh, seen, 2 / len(density), self.settings.texture_size, volume)
+
+        return recolored
+
+    def volume(
+        self, field: VoxelField, color: NDArray[np.float32], seen: list[View]
+    ) -> tuple[NDArray[np.float32], str]:
+        """The volume's colours [N,N,N,3], scene-linear, and how true they are: "final" or "preview"."""
+        if not seen:
+            return color, "final"
+        if not self.settings.rgb_grid:
+            return color, "preview"
+        from ..output.colour import linear_to_srgb, srgb_to_linear
+        from .latent import BACKDROP
+        from .rgb_grid import fitted
+
+        start, backdrop = linear_to_srgb(color), min(BACKDROP / self.mean_shade, 1.0)
+        found = fitted(field, seen, start, backdrop, self.settings.renderer)
+        return srgb_to_linear(found), "final"

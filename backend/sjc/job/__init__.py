@@ -1,0 +1,1 @@
+"""One prompt, one folder: the run, its checkpoint, its events and its files."""

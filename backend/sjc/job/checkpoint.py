@@ -1,0 +1,50 @@
+"""The checkpoint of a run: one safetensors file, written whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SjcError
+from ..output.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAME = "checkpoint.safetensors"
+VERSION = 1
+
+
+def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write the state of `Optimization.state` and what the job adds to it (history, seconds) as JSON.
+
+    Raises SjcError when the disk is full or the folder cannot be written; the checkpoint before then stays.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path = folder / NAME
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, {"sjc": json.dumps({"version": VERSION, **meta})})
+        except SafetensorError as error:  # the library's wrapping of a full disk and its like
+            raise SjcError(f"{path} was not written ({error}). Free some space and resume the job.") from error
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, meta) of a folder's checkpoint. Raises SjcError for a cut, foreign or newer file."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / NAME
+    try:
+        with safe_open(path, "pt") as f:
+            meta = json.loads((f.metadata() or {}).get("sjc", "null"))
+            tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SjcError(f"{path} is damaged ({error}). Start the job anew: sjc generate ... --overwrite.") from error
+    if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
+        raise SjcError(f"{path} is no checkpoint of this program. Start the job anew with --overwrite.")
+    if meta["version"] > VERSION:
+        raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
+    return tensors, meta

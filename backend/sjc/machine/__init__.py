@@ -1,0 +1,1 @@
+"""What the computer offers: devices, threads, memory, a folder for caches."""

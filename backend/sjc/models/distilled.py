@@ -1,0 +1,45 @@
+"""An adapter beside a model that builds one guidance scale into its network: one call a view where guidance takes two.
+
+A LoRA made by `training.distil` (Meng et al., arXiv 2210.03142): the file NAME beside model_index.json, and under
+"distilled" in sjc.json its scale.  Standard library only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import SjcError
+from ..settings_schema import Settings
+from . import model_files
+
+NAME = model_files.DISTILLED
+
+
+def scale(folder: Path) -> float | None:
+    """The guidance scale of a model folder's adapter; None where it has none.
+
+    Raises SjcError for a bad or incomplete
+    one.
+    """
+    card = folder / "sjc.json"
+    value = model_files.read_json(card).get("distilled") if card.is_file() else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise SjcError(f'{folder}: sjc.json names the guidance scale "{value}"; it must be a number above 0.')
+    if not (folder / NAME).is_file():
+        raise SjcError(f"{folder / NAME} is missing; the model folder is not complete.")
+    model_files.header(folder / NAME)
+    return float(value)
+
+
+def built_in(settings: Settings) -> float | None:
+    """The scale that a run has built into its network: where it asks for no other, and for nothing that needs both
+    calls.
+
+    Raises SjcError for a model that is not there.
+    """
+    s = settings
+    if not s.distilled or s.negative_prompt or s.perp_neg or s.guidance_rescale or s.lora:
+        return None
+    return s.guidance if scale(model_files.locate(s.model)) == s.guidance else None

@@ -1,0 +1,55 @@
+"""What a download of a hub model would be, asked of the hub before anybody decides: bytes, licence, gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import SjcError
+from .hub import check_kind, check_online, reason
+from .model_files import is_hub_id, split_revision, wanted_files
+
+__all__ = ["Offer", "ask"]
+
+_OPEN = (None, False)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """download_bytes: of the files that `sjc models fetch` takes. licence: as the card states it, "" if it does not.
+
+    gated: whether its owners give it only to accounts that accepted their terms.
+    """
+
+    model: str
+    download_bytes: int
+    licence: str = ""
+    gated: bool = False
+
+
+def ask(model: str) -> Offer:
+    """Asks the hub for an id, or for one of its revisions (name/model@revision), one request; fetches no file.
+
+    Raises
+    SjcError for no hub id, no network, no pipeline.
+    """
+    if not is_hub_id(model):
+        raise SjcError(f'"{model}" is no hub id such as name/model; nothing is to be downloaded.')
+    from huggingface_hub import HfApi
+
+    name, revision = split_revision(model)
+    try:
+        check_online()
+        info = HfApi().model_info(name, revision=revision, files_metadata=True)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        check_kind(name, revision, sizes)
+    except Exception as error:  # the hub client and its transport raise many kinds
+        raise SjcError(f'The hub does not tell about "{model}": {reason(error, model)}') from error
+    wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
+    card = info.card_data.to_dict() if info.card_data else {}
+    licence = card.get("license_name") if card.get("license") == "other" else card.get("license")
+    return Offer(
+        model=model,
+        download_bytes=sum(sizes.get(name, 0) for name in wanted),
+        licence=str(licence or card.get("license") or ""),
+        gated=info.gated not in _OPEN,
+    )

@@ -1,0 +1,152 @@
+"""Downloads from the model hub, and what keeps one from succeeding: one line each, with what to do.
+
+The hub's own client does the work: whole files that are here are not fetched again, a connection that breaks is taken
+up where it broke, and bars show how far it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+from ..errors import SjcError
+from .families import not_a_pipeline
+from .model_files import first_line, read_json, split_revision, wanted_files
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Variables by which the libraries are told to stay off the network."""
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
+_SPARE = 2**26
+"""Bytes that shall be left free beside a download."""
+
+
+def offline(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the network is forbidden, by --offline or by a variable of the hub's client."""
+    return any(environment.get(name, "").upper() in {"1", "ON", "YES", "TRUE"} for name in OFFLINE)
+
+
+def go_offline() -> None:
+    """Forbid it to this process and its children; call it before the libraries are imported."""
+    os.environ.update(dict.fromkeys(OFFLINE, "1"))
+
+
+def check_online() -> None:
+    """Raises SjcError where the network is forbidden."""
+    if offline():
+        raise SjcError(_FORBIDDEN)
+
+
+_FORBIDDEN = f"--offline, or {' or '.join(OFFLINE)}, keeps the hub out of reach; ask again without."
+
+
+def download(model: str, revision: str | None, tell: Callable[[int], None]) -> Path:
+    """The folder of a hub id after all its wanted files have come. Raises SjcError, one line.
+
+    tell: given the bytes of all these files before the first comes.
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub.hf_api import RepoFile
+
+    name, pinned = split_revision(model)
+    revision = pinned or revision
+    try:
+        check_online()
+        tree = HfApi().list_repo_tree(name, recursive=True, revision=revision)
+        sizes = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+        check_kind(name, revision, sizes)
+        wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
+        tell(sum(sizes.get(file, 0) for file in wanted))
+        check_room(Path(constants.HF_HUB_CACHE), _missing(name, revision, {f: sizes.get(f, 0) for f in wanted}))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except Exception as error:  # the hub client and its transport raise many kinds
+        raise SjcError(f'The model "{model}" could not be fetched: {reason(error, model)}') from error
+
+
+def check_kind(name: str, revision: str | None, files: Collection[str]) -> None:
+    """Raises SjcError for a repository that is no pipeline, with what it is: its config.json is read for that."""
+    if "model_index.json" in files:
+        return
+    from huggingface_hub import hf_hub_download
+
+    config = {}
+    if "config.json" in files:
+        config = read_json(Path(hf_hub_download(name, "config.json", revision=revision)))
+    raise SjcError(not_a_pipeline(name, files, config))
+
+
+def _missing(name: str, revision: str | None, sizes: Mapping[str, int]) -> int:
+    """Bytes of those files that the cache has not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    here = (isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in sizes)
+    return sum(size for size, found in zip(sizes.values(), here, strict=True) if not found)
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raises SjcError where the disk that holds the folder, or will, has less than `needed` bytes free and a little."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if needed + _SPARE > free:
+        raise SjcError(f"{needed / 1e9:.1f} GB are still to come and {folder} has {free / 1e9:.1f} GB free; {_ROOM}.")
+
+
+_ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk"
+
+
+def reason(error: BaseException, model: str) -> str:
+    """Why the hub gave nothing, in one line that says what to do; what is not known here is the client's own first
+    line.
+    """
+    from huggingface_hub import errors
+
+    name, revision = split_revision(model)
+    for cause in _causes(error):
+        if isinstance(cause, errors.GatedRepoError):
+            return gated_steps(model)
+        if isinstance(cause, errors.RevisionNotFoundError):
+            return f'{name} has no revision "{revision}"; look at its branches and tags on the hub.'
+        if isinstance(cause, errors.RepositoryNotFoundError):
+            return (
+                f"the hub knows no model {name}, or it is private; look how it is spelled, or sign in with "
+                '"hf auth login".'
+            )
+        if isinstance(cause, errors.OfflineModeIsEnabled):
+            return _FORBIDDEN
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return f"the disk is full; {_ROOM}, then fetch it again: what came whole is kept."
+    if any(_no_connection(cause) for cause in _causes(error)):
+        return "the hub cannot be reached; look at the network, then fetch it again: what came whole is kept."
+    return first_line(error)
+
+
+def gated_steps(model: str) -> str:
+    """What a person must do to get a model that its owners give only to accounts that accepted their terms."""
+    from huggingface_hub import constants
+
+    name = split_revision(model)[0]
+    return (
+        "it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at "
+        f"{constants.ENDPOINT} and "
+        f"accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
+        f"{constants.ENDPOINT}/settings/tokens; "
+        f'3. give it to "hf auth login"; 4. run "sjc models fetch {model}" again.'
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came of, each once."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def _no_connection(error: BaseException) -> bool:
+    """Whether no answer came at all. The client's transport has changed its name before: its classes go by name."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, ConnectionError | TimeoutError) or bool(names & {"TransportError", "ConnectTimeout"})

@@ -1,0 +1,172 @@
+"""The models on this machine: the embedded one and the pipelines in the hub's cache.
+
+Standard library; reads small
+files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import SjcError
+from . import model_files
+
+__all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
+
+_LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_CARD_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model.  state: embedded, cached, bad (problem says why); size: bytes of its weights; revision: the commit."""
+
+    model: str
+    state: str
+    family: str = ""
+    size: int = 0
+    licence: str = ""
+    revision: str = ""
+    folder: str = ""
+    problem: str = ""
+
+
+def cached(cache: Path) -> list[str]:
+    """What can be chosen of the pipelines in the hub's cache folder, by name; other kinds of models are left out.
+
+    A model's id stands for the revision that its refs/main names, "id@revision" for every other one that is here.
+    """
+    try:
+        names = sorted(entry.name for entry in cache.iterdir() if entry.name.startswith("models--"))
+    except OSError:
+        return []
+    ids = [name.removeprefix("models--").replace("--", "/") for name in names]
+    choices = [choice for model in ids if model_files.is_hub_id(model) for choice in _choices(cache, model)]
+    found = [(model, snapshot(cache, model)) for model in choices]
+    return [model for model, folder in found if folder and (folder / "model_index.json").is_file()]
+
+
+def _choices(cache: Path, model: str) -> list[str]:
+    """The model, then "model@ref" for its other branches and tags, then "model@commit" for what none of them names."""
+    place = repository(cache, model)
+    refs = [path for path in sorted((place / "refs").rglob("*")) if path.is_file()]
+    named = {path.relative_to(place / "refs").as_posix(): _text(path) for path in refs}
+    snapshots = place / "snapshots"
+    commits = sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
+    others = [name for name in named if name != "main"] + [c for c in commits if c not in named.values()]
+    return [model, *(f"{model}@{name}" for name in others)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def repository(cache: Path, model: str) -> Path:
+    """Where the hub's cache keeps everything of a hub id; its revision does not matter."""
+    return cache / ("models--" + model_files.split_revision(model)[0].replace("/", "--"))
+
+
+def snapshot(cache: Path, model: str) -> Path | None:
+    """The folder of a downloaded hub model; None if it is not here.
+
+    Of "name/model" it is what refs/main names; of "name/model@revision" what that ref names, or that commit.
+    """
+    place, pinned = repository(cache, model), model_files.split_revision(model)[1]
+    revision = _text(place / "refs" / (pinned or "main")) or pinned
+    if not revision:
+        return None
+    folder = place / "snapshots" / revision
+    return folder if folder.is_dir() else None
+
+
+def licence(folder: Path) -> str:
+    """The licence in the head of the model's card (README.md), "" where it states none."""
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            card = file.read(_CARD_BYTES)
+    except OSError:
+        return ""
+    head = card.split("\n---", 1)[0] if card.startswith("---") else ""
+    stated = _LICENCE.findall(head)
+    return next((name for name in reversed(stated) if name != "other"), stated[0] if stated else "")
+
+
+def rows(cache: Path) -> list[Row]:
+    """The embedded model, then those in the cache."""
+    places = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
+    return [_row(model, folder) for model, folder in places if folder]
+
+
+def _row(model: str, folder: Path) -> Row:
+    revision = folder.name if folder.parent.name == "snapshots" else ""
+    try:
+        files = model_files.check(folder)
+    except (SjcError, OSError) as error:
+        return Row(model, "bad", revision=revision, folder=str(folder), problem=str(error))
+    state = "embedded" if folder == model_files.EMBEDDED else "cached"
+    return Row(model, state, files.family.name, files.weight_bytes, licence(folder), revision, str(folder))
+
+
+HEAD = ("model", "family", "size", "state", "licence", "revision")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """What stands in the columns of HEAD."""
+    size = f"{row.size / 1e6:.1f} MB" if row.size else ""
+    return row.model, row.family, size, row.state, row.licence, row.revision
+
+
+def table(found: list[Row]) -> list[str]:
+    """The lines of `sjc models list` for a file or a pipe, in columns; of a bad one the problem stands on a line below."""
+    cells = [_cells(row) for row in found]
+    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
+
+    def line(row: tuple[str, ...]) -> str:
+        aligned = [
+            text.rjust(w) if i == 2 else text.ljust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(aligned).rstrip()
+
+    lines = [line(HEAD)]
+    for row, own in zip(found, cells, strict=True):
+        lines += [line(own), *([f"  {row.problem}"] if row.problem else [])]
+    return lines
+
+
+def _draw(found: list[Row]) -> None:
+    """The same for a person at a terminal: as wide as that is, what is bad in a colour of its own."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table()
+    for name in HEAD:
+        drawn.add_column(name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name == "size")
+    for row in found:
+        drawn.add_row(*map(Text, _cells(row)), style="yellow" if row.problem else "")
+    console = Console()
+    console.print(drawn)
+    for row in found:
+        if row.problem:
+            console.print(Text(f"{row.model}: {row.problem}", "yellow"))
+
+
+def show(as_json: bool) -> int:
+    """`sjc models list`: prints them; the exit status."""
+    from huggingface_hub import constants
+
+    found = rows(Path(constants.HF_HUB_CACHE))
+    if as_json:
+        print(json.dumps([asdict(row) for row in found], ensure_ascii=False))
+    elif sys.stdout.isatty():
+        _draw(found)
+    else:
+        print("\n".join(table(found)))
+    return 0

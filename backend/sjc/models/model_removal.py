@@ -1,0 +1,83 @@
+"""`sjc models remove`: a model out of the hub's cache, by the hub client's own list of what is whose."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import SjcError
+from . import model_files, model_list
+
+__all__ = ["remove"]
+
+
+def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int | None:
+    """Says what would go and how big it is, asks unless `yes`, deletes; bytes freed, None where the answer was no.
+
+    model: "name/model" with all its revisions, or "name/model@revision" with that one alone; files that another
+    revision shares stay.  Raises SjcError for what is not in the cache, for links that lead out of it, where nobody can
+    be asked, and where something could not be deleted.
+    """
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    strategy, count = _strategy(cache, model)
+    size = int(strategy.expected_freed_size)
+    told = (
+        f"{model}: {count} revision{'s' if count > 1 else ''}, {size / 1e6:.1f} MB in "
+        f"{model_list.repository(cache, model)}"
+    )
+    print(told, file=sys.stderr)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SjcError(f"Nothing is removed: nobody can be asked here; sjc models remove {model} --yes does it.")
+        try:
+            answer = ask("Remove it? [y/N] ")
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
+            return None
+    strategy.execute()
+    left = [path for path in _places(strategy) if path.exists()]
+    if left:
+        raise SjcError(f"{left[0]} could not be deleted; close what uses it, or look who may write there.")
+    return size
+
+
+def _strategy(cache: Path, model: str) -> tuple[Any, int]:
+    """What the client would delete, and how many revisions that are."""
+    from huggingface_hub import scan_cache_dir
+
+    if not model_files.is_hub_id(model):
+        raise SjcError(f'"{model}" is no hub id such as name/model; only what sjc models fetch brought can be removed.')
+    name, pinned = model_files.split_revision(model)
+    missing = f'The model "{model}" is not in the local model cache {cache}; sjc models list tells what is.'
+    if not model_list.repository(cache, model).is_dir():
+        raise SjcError(missing)
+    found = scan_cache_dir(cache)
+    repositories = [repo for repo in found.repos if (repo.repo_type, repo.repo_id) == ("model", name)]
+    if not repositories:
+        raise SjcError(
+            f"{model_list.repository(cache, model)} is damaged, so that nobody can tell what belongs to it; "
+            "delete that "
+            "folder by hand."
+        )
+    commits = [
+        revision.commit_hash
+        for revision in repositories[0].revisions
+        if pinned is None or pinned == revision.commit_hash or pinned in revision.refs
+    ]
+    if not commits:
+        raise SjcError(missing)
+    strategy = found.delete_revisions(*commits)
+    inside = cache.resolve()
+    for path in _places(strategy):
+        if inside not in (path.parent.resolve() / path.name).parents:
+            raise SjcError(f"{path} lies outside of the model cache, though {model} links to it; nothing is removed.")
+    return strategy, len(commits)
+
+
+def _places(strategy: Any) -> list[Path]:
+    return sorted([*strategy.repos, *strategy.snapshots, *strategy.refs, *strategy.blobs])

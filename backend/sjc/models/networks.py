@@ -1,0 +1,103 @@
+"""One call for every network: (its own noised input, time, condition, guidance) -> its output, [B,C,h,w] in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .text_encoders import Condition
+
+# Each asks for its network's dtype once: diffusers looks through all modules for it, milliseconds for a large UNet.
+Network = Callable[[Tensor, Tensor, Condition, float], Tensor]
+"""network(x_t [B,C,h,w], t [B], condition of B rows, guidance) -> output.  t counts to 1000 in every family."""
+
+
+def text_unet(unet: Any) -> Network:
+    """Pixel models and Stable Diffusion 1 and 2.  A learned variance is the second half of the channels: left out."""
+    dtype = unet.dtype
+
+    def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
+        states = condition.states.to(dtype)
+        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False)[0]
+        return output[:, : x.shape[1]].float()
+
+    return network
+
+
+def sdxl_unet(unet: Any, pixels: int) -> Network:
+    """SDXL; told of an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
+    dtype, sizes = unet.dtype, torch.tensor([pixels, pixels, 0, 0, pixels, pixels])
+
+    def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
+        nonlocal sizes
+        assert condition.pooled is not None
+        sizes = sizes.to(x.device, dtype)  # brought there at the first call: none later waits for the host
+        added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
+        output: Tensor = unet(
+            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added, return_dict=False
+        )[0]
+        return output[:, : x.shape[1]].float()
+
+    return network
+
+
+def unconditional_unet(unet: Any) -> Network:
+    """DDPM without text."""
+    dtype = unet.dtype
+
+    def network(x: Tensor, t: Tensor, _condition: Condition, _guidance: float) -> Tensor:
+        output: Tensor = unet(x.to(dtype), t, return_dict=False)[0]
+        return output[:, : x.shape[1]].float()
+
+    return network
+
+
+def sd3_transformer(transformer: Any) -> Network:
+    """Stable Diffusion 3."""
+    dtype = transformer.dtype
+
+    def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
+        assert condition.pooled is not None
+        output: Tensor = transformer(
+            hidden_states=x.to(dtype),
+            timestep=t,
+            encoder_hidden_states=condition.states.to(dtype),
+            pooled_projections=condition.pooled.to(dtype),
+            return_dict=False,
+        )[0]
+        return output.float()
+
+    return network
+
+
+def flux_transformer(transformer: Any) -> Network:
+    """FLUX.1: 2x2 latents packed into a token, places as (0, row, column).
+
+    `guidance` goes into the network where it was distilled with one (FLUX.1-dev).
+    """
+    dtype = transformer.dtype
+
+    def network(x: Tensor, t: Tensor, condition: Condition, guidance: float) -> Tensor:
+        assert condition.pooled is not None
+        batch, channels, height, width = x.shape
+        rows, columns = height // 2, width // 2
+        tokens = x.view(batch, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
+        places = torch.cartesian_prod(*(torch.arange(n, device=x.device) for n in (1, rows, columns)))
+        distilled = transformer.config.guidance_embeds
+        output: Tensor = transformer(
+            hidden_states=tokens.reshape(batch, rows * columns, 4 * channels).to(dtype),
+            timestep=t.to(dtype) / 1000,
+            guidance=torch.full((batch,), guidance, device=x.device) if distilled else None,
+            encoder_hidden_states=condition.states.to(dtype),
+            pooled_projections=condition.pooled.to(dtype),
+            txt_ids=torch.zeros(condition.states.shape[1], 3, device=x.device),
+            img_ids=places.to(x.device, torch.float32),
+            return_dict=False,
+        )[0]
+        image = output.view(batch, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)
+        return image.reshape(batch, channels, height, width).float()
+
+    return network

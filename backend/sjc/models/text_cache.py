@@ -1,0 +1,39 @@
+"""What large text encoders said, kept on disk by model and sentence: the same prompt needs no encoder a second time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ..machine import disk_cache
+from .model_files import ModelFiles
+from .text_encoders import Condition
+
+PARTS = ("text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3")
+
+
+def fingerprint(files: ModelFiles, *more: str) -> str:
+    """Changes when a sentence may be encoded differently: text encoders' and tokenizers' files, and `more`."""
+    return disk_cache.fingerprint(files.folder, PARTS, *more)
+
+
+class TextCache:
+    """Conditions of sentences, for one model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, sentence: str) -> Condition | None:
+        """What was kept of a sentence, one row, on the CPU; None if nothing was."""
+        found = disk_cache.load(self._path(sentence))
+        return Condition(found["states"], found.get("pooled")) if found and "states" in found else None
+
+    def put(self, sentence: str, condition: Condition) -> None:
+        """Keep it, if that can be done."""
+        tensors = {"states": condition.states}
+        if condition.pooled is not None:
+            tensors["pooled"] = condition.pooled
+        disk_cache.save(self._path(sentence), tensors)
+
+    def _path(self, sentence: str) -> Path:
+        return self.folder / f"{hashlib.sha256(sentence.encode()).hexdigest()[:32]}.safetensors"

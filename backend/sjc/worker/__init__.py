@@ -1,0 +1,1 @@
+"""The engine as Blender's servant: JSON lines on standard input and output."""

@@ -1,0 +1,263 @@
+"""The engine as a servant of Blender: takes jobs over standard input, tells of them over standard output (protocol.py).
+
+Three threads.  The main one runs jobs.  One reads commands; at the end of the input (Blender is gone) it gives the job
+a few seconds to save itself and then ends the process, whatever the main thread does.  One sends heartbeats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import faulthandler
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from .. import settings
+from ..errors import SjcError
+from ..machine.memory import is_out_of_memory, large_pages
+from . import protocol
+
+if TYPE_CHECKING:
+    from ..job.run import Job
+
+GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
+NICENESS = 10
+MEMORY_HINT = (
+    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+)
+DISK_HINT = "Free some space, then resume the job; or choose another output folder."
+PACKAGE_HINT = "Install the backend again: its environment lacks something."
+BUG_HINT = "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
+
+
+class Worker:
+    """Serves one add-on over (commands in, messages out)."""
+
+    def __init__(self, commands: IO[bytes], messages: IO[bytes]) -> None:
+        self.commands, self.messages = commands, messages
+        self.lock = threading.Lock()
+        self.starts: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.paused, self.cancelled, self.ending = threading.Event(), threading.Event(), threading.Event()
+        self.snapshot_asked = threading.Event()
+        self.busy = False
+        self.stage = ""
+        self.touched = time.monotonic()
+        self.loaded: Job | None = None  # the last job, whose model the next one may take over
+
+    def send(self, type_: str, **fields: Any) -> None:
+        """Send one message; a gone reader is no error (the end of the input will say so)."""
+        if type_ != "heartbeat":
+            self.touched = time.monotonic()
+        with self.lock, contextlib.suppress(OSError, ValueError):
+            line = protocol.encode({"type": type_, **fields})
+            while line:
+                line = line[self.messages.write(line) :]
+
+    def serve(self) -> int:
+        """Say hello and take jobs until shutdown; returns the exit status."""
+        self.send("hello", **self.hello())
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        while not self.ending.is_set():
+            command = self.starts.get()
+            if command["type"] == "free":
+                self._free()
+            elif command["type"] == "start":
+                self._run(command)
+        return 0
+
+    def hello(self) -> dict[str, Any]:
+        """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
+        from ..machine.devices import versions
+
+        package = Path(__file__).parents[1]
+        return {
+            "protocol": protocol.VERSION,
+            "pid": os.getpid(),
+            "folder": str(package),
+            "hash": protocol.source_hash(package),
+            "device": f"{os.cpu_count() or 1} CPU cores",
+            "versions": versions(),
+        }
+
+    # ---------------------------------------------------------------------------------------------------- commands
+
+    def _listen(self) -> None:
+        try:
+            for line in self.commands:
+                if line.strip():
+                    self._understand(line)
+        finally:  # whatever went wrong: a worker that nobody can talk to must not stay
+            with contextlib.suppress(
+                RuntimeError, ValueError, OSError
+            ):  # a second way out, which needs no Python to run
+                faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=True)
+            self._obey({"type": "shutdown"})
+            time.sleep(GRACE_SECONDS)
+            os._exit(0)
+
+    def _understand(self, line: bytes) -> None:
+        try:
+            self._obey(protocol.decode(line, protocol.UP))
+        except SjcError as error:
+            self.send("warning", text=f"the worker did not understand a command: {error}")
+
+    def _obey(self, command: dict[str, Any]) -> None:
+        kind = command["type"]
+        if kind == "start" and self.busy:
+            self.send("warning", text="the worker is busy; start one job at a time")
+        elif kind == "start":
+            self.paused.clear()
+            self.cancelled.clear()
+            self.snapshot_asked.clear()
+            self.busy = True
+            self.starts.put(command)
+        elif kind == "free":
+            self.starts.put(command)
+        elif kind == "pause":
+            self.paused.set()
+        elif kind == "resume":
+            self.paused.clear()
+        elif kind == "snapshot_now":
+            self.snapshot_asked.set()
+        elif kind == "cancel":
+            self.cancelled.set()
+        elif kind == "shutdown":
+            self.cancelled.set()
+            self.ending.set()
+            self.starts.put(command)
+
+    def _beat(self) -> None:
+        while True:
+            self.send("heartbeat", quiet_s=round(time.monotonic() - self.touched, 1))
+            time.sleep(protocol.HEARTBEAT_SECONDS)
+
+    # -------------------------------------------------------------------------------------------------------- jobs
+
+    def _run(self, command: dict[str, Any]) -> None:
+        from ..job.run import Stopped
+
+        state, error = "failed", None
+        try:
+            self._work(Path(command["folder"]), command["settings"], command["resume"])
+            state = "finished"
+        except Stopped:
+            state = "stopped"
+        except Exception as problem:  # noqa: BLE001 (the process serves on; the log has the traceback)
+            error = told(problem)
+            if not isinstance(problem, SjcError):
+                traceback.print_exc(file=sys.stderr)
+        if error:
+            self.send("error", **error)
+        if self.loaded:
+            self.loaded.forget()
+        if error and error["code"] == "memory":  # only now: the exception held what filled it
+            self._free()
+        self.busy = False
+        self.send("done", state=state)
+
+    def _work(self, folder: Path, given: dict[str, Any], resume: bool) -> None:
+        from ..job import run as jobs
+
+        if resume:
+            chosen = jobs.read_settings(folder)
+            if (folder / "run.json").exists():
+                raise SjcError(f"{folder} is finished; nothing to resume.")
+            jobs.clear_unfinished(folder)
+        else:
+            chosen = settings.resolve(None, given)
+            if not chosen.prompt:
+                raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
+            jobs.check_early(chosen)
+            jobs.check_folder(folder, chosen)
+        job = jobs.Job(folder, chosen, self._report, self._stop, self._wants_snapshot, self.loaded)
+        job.preview = True
+        job.load()
+        self.loaded = job
+        if not resume:
+            jobs.prepare_folder(folder, chosen)
+        if not chosen.snapshot_every:
+            self.snapshot_asked.set()  # somebody waits for the volume: show it after the first step
+        job.run()
+
+    def _report(self, event: dict[str, Any]) -> None:
+        event = dict(event)
+        self.stage = event.get("stage", self.stage)
+        self.send(event.pop("type"), **event)
+
+    def _stop(self) -> bool:
+        """Asked after every step; holds the job while it is paused."""
+        if self.paused.is_set() and not self.cancelled.is_set():
+            self.send("status", stage="paused", text="paused")
+            while self.paused.is_set() and not self.cancelled.is_set():
+                self.touched = time.monotonic()  # waiting as told is no hang
+                time.sleep(0.05)
+            self.send("status", stage=self.stage, text="going on")
+        return self.cancelled.is_set()
+
+    def _wants_snapshot(self) -> bool:
+        asked = self.snapshot_asked.is_set()
+        self.snapshot_asked.clear()
+        return asked
+
+    def _free(self) -> None:
+        import gc
+
+        self.loaded = None
+        gc.collect()
+        if "torch" in sys.modules:
+            import torch
+
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def told(error: BaseException) -> dict[str, str]:
+    """An exception as the fields of an error message."""
+    text = str(error).strip()
+    if not isinstance(error, SjcError) and is_out_of_memory(error):
+        return {
+            "code": "memory",
+            "text": "The computer or its graphics card has run out of memory.",
+            "hint": MEMORY_HINT,
+        }
+    if _is_disk_full(error):
+        full = text if isinstance(error, SjcError) else "The disk is full."
+        return {"code": "disk", "text": full, "hint": DISK_HINT}
+    if isinstance(error, SjcError):
+        return {"code": "input", "text": text, "hint": ""}
+    first = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:500]
+    if isinstance(error, ImportError):
+        return {"code": "environment", "text": first, "hint": PACKAGE_HINT}
+    shown = "".join(traceback.format_exception(error))[-4000:]
+    return {"code": "bug", "text": first, "hint": BUG_HINT, "traceback": shown}
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk lies behind it; libraries wrap the system's error or only quote it."""
+    full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
+    while error is not None:
+        if getattr(error, "errno", None) in full or "No space left" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
+def be_modest() -> None:
+    """Low priority, one core left to Blender, memory in large pages.  Before torch is imported."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(max(0, NICENESS - os.nice(0)))  # not below what whoever started Blender has already chosen
+    large_pages()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
+
+
+def main(commands: IO[bytes], messages: IO[bytes]) -> int:
+    """Serve over two streams; returns the exit status."""
+    be_modest()
+    return Worker(commands, messages).serve()

@@ -1,0 +1,1 @@
+"""The backend's environment: found, asked, installed.  No bpy."""

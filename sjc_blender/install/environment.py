@@ -1,0 +1,209 @@
+"""The backend's Python: found, made, asked how it is.  No bpy, no torch; nothing here blocks but `doctor` and `probe`.
+
+An environment made here lies in a folder of its own below `home`, and `home/backend.json` names the one that counts. A
+new one is filled beside the old and takes its place only when the doctor has passed it, so a failed or cancelled
+installation costs nothing. Delete the folder and everything can be made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..backend.sjc.errors import SjcError
+
+__all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
+
+PACKAGE = Path(__file__).parents[1] / "backend"
+REQUIREMENTS = PACKAGE / "requirements.txt"
+RECORD = "backend.json"
+VARIABLE = "SJC_BACKEND_PYTHON"  # for headless use and tests: goes before everything else
+OLDEST = (3, 11)
+DOCTOR_SECONDS = 180.0
+
+DOCTOR = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
+)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One line of state for the panel.  state: missing, installing, ready, broken.
+
+    python: the interpreter, "" if none. text: "NVIDIA ..., 24 GB" or "CPU ..." when ready, else what is wrong. lines:
+    the doctor's answer. stale: made for other requirements than this version's.
+    """
+
+    state: str = "missing"
+    python: str = ""
+    text: str = "not installed"
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    stale: bool = False
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The process environment for the worker and the doctor: nothing that bends another interpreter's imports."""
+    foreign = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    kept = {k: v for k, v in os.environ.items() if k not in foreign and not k.startswith(("PIP_", "UV_"))}
+    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", **(extra or {})}
+
+
+def worker_command(python: str | Path) -> list[str]:
+    """How the worker is started. Raises SjcError when there is no such interpreter."""
+    return [str(interpreter(python)), "-u", "-X", "utf8", "-B", str(PACKAGE / "sjc_worker.py")]
+
+
+def interpreter(given: str | Path) -> Path:
+    """A Python from what a person named: the program, or the folder of an environment. Raises SjcError."""
+    path = Path(os.path.expandvars(str(given).strip())).expanduser()
+    if not str(given).strip():
+        raise SjcError("No Python is chosen for the backend; install the backend, or choose one in the preferences.")
+    if path.is_dir():
+        inside = [path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe"]
+        path = next((p for p in inside if p.exists()), path)
+    if not path.is_file():
+        raise SjcError(f"{path} is no Python program; choose another one, or install the backend.")
+    return path
+
+
+# ------------------------------------------------------------------------------------------------------------- record
+
+
+def stored(home: Path, chosen: str = "") -> Backend:
+    """What is known without asking anybody: the variable, the person's choice, or the record in `home`.
+
+    A choice of the person's own that the doctor has not seen yet counts as ready; the first worker will tell.
+    """
+    own = os.environ.get(VARIABLE, "") or chosen
+    record = _read(home / RECORD)
+    known = Backend(**{k: v for k, v in record.items() if k in Backend.__dataclass_fields__}) if record else Backend()
+    if own:
+        try:
+            python = str(interpreter(own))
+        except SjcError as error:
+            return Backend("broken", own, str(error))
+        return known if known.python == python else Backend("ready", python, "not asked yet: Check says more")
+    if known.python and not Path(known.python).is_file():
+        return Backend("broken", known.python, "the environment is gone from the disk: install it again")
+    if known.state == "ready" and record.get("requirements", "") not in ("", requirements_hash()):
+        return Backend(known.state, known.python, known.text, known.lines, stale=True)
+    return known
+
+
+def use(home: Path, python: str | Path) -> Backend:
+    """Ask the doctor of `python` and write down the answer. Blocks for seconds to a minute. Raises SjcError."""
+    found = doctor(interpreter(python))
+    write(home, found)
+    return found
+
+
+def write(home: Path, backend: Backend, made: bool = False) -> None:
+    """Write the record, whole; `made`: this program filled the environment, with the requirements of today."""
+    home.mkdir(parents=True, exist_ok=True)
+    record = {**asdict(backend), "requirements": requirements_hash() if made else "", "time": time.time()}
+    temporary = home / f".{RECORD}.{os.getpid()}"
+    temporary.write_text(json.dumps(record, indent=1), "utf-8")
+    os.replace(temporary, home / RECORD)
+
+
+def requirements_hash() -> str:
+    """Short digest of what the backend needs."""
+    import hashlib
+
+    try:
+        return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    types = {"state": str, "python": str, "text": str, "lines": list, "stale": bool, "requirements": str}
+    fits = isinstance(data, dict) and all(isinstance(data.get(k, t()), t) for k, t in types.items())
+    return data if fits else {}
+
+
+# ------------------------------------------------------------------------------------------------------------- doctor
+
+
+def doctor(python: str | Path, seconds: float = DOCTOR_SECONDS) -> Backend:
+    """Ask an interpreter how it would do as the backend. Blocks; never raises for a bad one."""
+    python = str(python)
+    command = [python, "-X", "utf8", "-B", "-c", DOCTOR, str(PACKAGE)]
+    try:
+        done = subprocess.run(
+            command, env=clean_environment(), capture_output=True, text=True, timeout=seconds, check=False,
+            encoding="utf-8", errors="replace", cwd=Path(python).parent, **quiet(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Backend("broken", python, f"did not answer within {seconds:.0f} s")
+    except OSError as error:
+        return Backend("broken", python, f"does not start: {error.strerror or error}")
+    return _understood(python, done.stdout, done.stderr)
+
+
+def _understood(python: str, said: str, log: str) -> Backend:
+    """The doctor's lines as a state: what must work is named first when it does not."""
+    try:
+        lines = json.loads(said.strip().splitlines()[-1])
+        by_name = {line["name"]: line for line in lines}
+        device = by_name["device"]["text"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        reason = (log.strip().splitlines() or ["no message"])[-1]
+        return Backend("broken", python, f"cannot run the backend: {reason[:200]}")
+    bad = [line for line in lines if not line["ok"] and line["name"] not in ("memory", "disk", "device")]
+    if bad:
+        return Backend("broken", python, bad[0]["text"], lines)
+    return Backend("ready", python, device, lines)
+
+
+def quiet() -> dict[str, Any]:
+    """No console window on Windows."""
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+
+
+# ------------------------------------------------------------------------------------------------------ other Pythons
+
+
+def find_pythons() -> list[tuple[tuple[int, int], str]]:
+    """((major, minor), path) of Pythons that could make an environment, best first. Starts each: about 50 ms apiece."""
+    names = [f"python3.{minor}" for minor in (12, 13, 11, 14)] + ["python3", "python"]
+    candidates = [shutil.which(name) for name in names] + [_own_python()]
+    found: dict[str, tuple[int, int]] = {}
+    for path in candidates:
+        if path and path not in found and (version := probe(path)) and version >= OLDEST:
+            found[path] = version
+    return sorted(((version, path) for path, version in found.items()), key=lambda x: x[0] != (3, 12))
+
+
+def _own_python() -> str | None:
+    """Blender's own interpreter, which can make environments too."""
+    inside = Path(sys.executable)
+    return str(inside) if re.match(r"python", inside.name, re.IGNORECASE) else None
+
+
+def probe(python: str | Sequence[str]) -> tuple[int, int] | None:
+    """Version of an interpreter that can make environments; None for any other program."""
+    code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+    command = [python] if isinstance(python, str) else list(python)
+    try:
+        done = subprocess.run(
+            [*command, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=20, check=False,
+            **quiet(),
+        )  # fmt: skip
+        major, minor = (int(x) for x in done.stdout.split())
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return major, minor

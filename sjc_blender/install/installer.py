@@ -1,0 +1,191 @@
+"""Fills a new environment for the backend in the background: venv, packages, doctor, record.  No bpy, no torch.
+
+Stages run as subprocesses driven by a thread; `poll` tells how far they are and never blocks. The new environment has a
+folder of its own; the record is moved to it last, so until then a working one keeps working. The packages that were
+downloaded stay in the installer's own cache: started again after a break, it goes on quickly.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..backend.sjc.errors import SjcError
+from . import environment
+
+__all__ = ["TORCH_BUILDS", "Installer", "Progress"]
+
+TORCH_BUILDS = ("auto", "cpu", "cu126", "cu128", "cu130", "rocm6.4")
+STAGES = ("venv", "packages", "doctor")
+SHARE = {"venv": 0.03, "packages": 0.9, "doctor": 0.07}
+SHOWN_LINES = 4  # of the log, in the panel
+EXPECTED_LINES = 170  # an estimate for the bar: what uv or pip say while they work
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an installation stands.  state: running, done, failed, cancelled; factor 0..1; text: the last lines."""
+
+    state: str
+    stage: str
+    factor: float
+    text: str
+
+
+class Installer:
+    """One installation into `home`.  python: what makes the environment ("" finds one); build: of TORCH_BUILDS.
+
+    The caller has asked the person and `bpy.app.online_access`. Raises SjcError when there is no fit Python.
+    """
+
+    def __init__(self, home: Path, python: str = "", build: str = "auto", requirements: Path | None = None) -> None:
+        if build not in TORCH_BUILDS:
+            raise SjcError(f"torch build {build} is unknown; allowed are {', '.join(TORCH_BUILDS)}.")
+        self.home, self.python, self.build = home, python, build
+        self.requirements = requirements or environment.REQUIREMENTS
+        self.log = home / "install.log"
+        self.folder = home / f"env-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        self.tail: collections.deque[str] = collections.deque(maxlen=100)
+        self.stage, self.lines, self.state, self.problem = "venv", 0, "running", ""
+        self.result: environment.Backend | None = None
+        self.process: subprocess.Popen[str] | None = None
+        self.asked_to_stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="install", daemon=True)
+
+    def start(self) -> Installer:
+        """Begin; returns at once."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("", "utf-8")
+        self.thread.start()
+        return self
+
+    def poll(self) -> Progress:
+        """Where it stands now; never blocks."""
+        before = sum(SHARE[s] for s in STAGES[: STAGES.index(self.stage)])
+        within = min(1.0, self.lines / EXPECTED_LINES) if self.stage == "packages" else 0.0
+        factor = 1.0 if self.state == "done" else before + SHARE[self.stage] * within
+        text = self.problem or "\n".join(list(self.tail)[-SHOWN_LINES:])
+        return Progress(self.state, self.stage, factor, text)
+
+    def cancel(self) -> None:
+        """Stop; what was downloaded stays in the cache of uv or pip."""
+        self.asked_to_stop.set()
+        process = self.process
+        if process and process.poll() is None:
+            if sys.platform == "win32":
+                process.terminate()
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+
+    # ------------------------------------------------------------------------------------------------- in the thread
+
+    def _run(self) -> None:
+        try:
+            base = self.python or self._find()
+            uv = shutil.which("uv")
+            self._make_venv(base, uv)
+            python = environment.interpreter(self.folder)
+            self.stage = "packages"
+            self._fill(python, uv)
+            self.stage = "doctor"
+            self._say("asking the doctor")
+            found = self._examine(python)
+            environment.write(self.home, found, made=True)
+            self.result, self.state = found, "done"
+            self._say(f"ready: {found.text}")
+            self._clean()
+        except (SjcError, OSError) as error:
+            self.state = "cancelled" if self.asked_to_stop.is_set() else "failed"
+            self.problem = "cancelled" if self.asked_to_stop.is_set() else str(error)
+            self._say(self.problem)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _find(self) -> str:
+        found = environment.find_pythons()
+        if not found:
+            raise SjcError("no Python 3.11 or newer was found; install one from python.org, or choose one here.")
+        return found[0][1]
+
+    def _make_venv(self, base: str, uv: str | None) -> None:
+        self._say(f"making an environment with {base}")
+        if uv:
+            self._call([uv, "venv", "--python", base, str(self.folder)])
+        else:
+            self._call([base, "-m", "venv", str(self.folder)])
+
+    def _fill(self, python: Path, uv: str | None) -> None:
+        common = ["--only-binary", ":all:", "-r", str(self.requirements)]
+        if uv:
+            build = [] if self.build == "auto" and sys.platform == "darwin" else ["--torch-backend", self.build]
+            self._call([uv, "pip", "install", "--python", str(python), *build, *common])
+            return
+        # pip chooses no torch build by device; the doctor says so where it matters. uv comes from the same place.
+        self._say("fetching uv, which chooses the torch build")
+        try:
+            self._call([str(python), "-m", "pip", "install", "--only-binary", ":all:", "uv"])
+        except SjcError:
+            self._check_stop()
+            self._say("uv cannot be had; going on with pip")
+            self._call([str(python), "-m", "pip", "install", *common])
+            return
+        own = [str(python), "-m", "uv"]
+        self._call([*own, "pip", "install", "--python", str(python), "--torch-backend", self.build, *common])
+
+    def _examine(self, python: Path) -> environment.Backend:
+        found = environment.doctor(python)
+        self._check_stop()
+        if found.state != "ready":
+            raise SjcError(f"the new environment does not pass the doctor: {found.text}")
+        return found
+
+    def _call(self, command: list[str]) -> None:
+        """Run one program, its words into the log. The person's PIP_* and UV_* settings are kept. Raises SjcError."""
+        self._check_stop()
+        kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
+        own_group = (
+            {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        self.process = subprocess.Popen(
+            command, env=environment.clean_environment(kept), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", **own_group,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        with self.process as process:
+            for line in process.stdout or ():
+                self._say(line.rstrip())
+        self._check_stop()
+        if self.process.returncode != 0:
+            lines = [line for line in self.tail if line.strip()]
+            errors = [line for line in lines if re.search(r"error|×|failed", line, re.IGNORECASE)]
+            said = (errors or lines or ["no message"])[-1].strip()
+            raise SjcError(f"{Path(command[0]).stem} failed: {said[:300]}")
+
+    def _check_stop(self) -> None:
+        if self.asked_to_stop.is_set():
+            raise SjcError("cancelled")
+
+    def _say(self, line: str) -> None:
+        self.lines += 1
+        if line.strip():
+            self.tail.append(line)
+        with self.log.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    def _clean(self) -> None:
+        """Remove environments that no record names."""
+        for folder in self.home.glob("env-*"):
+            if folder != self.folder:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,230 @@
+"""Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.
+
+No bpy,
+no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from ..install import environment
+from ..install.installer import Progress
+from . import lookup
+
+__all__ = ["Ask", "Fetch", "Offer", "Remove"]
+
+MODELS = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
+    "sys.exit(main(['models', *sys.argv[1:], '--json']))"
+)
+LOOK_SECONDS = 0.5
+ASK_SECONDS = 60.0  # a hub that does not answer by then is as good as none
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a download would be.
+
+    size: bytes; licence: "" where the model's card states none; gated: only for accounts that accepted its terms;
+    problem: why nobody knows, in one line.
+    """
+
+    size: int = 0
+    licence: str = ""
+    gated: bool = False
+    problem: str = ""
+
+
+class _Work:
+    """A process of the backend's that a thread waits for."""
+
+    def __init__(self, command: list[str], name: str) -> None:
+        self.command = command
+        self.process: subprocess.Popen[str] | None = None
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> Self:
+        """Begin; returns at once."""
+        self.thread.start()
+        return self
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Ask(_Work):
+    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")
+        self.model, self.cancelled = model, False
+        self.answer: Offer | None = None
+
+    def poll(self) -> Progress:
+        """Where it stands; never blocks. Whatever the hub says, the end is an answer."""
+        state = "cancelled" if self.cancelled else "running" if self.answer is None else "done"
+        return Progress(state, "fetch", 0.0, "")
+
+    def cancel(self) -> None:
+        """Stop."""
+        self.cancelled = True
+        if self.process:
+            self.process.kill()
+
+    def _run(self) -> None:
+        try:
+            self.process = _begin(self.command)
+            if self.cancelled:
+                self.process.kill()
+            said, complaint = self.process.communicate(timeout=ASK_SECONDS)
+        except OSError as error:
+            self.answer = Offer(problem=_no_start(self.command[0], error))
+        except subprocess.TimeoutExpired:
+            assert self.process is not None
+            self.process.kill()
+            self.answer = Offer(problem="The hub did not answer in time; try again later.")
+        else:
+            self.answer = _offer(said, complaint)
+
+
+def _offer(said: str, complaint: str) -> Offer:
+    try:
+        found = json.loads(said.strip().splitlines()[-1])
+        return Offer(int(found["download_bytes"]), str(found["licence"]), bool(found["gated"]))
+    except (ValueError, KeyError, TypeError, IndexError):
+        return Offer(problem=_last_line(complaint.splitlines()) or "The hub was asked and nothing came back.")
+
+
+def _command(python: str | Path, action: str, model: str) -> list[str]:
+    return [str(python), "-X", "utf8", "-B", "-c", MODELS, str(environment.PACKAGE), action, model]
+
+
+def _begin(command: list[str]) -> subprocess.Popen[str]:
+    options: dict[str, Any] = environment.quiet()
+    variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return subprocess.Popen(
+        command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", **options,
+    )  # fmt: skip
+
+
+def _no_start(program: str, error: OSError) -> str:
+    return f"{program} does not start: {error.strerror or error}"
+
+
+def _last_line(lines: list[str]) -> str:
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix("sjc: ") if said else ""
+
+
+class Remove(_Work):
+    """Deletes a model of the hub's cache, in a process of the backend's; the caller has asked the person."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        super().__init__([*_command(python, "remove", model), "--yes"], "remove")
+        self.state, self.text = "running", ""
+
+    def poll(self) -> Progress:
+        """Where it stands; never blocks."""
+        return Progress(self.state, "remove", 0.0, self.text)
+
+    def cancel(self) -> None:
+        """Stop; what is deleted is deleted."""
+        self.state = "cancelled"
+        if self.process:
+            self.process.kill()
+
+    def _run(self) -> None:
+        try:
+            self.process = _begin(self.command)
+        except OSError as error:
+            self.text, self.state = _no_start(self.command[0], error), "failed"
+            return
+        _, complaint = self.process.communicate()
+        if self.state == "running":
+            failed = self.process.returncode != 0
+            self.text = (_last_line(complaint.splitlines()) or "It ended without a word.") if failed else ""
+            self.state = "failed" if failed else "done"
+
+
+class Fetch(_Work):
+    """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
+
+    def __init__(self, python: str | Path, model: str) -> None:
+        super().__init__(_command(python, "fetch", model), "fetch")
+        self.place = lookup.cache_folder(model)
+        self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
+
+    def poll(self) -> Progress:
+        """Where it stands, as measured on the disk twice a second; never blocks."""
+        return Progress(self.state, "fetch", self.factor, self.text)
+
+    def cancel(self) -> None:
+        """Stop; what came so far is kept in the cache."""
+        self.state = "cancelled"
+        if self.process:
+            self.process.kill()
+
+    def _run(self) -> None:
+        try:
+            self.process = _begin(self.command)
+        except OSError as error:
+            self._end("failed", _no_start(self.command[0], error))
+            return
+        if self.state == "cancelled":
+            self.process.kill()
+        said: list[str] = []
+        readers = [
+            threading.Thread(target=read, args=(stream,), daemon=True)
+            for read, stream in ((self._read_size, self.process.stdout), (said.extend, self.process.stderr))
+        ]
+        for reader in readers:
+            reader.start()
+        while self._runs():
+            self._measure()
+        for reader in readers:
+            reader.join()
+        if self.process.returncode == 0:
+            self._end("done", "")
+        else:
+            self._end("failed", _last_line(said) or "the download ended without a word")
+
+    def _runs(self) -> bool:
+        assert self.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(LOOK_SECONDS)
+        return self.process.poll() is None
+
+    def _read_size(self, stream: IO[str]) -> None:
+        """The first line says how many bytes there are in all; what follows is of no use here."""
+        for line in stream:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self.total = int(json.loads(line)["download_bytes"])
+
+    def _measure(self) -> None:
+        if self.total > 0 and self.state == "running":
+            here = min(_bytes_below(self.place), self.total)
+            self.factor = here / self.total
+            self.text = f"{lookup.readable_size(here)} / {lookup.readable_size(self.total)}"
+
+    def _end(self, state: str, text: str) -> None:
+        if self.state == "running":
+            self.text, self.state = text, state
+
+
+def _bytes_below(folder: Path) -> int:
+    """Of all files, half-loaded ones among them; the cache's links to them count nothing."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # renamed in this moment
+                found += (Path(parent) / name).lstat().st_size
+    return found

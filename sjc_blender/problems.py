@@ -1,0 +1,80 @@
+"""What went wrong, in words that help: exit codes, last words and error messages become a text and a hint.  No bpy."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Problem", "of_error", "of_exit"]
+
+MEMORY = (
+    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size; then Retry goes on "
+    "from the last checkpoint."
+)
+DISK = "Free some space or choose another output folder; then Retry goes on from the last checkpoint."
+BACKEND = "Install the backend again, or choose another Python for it (Backend in the panel)."
+RETRY = "Retry goes on from the last checkpoint. If it happens again, Open Log tells more."
+CRASH = "Retry goes on from the last checkpoint. If it happens again, update the graphics driver or set Device to cpu."
+
+# What the last words of a process say about its end: (pattern, code, text, hint).
+_LAST_WORDS = (
+    (r"MemoryError|out of memory|not enough memory|cannot allocate memory", "memory", "The computer or its graphics card ran out of memory.", MEMORY),
+    (r"No space left on device|disk is full|disk quota|not enough space", "disk", "The disk is full.", DISK),
+    (r"(ModuleNotFoundError|ImportError|DLL load failed).*", "backend", "The backend's Python lacks something: {}", BACKEND),
+    (r"can't open file.*", "backend", "The worker's program is missing: {}", "Install the add-on again."),
+)  # fmt: skip
+_WINDOWS_MEMORY, _WINDOWS_LEAST = (0xC0000017, 0xC000012D), 0xC0000000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a job failed.
+
+    code: input, folder, locked, memory, disk, backend, worker, bug; the panel chooses its Fix button by it. text: what
+    happened; hint: what to do; details: log lines, a traceback.
+    """
+
+    code: str
+    text: str
+    hint: str = ""
+    details: str = ""
+
+
+def of_exit(code: int, tail: Iterable[str], said_hello: bool = True) -> Problem:
+    """Why a process ended by itself.  code: as subprocess gives it, negative for a signal; tail: its last lines of log."""
+    lines = [line.strip() for line in tail if line.strip() and not line.startswith("(not understood")]
+    details = "\n".join(lines)
+    for pattern, kind, text, hint in _LAST_WORDS:
+        for line in reversed(lines[-5:]):
+            if found := re.search(pattern, line, re.IGNORECASE):
+                return Problem(kind, text.format(found[0][:200]), hint, details)
+    last = f': "{lines[-1][:200]}"' if lines else ""
+    unsigned = code & 0xFFFFFFFF
+    if code == -9 or unsigned in _WINDOWS_MEMORY:
+        text = "The worker was ended by the system, most often because memory ran out."
+        return Problem("memory", text, MEMORY, details)
+    if code < 0 and -code not in (signal.SIGTERM, signal.SIGINT):
+        return Problem("worker", f"The worker crashed ({_signal(-code)}){last}", CRASH, details)
+    if unsigned >= _WINDOWS_LEAST and code > 0:
+        return Problem("worker", f"The worker crashed (0x{unsigned:08X}){last}", CRASH, details)
+    if not said_hello:
+        return Problem("backend", f"The worker did not start (exit code {code}){last}", BACKEND, details)
+    how = _signal(-code) if code < 0 else f"exit code {code}"
+    return Problem("worker", f"The worker ended unexpectedly ({how}){last}", RETRY, details)
+
+
+def of_error(message: dict[str, Any]) -> Problem:
+    """The problem that a worker's error message tells of, with advice where it gives none."""
+    code = {"environment": "backend", "worker": message.get("reason", "worker")}.get(message["code"], message["code"])
+    hint = message["hint"] or {"memory": MEMORY, "disk": DISK, "backend": BACKEND}.get(code, "")
+    return Problem(str(code), message["text"], hint, str(message.get("traceback") or message.get("details") or ""))
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,1 @@
+"""The list of jobs: its states, its file, its locks.  No bpy."""

@@ -1,0 +1,137 @@
+"""A file that says "taken" and by which processes; one whose processes are all gone counts no more.  No bpy.
+
+An operating system's own file locks would vanish with their process, but not every network drive has them, and a job
+folder is held by two processes: Blender and the worker, which lives on for some seconds when Blender crashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Lock", "Taken", "birth"]
+
+NEW_SECONDS = 5.0
+_held: set[Path] = set()  # by this process; a lock with our own pid that is not here was left by an unloaded add-on
+
+
+class Taken(Exception):  # noqa: N818 (not an error)
+    """Somebody living holds the lock; the text says who."""
+
+
+class Lock:
+    """One lock file.  `take` it, `add` further processes that must be gone before it counts no more, `release` it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.holders: dict[str, str] = {}
+
+    def take(self) -> None:
+        """Take it, from the dead if need be.  Raises Taken, or OSError where nothing can be written."""
+        if self.path in _held:
+            raise Taken("another queue of this Blender")
+        self.holders = {str(os.getpid()): birth(os.getpid())}
+        for _ in range(3):
+            with contextlib.suppress(FileExistsError):
+                with self.path.open("x", encoding="utf-8") as stream:
+                    stream.write(self._text())
+                _held.add(self.path)
+                return
+            self._bury()
+        raise Taken("another Blender that has just taken it")
+
+    def add(self, pid: int) -> None:
+        """The lock counts as long as this process lives, too."""
+        self.holders[str(pid)] = birth(pid)
+        temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        with contextlib.suppress(OSError):  # the folder may be gone
+            temporary.write_text(self._text(), "utf-8")
+            os.replace(temporary, self.path)
+
+    def release(self) -> None:
+        """Give it back; nothing happens to one that is another's by now."""
+        if self.path in _held:
+            _held.discard(self.path)
+            with contextlib.suppress(OSError):
+                if self._read().get("holders") == self.holders:
+                    self.path.unlink()
+
+    def _text(self) -> str:
+        """What the file says."""
+        return json.dumps({"host": socket.gethostname(), "holders": self.holders})
+
+    def _read(self) -> dict[str, Any]:
+        """What the file says; {} for a missing or damaged one, which holds nobody off."""
+        try:
+            said = json.loads(self.path.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return said if isinstance(said, dict) and isinstance(said.get("holders"), dict) else {}
+
+    def _is_new(self) -> bool:
+        """Whether an empty file may be one that is just being written."""
+        try:
+            return abs(time.time() - self.path.stat().st_mtime) < NEW_SECONDS
+        except OSError:
+            return False
+
+    def _bury(self) -> None:
+        """Put the lock of the dead out of the way.  Raises Taken if somebody lives."""
+        said = self._read()
+        if not said and self._is_new():
+            raise Taken("another Blender that is just taking it")
+        if said and said.get("host") != socket.gethostname():
+            raise Taken(f"the computer {said.get('host')} (if that is over, delete {self.path})")
+        for pid, born in said.get("holders", {}).items():
+            own = pid == str(os.getpid())
+            if not own and pid.isdigit() and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
+                raise Taken(f"another Blender or its worker (process {pid})")
+        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):  # another one was quicker
+            os.replace(self.path, aside)
+            aside.unlink()
+
+
+def birth(pid: int) -> str:
+    """A mark of a living process that no later process with the same number has; "" if it is dead, "?" if unknown."""
+    if sys.platform == "win32":
+        return _birth_on_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except (PermissionError, OverflowError):
+        pass  # another person's, or no number of a process
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return "?"  # no /proc: macOS
+    return "" if fields[0] in "ZX" else fields[19]  # a zombie is dead; ticks from the computer's start to its own
+
+
+def _birth_on_windows(pid: int) -> str:
+    """Never os.kill here: on Windows signal 0 ends or interrupts the process."""
+    import ctypes
+    from ctypes import wintypes
+
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    kernel.OpenProcess.restype = wintypes.HANDLE
+    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
+    if not handle:
+        return "?" if kernel.GetLastError() == 5 else ""  # access denied: it lives
+    try:
+        code, times = wintypes.DWORD(), [wintypes.FILETIME() for _ in range(4)]
+        kernel.GetExitCodeProcess(wintypes.HANDLE(handle), ctypes.byref(code))
+        if code.value != 259:  # STILL_ACTIVE
+            return ""
+        kernel.GetProcessTimes(wintypes.HANDLE(handle), *map(ctypes.byref, times))
+        return f"{times[0].dwHighDateTime}-{times[0].dwLowDateTime}"
+    finally:
+        kernel.CloseHandle(wintypes.HANDLE(handle))

@@ -1,0 +1,382 @@
+"""The queue: jobs in the order of the list, one worker, every message taken in.  No bpy; nothing here waits.
+
+A job's states: waiting -> starting -> running <-> paused -> finished, or stopping -> stopped, or failed. Whatever
+happens to the worker happens to its job only; the next one gets a new process. The list is kept on disk; the folders
+are the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.settings_schema import Settings
+from ..problems import Problem, of_error
+from ..worker.pipes import newest
+from ..worker.process import USUAL, Times, WorkerProcess
+from . import queue_file
+from .locks import Lock
+from .queue_file import Failed, ListFile, lock_folder, read_folder
+from .records import Job, Snapshot, State
+
+__all__ = ["Job", "Problem", "Queue", "Snapshot", "State", "read_folder"]
+
+Message = dict[str, Any]
+Event = tuple[Job | None, Message]
+CANCEL_SECONDS, CANCEL_STEPS = (5.0, 3.0)  # how long a cancelled job may take: so many seconds, or so many of its steps
+CANCEL_LONGEST = 30.0
+
+
+class Queue:
+    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own
+    `sjc`.
+
+    state_file: where the list is kept. environment: further variables of the process. times, clock: for tests.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[], list[str]],
+        package: Path,
+        state_file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        times: Times = USUAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.command, self.package, self.environment = command, package, environment
+        self.state_file, self.times, self.clock = state_file, times, clock
+        self.jobs: list[Job] = []
+        self.current: Job | None = None
+        self.process: WorkerProcess | None = None
+        self.hello: Message | None = None  # the present worker's first message: device, versions
+        self._folder_lock: Lock | None = None
+        self._reused = False  # whether the worker of the current job was there before it
+        self._list = ListFile(state_file) if state_file else None
+        self._changed = self._free = False
+        self._removed: set[str] = set()
+        self._events: list[Event] = []
+        self._cancel_by: float | None = None
+        self._pumped = clock()
+        if self._list and self._list.path.exists():
+            self.jobs = self._list.take(known=())
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is wrong with the list on disk: another Blender has it, it is damaged, the disk is full."""
+        return self._list.problem if self._list else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether pumping is needed: something runs, waits, ends, or has not been told yet."""
+        ending = self.process is not None and self.process.stopping
+        waits = any(job.state is State.WAITING for job in self.jobs)
+        return waits or ending or self.current is not None or bool(self._events) or self._changed
+
+    # ------------------------------------------------------------------------------------------------ for the caller
+
+    def add(self, settings: Settings, folder: Path, resume: bool = False) -> Job:
+        """A new job at the end of the list.  resume: go on with what the folder holds."""
+        place = Path(folder).absolute()
+        job = Job(settings=settings, folder=place, resume=resume, total=settings.steps)
+        with contextlib.suppress(OSError):  # takes the name; what is wrong with the folder is told at the start
+            job.folder.mkdir(parents=True, exist_ok=True)
+        self.jobs.append(job)
+        self._changed = True
+        return job
+
+    def pause(self, job: Job) -> None:
+        """Hold the running job after its step."""
+        if job is self.current and job.state in {State.STARTING, State.RUNNING}:
+            self._tell("pause")
+            job.state, job.text = State.PAUSED, "pausing after this step"
+
+    def resume(self, job: Job) -> None:
+        """Go on after a pause; one that has ended is taken up again."""
+        if job is self.current and job.state is State.PAUSED:
+            self._tell("resume")
+            job.state, job.text = State.RUNNING, "going on"
+        elif job.finished:
+            self.retry(job)
+
+    def cancel(self, job: Job) -> None:
+        """Stop it; what was made stays and can be taken up again."""
+        if job.state is State.WAITING:
+            self._end(job, State.STOPPED, "cancelled before its start")
+        elif job is self.current and job.state is not State.STOPPING:
+            patience = max(CANCEL_SECONDS, CANCEL_STEPS / job.it_s if job.it_s > 0 else 0.0)
+            self._cancel_by = self.clock() + min(patience, CANCEL_LONGEST)
+            self._tell("cancel")
+            job.state, job.text = State.STOPPING, "stopping after this step"
+
+    def retry(self, job: Job, anew: bool = False) -> None:
+        """Take up a stopped or failed job where its folder stands; `anew` begins again from nothing."""
+        if not job.finished or job not in self.jobs:
+            return
+        queue_file.rescan(job)
+        if job.state is State.FINISHED and not anew:  # it was done after all; only the news was lost
+            self._events.append((job, {"type": "result", "folder": str(job.folder)}))
+            self._events.append((job, {"type": "done", "state": "finished"}))
+        else:
+            job.resume = queue_file.resumable(job.folder) and not anew
+            job.settings = replace(job.settings, overwrite=anew or job.settings.overwrite)
+            job.wait_again()
+        self._changed = True
+
+    def take_up(self, folder: Path) -> Job:
+        """Go on with a job folder, whoever began it.
+
+        Raises SjcError for one that is finished or at work, and where no settings can be read.
+        """
+        place = Path(folder).absolute()
+        job = next((job for job in self.jobs if job.folder == place), None)
+        if job is None:
+            job = read_folder(place)
+            if job.state is not State.FINISHED:
+                self.jobs.append(job)
+        if job.state is State.FINISHED:
+            raise SjcError(f"{place} is finished; import it, or generate with its settings.")
+        if not job.finished:
+            raise SjcError(f"{place} is in the queue already ({job.state.value}).")
+        self.retry(job)
+        return job
+
+    def take_in(self, job: Job) -> None:
+        """Have a job in the list as it is, for it has something to tell."""
+        if job not in self.jobs:
+            self.jobs.append(job)
+        self._changed = True
+
+    def remove(self, job: Job) -> None:
+        """Take it off the list, stopping it first; its folder stays unless it is empty."""
+        if job is self.current:
+            self._removed.add(job.id)
+            self.cancel(job)
+        elif job in self.jobs:
+            self.jobs.remove(job)
+            if job.state is State.WAITING:  # whoever waits for it learns that nothing will come
+                job.state, job.text = State.STOPPED, "taken off the list"
+            with contextlib.suppress(OSError):
+                job.folder.rmdir()
+            self._changed = True
+
+    def move(self, job: Job, delta: int) -> None:
+        """Earlier (negative) or later in the list, as far as it goes."""
+        if job in self.jobs:
+            index = self.jobs.index(job)
+            self.jobs.insert(max(0, min(len(self.jobs) - 1, index + delta)), self.jobs.pop(index))
+            self._changed = True
+
+    def snapshot_now(self) -> None:
+        """Ask the running job for its present state."""
+        if self.current:
+            self._tell("snapshot_now")
+
+    @property
+    def freeing(self) -> bool:
+        """Whether the worker process will end with its job."""
+        return self._free
+
+    def free(self) -> None:
+        """End the worker process, and with it whatever it holds of the device; after the job, if one runs.
+
+        A paused one would keep it for ever: it is stopped where it stands, and can be taken up again.
+        """
+        if self.current:
+            self._free = True
+            if self.current.state is State.PAUSED:
+                self.cancel(self.current)
+        elif self.process:
+            self.process.stop()
+
+    def clear_finished(self) -> None:
+        """Take all that have ended off the list; their folders stay."""
+        self.jobs = [job for job in self.jobs if not job.finished]
+        self._changed = True
+
+    def close(self, seconds: float = 2.0) -> None:
+        """End everything; a running job has `seconds` to save itself."""
+        if self.process:
+            self.process.stop()
+            deadline = time.monotonic() + seconds
+            while self.process and self.process.alive and time.monotonic() < deadline:
+                self._listen()
+                time.sleep(0.02)
+        if self.process:
+            self.process.kill()
+            self._listen()
+        if self.current:
+            self._end(self.current, State.STOPPED, queue_file.INTERRUPTED)
+        self._save()
+        if self._list:
+            self._list.release()
+
+    def keep_at(self, state_file: Path) -> None:
+        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as
+        before.
+        """
+        if self._list is None or self._list.path == state_file:
+            return
+        moved = ListFile(state_file)
+        if self.jobs or state_file.exists():  # else its folder is not made yet
+            found = moved.take(known={job.folder for job in self.jobs})
+            if moved.problem:
+                moved.release()
+                return
+            self.jobs += found
+        self._list.save([])
+        self._list.release()
+        self._list, self.state_file = moved, state_file
+        self._save()
+
+    def _save(self) -> None:
+        self._changed = False
+        if self._list and (self.jobs or self._list.path.exists()):
+            self.jobs += self._list.take(known={job.folder for job in self.jobs})
+            self._list.save(self.jobs)
+
+    def pump(self) -> list[Event]:
+        """Take in what the worker has said and start what is next.  Never waits.
+
+        Gives (job, message) pairs; of several snapshots or progress messages that came at once, the newest.
+        """
+        self._listen()
+        now = self.clock()
+        if self.current and self.current.state is not State.PAUSED:
+            self.current.seconds += min(now - self._pumped, self.times.gap)
+        self._pumped = now
+        if self.process and self._cancel_by is not None and now > self._cancel_by:
+            self._cancel_by = None
+            self.process.stop(grace=0.0)
+        if self.current is None and not (self.process and self.process.stopping):
+            self._start_next()
+        if self._changed:
+            self._save()
+        events, self._events = self._events, []
+        return newest(events)
+
+    # --------------------------------------------------------------------------------------------------- the process
+
+    def _start_next(self) -> None:
+        job = next((job for job in self.jobs if job.state is State.WAITING), None)
+        if job is None:
+            return
+        self.current, self._cancel_by = job, None
+        job.state, job.text, self._changed = State.STARTING, "starting", True
+        try:
+            self._folder_lock = lock_folder(job.folder)
+            self._reused = self.process is not None
+            if self.process is None:
+                self._start_process()
+        except Failed as error:
+            self._fail(job, error.problem)
+            return
+        except SjcError as error:
+            self._fail(job, Problem("backend", str(error)))
+            return
+        assert self.process is not None
+        assert self._folder_lock is not None
+        self.process.log = job.folder / "worker.log"
+        self._folder_lock.add(self.process.pid)
+        if self.hello:
+            self._begin(job)
+
+    def _start_process(self) -> None:
+        process = WorkerProcess(
+            self.command(), environment=self.environment, package=self.package, times=self.times, clock=self.clock
+        )  # fmt: skip
+        process.start()
+        self.process = process
+
+    def _begin(self, job: Job) -> None:
+        assert self.process is not None
+        settings = asdict(job.settings)
+        self.process.send("start", folder=str(job.folder), settings=settings, resume=job.resume)
+        if told_before := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
+            self.process.send(told_before)
+
+    def _tell(self, command: str) -> None:
+        """To a worker that has its job; one that is starting is told with its job."""
+        if self.process and self.hello:
+            self.process.send(command)
+
+    def _listen(self) -> None:
+        if self.process is None:
+            return
+        for message in self.process.poll():
+            self._take(message)
+        if not self.process.alive:
+            self.process = self.hello = None
+            if self.current:  # it was told to end while it had a job
+                self._end(self.current, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+
+    # -------------------------------------------------------------------------------------------------- the messages
+
+    def _take(self, message: Message) -> None:
+        job, kind = self.current, message["type"]
+        if kind == "done" and job:
+            self._done(job, message)
+            return
+        if kind == "error" and message["code"] == "worker" and job:
+            if job.state is State.STOPPING:  # killed because it would not stop: that is what was asked for
+                self._end(job, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+            elif job.state is State.STARTING and self._reused:  # it died idle, before it knew of the job
+                again = {"type": "status", "stage": "start", "text": "waiting for a new worker"}
+                self._end(job, State.WAITING, again["text"], again)
+            else:
+                self._fail(job, of_error(message), message)
+            return
+        if kind == "snapshot" and job and not self._add_snapshot(job, message):
+            kind, step = "warning", message["step"]
+            message = {"type": kind, "text": f"the snapshot of step {step} is damaged; it is left out"}
+        if kind == "hello":
+            self.hello = message
+            if job:
+                self._begin(job)
+        elif job:
+            job.take(message)
+        self._events.append((job, message))
+
+    def _add_snapshot(self, job: Job, message: Message) -> bool:
+        snapshot = queue_file.snapshot_at(Path(message["path"]), message["step"])
+        if snapshot:
+            job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
+        return snapshot is not None
+
+    def _done(self, job: Job, message: Message) -> None:
+        state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(message["state"], State.FAILED)
+        if state is State.FAILED and job.problem is None:
+            job.problem = Problem("bug", "The worker gave up without a reason.", "Open Log tells more.")
+        at = f"stopped at step {job.step} of {job.total}; Retry goes on from there"
+        text = at if state is State.STOPPED else job.problem.text if job.problem else state.value
+        self._end(job, state, text, message)
+
+    def _fail(self, job: Job, problem: Problem, message: Message | None = None) -> None:
+        job.problem = problem
+        told = message or {"type": "error", **asdict(problem)}
+        self._events.append((job, told))
+        self._end(job, State.FAILED, problem.text)
+
+    def _end(self, job: Job, state: State, text: str, message: Message | None = None) -> None:
+        job.state, job.text, job.eta_s = state, text, None
+        self._events.append((job, message or {"type": "done", "state": state.value}))
+        self._changed = True
+        if job is not self.current:
+            return
+        self.current, self._cancel_by = None, None
+        if self._folder_lock:
+            self._folder_lock.release()
+            self._folder_lock = None
+        if self.process:
+            self.process.log = None
+            if self._free:
+                self.process.stop()
+        self._free = False
+        if job.id in self._removed:
+            self._removed.discard(job.id)
+            self.jobs.remove(job)

@@ -1,0 +1,260 @@
+"""Jobs on disk: the queue's list, which survives a restart, and the job folder, which is the truth.  No bpy, no NumPy."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import uuid
+import zipfile
+from collections.abc import Collection, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..backend.sjc import settings as schema
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.settings_schema import Settings
+from ..problems import DISK, Problem
+from .locks import Lock, Taken
+from .records import Job, Snapshot, State
+
+__all__ = [
+    "Failed", "ListFile", "load", "lock_folder", "read_folder", "rescan", "resumable", "save", "snapshot_at",
+]  # fmt: skip
+
+VERSION = 1
+_NUMBERED = re.compile(r"f_(\d{4,})\.npz")
+NOT_KEPT = "Jobs made here work, but are not remembered after quitting."
+INTERRUPTED = "Blender ended while this was running; Retry goes on from its last checkpoint."
+
+
+class Failed(SjcError):  # noqa: N818 (it carries the problem; SjcError is the error)
+    """A failure whose problem is known."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+
+
+class ListFile:
+    """The list of jobs on disk, of one Blender at a time.  problem: why it is not kept just now; None if it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem: Problem | None = None
+        self._lock, self._mine = Lock(path.with_name(f".{path.name}.lock")), False
+
+    def take(self, known: Collection[Path]) -> list[Job]:
+        """Make it ours if nobody has it; gives the jobs that it holds, but those of folders that are `known`."""
+        if self._mine:
+            return []
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.take()
+            self._mine, self.problem = True, None
+            return [job for job in load(self.path) if job.folder not in known]
+        except Taken as error:
+            self.problem = Problem("locked", f"The list of jobs in {self.path.parent} belongs to {error}.", NOT_KEPT)
+        except OSError as error:
+            self._cannot(error)
+        except SjcError as error:
+            aside = self.path.with_name(f"{self.path.name}.damaged")
+            with contextlib.suppress(OSError):
+                os.replace(self.path, aside)
+            self.problem = Problem(
+                "folder", str(error), f"It was put aside as {aside.name}; the job folders are whole."
+            )
+        return []
+
+    def save(self, jobs: Iterable[Job]) -> None:
+        """Write it, if it is ours."""
+        if self._mine:
+            try:
+                save(self.path, jobs)
+            except OSError as error:
+                self._cannot(error)
+
+    def release(self) -> None:
+        """Leave it to the next."""
+        if self._mine:
+            self._mine = False
+            self._lock.release()
+
+    def _cannot(self, error: OSError) -> None:
+        text = f"The list of jobs {self.path} cannot be written: {error.strerror or error}."
+        self.problem = Problem("folder", text, NOT_KEPT)
+
+
+def lock_folder(folder: Path) -> Lock:
+    """Make a job folder and lock it.  Raises Failed if somebody has it or nothing can be written."""
+    lock = Lock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    except Taken as error:
+        text = f"{folder} is in use by {error}."
+        raise Failed(Problem("locked", text, "Wait until it is done there, then Retry.")) from error
+    except OSError as error:
+        text = f"{folder} cannot be written: {error.strerror or error}."
+        full = error.errno == errno.ENOSPC
+        hint = DISK if full else "Choose another output folder, then Generate again."
+        raise Failed(Problem("disk" if full else "folder", text, hint)) from error
+    return lock
+
+
+def save(path: Path, jobs: Iterable[Job]) -> None:
+    """Write the list, whole.  Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = {"sjc_queue": VERSION, "jobs": [_written(job, path.parent) for job in jobs]}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}~")
+    try:
+        temporary.write_text(json.dumps(data, ensure_ascii=False, indent=1), "utf-8", errors="replace")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> list[Job]:
+    """The list as it was; what was running is stopped now, or finished if its folder says so.
+
+    An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        raise SjcError(f"The list of jobs {path} cannot be read ({error}).") from error
+    if not isinstance(data, dict) or not isinstance(data.get("jobs"), list) or "sjc_queue" not in data:
+        raise SjcError(f"{path} is no list of jobs.")
+    if data["sjc_queue"] != VERSION:
+        raise SjcError(f"The list of jobs {path} was written by another version of this program.")
+    found = (_read(entry, path.parent) for entry in data["jobs"])
+    return [job for job in found if job is not None]
+
+
+def _written(job: Job, parent: Path) -> dict[str, Any]:
+    """Folders inside the list's own are relative to it: both may be moved together."""
+    folder = job.folder.relative_to(parent) if job.folder.is_relative_to(parent) else job.folder
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "folder": folder.as_posix(),
+        "resume": job.resume,
+        "settings": _changes(job.settings),
+        "step": job.step,
+        "total": job.total,
+        "seconds": round(job.seconds, 1),
+        "text": job.text,
+        "warnings": job.warnings,
+        "problem": asdict(job.problem) if job.problem else None,
+    }
+
+
+def _changes(settings: Settings) -> dict[str, Any]:
+    """The preset and what differs from it: a list of a thousand jobs stays small."""
+    base = asdict(schema.resolve(settings.preset))
+    return {"preset": settings.preset} | {k: v for k, v in asdict(settings).items() if v != base[k]}
+
+
+def _read(entry: Any, parent: Path) -> Job | None:
+    try:
+        problem = entry["problem"]
+        job = Job(
+            settings=schema.resolve(None, entry["settings"]),
+            folder=parent / str(entry["folder"]),
+            resume=bool(entry["resume"]),
+            id=str(entry["id"]) or uuid.uuid4().hex,
+            state=State(entry["state"]),
+            step=int(entry["step"]),
+            total=int(entry["total"]),
+            seconds=float(entry["seconds"]),
+            text=str(entry["text"]),
+            warnings=[str(line) for line in entry["warnings"]],
+            problem=Problem(**{key: str(value) for key, value in problem.items()}) if problem else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, SjcError):
+        return None
+    if job.active:
+        rescan(job)
+        if job.state is not State.FINISHED:
+            job.state, job.text = State.STOPPED, INTERRUPTED
+    return job
+
+
+# ----------------------------------------------------------------------------------------------------------- folders
+
+
+def read_folder(folder: Path) -> Job:
+    """A job made elsewhere: finished, or stopped and to be resumed.  Raises SjcError where no settings can be read."""
+    settings = _settings_of(folder)
+    job = Job(settings=settings, folder=folder, resume=True, state=State.STOPPED, total=settings.steps)
+    rescan(job)
+    return job
+
+
+def _settings_of(folder: Path) -> Settings:
+    """From job.json, or from run.json where that alone is left."""
+    for name in ("job.json", "run.json"):
+        path = folder / name
+        try:
+            text = path.read_text("utf-8")
+            return schema.from_json(text if name == "job.json" else json.dumps(json.loads(text)["settings"]))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, SjcError) as error:
+            raise SjcError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    raise SjcError(f"{folder} has no job.json: it is no job folder.")
+
+
+def rescan(job: Job) -> None:
+    """Take from the folder what it says: snapshots, the step of the newest, whether the job is finished."""
+    job.snapshots = _snapshots(job.folder / "snapshots")
+    job.total = job.total or job.settings.steps
+    if job.snapshots:
+        job.step = max(job.step, job.snapshots[-1].step)
+    if (job.folder / "run.json").is_file() and (job.folder / "mesh.glb").is_file():
+        job.state, job.step, job.text, job.problem = State.FINISHED, job.total, "finished", None
+
+
+def resumable(folder: Path) -> bool:
+    """Whether a worker can go on with what lies there."""
+    return (folder / "job.json").is_file() and not (folder / "run.json").exists()
+
+
+def _snapshots(folder: Path) -> list[Snapshot]:
+    """f_0001, f_0002 ... up to the first gap; damaged ones are left out."""
+    try:
+        numbers = {int(m[1]) for name in os.listdir(folder) if (m := _NUMBERED.fullmatch(name))}  # noqa: PTH208
+    except OSError:
+        return []
+    found, number = [], 1
+    while number in numbers:
+        if snapshot := snapshot_at(folder / f"f_{number:04d}.npz"):
+            found.append(snapshot)
+        number += 1
+    return found
+
+
+def snapshot_at(npz: Path, step: int | None = None) -> Snapshot | None:
+    """The snapshot of an npz file, None if it is cut off or its volume is missing.  Reads a few hundred bytes."""
+    vdb, png = npz.with_suffix(".vdb"), npz.with_suffix(".png")
+    try:
+        with zipfile.ZipFile(npz) as archive:  # a zip file's directory stands at its end: a cut one has none
+            found = _step(archive) if step is None else step
+        if vdb.stat().st_size == 0:
+            return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return Snapshot(found, npz, vdb, png if png.is_file() else None)
+
+
+def _step(archive: zipfile.ZipFile) -> int:
+    """The step in `meta`, a NumPy scalar of text: a short header, then UTF-32."""
+    raw = archive.read("meta.npy")
+    start = 10 + int.from_bytes(raw[8:10], "little")
+    meta = json.loads(raw[start:].decode("utf-32-le").rstrip("\0"))
+    return int(meta.get("step", 0))

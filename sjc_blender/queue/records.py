@@ -1,0 +1,126 @@
+"""What is known of one job: its state, how far it is, what it gave and what went wrong.  No bpy."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..backend.sjc.settings_schema import Settings
+from ..problems import Problem, of_error
+from .curves import Curves
+
+__all__ = ["Job", "Snapshot", "State"]
+
+
+class State(enum.StrEnum):
+    """Where a job stands.  stopped: by a person, or with Blender; it can be taken up again, as can a failed one."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+WARNINGS = 50  # kept of one job
+ACTIVE = frozenset({State.STARTING, State.RUNNING, State.PAUSED, State.STOPPING})
+ENDED = frozenset({State.FINISHED, State.STOPPED, State.FAILED})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the optimisation on disk; png is a small picture of it."""
+
+    step: int
+    npz: Path
+    vdb: Path
+    png: Path | None = None
+
+
+@dataclass(eq=False)
+class Job:
+    """One prompt on its way to a mesh.  folder: the job folder. resume: go on with what it holds.
+
+    stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s:
+    seconds that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard
+    of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
+    """
+
+    settings: Settings
+    folder: Path
+    resume: bool = False
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    state: State = State.WAITING
+    stage: str = ""
+    text: str = ""
+    step: int = 0
+    total: int = 0
+    it_s: float = 0.0
+    eta_s: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
+    warnings: list[str] = field(default_factory=list)
+    problem: Problem | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
+    colors: str = ""
+    seconds: float = 0.0
+
+    @property
+    def prompt(self) -> str:
+        """What is made."""
+        return self.settings.prompt
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        if self.state is State.FINISHED:
+            return 1.0
+        return min(1.0, max(0.0, self.step / self.total)) if self.total > 0 else 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether the worker has it."""
+        return self.state in ACTIVE
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen by itself: finished, stopped or failed."""
+        return self.state in ENDED
+
+    def wait_again(self) -> None:
+        """Back to waiting: what the last attempt said is forgotten, and what it made unless `resume` takes it up."""
+        if not self.resume:
+            self.step, self.seconds, self.snapshots, self.curves = 0, 0.0, [], Curves()
+        self.state, self.problem, self.stage, self.text = State.WAITING, None, "", "waiting"
+        self.metrics, self.warnings, self.it_s, self.eta_s = {}, [], 0.0, None
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Bring it up to date with one message of the worker's."""
+        kind = message["type"]
+        if kind in {"status", "progress"} and self.state is State.STARTING:
+            self.state = State.RUNNING
+        if kind == "status":
+            self.stage, self.text = message["stage"], message["text"]
+        elif kind == "progress":
+            self._take_progress(message)
+        elif kind == "snapshot":
+            self.colors = message["colors"]
+        elif kind == "warning" and message["text"] not in self.warnings and len(self.warnings) < WARNINGS:
+            self.warnings.append(message["text"])
+        elif kind == "error":
+            self.problem = of_error(message)
+
+    def _take_progress(self, message: dict[str, Any]) -> None:
+        self.stage = str(message.get("stage", "optimise"))
+        self.step, self.total, self.it_s = message["step"], message["total"], float(message["it_s"])
+        self.eta_s = max(0.0, float(message["eta_s"]))
+        self.metrics = {k: float(v) for k, v in message["metrics"].items() if isinstance(v, int | float)}
+        self.curves.add(self.step, self.metrics)
+        if self.state is State.RUNNING:
+            self.text = f"step {self.step} of {self.total}"

@@ -1,0 +1,1 @@
+"""Translations of the interface, and of messages from rooms that know no Blender."""

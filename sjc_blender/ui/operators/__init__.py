@@ -1,0 +1,1 @@
+"""Blender's operators: each calls one function of `api`."""

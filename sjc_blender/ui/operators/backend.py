@@ -1,0 +1,256 @@
+"""Buttons of the backend: install, check, choose a Python of one's own, choose a model's folder.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+from typing import Any
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+
+from ... import places
+from ...backend.sjc.errors import SjcError
+from ...install import installer
+from ...models import lookup
+from .. import backend_task, model_picker, paragraph
+from .jobs import Button
+
+ASK = (
+    "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
+    "used meanwhile."
+)
+BUILDS = {
+    "auto": ("Automatic", "By the graphics card and its driver"),
+    "cpu": ("CPU", "Works everywhere, slowly"),
+    "rocm6.4": ("AMD (ROCm 6.4)", "For AMD graphics cards, on Linux"),
+}
+
+
+def _builds() -> list[tuple[str, str, str]]:
+    names = {build: BUILDS.get(build, (f"NVIDIA ({build.upper()})", "")) for build in installer.TORCH_BUILDS}
+    return [(build, label, tooltip) for build, (label, tooltip) in names.items()]
+
+
+class _BackendButton(Button):
+    """Not while a task is at work. In background Blender the task is waited for."""
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Whether no task is at work."""
+        if backend_task.running():
+            cls.poll_message_set("The backend is being installed or checked already")  # type: ignore[attr-defined]
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        """Called by Blender."""
+        done = super().execute(context)
+        if done == {"FINISHED"} and bpy.app.background and (problem := backend_task.wait()):
+            self.report({"ERROR"}, problem)  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        return done
+
+
+class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
+    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is
+    done
+    """
+
+    bl_idname, bl_label = "sjc.install_backend", "Install Backend"
+    python: bpy.props.StringProperty(
+        name="Python", description="Python 3.11 or newer that makes the environment; empty: one is found",
+        subtype="FILE_PATH",
+    )  # fmt: skip
+    build: bpy.props.EnumProperty(name="PyTorch for", description="Which build of PyTorch to download", items=_builds())
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs leave to go online."""
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Preferences > System > Network first")
+            return False
+        return super().poll(context)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask first: it is a large download."""
+        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Install")
+
+    def draw(self, context: Any) -> None:
+        """What will happen, and the two choices."""
+        layout = self.layout
+        paragraph.paragraph(layout, context, ASK, icon="IMPORT")
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.prop(self, "build")
+        layout.prop(self, "python")
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.install`."""
+        backend_task.install(self.python, self.build)
+
+
+class SJC_OT_cancel_install(Button, bpy.types.Operator):
+    """Stop; what was downloaded is kept for the next time, and what worked before works on"""
+
+    bl_idname, bl_label = "sjc.cancel_install", "Cancel"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Needs a task."""
+        if backend_task.running():
+            return True
+        cls.poll_message_set("Nothing is being installed")
+        return False
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.cancel`."""
+        backend_task.cancel()
+
+
+class SJC_OT_check_backend(_BackendButton, bpy.types.Operator):
+    """Ask the backend how it is: its libraries, its device, memory and disk"""
+
+    bl_idname, bl_label = "sjc.check_backend", "Check"
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.check`."""
+        backend_task.check(places.backend().python)
+
+
+class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
+    """Use an environment made by hand: its Python program, or its folder"""
+
+    bl_idname, bl_label = "sjc.use_python", "Use Existing Python"
+    filepath: bpy.props.StringProperty(name="Python", subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Choose it."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, _context: Any) -> None:
+        """Check it; the preferences remember it."""
+        backend_task.check(self.filepath)
+        chosen = places.preferences()
+        if chosen:
+            chosen.backend_python = self.filepath
+
+
+class SJC_OT_choose_model(Button, bpy.types.Operator):
+    """Choose the folder of a text-to-image model in the diffusers layout"""
+
+    bl_idname, bl_label = "sjc.choose_model", "Choose Model"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Choose it."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: Any) -> None:
+        """Check that it is a model, then take it."""
+        from ...backend.sjc.models import model_files
+
+        if not self.directory:
+            raise SjcError("No folder is chosen.")
+        folder = model_files.check(model_files.locate(bpy.path.abspath(self.directory))).folder
+        context.scene.sjc.model = str(folder)
+
+
+class SJC_OT_pick_model(Button, bpy.types.Operator):
+    """Use this model"""
+
+    bl_idname, bl_label = "sjc.pick_model", "Use Model"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """Into the field."""
+        if not self.model:
+            raise SjcError("No model is chosen.")
+        context.scene.sjc.model = self.model
+
+
+class _HubButton(_BackendButton):
+    """Talks to the hub."""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs leave to go online, and a backend."""
+        if not bpy.app.online_access:
+            cls.poll_message_set("Allow Online Access in Preferences > System > Network first")
+            return False
+        if context.window_manager.sjc.backend_state == "missing":
+            cls.poll_message_set("Install the backend first")
+            return False
+        return super().poll(context)
+
+
+class SJC_OT_ask_size(_HubButton, bpy.types.Operator):
+    """Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded"""
+
+    bl_idname, bl_label = "sjc.ask_size", "Check Size"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """As `backend_task.ask_size`."""
+        backend_task.ask_size(self.model or context.scene.sjc.model)
+
+
+class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
+    """Download the chosen model from the Hugging Face hub into its cache, where every program finds it"""
+
+    bl_idname, bl_label = "sjc.fetch_model", "Download Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask first: it is a large download."""
+        self.model = self.model or context.scene.sjc.model
+        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Download Model")
+
+    def draw(self, context: Any) -> None:
+        """What will happen."""
+        offer = model_picker.offers.get(self.model.strip())
+        if offer and offer.size:
+            asked = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
+            size = lookup.readable_size(offer.size)
+            told = asked.format(self.model, size, lookup.hub_folder())
+        else:
+            asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
+            told = asked.format(self.model, lookup.hub_folder())
+        paragraph.paragraph(self.layout, context, told, icon="IMPORT")
+
+    def act(self, context: Any) -> None:
+        """As `backend_task.fetch`."""
+        backend_task.fetch(self.model or context.scene.sjc.model)
+
+
+class SJC_OT_remove_model(_BackendButton, bpy.types.Operator):
+    """Delete this model from the Hugging Face hub's cache on this machine; other programs lose it too"""
+
+    bl_idname, bl_label = "sjc.remove_model", "Remove Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(
+            self, event, title=iface_("Remove Model"), message=self.model, confirm_text=iface_("Remove Model")
+        )
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.remove`."""
+        backend_task.remove(self.model)
+
+
+CLASSES = (
+    SJC_OT_remove_model,
+    SJC_OT_install_backend,
+    SJC_OT_cancel_install,
+    SJC_OT_check_backend,
+    SJC_OT_use_python,
+    SJC_OT_choose_model,
+    SJC_OT_pick_model,
+    SJC_OT_ask_size,
+    SJC_OT_fetch_model,
+)

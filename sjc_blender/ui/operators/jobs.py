@@ -1,0 +1,312 @@
+"""The buttons of the queue: each calls one function of `api` and shows what it raises as one line.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+import random
+from typing import Any
+
+import bpy
+
+from ... import api
+from ...backend.sjc.errors import SjcError
+from ...backend.sjc.settings_schema import SPECS
+from .. import properties, ui_state
+from ..languages.messages import said
+
+RUNNING = ("starting", "running")
+ENDED = ("finished", "stopped", "failed")
+
+
+class Button:
+    """`act` does the work; SjcError is shown in one line, and the panel follows."""
+
+    bl_options = {"REGISTER"}  # noqa: RUF012 (Blender's name)
+
+    def act(self, context: Any) -> None:
+        """What the button does. Raises SjcError."""
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> set[str]:
+        """Called by Blender."""
+        try:
+            self.act(context)
+        except SjcError as error:
+            self.report({"ERROR"}, said(str(error)))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class JobButton(Button):
+    """A button of one job.  job: its id, empty for the one at work or else the one chosen in the list."""
+
+    states: tuple[str, ...] = ()
+    reason = ""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Whether any job is in one of `states`; which one a button means, only the button knows."""
+        if any(entry.state in cls.states for entry in context.window_manager.sjc.jobs):
+            return True
+        cls.poll_message_set(cls.reason)  # type: ignore[attr-defined]
+        return False
+
+    def chosen(self, context: Any) -> api.Job:
+        """The job that is meant."""
+        runtime = context.window_manager.sjc
+        listed = [entry.name for entry in runtime.jobs]
+        active = listed[runtime.active_job] if 0 <= runtime.active_job < len(listed) else ""
+        return ui_state.job_of(self.job or runtime.current or active)  # type: ignore[attr-defined]
+
+    def execute(self, context: Any) -> set[str]:
+        """Called by Blender."""
+        done = super().execute(context)
+        ui_state.refresh()
+        return done
+
+
+def _job() -> Any:
+    return bpy.props.StringProperty(
+        name="Job", description="Its id; empty for the job at work", options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+
+def backend_is_there(cls: Any, context: Any) -> bool:
+    """Poll: what is known of the backend allows a start; says why not."""
+    state = context.window_manager.sjc.backend_state
+    if state == "missing":
+        cls.poll_message_set("Install the backend first")
+    elif state == "broken":
+        cls.poll_message_set("The backend does not work: see Backend below")
+    elif state == "installing":
+        cls.poll_message_set("Wait until the backend is installed")
+    return state not in {"missing", "broken", "installing"}
+
+
+class SJC_OT_generate(Button, bpy.types.Operator):
+    """Grow what the prompt says at the 3D cursor; if something grows already, it waits in the queue"""
+
+    bl_idname, bl_label = "sjc.generate", "Generate"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a prompt and a backend."""
+        if not context.scene.sjc.prompt.strip():
+            cls.poll_message_set("Type a prompt first")
+            return False
+        return backend_is_there(cls, context)
+
+    def act(self, context: Any) -> None:
+        """As `api.generate` with what the panel says."""
+        api.generate(**properties.settings_from(context.scene))
+        ui_state.refresh()
+
+
+class SJC_OT_add(Button, bpy.types.Operator):
+    """Type what to make and grow it at the 3D cursor"""
+
+    bl_idname, bl_label = "sjc.add", "Text to 3D (SJC)"
+    prompt: bpy.props.StringProperty(name="Prompt", description="What to make, as a sentence")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a backend."""
+        return backend_is_there(cls, context)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask for the prompt."""
+        self.prompt = context.scene.sjc.prompt
+        return context.window_manager.invoke_props_dialog(self, width=400, confirm_text="Generate")
+
+    def draw(self, _context: Any) -> None:
+        """The prompt alone."""
+        self.layout.prop(self, "prompt", text="", placeholder=properties.PLACEHOLDER)
+
+    def act(self, context: Any) -> None:
+        """As `api.generate` with the panel's settings."""
+        api.generate(**{**properties.settings_from(context.scene), "prompt": self.prompt})
+        ui_state.refresh()
+
+
+class SJC_OT_pause(JobButton, bpy.types.Operator):
+    """Hold the job after its step; the memory stays taken"""
+
+    bl_idname, bl_label = "sjc.pause", "Pause"
+    states, reason = RUNNING, "Nothing is running"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `Job.pause`."""
+        api.pause(self.chosen(context))
+
+
+class SJC_OT_resume(JobButton, bpy.types.Operator):
+    """Go on with the paused job"""
+
+    bl_idname, bl_label = "sjc.resume", "Resume"
+    states, reason = ("paused", "stopped", "failed"), "No job is paused"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `Job.resume`."""
+        api.resume(self.chosen(context))
+
+
+class SJC_OT_cancel(JobButton, bpy.types.Operator):
+    """Stop the job; what was made stays in its folder, and Retry goes on from there"""
+
+    bl_idname, bl_label = "sjc.cancel", "Cancel"
+    states, reason = ("waiting", *RUNNING, "paused"), "Nothing is running or waiting"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `Job.cancel`."""
+        api.cancel(self.chosen(context))
+
+
+class SJC_OT_retry(JobButton, bpy.types.Operator):
+    """Go on with the stopped or failed job from its last checkpoint"""
+
+    bl_idname, bl_label = "sjc.retry", "Retry"
+    states, reason = ("stopped", "failed"), "No job has stopped or failed"
+    job: _job()
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Also where a result could not be brought in."""
+        told = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
+        return told or super().poll(context)
+
+    def act(self, context: Any) -> None:
+        """As `api.retry`."""
+        api.retry(self.chosen(context))
+
+
+class SJC_OT_remove(JobButton, bpy.types.Operator):
+    """Take the job off the list; its folder stays on the disk"""
+
+    bl_idname, bl_label = "sjc.remove", "Remove"
+    states, reason = ("waiting", *RUNNING, "paused", *ENDED), "The queue is empty"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `api.remove`."""
+        api.remove(self.chosen(context))
+
+
+class SJC_OT_edit_settings(JobButton, bpy.types.Operator):
+    """Put the prompt and all settings of this job into the panel, to change them and generate again"""
+
+    bl_idname, bl_label = "sjc.edit_settings", "Edit Settings"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    states, reason = ENDED, "No job has ended"
+    job: _job()
+
+    def act(self, context: Any) -> None:
+        """As `api.settings_of`; one that has made nothing leaves the list."""
+        failed = self.chosen(context)
+        properties.apply(context.scene.sjc, api.settings_of(failed))
+        if failed.record.step == 0:
+            api.remove(failed)
+
+
+class SJC_OT_move(JobButton, bpy.types.Operator):
+    """Have the job made earlier or later"""
+
+    bl_idname, bl_label = "sjc.move", "Move"
+    states, reason = ("waiting",), "No job waits"
+    job: _job()
+    delta: bpy.props.IntProperty(name="Places", description="Negative: earlier", default=-1, options={"SKIP_SAVE"})
+
+    def act(self, context: Any) -> None:
+        """As `api.move`; the choice in the list moves along."""
+        moved = self.chosen(context)
+        api.move(moved, self.delta)
+        ui_state.refresh()
+        runtime = context.window_manager.sjc
+        runtime.active_job = max(0, runtime.jobs.find(moved.record.id))
+
+
+class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
+    """Take all jobs that have finished, stopped or failed off the list; their folders and objects stay"""
+
+    bl_idname, bl_label = "sjc.clear_finished", "Clear Ended Jobs"
+    states, reason = ENDED, "No job has ended"
+
+    def act(self, _context: Any) -> None:
+        """As `api.clear_finished`."""
+        api.clear_finished()
+
+
+class SJC_OT_free_memory(JobButton, bpy.types.Operator):
+    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a
+    paused one is stopped and can be taken up again
+    """
+
+    bl_idname, bl_label = "sjc.free_memory", "Free GPU Memory"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a worker."""
+        if context.window_manager.sjc.worker_alive:
+            return True
+        cls.poll_message_set("No worker is running, so no memory is taken")
+        return False
+
+    def act(self, _context: Any) -> None:
+        """As `api.free_memory`."""
+        api.free_memory()
+        if not bpy.app.background and not bpy.app.timers.is_registered(ui_state.follow_worker):
+            bpy.app.timers.register(ui_state.follow_worker, persistent=True)
+
+
+class SJC_OT_queue_from_text(Button, bpy.types.Operator):
+    """Queue one job for every line of a text: a prompt, or settings as JSON; lines that begin with # are left out"""
+
+    bl_idname, bl_label = "sjc.queue_from_text", "Queue from Text"
+    text: bpy.props.StringProperty(name="Text", description="Name of the text datablock")
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a text and a backend."""
+        if not bpy.data.texts:
+            cls.poll_message_set("Write prompts in the Text Editor first, one a line")
+            return False
+        return backend_is_there(cls, context)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask which text."""
+        self.text = self.text if self.text in bpy.data.texts else bpy.data.texts[0].name
+        return context.window_manager.invoke_props_dialog(self, confirm_text="Queue")
+
+    def draw(self, _context: Any) -> None:
+        """The text alone."""
+        self.layout.prop_search(self, "text", bpy.data, "texts")
+
+    def act(self, context: Any) -> None:
+        """As `api.batch` with the panel's settings."""
+        if self.text not in bpy.data.texts:
+            raise SjcError(f'There is no text "{self.text}" in this file.')
+        common = properties.settings_from(context.scene)
+        common.pop("prompt", None)
+        made = api.batch(bpy.data.texts[self.text], **common)
+        ui_state.refresh()
+        self.report({"INFO"}, bpy.app.translations.pgettext_rpt("{} jobs queued").format(len(made)))
+
+
+class SJC_OT_dice(Button, bpy.types.Operator):
+    """Another random seed, for another result of the same prompt"""
+
+    bl_idname, bl_label = "sjc.dice", "Random Seed"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def act(self, context: Any) -> None:
+        """Roll."""
+        context.scene.sjc.seed = random.randint(0, int(SPECS["seed"].high or 0))
+
+
+CLASSES = (
+    SJC_OT_generate, SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove,
+    SJC_OT_edit_settings, SJC_OT_move,
+    SJC_OT_clear_finished, SJC_OT_free_memory, SJC_OT_queue_from_text, SJC_OT_dice,
+)  # fmt: skip

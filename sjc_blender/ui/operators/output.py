@@ -1,0 +1,91 @@
+"""Buttons for what stands in the scene already: a live surface, smoothing, fewer faces, the Asset Browser.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+from typing import Any
+
+import bpy
+
+from ... import live
+from .jobs import Button
+
+FIRST_SMOOTH, FIRST_DECIMATE = 5, 0.5  # repeats; fraction of the faces
+
+
+class SJC_OT_surface(Button, bpy.types.Operator):
+    """Add a mesh that follows the selected volume's surface live; its level can be changed at any time"""
+
+    bl_idname, bl_label = "sjc.surface", "Live Surface"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    threshold: bpy.props.FloatProperty(
+        name="Level", description="Density at which the surface lies", default=5.0, min=1e-4, max=1e4
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a volume."""
+        if context.active_object is not None and context.active_object.type == "VOLUME":
+            return True
+        cls.poll_message_set("Select a volume")
+        return False
+
+    def act(self, context: Any) -> None:
+        """As `meshes.volume_to_mesh`."""
+        from ...scene import meshes
+
+        meshes.volume_to_mesh(context.active_object, self.threshold)
+
+
+class _MeshButton(Button):
+    """For a mesh that a job has made."""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs one."""
+        if is_result(context.active_object):
+            return True
+        cls.poll_message_set("Select a mesh that was made here")  # type: ignore[attr-defined]
+        return False
+
+
+def is_result(target: Any) -> bool:
+    """Whether an object is the mesh of a job."""
+    return target is not None and target.type == "MESH" and "prompt" in target and "sjc_job" in target
+
+
+class SJC_OT_refine(_MeshButton, bpy.types.Operator):
+    """Give the selected mesh a modifier of this kind, whose strength then stands in the panel"""
+
+    bl_idname, bl_label = "sjc.refine", "Refine"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    kind: bpy.props.EnumProperty(
+        name="Kind", description="What the modifier does",
+        items=[("SMOOTH", "Smooth Surface", "Fewer bumps"), ("DECIMATE", "Decimate", "Fewer faces")],
+    )  # fmt: skip
+
+    def act(self, context: Any) -> None:
+        """As `meshes.smooth` and `meshes.decimate`."""
+        from ...scene import meshes
+
+        if self.kind == "SMOOTH":
+            meshes.smooth(context.active_object, FIRST_SMOOTH)
+        else:
+            meshes.decimate(context.active_object, FIRST_DECIMATE)
+
+
+class SJC_OT_mark_asset(_MeshButton, bpy.types.Operator):
+    """Put the selected mesh into the Asset Browser, with its picture, its prompt and its words as tags"""
+
+    bl_idname, bl_label = "sjc.mark_asset", "Mark as Asset"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def act(self, context: Any) -> None:
+        """As `meshes.asset_mark`."""
+        from ...scene import meshes
+
+        target = context.active_object
+        meshes.asset_mark(target, target["prompt"], live.tags_of(target["prompt"]))
+
+
+CLASSES = (SJC_OT_surface, SJC_OT_refine, SJC_OT_mark_asset)

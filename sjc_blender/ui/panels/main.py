@@ -1,0 +1,232 @@
+"""The sidebar tab "SJC": prompt, the job at work, what went wrong, the queue, the history.
+
+Drawing reads and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.app.translations import pgettext_iface as iface_
+
+from ...scene import preview
+from .. import labels, paragraph, properties
+from ..languages.messages import said
+from .backend import draw_backend
+from .sidebar import Child, Sidebar
+
+PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0
+# code of a problem -> the buttons that mend it (operator, icon); what is locked or a bug can only be tried again
+FIXES = {
+    "input": (("sjc.edit_settings", "SETTINGS"),),
+    "memory": (("sjc.free_memory", "TRASH"), ("sjc.edit_settings", "SETTINGS")),
+    "disk": (("sjc.open_folder", "FILE_FOLDER"),),
+    "folder": (("sjc.open_folder", "FILE_FOLDER"),),
+    "backend": (("sjc.install_backend", "IMPORT"),),
+    "worker": (("sjc.check_backend", "VIEWZOOM"),),
+}
+
+
+class SJC_PT_main(Sidebar, bpy.types.Panel):
+    """Prompt and Generate, then what happens."""
+
+    bl_label = "Text to 3D"
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, runtime, group = self.layout, context.window_manager.sjc, context.scene.sjc
+        if runtime.backend_state not in ("", "ready", "checking"):
+            draw_backend(layout, context)
+        column = layout.column()
+        column.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
+        column.prop(group, "negative_prompt", text="", placeholder=iface_("What to keep away from"))
+        row = layout.row()
+        row.scale_y = 1.4
+        row.operator("sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME")
+        current = runtime.jobs.get(runtime.current)
+        if current:
+            draw_running(layout, context, current)
+            draw_curves(layout, runtime)
+        failed = next((entry for entry in reversed(runtime.jobs) if has_problem(entry)), None)
+        if failed:
+            draw_error(layout, context, failed)
+        if runtime.queue_problem:
+            paragraph.paragraph(
+                layout, context, f"{said(runtime.queue_problem)} {said(runtime.queue_hint)}", icon="INFO"
+            )
+
+
+def draw_running(layout: Any, context: Any, entry: Any) -> None:
+    """The job at work: stage, bar, step, time left, newest picture, and what can be done."""
+    column = layout.box().column(align=True)
+    paragraph.paragraph(column, context, entry.prompt, icon="VOLUME_DATA", most=2)
+    column.progress(factor=entry.progress, text=iface_(stage_of(entry)))
+    if entry.total:
+        row = column.row()
+        row.label(text=iface_("Step {} of {}").format(entry.step, entry.total), translate=False)
+        if entry.eta >= 0:
+            left = row.row()
+            left.alignment = "RIGHT"
+            left.label(text=iface_("{} left").format(labels.duration(entry.eta)), translate=False)
+    icon = preview.icon(Path(entry.picture)) if entry.picture else 0
+    if icon:
+        column.template_icon(icon_value=icon, scale=PICTURE_SCALE)
+    if entry.colors in labels.COLORS:
+        column.label(text=labels.COLORS[entry.colors], icon="COLOR")
+    row = column.row(align=True)
+    if entry.state == "paused":
+        row.operator("sjc.resume", icon="PLAY").job = entry.name
+    else:
+        row.operator("sjc.pause", icon="PAUSE").job = entry.name
+    row.operator("sjc.cancel", icon="CANCEL").job = entry.name
+    if context.window_manager.sjc.freeing:
+        column.label(text="The memory is freed when this job ends", icon="TRASH")
+    else:
+        column.operator("sjc.free_memory", icon="TRASH")
+    for warning in entry.warnings.splitlines()[-2:]:
+        paragraph.paragraph(column, context, warning, icon="INFO", most=3)
+
+
+def draw_curves(layout: Any, runtime: Any) -> None:
+    """What the steps measured so far, two a row."""
+    if not runtime.curves or runtime.curves_of != runtime.current:
+        return
+    header, body = layout.panel("SJC_curves", default_closed=False)
+    header.label(text="Curves")
+    curves = list(runtime.curves) if body else []
+    for pair in zip(curves[::2], [*curves[1::2], None], strict=False):
+        row = body.row()
+        for entry in filter(None, pair):
+            cell = row.column(align=True)
+            cell.label(text=f"{iface_(labels.metric_label(entry.name))}: {entry.value:.3g}", translate=False)
+            icon = preview.plotted(entry.picture)
+            if icon:
+                cell.template_icon(icon_value=icon, scale=CURVE_SCALE)
+
+
+def stage_of(entry: Any) -> str:
+    """What a job is doing, in two words."""
+    if entry.state == "running":
+        return labels.STAGES.get(entry.stage, labels.STATES["running"][0])
+    return labels.STATES.get(entry.state, labels.STATES["waiting"])[0]
+
+
+def has_problem(entry: Any) -> bool:
+    """Whether a job has failed, or has ended and something is wrong with what it made."""
+    return entry.state == "failed" or bool(entry.problem_text and entry.state in ("finished", "stopped"))
+
+
+def draw_error(layout: Any, context: Any, entry: Any) -> None:
+    """What went wrong and what to do; it stays until the job is tried again or taken off the list."""
+    column = layout.box().column(align=True)
+    row = column.row()
+    row.alert = True
+    row.label(text=entry.prompt, icon="ERROR", translate=False)
+    row.operator("sjc.remove", text="", icon="X", emboss=False).job = entry.name
+    paragraph.paragraph(column, context, entry.problem_text)
+    if entry.problem_hint:
+        paragraph.paragraph(column, context, entry.problem_hint, icon="INFO")
+    row = column.row(align=True)
+    row.operator("sjc.retry", icon="FILE_REFRESH").job = entry.name
+    fixes = FIXES.get(entry.problem_code, ())
+    row = column.row(align=True) if len(fixes) > 1 else row
+    for operator, icon in fixes:
+        button = row.operator(operator, icon=icon)
+        if operator == "sjc.open_folder":
+            button.folder = entry.folder
+        if operator == "sjc.edit_settings":
+            button.job = entry.name
+    row = column.row(align=True)
+    row.operator("sjc.copy_error", icon="COPYDOWN").job = entry.name
+    row.operator("sjc.open_log", icon="TEXT").folder = entry.folder
+
+
+class SJC_UL_jobs(bpy.types.UIList):
+    """The queue, in the order of work."""
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
+        """Called by Blender."""
+        name, icon = labels.STATES.get(item.state, labels.STATES["waiting"])
+        row = layout.row(align=True)
+        row.label(text=item.prompt, icon=icon, translate=False)
+        side = row.row()
+        side.alignment = "RIGHT"
+        side.label(text=f"{item.progress:.0%}" if item.state == "running" else iface_(name), translate=False)
+
+
+class SJC_UL_history(bpy.types.UIList):
+    """Job folders, the newest first."""
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
+        """Called by Blender."""
+        row = layout.row(align=True)
+        row.label(text=item.prompt, icon="MESH_DATA" if item.finished else "VOLUME_DATA", translate=False)
+        side = row.row()
+        side.alignment = "RIGHT"
+        side.label(text=item.when, translate=False)
+
+
+class SJC_PT_queue(Child, bpy.types.Panel):
+    """What waits, runs and has ended."""
+
+    bl_label = "Queue"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, runtime = self.layout, context.window_manager.sjc
+        if not runtime.jobs:
+            layout.label(text="The queue is empty")
+        else:
+            row = layout.row()
+            row.template_list("SJC_UL_jobs", "", runtime, "jobs", runtime, "active_job", rows=4)
+            active = runtime.jobs[min(max(runtime.active_job, 0), len(runtime.jobs) - 1)]
+            self._draw_buttons(row.column(align=True), active)
+            if active.state == "stopped":
+                at = iface_("Stopped at step {} of {}; Retry goes on from there").format(active.step, active.total)
+                paragraph.paragraph(layout, context, at)
+        layout.operator("sjc.queue_from_text", icon="TEXT")
+
+    def _draw_buttons(self, column: Any, active: Any) -> None:
+        column.operator("sjc.remove", text="", icon="REMOVE").job = active.name
+        side = column.column(align=True)
+        side.enabled = active.state in ("stopped", "failed")
+        side.operator("sjc.retry", text="", icon="FILE_REFRESH").job = active.name
+        side = column.column(align=True)
+        side.enabled = active.state == "waiting"
+        for delta, icon in ((-1, "TRIA_UP"), (1, "TRIA_DOWN")):
+            button = side.operator("sjc.move", text="", icon=icon)
+            button.job, button.delta = active.name, delta
+        column.operator("sjc.clear_finished", text="", icon="TRASH")
+
+
+class SJC_PT_history(Child, bpy.types.Panel):
+    """What was made earlier."""
+
+    bl_label = "History"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, runtime = self.layout, context.window_manager.sjc
+        if not runtime.history:
+            layout.label(text="The output folder holds no jobs yet")
+        else:
+            layout.template_list("SJC_UL_history", "", runtime, "history", runtime, "active_past", rows=4)
+            past = runtime.history[min(max(runtime.active_past, 0), len(runtime.history) - 1)]
+            row = layout.row(align=True)
+            row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = past.folder
+            if not past.finished:
+                row.operator("sjc.resume_folder", icon="PLAY").folder = past.folder
+            row.operator("sjc.reuse_settings", icon="SETTINGS").folder = past.folder
+            row.operator("sjc.open_curves", text="", icon="GRAPH").folder = past.folder
+            row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = past.folder
+        row = layout.row(align=True)
+        row.operator("sjc.refresh_history", icon="FILE_REFRESH")
+        row.operator("sjc.import_result", text="Import Other", icon="FILEBROWSER")
+
+
+CLASSES = (SJC_UL_jobs, SJC_UL_history, SJC_PT_main)  # sub-panels: see registration, for their order

@@ -1,0 +1,35 @@
+"""Words that do not fit on one line: Blender's labels have no wrapping."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from typing import Any
+
+from .languages.messages import said
+
+PIXELS_PER_COLUMN = 7.0  # of the interface font at scale 1, about
+MARGIN = 40  # pixels that a panel's frame takes
+FEWEST = 16  # columns
+
+
+def columns(context: Any) -> int:
+    """How many Latin letters fit into a line of the region that is drawn."""
+    region, scale = context.region, context.preferences.system.ui_scale or 1.0  # 0 without a window
+    return max(FEWEST, int((region.width / scale - MARGIN) / PIXELS_PER_COLUMN)) if region else 40
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns; an East Asian letter takes two, a long word is broken."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    width = max(FEWEST // 2, int(width * len(text) / (len(text) + wide))) if text else width
+    return [line for part in text.splitlines() for line in textwrap.wrap(part, width) or [""]]
+
+
+def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", most: int = 8) -> None:
+    """A text in several labels, translated as a whole; after `most` lines it is cut."""
+    lines = wrapped(said(text), columns(context) - (3 if icon != "NONE" else 0))
+    column = layout.column(align=True)
+    for number, line in enumerate(lines[:most]):
+        shown = f"{line} ..." if number == most - 1 and len(lines) > most else line
+        column.label(text=shown, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)

@@ -1,0 +1,59 @@
+"""`sjc models convert`: the only door for a pickle, and what does not pass it."""
+
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sjc.cli import main
+from sjc.errors import SjcError
+from sjc.models.convert import convert
+
+
+def test_weights_come_out_equal(tmp_path, capsys):
+    shared = torch.randn(3, 4)
+    state = {"a": shared, "tied": shared, "half": torch.ones(2).half(), "turned": torch.randn(4, 3).T}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    assert main(["models", "convert", str(tmp_path / "pytorch_model.bin")]) == 0
+    out = tmp_path / "model.safetensors"
+    assert str(out) in capsys.readouterr().out
+    found = load_file(out)
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[k], state[k]) and found[k].dtype == state[k].dtype for k in state)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "pytorch_model.bin"]
+    with pytest.raises(SjcError, match="already exists"):
+        convert(tmp_path / "pytorch_model.bin")
+
+
+class Hostile:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (open, (self.marker, "w"))
+
+
+def test_a_program_in_a_pickle_does_not_run(tmp_path):
+    marker, path = tmp_path / "ran", tmp_path / "evil.bin"
+    torch.save({"a": torch.ones(1), "b": Hostile(str(marker))}, path)
+    with pytest.raises(SjcError, match="holds more than weights") as caught:
+        convert(path)
+    assert "\n" not in str(caught.value)
+    assert not marker.exists()
+    assert not path.with_suffix(".safetensors").exists()
+    path.write_bytes(pickle.dumps(Hostile(str(marker))))
+    with pytest.raises(SjcError, match="holds more than weights"):
+        convert(path)
+    assert not marker.exists()
+
+
+def test_other_files(tmp_path):
+    with pytest.raises(SjcError, match="There is no file"):
+        convert(tmp_path / "absent.bin")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(SjcError, match=r"ends in \.bin"):
+        convert(tmp_path / "notes.txt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(SjcError, match="no table of named weights"):
+        convert(tmp_path / "list.pt")

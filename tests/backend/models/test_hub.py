@@ -1,0 +1,242 @@
+"""What keeps a download from the hub from succeeding: one line each, from a hub on this machine that the real client
+asks.
+"""
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from sjc import cli
+from sjc.errors import SjcError
+from sjc.models import hub as sjc_hub
+from sjc.models import model_files
+from tests.addon.test_fetching import ID, HubServer
+
+PACKAGES = str(Path(model_files.__file__).parents[2])
+
+
+class Hub(HubServer):
+    """Refuses what `refuses` names: a part of a path -> (status, the hub's word for it)."""
+
+    refuses: dict[str, tuple[int, str]]
+
+    def answer(self, body):
+        for part, (status, word) in self.refuses.items():
+            if part in self.path:
+                self.asked.append(self.path)
+                self.send_response(status)
+                self.send_header("X-Error-Code", word)
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+        return super().answer(body)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A hub that has the embedded model under ID; `environment` makes a process ask it."""
+    held = threading.Event()
+    held.set()
+    made = type("Made", (Hub,), {"root": model_files.EMBEDDED, "held": held, "asked": [], "refuses": {}})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), made)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "TRANSFORMERS_"))}
+    made.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    made.environment = kept | {
+        "HF_ENDPOINT": made.endpoint,
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONPATH": PACKAGES,
+    }
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+def asked(hub, *words, before="", **variables):
+    """`sjc models WORDS` in a process, after the lines `before`: (status, standard output, last line of the other)."""
+    code = f"import sys\n{before}\nfrom sjc.cli import main\nsys.exit(main(['models', *sys.argv[1:]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env=hub.environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr.strip().rpartition("\n")[2]
+
+
+def refused(hub, *words, **more):
+    code, _, line = asked(hub, *words, **more)
+    assert code == 2
+    assert line.startswith("sjc: ")
+    return line
+
+
+def test_gated_weights_are_explained_step_by_step(hub):
+    """The list of files is open to everybody, the files are not: as gated models are on the real hub."""
+    hub.refuses["/resolve/"] = 403, "GatedRepo"
+    line = refused(hub, "fetch", ID)
+    assert line.startswith(f'sjc: The model "{ID}" could not be fetched: it is gated')
+    steps = re.split(r" \d\. ", line)
+    assert len(steps) == 5
+    assert f"{hub.endpoint}/{ID}" in steps[1]
+    assert f"{hub.endpoint}/settings/tokens" in steps[2]
+    assert '"hf auth login"' in steps[3]
+    assert f'"sjc models fetch {ID}"' in steps[4]
+
+
+def test_before_the_download_the_steps_are_told_as_well(hub):
+    hub.gated = "manual"
+    code, out, _ = asked(hub, "fetch", ID, "--dry-run")
+    assert code == 0
+    assert '3. give it to "hf auth login"' in out
+    code, out, _ = asked(hub, "fetch", ID, "--dry-run", "--json")
+    assert json.loads(out)["gated"] is True
+
+
+def test_an_id_that_nobody_has(hub):
+    hub.refuses["/api/models/some-people/some-modle"] = 401, "RepoNotFound"
+    line = refused(hub, "fetch", "some-people/some-modle")
+    assert "the hub knows no model some-people/some-modle, or it is private" in line
+    assert "401" not in line
+
+
+def test_a_revision_that_nobody_has(hub):
+    hub.refuses["v9"] = 404, "RevisionNotFound"
+    assert f'{ID} has no revision "v9"' in refused(hub, "fetch", f"{ID}@v9")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"config.json": {"model_type": "llama"}, "model.safetensors": 0}, "a language or vision model (llama)"),
+        ({"config.json": {"_class_name": "ControlNetModel"}}, "a single ControlNetModel"),
+        ({"pytorch_lora_weights.safetensors": 0}, "an adapter (LoRA)"),
+        ({"readme.txt": 0}, "is not a diffusers model"),
+    ],
+)  # fmt: skip
+def test_a_repository_of_another_kind_is_named(hub, tmp_path, files, says):
+    hub.root = tmp_path / "other"
+    hub.root.mkdir()
+    for name, content in files.items():
+        (hub.root / name).write_text(json.dumps(content))
+    for words in (("fetch", ID), ("fetch", ID, "--dry-run")):
+        line = refused(hub, *words)
+        assert says in line
+        assert "no model_index.json" in line
+    assert not any(path.endswith("model.safetensors") for path in hub.asked), "no weights were fetched"
+
+
+def test_without_a_network(hub):
+    line = refused(hub, "fetch", ID, HF_ENDPOINT="http://127.0.0.1:9")
+    assert "the hub cannot be reached; look at the network" in line
+
+
+@pytest.mark.parametrize("how", ["--offline", *sjc_hub.OFFLINE])
+def test_offline_asks_nobody(hub, how):
+    option = ["--offline"] if how == "--offline" else []
+    variables = {} if option else {how: "1"}
+    for words in (("fetch", ID), ("fetch", ID, "--dry-run")):
+        assert "keeps the hub out of reach" in refused(hub, *words, *option, **variables)
+    assert hub.asked == []
+
+
+def test_every_command_that_loads_knows_offline(monkeypatch, tmp_path):
+    for name in sjc_hub.OFFLINE:
+        monkeypatch.setenv(name, "0")
+    assert not sjc_hub.offline()
+    for words in (["generate", "x"], ["batch", "x"], ["resume", "x"], ["models"], ["experiment", "paas"]):
+        assert cli.build_parser().parse_args([*words, "--offline"]).offline
+    assert cli.main(["models", "info", str(tmp_path), "--offline"]) == 2
+    assert sjc_hub.offline()
+
+
+def test_a_disk_without_room_is_told_before_the_first_byte(hub):
+    small = "import shutil; shutil.disk_usage = lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6)"
+    line = refused(hub, "fetch", ID, before=small)
+    assert "GB are still to come" in line
+    assert "HF_HOME" in line
+    assert not any("/resolve/" in path for path in hub.asked)
+
+
+FILLS = """
+import huggingface_hub.file_download as client
+def full(url, file, **_):
+    raise OSError(28, "No space left on device")
+client.http_get = full
+"""
+
+
+def test_a_disk_that_fills_up_meanwhile(hub):
+    line = refused(hub, "fetch", ID, before=FILLS)
+    assert "the disk is full; make room there" in line
+
+
+BREAKS = """
+import huggingface_hub.file_download as client
+real = client.http_get
+def cut(url, file, **words):
+    if "unet/diffusion" in url:
+        raise ConnectionResetError(104, "Connection reset by peer")
+    real(url, file, **words)
+client.http_get = cut
+"""
+
+
+def test_what_came_whole_is_not_fetched_again(hub):
+    line = refused(hub, "fetch", ID, before=BREAKS)
+    assert "the hub cannot be reached" in line
+    code, out, _ = asked(hub, "info", ID)
+    assert code == 2, "half a model is none"
+    hub.asked.clear()
+    code, out, _ = asked(hub, "fetch", ID)
+    assert code == 0
+    assert "IFPipeline" in out or "pipeline" in out
+    got = {path.partition("/resolve/")[2].partition("/")[2] for path in hub.asked if "/resolve/" in path}
+    assert "unet/diffusion_pytorch_model.safetensors" in got
+    assert "text_encoder/model.safetensors" not in got
+
+
+def test_half_a_download_is_said(hub):
+    refused(hub, "fetch", ID, before=BREAKS)
+    assert "is missing; the model folder is not complete" in refused(hub, "info", ID)
+
+
+def test_causes_are_looked_through():
+    """The client wraps what went wrong; rings of causes end."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    outer = LocalEntryNotFoundError("An error happened while trying to locate the files on the Hub")
+    outer.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert "the disk is full" in sjc_hub.reason(outer, ID)
+    outer.__cause__ = ring = ValueError("x")
+    ring.__cause__ = outer
+    assert sjc_hub.reason(outer, ID).startswith("An error happened")
+
+
+def test_room_is_that_of_the_disk_where_the_cache_will_be(tmp_path):
+    sjc_hub.check_room(tmp_path / "not" / "yet" / "there", 1000)
+    with pytest.raises(SjcError, match=r"^1000000\.0 GB are still to come"):
+        sjc_hub.check_room(tmp_path / "not" / "yet", 10**15)
+
+
+@pytest.mark.parametrize("name", sjc_hub.OFFLINE)
+def test_offline_counts_after_the_library_was_imported_too(monkeypatch, name):
+    """It reads its variable once; a worker lives longer."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for each in sjc_hub.OFFLINE:
+        monkeypatch.delenv(each, raising=False)
+    sjc_hub.check_online()
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SjcError, match="out of reach"):
+        sjc_hub.check_online()
