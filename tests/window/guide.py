@@ -36,9 +36,7 @@ bpy.context.view_layer.objects.active = mesh
 """
 ARROW = 68  # pixels from the sidebar's right edge to the arrow beside the model
 SLID, LOOKED = 1.0, 3.0  # seconds: panels have come to rest; the disk has been looked at
-SHADED = (
-    "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
-)
+SHADED = "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
 
 
 def window_at_work(desk, path):
