@@ -34,6 +34,7 @@ mesh = api.jobs()[0].mesh_object
 mesh.select_set(True)
 bpy.context.view_layer.objects.active = mesh
 """
+ROW = UNIT * 3 // 4  # from where a button was found to where its neighbours begin, about
 ARROW = 68  # pixels from the sidebar's right edge to the arrow beside the model
 SLID, LOOKED = 1.0, 3.0  # seconds: panels have come to rest; the disk has been looked at
 SHADED = "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
@@ -109,8 +110,8 @@ class Shots:
 
     def panel(self, name, top="", bottom=""):
         """The sidebar; from the row of one button to that of another one, where they are named."""
-        upper = self.desk.find(top)[1] - UNIT if top else 0
-        lower = self.desk.find(bottom)[1] + UNIT if bottom else self.desk.size[1]
+        upper = self.desk.find(top)[1] - ROW if top else 0
+        lower = self.desk.find(bottom)[1] + ROW if bottom else self.desk.size[1]
         image = self._grab()
         box = camera.rows(image, camera.sidebar(self.desk))
         self._save(image.crop((box[0], max(box[1], upper), box[2], min(box[3], lower))), name)
