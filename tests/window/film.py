@@ -46,8 +46,12 @@ view.region_3d.view_distance, view.region_3d.view_location = 2.3, (0.3, 0, 0.36)
 view.region_3d.view_rotation = __import__('mathutils').Euler((1.25, 0, 0.6)).to_quaternion()
 """
 # What the panel shows as left counts the time in which the worker was held; here is what it would be without.
-TIME_LEFT = "bpy.context.window_manager.sjc.jobs[0].eta = {:.1f}; ours('ui.mirror').redraw()"
-PATIENT = "ours('places').preferences().silence_seconds = 3600"
+TIME_LEFT = """
+bpy.context.window_manager.sjc.jobs[0].eta = {:.1f}
+area = next(a for a in bpy.context.window_manager.windows[0].screen.areas if a.type == 'VIEW_3D')
+next(r for r in area.regions if r.type == 'UI').tag_redraw()
+"""
+PATIENT = "bpy.context.preferences.addons['bl_ext.user_default.sjc_blender'].preferences.silence_seconds = 3600"
 
 
 def make(desk, path):

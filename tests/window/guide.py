@@ -8,6 +8,7 @@ import PIL.ImageChops
 from tests.window import camera
 from tests.window.desk import UNIT
 
+SIZE = (1600, 1060)  # of the screen: a running job's panel fits into it
 PROMPT, STEP = "a red mushroom", 120
 HUB_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 GONE = "my models/gone"  # a folder that is not there: the picture of what an error looks like

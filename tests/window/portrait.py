@@ -66,7 +66,7 @@ def guide():
     """The cut-outs of the artists' guide."""
     from tests.window import guide as shots
 
-    with seated() as desk:
+    with seated(shots.SIZE) as desk:
         return shots.make(desk, IMAGES, lambda: ready(desk))
 
 
