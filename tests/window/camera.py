@@ -5,10 +5,12 @@ import subprocess
 from dataclasses import dataclass
 
 import PIL.Image
+import PIL.ImageChops
 
 from tests.window.desk import PATIENCE
 
 COLORS = 256  # of a still picture's palette
+NOISE = 12  # levels by which a void may differ from itself: lit ones are dithered
 FRAME, TABS = 6, 36  # pixels of a sidebar that are its frame, and its tabs
 
 
@@ -44,10 +46,10 @@ def rows(image, box, margin=8):
     """
     left, top, right, bottom = box
     part = image.crop((left + FRAME, top, right - TABS, bottom - FRAME))
-    void = part.crop((0, part.height - 1, part.width, part.height)).tobytes()
-    height = part.height
-    while height > 1 and part.crop((0, height - 1, part.width, height)).tobytes() == void:
-        height -= 1
+    void = part.crop((0, part.height - 1, part.width, part.height)).resize(part.size)
+    differs = PIL.ImageChops.difference(part, void).convert("L").point(lambda level: 255 if level > NOISE else 0)
+    panel = differs.getbbox()
+    height = panel[3] if panel else part.height
     return left, top, right, min(bottom, top + height + margin)
 
 
