@@ -46,7 +46,6 @@ def parser() -> argparse.ArgumentParser:
         help="quality, ceiling, colour: runs side by side, for many cores [1]",
     )
     made.add_argument("--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]")
-    made.add_argument("--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often")
     made.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes [benchmarks/results/]")

@@ -34,12 +34,7 @@ bpy.ops.wm.save_as_mainfile(filepath=str(project / "live.blend"))
 chosen = bpy.context.scene.sjc
 chosen.preset = "quality"
 chosen.prompt, chosen.seed = "a red mushroom", 7
-chosen.steps, chosen.guidance, chosen.background, chosen.background_color = (
-    250,
-    3.5,
-    "fixed",
-    (0.25, 0.5, 0.75),
-)
+chosen.steps, chosen.guidance, chosen.background, chosen.background_color = (250, 3.5, "fixed", (0.25, 0.5, 0.75))
 chosen.turntable, chosen.mesh_faces, chosen.view_words = False, 5000, "paper"
 bpy.ops.sjc.preset_add(name="Blue Ground")
 (saved,) = user.rglob("presets/sjc_blender/*.py")
