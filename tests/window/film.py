@@ -17,7 +17,7 @@ from tests.window.desk import PATIENCE
 SIZE = (800, 600)  # of the screen; its top bar is cut away
 PROMPT = "a red mushroom"
 SNAPSHOT_EVERY = 8  # steps; by itself a job shows its volume 20 times
-SNAPSHOTS = (*range(1, 15), *range(16, 30, 2), *range(32, 49, 4))  # which of them have a picture
+SNAPSHOTS = (*range(2, 15), *range(16, 30, 2), *range(32, 49, 4))  # which of them have a picture
 QUALITY = 82
 LETTER, PRESS, GROWTH, MESH = 110, 700, 240, 2600  # milliseconds that a picture stands
 
@@ -99,19 +99,18 @@ def _growing(desk):
     """A picture for each of SNAPSHOTS, or the one after it."""
     job = desk.ask("job = api.jobs()[0]; result = [str(job.folder), job.record.total]")
     folder, total = desk.system / Path(job[0]).relative_to("/") / "snapshots", job[1]
-    worker, began, held = 0, 0.0, 0.0
+    _until((folder / "f_0001.vdb").exists)
+    began, held = time.monotonic(), 0.0
+    worker = desk.process(desk.ask("result = api.queue().process.pid"))
     for number in SNAPSHOTS:
         _until((folder / f"f_{number:04d}.vdb").exists)
-        worker = worker or desk.process(desk.ask("result = api.queue().process.pid"))
         os.kill(worker, signal.SIGSTOP)
         stopped = time.monotonic()
         try:
-            began = began or stopped
             desk.wait_for(f"len(api.jobs()[0].record.snapshots) >= {number - 1}", f"snapshot {number}")
             step = desk.ask("result = api.jobs()[0].record.step")
-            if step > SNAPSHOT_EVERY and stopped > began:
-                left = (stopped - began - held) / (step - SNAPSHOT_EVERY) * (total - step)
-                desk.ask(TIME_LEFT.format(left))
+            left = (stopped - began - held) / max(1, step - SNAPSHOT_EVERY) * (total - step)
+            desk.ask(TIME_LEFT.format(left))
             yield _shot(desk, GROWTH)
         finally:
             held += time.monotonic() - stopped
