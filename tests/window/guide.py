@@ -8,6 +8,7 @@ import PIL.ImageChops
 from tests.window import camera
 from tests.window.desk import UNIT
 
+VIEW = 660  # pixels of the viewport's height that the mesh's picture takes
 SIZE = (1600, 1060)  # of the screen: a running job's panel fits into it
 PROMPT, STEP = "a red mushroom", 120
 HUB_MODEL = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -118,9 +119,9 @@ class Shots:
         self._save(image.crop((box[0], max(box[1], upper), box[2], min(box[3], lower))), name)
 
     def view(self, name):
-        """The 3D viewport with its sidebar."""
+        """The upper part of the 3D viewport with its sidebar."""
         left, top, width, height = self.desk.ask("result = place('VIEW_3D', 'WINDOW')")["box"]
-        self._save(self._grab().crop((left, top, left + width, top + height)), name)
+        self._save(self._grab().crop((left, top, left + width, top + min(height, VIEW))), name)
 
     @contextlib.contextmanager
     def pop_up(self, name):
