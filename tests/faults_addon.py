@@ -145,7 +145,7 @@ FAULTS = [
         "half-finished-folder-begun-anew",
         "sjc_blender/queue/queue.py",
         "            job = read_folder(place)\n",
-        "            job = Job(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
+        "            job = JobRecord(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
         '            job.folder.joinpath("job.json").unlink()\n',
         (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
@@ -305,8 +305,8 @@ FAULTS = [
     Fault(
         "conversion-waited-for",
         "sjc_blender/incoming.py",
-        "    if not bpy.app.background:\n        live.follow",
-        "    if bpy.app.background:\n        live.follow",
+        "    if not bpy.app.background:\n        timer.follow",
+        "    if bpy.app.background:\n        timer.follow",
         (f"{LIVE}::test_an_import_without_volumes_is_not_waited_for[5.0.1]",),
     ),
     Fault(

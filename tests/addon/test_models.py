@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sjc.models import model_files as worker_rules
+from sjc.models import model_files
 from sjc_blender.install import environment
 from sjc_blender.models import catalogue, fetching, lookup
 from tests.addon.players import until
@@ -21,7 +21,7 @@ ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef012345
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the embedded model, to break."""
-    return shutil.copytree(worker_rules.EMBEDDED, tmp_path / "a mödel")
+    return shutil.copytree(model_files.EMBEDDED, tmp_path / "a mödel")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_hub_model_that_is_not(cache, cached, tmp_path):
 def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
     """Where the worker looks without a network is where we look."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
-    assert worker_rules.locate(ID) == lookup.look(ID, cache).folder
+    assert model_files.locate(ID) == lookup.look(ID, cache).folder
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     for variables in (
         {},
@@ -220,7 +220,7 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     assert [(name, one.kind) for name, one in found] == [
         ("embedded", "embedded"), (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
     ]  # fmt: skip
-    family = worker_rules.check(folder).family.name
+    family = model_files.check(folder).family.name
     assert [one.family for _, one in found] == [family, family, family, ""]
     (cached / "unet" / "config.json").unlink()
     broken = dict(catalogue.listing("", cache))[ID]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.queue import queue as jobs
-from sjc_blender.queue.queue import State
+from sjc_blender.queue.queue_file import read_folder
+from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
 from tests.addon.players import QUICK, chosen, fake, loaded, until
 
@@ -176,8 +176,8 @@ def test_cancel_while_paused_or_starting_or_waiting(queue, tmp_path):
 
 
 def test_cancel_ends_one_that_does_not_listen(queue, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "CANCEL_SECONDS", 0.3)
-    monkeypatch.setattr(jobs, "CANCEL_STEPS", 0.0)
+    monkeypatch.setattr("sjc_blender.queue.queue.CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr("sjc_blender.queue.queue.CANCEL_STEPS", 0.0)
     q = queue(["hang:3", "ok"], times=Times(message=0.2, terminate=0.2))
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     q.run_until(lambda: job.step == 2)
@@ -392,7 +392,7 @@ def test_truncated_snapshots_are_left_out(queue, tmp_path):
     assert job.state is State.FINISHED
     assert [s.npz.stem for s in job.snapshots] == ["f_0001", "f_0003"]
     assert any("step 4 is damaged" in line for line in job.warnings)
-    assert [s.npz.stem for s in jobs.read_folder(job.folder).snapshots] == ["f_0001", "f_0003"]
+    assert [s.npz.stem for s in read_folder(job.folder).snapshots] == ["f_0001", "f_0003"]
 
 
 # ------------------------------------------------------------------------------------------------------------ the

@@ -24,9 +24,9 @@ def left():
     return sorted(found)
 
 def timers():
-    part = sys.modules.get(module + ".live"), sys.modules.get(module + ".registration"), sys.modules.get(module + ".ui.backend_task")
-    live, registration, task = part
-    known = [live.tick, registration._begin, task.tick]
+    part = sys.modules.get(module + ".timer"), sys.modules.get(module + ".registration"), sys.modules.get(module + ".ui.backend_task")
+    timer, registration, task = part
+    known = [timer.tick, registration._begin, task.tick]
     return [f.__name__ for f in known if bpy.app.timers.is_registered(f)]
 
 def warnings():

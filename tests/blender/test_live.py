@@ -8,10 +8,9 @@ ON = """
 import os, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from sjc_blender import api, live
+from sjc_blender import api, live, timer, user_preferences
 from sjc_blender.install import environment
 from sjc_blender.scene import assets, history, meshes, preview, volumes
-from sjc_blender.ui import preferences
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
@@ -40,8 +39,8 @@ def in_window(call):
 def ask_followed():
     "Turns of the timer until nothing beside Blender goes on any more."
     deadline = time.monotonic() + 60
-    while live._followed and time.monotonic() < deadline:
-        in_window(live._ask_followed)
+    while timer.following() and time.monotonic() < deadline:
+        in_window(timer.ask_all)
         time.sleep(0.01)
 
 def begin(prompt):
@@ -60,7 +59,7 @@ def live(each_blender, tmp_path):
 
 def test_the_newest_snapshot_and_one_undo_step(live):
     got = live("""
-preferences.history_limits = lambda: (2, 10**9)
+user_preferences.history_limits = lambda: (2, 10**9)
 job = begin("a red cube")
 seen = []
 def look():
@@ -130,7 +129,7 @@ pushed.clear()
 began = time.perf_counter()
 brought = in_window(lambda: api.import_result(half))
 result = {"seconds": time.perf_counter() - began, "at once": brought.volume_object is not None}
-busy = bool(live._followed)
+busy = timer.following()
 ask_followed()
 result["then"] = [busy, brought.volume_object.name, list(pushed), brought.error, len(api.jobs())]
 for path in half.glob("snapshots/*.vdb"):

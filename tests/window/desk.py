@@ -324,7 +324,7 @@ class Desk:
     def drawn(self):
         """The panels of ours that are unfolded."""
         self.settle()
-        self.ask("opened.clear(); ours('ui.mirror').redraw()")
+        self.ask("opened.clear(); ours('ui.ui_state').redraw()")
         self.settle()
         return set(self.ask("result = sorted(opened)"))
 

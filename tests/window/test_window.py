@@ -56,8 +56,8 @@ def holds(report):
     assert gaps["half_are_below"] < 0.2, report
     assert gaps["99_percent_are_below"] < 1.0, report  # a viewport that is drawn in software takes about half of it
     assert gaps["longest_net"] < 4.0, report
-    assert callbacks["live.tick"]["count"] > report["seconds"], report
-    assert callbacks["live.tick"]["half_are_below"] < 0.003, report
+    assert callbacks["timer.tick"]["count"] > report["seconds"], report
+    assert callbacks["timer.tick"]["half_are_below"] < 0.003, report
     for name, times in callbacks.items():
         assert times["longest_net"] < 0.25, (name, report)
     return True

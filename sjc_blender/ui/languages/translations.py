@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ... import __package__ as package
+from ...user_preferences import ADD_ON
 from .korean import KOREAN
 
 # A button's label is looked up as an operator's, everything else without a context.
@@ -18,12 +18,12 @@ TABLES = {"ko_KR": KOREAN}
 
 def register() -> None:
     """Tell Blender of all tables."""
-    bpy.app.translations.register(package, table())
+    bpy.app.translations.register(ADD_ON, table())
 
 
 def unregister() -> None:
     """Take them back."""
-    bpy.app.translations.unregister(package)
+    bpy.app.translations.unregister(ADD_ON)
 
 
 def table() -> dict[str, dict[tuple[str, str], str]]:

@@ -13,7 +13,7 @@ from ...backend.sjc.errors import SjcError
 from ...install import installer
 from ...models import lookup
 from .. import backend_task, model_picker, paragraph
-from .jobs import Button
+from .common import Button
 
 ASK = (
     "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
@@ -52,9 +52,7 @@ class _BackendButton(Button):
 
 
 class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
-    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is
-    done
-    """
+    """Download PyTorch and its libraries into the add-on's own folder; the present backend works until that is done"""
 
     bl_idname, bl_label = "sjc.install_backend", "Install Backend"
     python: bpy.props.StringProperty(

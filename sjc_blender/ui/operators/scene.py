@@ -13,7 +13,7 @@ from ... import api, live
 from ...backend.sjc import settings as schema
 from ...backend.sjc.errors import SjcError
 from .. import backend_task, properties, ui_state
-from .jobs import Button
+from .common import Button
 
 LOG = "worker.log"
 

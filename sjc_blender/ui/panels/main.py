@@ -229,4 +229,4 @@ class SJC_PT_history(Child, bpy.types.Panel):
         row.operator("sjc.import_result", text="Import Other", icon="FILEBROWSER")
 
 
-CLASSES = (SJC_UL_jobs, SJC_UL_history, SJC_PT_main)  # sub-panels: see registration, for their order
+CLASSES = (SJC_UL_jobs, SJC_UL_history, SJC_PT_main)  # the order of the sub-panels stands in panels/__init__
