@@ -35,7 +35,12 @@ NO_INFLUENCE = {"__main__.py", "cli.py", "doctor.py", "progress.py"}  # on what 
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
     """`sjc generate` as a fresh process; returns what child.py measured, kept in `measured`."""
     words = ["-m", "sjc", "generate", settings.prompt, "--out", str(folder), "--json"]
-    command = [sys.executable, *words, *schema.to_arguments(settings)]
+    return measure([*words, *schema.to_arguments(settings)], folder, measured, cores)
+
+
+def measure(words: list[str], folder: Path, measured: Path, cores: int = 0) -> Measured:
+    """Python with these words as a fresh process that makes the job folder; its messages go to FOLDER.log beside it."""
+    command = [sys.executable, *words]
     log = folder.with_name(folder.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ..field.grid import VoxelField
     from ..models.text_denoiser import TextDenoiser
-    from ..optimize import Losses, Optimization
+    from ..optimize import Losses, OnViews, Optimization
 
 RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
 SUPERVISED = {".lock", "worker.log"}  # of whoever supervises the job; they may be there before it
@@ -125,7 +125,8 @@ def read_settings(folder: Path) -> Settings:
 
 def _engine(job: Job) -> tuple[object, ...]:
     """What a loaded model depends on; a job that agrees in it takes over the model of the one before."""
-    return job.settings.model, job.settings.lora, job.built_in, job.settings.runtime, job.device
+    chosen = job.settings
+    return chosen.model, chosen.lora, job.built_in, chosen.runtime, job.device, job.given_denoiser
 
 
 def _ahead(device: torch.device) -> int:
@@ -138,7 +139,8 @@ class Job:
 
     report: called with events (see progress.py). stop: asked after every step; True ends the job with `Stopped` after
     a checkpoint was written. wants_snapshot: asked after every step; True writes a snapshot at once. before: a job
-    whose loaded model is taken over if it is the same.
+    whose loaded model is taken over if it is the same. denoiser: asked in place of the settings' model, which is then
+    not loaded. on_views: is told of every step's views (see `Optimization`).
     """
 
     denoiser: TextDenoiser
@@ -153,9 +155,12 @@ class Job:
         stop: Callable[[], bool] = lambda: False,
         wants_snapshot: Callable[[], bool] = lambda: False,
         before: Job | None = None,
+        denoiser: TextDenoiser | None = None,
+        on_views: OnViews | None = None,
     ) -> None:
         self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
         self.wants_snapshot, self.before = wants_snapshot, before
+        self.given_denoiser, self.on_views = denoiser, on_views
         self.preview = False  # whether a snapshot comes with a small picture
         self.loaded = False
         self.heard = 0  # of the model's notes
@@ -208,7 +213,9 @@ class Job:
         self.device = choose_device(self.settings.device)
         self.built_in = distilled.built_in(self.settings)
         old, self.before = self.before, None
-        if old and old.loaded and _engine(old) == _engine(self):
+        if self.given_denoiser is not None:
+            self.denoiser = self.given_denoiser
+        elif old and old.loaded and _engine(old) == _engine(self):
             self.denoiser = old.denoiser
         else:
             self.denoiser = load_denoiser(
@@ -236,7 +243,7 @@ class Job:
         from ..optimize import Optimization
 
         s = self.settings
-        run = self.run_state = Optimization(s, self.denoiser, self.device)
+        run = self.run_state = Optimization(s, self.denoiser, self.device, self.on_views)
         spent = self._take_up(run)
         snapshot_every = s.snapshot_every or max(1, s.steps // AUTO_SNAPSHOTS)
         rate, began, saved = Rate(), time.perf_counter() - spent, time.perf_counter()
