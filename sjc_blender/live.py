@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COLORS = "sjc_colors"  # property of a latent model's objects: preview (the volume) or final (the mesh)
 ROW_SPACING = 1.5  # sizes between the objects of a batch
 
-SMALL_WORDS = frozenset([
+NO_TAGS = frozenset([
     "a", "an", "and", "at", "by", "for", "from", "in", "is", "its", "of", "on", "or", "that", "the", "to", "with",
 ])  # fmt: skip
 
@@ -216,8 +216,8 @@ def _use_thinned(job_id: str, thinned: Path) -> None:
 
 def tags_of(prompt: str) -> list[str]:
     """The words of a prompt that one would look for in the Asset Browser."""
-    words = (word.strip(".,;:!?\"'()").lower() for word in prompt.split())
-    return [word for word in words if word and word not in SMALL_WORDS]
+    tags = (word.strip(".,;:!?\"'()").lower() for word in prompt.split())
+    return [word for word in tags if word and word not in NO_TAGS]
 
 
 def properties_of(record: JobRecord) -> dict[str, Any]:

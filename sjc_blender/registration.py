@@ -34,7 +34,7 @@ def scene_replaced(*_arguments: Any) -> None:
 def file_loaded(*_arguments: Any) -> None:
     """After a file load: so, too, and the window manager may be a new one, the list of jobs another."""
     live.renew()
-    volumes.place_all()
+    volumes.centre_all()
     session.follow_file(same_scene=False)
     backend_task.refresh()
     ui_state.start()

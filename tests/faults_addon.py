@@ -144,8 +144,8 @@ FAULTS = [
     Fault(
         "half-finished-folder-begun-anew",
         "sjc_blender/queue/queue.py",
-        "            job = read_folder(place)\n",
-        "            job = JobRecord(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
+        "            job = read_folder(path)\n",
+        "            job = JobRecord(settings=read_folder(path).settings, folder=path, state=State.STOPPED)\n"
         '            job.folder.joinpath("job.json").unlink()\n',
         (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
@@ -159,8 +159,8 @@ FAULTS = [
     Fault(
         "curves-of-a-long-run-forget-its-beginning",
         "sjc_blender/queue/curves.py",
-        "points[:] = _thinned(points, 2 * _span(points) / MOST)",
-        "del points[: MOST // 2]",
+        "points[:] = _thinned(points, 2 * _span(points) / MAX_POINTS)",
+        "del points[: MAX_POINTS // 2]",
         ("tests/addon/test_curves.py::test_a_long_run_stays_small_and_whole",),
     ),
     Fault(

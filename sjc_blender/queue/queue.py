@@ -82,8 +82,8 @@ class Queue:
 
     def add(self, settings: Settings, folder: Path, resume: bool = False) -> JobRecord:
         """A new job at the end of the list.  resume: go on with what the folder holds."""
-        place = Path(folder).absolute()
-        job = JobRecord(settings=settings, folder=place, resume=resume, total=settings.steps)
+        path = Path(folder).absolute()
+        job = JobRecord(settings=settings, folder=path, resume=resume, total=settings.steps)
         with contextlib.suppress(OSError):  # takes the name; what is wrong with the folder is told at the start
             job.folder.mkdir(parents=True, exist_ok=True)
         self.jobs.append(job)
@@ -93,13 +93,13 @@ class Queue:
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
         if job is self.current and job.state in {State.STARTING, State.RUNNING}:
-            self._tell("pause")
+            self._send("pause")
             job.state, job.text = State.PAUSED, "pausing after this step"
 
     def resume(self, job: JobRecord) -> None:
         """Go on after a pause; one that has ended is taken up again."""
         if job is self.current and job.state is State.PAUSED:
-            self._tell("resume")
+            self._send("resume")
             job.state, job.text = State.RUNNING, "going on"
         elif job.finished:
             self.retry(job)
@@ -111,7 +111,7 @@ class Queue:
         elif job is self.current and job.state is not State.STOPPING:
             patience = max(CANCEL_SECONDS, CANCEL_STEPS / job.it_s if job.it_s > 0 else 0.0)
             self._cancel_by = self.clock() + min(patience, CANCEL_LONGEST)
-            self._tell("cancel")
+            self._send("cancel")
             job.state, job.text = State.STOPPING, "stopping after this step"
 
     def retry(self, job: JobRecord, anew: bool = False) -> None:
@@ -133,16 +133,16 @@ class Queue:
 
         Raises SjcError for one that is finished or at work, and where no settings can be read.
         """
-        place = Path(folder).absolute()
-        job = next((job for job in self.jobs if job.folder == place), None)
+        path = Path(folder).absolute()
+        job = next((job for job in self.jobs if job.folder == path), None)
         if job is None:
-            job = read_folder(place)
+            job = read_folder(path)
             if job.state is not State.FINISHED:
                 self.jobs.append(job)
         if job.state is State.FINISHED:
-            raise SjcError(f"{place} is finished; import it, or generate with its settings.")
+            raise SjcError(f"{path} is finished; import it, or generate with its settings.")
         if not job.finished:
-            raise SjcError(f"{place} is in the queue already ({job.state.value}).")
+            raise SjcError(f"{path} is in the queue already ({job.state.value}).")
         self.retry(job)
         return job
 
@@ -175,7 +175,7 @@ class Queue:
     def snapshot_now(self) -> None:
         """Ask the running job for its present state."""
         if self.current:
-            self._tell("snapshot_now")
+            self._send("snapshot_now")
 
     @property
     def freeing(self) -> bool:
@@ -224,11 +224,11 @@ class Queue:
             return
         moved = ListFile(state_file)
         if self.jobs or state_file.exists():  # else its folder is not made yet
-            found = moved.take(known={job.folder for job in self.jobs})
+            jobs = moved.take(known={job.folder for job in self.jobs})
             if moved.problem:
                 moved.release()
                 return
-            self.jobs += found
+            self.jobs += jobs
         self._list.save([])
         self._list.release()
         self._list, self.state_file = moved, state_file
@@ -297,10 +297,10 @@ class Queue:
         assert self.process is not None
         settings = asdict(job.settings)
         self.process.send("start", folder=str(job.folder), settings=settings, resume=job.resume)
-        if told_before := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
-            self.process.send(told_before)
+        if command := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
+            self.process.send(command)
 
-    def _tell(self, command: str) -> None:
+    def _send(self, command: str) -> None:
         """To a worker that has its job; one that is starting is told with its job."""
         if self.process and self.hello:
             self.process.send(command)
@@ -358,8 +358,8 @@ class Queue:
 
     def _fail(self, job: JobRecord, problem: Problem, message: Message | None = None) -> None:
         job.problem = problem
-        told = message or {"type": "error", **asdict(problem)}
-        self._events.append((job, told))
+        error = message or {"type": "error", **asdict(problem)}
+        self._events.append((job, error))
         self._end(job, State.FAILED, problem.text)
 
     def _end(self, job: JobRecord, state: State, text: str, message: Message | None = None) -> None:

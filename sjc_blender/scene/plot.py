@@ -22,10 +22,10 @@ def picture(points: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
     """
     sheet = np.empty((HEIGHT, WIDTH, 4), np.float32)
     sheet[:] = PAPER
-    found = np.array([p for p in points if np.isfinite(p[1])], np.float64).reshape(-1, 2)
-    if not len(found):
+    finite = np.array([p for p in points if np.isfinite(p[1])], np.float64).reshape(-1, 2)
+    if not len(finite):
         return sheet
-    steps, values = found.T
+    steps, values = finite.T
     if values.min() > 0 and values.max() > WIDE * values.min():
         values = np.log(values)
     low, high = values.min(), values.max()

@@ -8,7 +8,7 @@ import bpy.utils.previews
 import numpy as np
 from numpy.typing import NDArray
 
-_KEPT = 4  # icons that may still stand on a screen about to be redrawn
+_MAX_ICONS = 4  # icons that may still stand on a screen about to be redrawn
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 _plots: bpy.utils.previews.ImagePreviewCollection | None = None
 _number = 0
@@ -25,7 +25,7 @@ def update(picture: Path | None) -> bool:
         return False
     if _icons is None:
         _icons = bpy.utils.previews.new()
-    for old in list(_icons)[: 1 - _KEPT]:
+    for old in list(_icons)[: 1 - _MAX_ICONS]:
         del _icons[old]
     _icons.load(str(picture), str(picture), "IMAGE")
     return True

@@ -116,7 +116,7 @@ def use_history(job_id: str, folder: Path) -> None:
     rest(job_id)
 
 
-def place_all() -> None:
+def centre_all() -> None:
     """After a file load: the half voxel of every volume of ours, for the Blender that runs now."""
     for item in bpy.data.objects:
         if item.type == "VOLUME" and item.data and _VOXEL in item.data and item.library is None:

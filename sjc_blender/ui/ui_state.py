@@ -73,12 +73,12 @@ def refresh_history() -> None:
     folder = places.output_folder()
     runtime.output_folder = str(folder)
     runtime.history.clear()
-    for found in job_history.jobs_in(folder):
+    for job in job_history.jobs_in(folder):
         entry = runtime.history.add()
-        entry.name = entry.folder = str(found.folder)
-        entry.prompt, entry.when, entry.finished = found.prompt, found.when, found.finished
-        entry.model = found.model
-    runtime.active_past = max(0, min(runtime.active_past, len(runtime.history) - 1))
+        entry.name = entry.folder = str(job.folder)
+        entry.prompt, entry.when, entry.finished = job.prompt, job.when, job.finished
+        entry.model = job.model
+    runtime.active_history = max(0, min(runtime.active_history, len(runtime.history) - 1))
     redraw()
 
 

@@ -67,7 +67,7 @@ class Watched(Queue):
     def kinds(self, job=None):
         return [message["type"] for owner, message in self.events if job is None or owner is job]
 
-    def said(self, job, kind):
+    def messages(self, job, kind):
         return [message for owner, message in self.events if owner is job and message["type"] == kind]
 
 

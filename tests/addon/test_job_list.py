@@ -71,7 +71,7 @@ def test_an_owner_that_crashes_leaves_no_orphan_and_its_job_goes_on(queue, tmp_p
     q.retry(first)
     q.run()
     assert [first.state, second.state] == [State.FINISHED, State.FINISHED]
-    assert [m for m in q.said(first, "status") if m["stage"] == "resume"]
+    assert [m for m in q.messages(first, "status") if m["stage"] == "resume"]
 
 
 def test_close_saves_the_running_job(queue, tmp_path):
@@ -253,7 +253,7 @@ def test_a_half_finished_folder_of_anybody_is_taken_up(queue, tmp_path):
         q.take_up(tmp_path / "job")
     q.run()
     assert taken.state is State.FINISHED
-    assert q.said(taken, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
+    assert q.messages(taken, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
     with pytest.raises(SjcError, match="is finished"):
         q.take_up(tmp_path / "job")
     q.clear_finished()

@@ -103,7 +103,7 @@ GB = 10**9
 )
 def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_there, decoder_there):
     numbers = {"unet": GB, "text_encoder": 2 * GB, "vae": GB // 4}
-    found = lookup.Found("folder", lookup.Path(), size=7 * GB, numbers=numbers)
+    found = lookup.ModelInfo("folder", lookup.Path(), size=7 * GB, numbers=numbers)
     plan = lookup.memory(found, on_cpu, free)
     assert plan.dtype == ("float32" if on_cpu else "float16")
     assert (plan.fits, not plan.texts_on_host, not plan.decoder_on_host) == (fits, texts_there, decoder_there)
@@ -111,7 +111,7 @@ def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_the
 
 
 def test_a_hub_model_that_is_not(cache, cached, tmp_path):
-    assert lookup.look("some-people/other", cache) == lookup.Found("missing", tmp_path / "hub")
+    assert lookup.look("some-people/other", cache) == lookup.ModelInfo("missing", tmp_path / "hub")
     shutil.rmtree(cached)  # a download that had only begun
     assert lookup.look(ID, cache).kind == "missing"
 
@@ -161,9 +161,9 @@ def test_the_shelf_looks_in_threads_and_only_when_something_changed():
     def look(model):
         looked.append(model)
         threads.append(threading.current_thread())
-        return lookup.Found("folder", lookup.Path(model), size=len(looked))
+        return lookup.ModelInfo("folder", lookup.Path(model), size=len(looked))
 
-    shelf = lookup.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
+    shelf = lookup.ModelCache(look, lambda _model: (disk[0],), lambda: now[0])
     assert shelf.known("m") is None
     assert shelf.stale("m")
     assert looked == []  # asking whether it is known looks nowhere
@@ -191,9 +191,9 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
     def look(model):
         looked.append(model)
         gate.wait(30)
-        return lookup.Found("missing", lookup.Path())
+        return lookup.ModelInfo("missing", lookup.Path())
 
-    shelf = lookup.Shelf(look, lambda _model: ())
+    shelf = lookup.ModelCache(look, lambda _model: ())
     began = time.monotonic()
     for _ in range(3):
         shelf.ask("m")

@@ -154,7 +154,7 @@ def test_cancel_keeps_the_work_and_retry_goes_on(queue, tmp_path):
     assert (job.state, job.resume) == (State.WAITING, True)
     q.run()
     assert job.state is State.FINISHED
-    assert q.said(job, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
+    assert q.messages(job, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
     assert [s.step for s in job.snapshots] == list(range(2, 41, 2))
 
 
@@ -172,7 +172,7 @@ def test_cancel_while_paused_or_starting_or_waiting(queue, tmp_path):
     q.cancel(third)
     q.run()
     assert third.state is State.STOPPED
-    assert [q.said(job, "done")[0]["state"] for job in (first, second, third)] == ["stopped"] * 3
+    assert [q.messages(job, "done")[0]["state"] for job in (first, second, third)] == ["stopped"] * 3
 
 
 def test_cancel_ends_one_that_does_not_listen(queue, tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_retry_anew_forgets_what_was(queue, tmp_path):
     q.retry(job, anew=True)
     q.run()
     assert job.state is State.FINISHED
-    assert not [m for m in q.said(job, "status") if m["stage"] == "resume"]
+    assert not [m for m in q.messages(job, "status") if m["stage"] == "resume"]
     q.retry(job, anew=True)  # and a finished one too
     assert job.step == 0
     q.run()
@@ -257,8 +257,8 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
     q.resume(job)
     q.run()
     assert job.state is State.FINISHED
-    assert q.said(job, "progress")[0]["step"] <= at < 60
-    assert [m for m in q.said(job, "status") if m["stage"] == "resume"]
+    assert q.messages(job, "progress")[0]["step"] <= at < 60
+    assert [m for m in q.messages(job, "status") if m["stage"] == "resume"]
 
 
 # ------------------------------------------------------------------------------------------------------------- the

@@ -91,7 +91,7 @@ def test_a_cancelled_job_goes_on_where_it_stopped(finished):
     assert (state, problem) == (State.STOPPED, None)
     assert 5 <= step < 12
     assert second.state is State.FINISHED, second.problem
-    (resumed,) = [m["text"] for m in queue.said(second, "status") if m["stage"] == "resume"]
+    (resumed,) = [m["text"] for m in queue.messages(second, "status") if m["stage"] == "resume"]
     assert resumed == f"resuming at step {step} of 12"
     assert [s.step for s in read_folder(second.folder).snapshots] == [3, 6, 9, 12]
 
@@ -99,7 +99,7 @@ def test_a_cancelled_job_goes_on_where_it_stopped(finished):
 @pytest.mark.slow
 def test_the_second_job_takes_over_the_model(finished):
     queue, first, second = finished
-    (one,), (two,) = (queue.said(job, "result") for job in (first, second))
+    (one,), (two,) = (queue.messages(job, "result") for job in (first, second))
     assert two["seconds"]["load"] < one["seconds"]["load"] / 4
 
 

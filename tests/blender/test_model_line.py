@@ -46,7 +46,7 @@ shutil.copytree(embedded, repository / "snapshots" / "abc")
 
 def shown(model):
     scene.sjc.model = model
-    model_picker.shelf.forget()
+    model_picker.model_cache.forget()
     first = draw(settings.SJC_PT_settings, bpy.context).texts()
     while model_picker.tick():
         pass

@@ -340,7 +340,7 @@ bpy.ops.wm.open_mainfile(filepath=str(moved / "scene.blend"))
 item = volumes.find("job")
 bpy.context.scene.frame_set(2)
 result["reopened"] = [item.data.is_sequence, item.data.frame_duration, item.name, shown_number(item)]
-volumes.place_all()
+volumes.centre_all()
 result["delta"] = list(item.delta_location)
 far = moved.with_name("far") / "deep" / "er"
 far.mkdir(parents=True)

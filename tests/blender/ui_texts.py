@@ -145,7 +145,7 @@ def _advice(tree):
     """What a failed job says: sentences at module level and among the words of problems."""
     yield from _constants(tree)
     for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_LAST_WORDS":
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_EXIT_MESSAGES":
             for row in node.value.elts:
                 for part in row.elts[2:]:
                     yield from _literals(part)

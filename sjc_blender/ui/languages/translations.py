@@ -29,6 +29,6 @@ def unregister() -> None:
 def table() -> dict[str, dict[tuple[str, str], str]]:
     """{language: {(context, English): translated}}."""
     return {
-        language: {(context, text): words for text, words in texts.items() for context in CONTEXTS}
+        language: {(context, text): translation for text, translation in texts.items() for context in CONTEXTS}
         for language, texts in TABLES.items()
     }

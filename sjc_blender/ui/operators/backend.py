@@ -211,13 +211,13 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         """What will happen."""
         offer = model_picker.offers.get(self.model.strip())
         if offer and offer.size:
-            asked = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
+            template = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
             size = lookup.readable_size(offer.size)
-            told = asked.format(self.model, size, lookup.hub_folder())
+            text = template.format(self.model, size, lookup.hub_folder())
         else:
-            asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
-            told = asked.format(self.model, lookup.hub_folder())
-        paragraph.paragraph(self.layout, context, told, icon="IMPORT")
+            template = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
+            text = template.format(self.model, lookup.hub_folder())
+        paragraph.paragraph(self.layout, context, text, icon="IMPORT")
 
     def act(self, context: Any) -> None:
         """As `backend_task.fetch`."""

@@ -10,7 +10,7 @@ import bpy
 from ...backend.sjc.errors import SjcError
 from ...job import Job
 from .. import ui_state
-from ..languages.messages import said
+from ..languages.messages import translated
 
 
 class Button:
@@ -27,7 +27,7 @@ class Button:
         try:
             self.act(context)
         except SjcError as error:
-            self.report({"ERROR"}, said(str(error)))  # type: ignore[attr-defined]
+            self.report({"ERROR"}, translated(str(error)))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -109,8 +109,8 @@ class SJC_OT_retry(JobButton, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Also where a result could not be brought in."""
-        told = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
-        return told or super().poll(context)
+        has_problem = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
+        return has_problem or super().poll(context)
 
     def act(self, context: Any) -> None:
         """As `api.retry`."""
