@@ -82,8 +82,9 @@ def batch(
 ) -> list[Job]:
     """Make many, one after the other: texts, or mappings of settings with a "prompt".
 
-    One that fails does not stop the rest. A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins
-    a comment. All are checked first: SjcError lists every bad one, and nothing has started then.
+    One that fails does not stop the rest. A single text, or a Text datablock, is read as `sjc batch` reads a file: a
+    prompt or a JSON object a line, # begins a comment. All are checked first: SjcError lists every bad one, and nothing
+    has started then.
     """
     wanted, problems = [], []
     for number, item in enumerate(_items(prompts), 1):

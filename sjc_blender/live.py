@@ -1,4 +1,4 @@
-"""The scene follows the jobs: messages become volumes and meshes; one timer keeps it going.
+"""What messages of the worker do to the scene: snapshots become volumes, results become meshes.
 
 Everything runs on Blender's main thread and looks objects up by the job they belong to: after an undo or a file load
 every kept reference would be dead. Only what a job needs in the scene is remembered here (where it stands, whether its
@@ -33,17 +33,21 @@ NO_TAGS = frozenset([
 ])  # fmt: skip
 
 Listener = Callable[[JobRecord, dict[str, Any]], None]
-listeners: list[Listener] = []  # the panel's mirror, tests
+listeners: list[Listener] = []  # called after every message: the panel, tests
 
 
 @dataclass
 class Placement:
-    """What the scene knows of a job.  renewed: the scene was replaced (undo, load), so a missing volume comes back."""
+    """Where a job's objects stand, and what became of its volume.
+
+    shown: the volume was in the scene once. renewed: the scene was replaced since (undo, file load), so a missing
+    volume comes back. gone: the person deleted the volume, so it is no longer updated; the job goes on.
+    """
 
     location: tuple[float, float, float]
     shown: bool = False
     renewed: bool = False
-    gone: bool = False  # the person deleted the volume: its updating stops, not the job
+    gone: bool = False
 
 
 _placements: dict[str, Placement] = {}
@@ -57,7 +61,7 @@ def expect(record: JobRecord, location: tuple[float, float, float] | None) -> No
 
 
 def in_a_row(index: int) -> tuple[float, float, float]:
-    """Place number `index` of a batch: beside each other along X, from the 3D cursor."""
+    """Location of object number `index` of a batch: in a row along X, from the 3D cursor on."""
     import bpy
 
     x, y, z = bpy.context.scene.cursor.location
@@ -70,8 +74,8 @@ def output_settings() -> dict[str, Any]:
 
     chosen = getattr(bpy.context.scene, "sjc_output", None)
     defaults = {
-        "size": 1.0, "smooth": True, "smooth_repeats": 0, "decimate": 1.0, "mark_as_asset": False, "volume_to_mesh": False,
-        "copy_beside": False,
+        "size": 1.0, "smooth": True, "smooth_repeats": 0, "decimate": 1.0,
+        "mark_as_asset": False, "volume_to_mesh": False, "copy_beside": False,
     }  # fmt: skip
     return {name: getattr(chosen, name, default) for name, default in defaults.items()}
 
@@ -232,7 +236,7 @@ def properties_of(record: JobRecord) -> dict[str, Any]:
 
 
 def placement_of(record: JobRecord) -> Placement:
-    """What the scene knows of a job."""
+    """Where a job's objects stand; at the 3D cursor if nobody said so before."""
     if record.id not in _placements:
         expect(record, None)
     return _placements[record.id]
@@ -246,7 +250,7 @@ def renew(*_arguments: Any) -> None:
 
 
 def before_save(filepath: str) -> None:
-    """The .blend is about to be written: paths of volumes relative where they can be, their files beside it if wanted."""
+    """The .blend is about to be written: make paths of volumes relative, and copy their files beside it if wanted."""
     from .scene import volumes
 
     if output_settings()["copy_beside"] and filepath:

@@ -1,4 +1,4 @@
-"""What the add-on's preferences mean for a job, a worker and a history. `ui/preferences.py` draws and registers them."""
+"""What the add-on's preferences mean for jobs, worker and history. `ui/preferences.py` draws and registers them."""
 
 from __future__ import annotations
 

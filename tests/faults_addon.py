@@ -8,8 +8,7 @@ MESHES, VOLUMES, LIVE, MATERIALS = (
 JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
 
 FAULTS = [
-    # ------------------------------------------------------------------------------------- worker, its supervisor,
-    # queue
+    # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
@@ -184,8 +183,7 @@ FAULTS = [
         "        folder.mkdir(parents=True, exist_ok=True)\n",
         (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
     ),
-    # ---------------------------------------------------------------------------------------------- models, in the
-    # panel
+    # ----------------------------------------------------------------------------------------- models, in the panel
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/models/model_list.py",

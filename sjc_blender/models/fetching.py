@@ -1,7 +1,6 @@
 """Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.
 
-No bpy,
-no torch.
+No bpy, no torch.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Work:
 
 
 class Ask(_Work):
-    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+    """Asks the hub, in a process of the backend's, how large `model` is; `answer` holds it once `poll` says done."""
 
     def __init__(self, python: str | Path, model: str) -> None:
         super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")

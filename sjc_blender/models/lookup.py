@@ -78,8 +78,7 @@ def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
 def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
     """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision.
 
-    Reads the
-    disk; never raises.
+    Reads the disk; never raises.
     """
     model = model.strip()
     if not model:

@@ -11,8 +11,9 @@ Point = tuple[int, float]
 
 
 class Curves(dict[str, list[Point]]):
-    """{what was measured: [(step, value)]}, by rising step; of a long run about evenly chosen ones, and always the
-    newest.
+    """{what was measured: [(step, value)]}, by rising step.
+
+    Of a long run points about evenly spaced, and always the newest.
     """
 
     def add(self, step: int, metrics: Mapping[str, float]) -> None:

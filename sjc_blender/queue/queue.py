@@ -33,10 +33,13 @@ CANCEL_LONGEST = 30.0
 
 
 class Queue:
-    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own
-    `sjc`.
+    """All jobs, and the one worker that makes them.
 
-    state_file: where the list is kept. environment: further variables of the process. times, clock: for tests.
+    command: gives the worker's command line, or raises SjcError.
+    package: the folder of the add-on's own `sjc`.
+    state_file: where the list is kept; None keeps none.
+    environment: further variables of the worker's process.
+    times, clock: for tests.
     """
 
     def __init__(
@@ -217,8 +220,9 @@ class Queue:
             self._list.release()
 
     def keep_at(self, state_file: Path) -> None:
-        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as
-        before.
+        """Keep the list in another file from now on, joined with the jobs that the file holds.
+
+        Where another Blender has that file, or it cannot be read, the list stays in its old one.
         """
         if self._list is None or self._list.path == state_file:
             return

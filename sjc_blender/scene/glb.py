@@ -40,7 +40,7 @@ class Triangles:
 
 
 def read(path: str | os.PathLike[str]) -> Triangles:
-    """The one coloured mesh of `path`. Raises SjcError with one line for a missing, cut short, damaged or foreign file."""
+    """The one coloured mesh of `path`. Raises SjcError for a file that is missing, cut short, damaged or foreign."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

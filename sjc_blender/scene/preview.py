@@ -32,7 +32,7 @@ def update(picture: Path | None) -> bool:
 
 
 def icon(picture: Path | None) -> int:
-    """The icon's number of a picture that `update` has loaded, for `template_icon`; 0 for any other. Touches no disk."""
+    """The icon's number, for `template_icon`, of a picture that `update` has loaded; 0 for others. Reads no disk."""
     if picture is None or _icons is None or str(picture) not in _icons:
         return 0
     number: int = _icons[str(picture)].icon_id

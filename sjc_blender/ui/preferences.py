@@ -23,8 +23,8 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = ADD_ON
 
     output_folder: bpy.props.StringProperty(
-        name="Output Folder", description="Where job folders go while the .blend is not saved; empty: sjc in your documents",
-        subtype="DIR_PATH",
+        name="Output Folder", subtype="DIR_PATH",
+        description="Where job folders go while the .blend is not saved; empty: sjc in your documents",
     )  # fmt: skip
     backend_python: bpy.props.StringProperty(
         name="Use Existing Python", description="Python program or environment folder that has the backend's packages; "

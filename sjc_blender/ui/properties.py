@@ -1,5 +1,4 @@
-"""What Blender remembers of us: settings (from the one schema) and output on the Scene, the drawn copy on
-WindowManager.
+"""Properties of the scene (settings, from the one schema; output) and of the window manager (what panels draw).
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -171,8 +170,8 @@ class SJC_PG_output(bpy.types.PropertyGroup):
         options=set(),
     )  # fmt: skip
     copy_beside: bpy.props.BoolProperty(
-        name="Copy beside .blend", description="When the .blend is saved, bring the files of its volumes into sjc beside it",
-        options=set(),
+        name="Copy beside .blend", options=set(),
+        description="When the .blend is saved, bring the files of its volumes into sjc beside it",
     )  # fmt: skip
 
 

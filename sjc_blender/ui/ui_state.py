@@ -121,10 +121,11 @@ def _chosen(runtime: Any) -> str:
 def _copy(entry: Any, record: JobRecord) -> None:
     problem = record.problem or Problem("", "")
     values = {
-        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "colors": record.colors, "text": record.text,
-        "folder": str(record.folder), "warnings": "\n".join(record.warnings), "step": record.step, "total": record.total,
-        "progress": record.progress, "rate": record.it_s, "seconds": record.seconds,
-        "eta": -1.0 if record.eta_s is None else record.eta_s, "problem_code": problem.code, "problem_text": problem.text,
+        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "text": record.text,
+        "colors": record.colors, "folder": str(record.folder), "warnings": "\n".join(record.warnings),
+        "step": record.step, "total": record.total, "progress": record.progress, "rate": record.it_s,
+        "seconds": record.seconds, "eta": -1.0 if record.eta_s is None else record.eta_s,
+        "problem_code": problem.code, "problem_text": problem.text,
         "problem_hint": problem.hint, "problem_details": problem.details,
     }  # fmt: skip
     for name, value in values.items():

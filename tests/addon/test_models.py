@@ -67,7 +67,10 @@ def test_a_folder_and_what_is_wrong_with_it(folder):
 
 @pytest.mark.parametrize(
     ("named", "said"),
-    [("", "No model is chosen"), ("nowhere at all", "no model folder"), ("a\0b", "no model folder"), (__file__, "is a file")],
+    [
+        ("", "No model is chosen"), ("nowhere at all", "no model folder"),
+        ("a\0b", "no model folder"), (__file__, "is a file"),
+    ],
 )  # fmt: skip
 def test_what_is_no_model(named, said):
     found = lookup.look(named)

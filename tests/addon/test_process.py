@@ -1,4 +1,4 @@
-"""One worker process with every fault that it can have: told in one message, ended in bounded time, never waited for."""
+"""One worker process with every fault it can have: each is one message, an end in bounded time, and no wait for it."""
 
 import io
 import json

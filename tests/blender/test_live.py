@@ -1,4 +1,4 @@
-"""The scene follows a job: the newest snapshot, one undo step, what the person deleted stays away, hidden at the end."""
+"""The scene follows a job: newest snapshot, one undo step; a deleted volume stays away; hidden at the end."""
 
 import sys
 
@@ -20,7 +20,8 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 pushed = []
 undo = SimpleNamespace(ed=SimpleNamespace(undo_push=lambda message: pushed.append(message)))
 window = SimpleNamespace(
-    app=SimpleNamespace(background=False, timers=bpy.app.timers), context=bpy.context, ops=undo, data=bpy.data, path=bpy.path
+    app=SimpleNamespace(background=False, timers=bpy.app.timers), ops=undo,
+    context=bpy.context, data=bpy.data, path=bpy.path,
 )
 
 def follow(job, until, each=lambda: None):
@@ -76,7 +77,8 @@ result = {
 }
 ask_followed()
 files = lambda name: sorted(path.name for path in (job.folder / name).glob("*.vdb"))
-result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), volumes.folder_of(shown.data).name]
+folder = volumes.folder_of(shown.data).name
+result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), folder]
 api.close()
 """)
     assert got["state"] == "finished"

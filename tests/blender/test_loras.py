@@ -90,12 +90,14 @@ def test_the_memory_of_the_chosen_model(in_blender, tmp_path):
         ON
         + """
 from sjc_blender.models import lookup
-found = lookup.ModelInfo("folder", home, size=7_000_000_000, numbers={"unet": 1_000_000_000, "text_encoder": 2_000_000_000, "vae": 10})
+numbers = {"unet": 1_000_000_000, "text_encoder": 2_000_000_000, "vae": 10}
+info = lookup.ModelInfo("folder", home, size=7_000_000_000, numbers=numbers)
 card = "cuda:0 (NVIDIA Thing 80GB, {} GB)"
 result = [
-    model_picker.memory_note(found, device, backend)
+    model_picker.memory_note(info, device, backend)
     for device, backend in (
-        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", card.format(0)), ("auto", "mps"), ("cpu", card.format(24)),
+        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", card.format(0)),
+        ("auto", "mps"), ("cpu", card.format(24)),
     )
 ]
 """,

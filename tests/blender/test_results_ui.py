@@ -20,7 +20,8 @@ result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "it
 for target in (mesh, surface):
     bpy.context.view_layer.objects.active = target
     layout = draw(settings.SJC_PT_output, bpy.context)
-    result[target.name] = [given[1] for name, given, _ in layout.seen if name == "prop" and given[0] != scene.sjc_output]
+    drawn = [given for name, given, _ in layout.seen if name == "prop"]
+    result[target.name] = [given[1] for given in drawn if given[0] != scene.sjc_output]
 api.close()
 """
     )

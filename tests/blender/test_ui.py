@@ -1,4 +1,4 @@
-"""The panel and its buttons in Blender, from the stage: properties, reasons, drawing in every state, presets, history."""
+"""The panel and its buttons in Blender, from the stage: properties, reasons, drawing, presets, history."""
 
 import sys
 
@@ -59,7 +59,8 @@ result = {}
 for preset in schema.PRESETS:
     group.preset = preset
     result[preset] = properties.settings_from(scene)
-    assert schema.resolve(None, result[preset]) == schema.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    expected = schema.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    assert schema.resolve(None, result[preset]) == expected
 group.preset = "fast"
 group.steps, group.learning_rate, group.background_color = 33, 0.03, (0.1, 0.2, 0.3)
 result["changed"] = properties.settings_from(scene)
@@ -556,7 +557,8 @@ class Slow:
     def poll(self):
         self.turn += 1
         state = self.ended or ("failed" if self.turn > 3 else "running")
-        return installer.Progress(state, "packages", self.turn / 10, "no network" if state == "failed" else f"line {self.turn}")
+        text = "no network" if state == "failed" else f"line {self.turn}"
+        return installer.Progress(state, "packages", self.turn / 10, text)
 
 installer.Installer = Slow
 result = {}
@@ -608,6 +610,9 @@ folder.mkdir(parents=True)
 (folder / "job.json").write_text(schema.to_json(schema.resolve("test", {"prompt": "a red mushroom"})))
 bpy.ops.wm.open_mainfile(filepath=str(home / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
-result = {"history": [past.prompt for past in runtime.history], "state": runtime.backend_state, "made": (home / "sjc" / places.STATE).exists()}
+result = {
+    "history": [entry.prompt for entry in runtime.history], "state": runtime.backend_state,
+    "made": (home / "sjc" / places.STATE).exists(),
+}
 """)
     assert got == {"history": ["a red mushroom"], "state": "ready", "made": False}

@@ -135,7 +135,9 @@ result = {
     "hidden": [item.hide_get(), item.hide_render], "path": item.data.filepath,
     "active": item.data.grids.active_index, "material": item.data.materials[0],
     "selected": [o.name for o in bpy.context.selected_objects], "current": bpy.context.view_layer.objects.active.name,
-    "same counts": counts == [len(bpy.data.volumes), len(bpy.data.objects), len(bpy.data.materials), len(bpy.data.collections)],
+    "same counts": counts == [
+        len(bpy.data.volumes), len(bpy.data.objects), len(bpy.data.materials), len(bpy.data.collections)
+    ],
     "shown": shown_number(item),
 }
 """,

@@ -1,4 +1,4 @@
-"""Every text that a person can read in the interface, gathered from the sources (ast) and from what Blender registered."""
+"""Every text that a person can read in the interface: from the sources (ast), and from what Blender registered."""
 
 import ast
 from pathlib import Path
@@ -97,7 +97,7 @@ def _parsed(path):
 
 
 def raised(tree):
-    """Sentences of a tree's SjcErrors and warnings: plain, f-strings with {} for what is filled in, and sums of both."""
+    """Sentences of a tree's SjcErrors and warnings: plain ones, f-strings with {} for their gaps, and sums of both."""
     for node in ast.walk(tree):
         parts = []
         if isinstance(node, ast.Call):

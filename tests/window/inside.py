@@ -40,9 +40,8 @@ class Times:
     """Longest gap between two turns of the main loop, and longest time of each callback of ours; all in seconds.
 
     A turn is seen by a timer that wants to be called every 0.01 s; what it does itself is not counted. Everything is
-    kept
-    twice: by the clock, and less the time in which other programs held the processors ("net"), which says what Blender
-    and we have done ourselves, however busy the machine is.
+    kept twice: by the clock, and less the time in which other programs held the processors ("net"), which says what
+    Blender and we have done ourselves, however busy the machine is.
     """
 
     def __init__(self):

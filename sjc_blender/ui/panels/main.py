@@ -1,7 +1,6 @@
 """The sidebar tab "SJC": prompt, the job at work, what went wrong, the queue, the history.
 
-Drawing reads and changes
-nothing.
+Drawing reads, and changes nothing.
 """
 
 from __future__ import annotations

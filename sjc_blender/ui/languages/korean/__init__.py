@@ -103,7 +103,7 @@ KOREAN = {
     "Import SJC Result": "SJC 결과 가져오기",
     "SJC Result": "SJC 결과",
     "SJC Result (.sjc)": "SJC 결과 (.sjc)",
-    "Bring in a job made elsewhere: its .sjc file or its folder; the mesh, or the newest volume of an unfinished one":
+    "Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job":
         "다른 곳에서 만든 작업을 .sjc 파일이나 폴더로 가져옵니다: 메쉬, 끝나지 않았으면 가장 새 볼륨",
     "Reuse Settings": "설정 다시 쓰기",
     "Put the prompt, the seed and all settings of this job into the panel": "이 작업의 프롬프트, 시드, 모든 설정을 패널에 넣습니다",
