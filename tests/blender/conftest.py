@@ -143,8 +143,8 @@ def lent_python(tmp_path_factory):
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
     Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
-    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
-    assert "No module named 'sjc'" in found.stderr
+    imports = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
+    assert "No module named 'sjc'" in imports.stderr
     return python
 
 

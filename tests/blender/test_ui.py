@@ -197,7 +197,7 @@ def everything():
     return json_of(runtime), json_of(scene.sjc), json_of(scene.sjc_output), sorted(o.name for o in bpy.data.objects)
 
 def json_of(group):
-    found = {}
+    values = {}
     for prop in group.bl_rna.properties:
         value = getattr(group, prop.identifier)
         if prop.type == "COLLECTION":
@@ -206,8 +206,8 @@ def json_of(group):
             continue
         elif getattr(prop, "is_array", False):
             value = list(value)
-        found[prop.identifier] = value
-    return found
+        values[prop.identifier] = value
+    return values
 
 def draw_all(folded=False):
     global watching
@@ -268,7 +268,7 @@ class Preferences:
     layout, hub_model = Layout(), ""
     bl_rna = preferences.SJC_AP_preferences.bl_rna
 preferences.SJC_AP_preferences.draw(Preferences, bpy.context)
-result["preferences"] = [given[1] for name, given, _ in Preferences.layout.seen if name == "prop"]
+result["preferences"] = [given[1] for name, given, _ in Preferences.layout.calls if name == "prop"]
 result["touched"] = touched
 """,
         home=home,
@@ -322,7 +322,7 @@ def test_every_setting_is_drawn_once(ui):
         + """
 result = []
 for cls in (main.SJC_PT_main, settings.SJC_PT_settings, settings.SJC_PT_advanced):
-    result += [given[1] for name, given, _ in draw(cls, bpy.context).seen if name == "prop"]
+    result += [given[1] for name, given, _ in draw(cls, bpy.context).calls if name == "prop"]
 """
     )
     assert sorted(got) == sorted(set(SPECS) - {"overwrite", "lora"})  # LoRA files are a list: test_loras
