@@ -19,7 +19,7 @@ from ..backend.sjc.errors import SjcError
 from ..backend.sjc.settings_schema import Settings
 from ..problems import DISK, Problem
 from .locks import Lock, Taken
-from .records import Job, Snapshot, State
+from .records import JobRecord, Snapshot, State
 
 __all__ = [
     "Failed", "ListFile", "load", "lock_folder", "read_folder", "rescan", "resumable", "save", "snapshot_at",
@@ -47,7 +47,7 @@ class ListFile:
         self.problem: Problem | None = None
         self._lock, self._mine = Lock(path.with_name(f".{path.name}.lock")), False
 
-    def take(self, known: Collection[Path]) -> list[Job]:
+    def take(self, known: Collection[Path]) -> list[JobRecord]:
         """Make it ours if nobody has it; gives the jobs that it holds, but those of folders that are `known`."""
         if self._mine:
             return []
@@ -69,7 +69,7 @@ class ListFile:
             )
         return []
 
-    def save(self, jobs: Iterable[Job]) -> None:
+    def save(self, jobs: Iterable[JobRecord]) -> None:
         """Write it, if it is ours."""
         if self._mine:
             try:
@@ -105,7 +105,7 @@ def lock_folder(folder: Path) -> Lock:
     return lock
 
 
-def save(path: Path, jobs: Iterable[Job]) -> None:
+def save(path: Path, jobs: Iterable[JobRecord]) -> None:
     """Write the list, whole.  Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {"sjc_queue": VERSION, "jobs": [_written(job, path.parent) for job in jobs]}
@@ -117,7 +117,7 @@ def save(path: Path, jobs: Iterable[Job]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: Path) -> list[Job]:
+def load(path: Path) -> list[JobRecord]:
     """The list as it was; what was running is stopped now, or finished if its folder says so.
 
     An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
@@ -136,7 +136,7 @@ def load(path: Path) -> list[Job]:
     return [job for job in found if job is not None]
 
 
-def _written(job: Job, parent: Path) -> dict[str, Any]:
+def _written(job: JobRecord, parent: Path) -> dict[str, Any]:
     """Folders inside the list's own are relative to it: both may be moved together."""
     folder = job.folder.relative_to(parent) if job.folder.is_relative_to(parent) else job.folder
     return {
@@ -160,10 +160,10 @@ def _changes(settings: Settings) -> dict[str, Any]:
     return {"preset": settings.preset} | {k: v for k, v in asdict(settings).items() if v != base[k]}
 
 
-def _read(entry: Any, parent: Path) -> Job | None:
+def _read(entry: Any, parent: Path) -> JobRecord | None:
     try:
         problem = entry["problem"]
-        job = Job(
+        job = JobRecord(
             settings=schema.resolve(None, entry["settings"]),
             folder=parent / str(entry["folder"]),
             resume=bool(entry["resume"]),
@@ -188,10 +188,10 @@ def _read(entry: Any, parent: Path) -> Job | None:
 # ----------------------------------------------------------------------------------------------------------- folders
 
 
-def read_folder(folder: Path) -> Job:
+def read_folder(folder: Path) -> JobRecord:
     """A job made elsewhere: finished, or stopped and to be resumed.  Raises SjcError where no settings can be read."""
     settings = _settings_of(folder)
-    job = Job(settings=settings, folder=folder, resume=True, state=State.STOPPED, total=settings.steps)
+    job = JobRecord(settings=settings, folder=folder, resume=True, state=State.STOPPED, total=settings.steps)
     rescan(job)
     return job
 
@@ -210,7 +210,7 @@ def _settings_of(folder: Path) -> Settings:
     raise SjcError(f"{folder} has no job.json: it is no job folder.")
 
 
-def rescan(job: Job) -> None:
+def rescan(job: JobRecord) -> None:
     """Take from the folder what it says: snapshots, the step of the newest, whether the job is finished."""
     job.snapshots = _snapshots(job.folder / "snapshots")
     job.total = job.total or job.settings.steps
