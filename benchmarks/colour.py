@@ -21,12 +21,12 @@ from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
 from sjc import settings as schema
 from sjc.appearance.latent import latent_paint
+from sjc.appearance.views import Paint
 from sjc.errors import SjcError
-from sjc.job.export import Paint
 from sjc.models.loading import load_denoiser
 from sjc.output.colour import painted, srgb_to_linear
-from sjc.output.files import read_npz
 from sjc.output.mesh import extract_mesh
+from sjc.output.npz import read_npz
 from sjc.output.voxelize import inside_lattice
 
 MODEL = report.ROOT / "tests" / "data" / "latent_model"

@@ -23,14 +23,14 @@ from torch import Tensor
 from benchmarks import prompts
 from benchmarks.scoring import color_error
 from sjc import settings as schema
+from sjc.appearance import views as field_views
 from sjc.appearance.appearance import Appearance
 from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
+from sjc.appearance.views import Paint
 from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.job import export
-from sjc.job.export import Paint
 from sjc.models.autoencoder import Autoencoder
 from sjc.models.loading import load_denoiser
 from sjc.models.text_denoiser import TextDenoiser
@@ -147,8 +147,8 @@ def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> di
     look = Appearance(denoiser, settings)
     assert look.autoencoder is not None
     field = fit(settings, look.autoencoder, denoiser.size, effort, look.mean_shade)
-    density, affine = export.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
-    _, first = export.arrays(field, first_three(field.channels))
+    density, affine = field_views.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
+    _, first = field_views.arrays(field, first_three(field.channels))
     seen = look.around(field)
     fitted, _ = look.volume(field, affine, seen)
     meshes: dict[str, Mesh] = {

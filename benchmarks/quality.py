@@ -19,7 +19,7 @@ import sjc
 from benchmarks import prompts, report, scoring
 from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.job import run as job
+from sjc.job import folder as job_folder
 from sjc.models import model_files
 from sjc.output.files import write_json
 
@@ -29,7 +29,7 @@ Generate = Callable[[Settings, Path, Path], Measured]
 
 CHILD = Path(__file__).with_name("child.py")
 ENGINE = Path(sjc.__file__).parent
-NO_INFLUENCE = {"__main__.py", "cli.py", "doctor.py", "progress.py"}  # on what a run makes
+NO_INFLUENCE = {"__main__.py", "cli.py", "commands.py", "doctor.py", "progress.py"}  # on what a run makes
 
 
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
@@ -88,7 +88,7 @@ def place(cache: Path, known: dict[str, Any]) -> Path:
 
 def obtain(settings: Settings, parent: Path, make: Generate = generate) -> tuple[Path, Measured]:
     """The finished job folder of these settings and what its run took, made anew unless it is there whole."""
-    folder = parent / f"{job.slug(settings.prompt)}-{settings.seed}"
+    folder = parent / f"{job_folder.slug(settings.prompt)}-{settings.seed}"
     measured = parent / f"{folder.name}.measured.json"
     if measured.is_file() and (folder / "run.json").is_file():
         record: Measured = json.loads(measured.read_text("utf-8"))
@@ -101,7 +101,7 @@ def obtain(settings: Settings, parent: Path, make: Generate = generate) -> tuple
 
 def _same_job(folder: Path, settings: Settings) -> bool:
     try:
-        return job.read_settings(folder) == settings
+        return job_folder.read_settings(folder) == settings
     except SjcError:
         return False
 

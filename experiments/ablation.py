@@ -26,7 +26,7 @@ from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
 from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, Record, measured, model_digest, settings_of
-from sjc.job.run import slug
+from sjc.job.folder import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from . import incoming, live, places
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
-from .backend.sjc.settings_schema import Settings
+from .backend.sjc.job.batch import read_batch
+from .backend.sjc.job.folder import free_folder
+from .backend.sjc.settings import Settings
 from .bar import Bar
-from .prompts import prompts_in
 from .queue.queue import Job as Record
 from .queue.queue import Queue, State, read_folder
 
@@ -163,7 +164,7 @@ def generate(
     """
     chosen = _resolved({**settings, "prompt": prompt})
     taken = [j.folder for j in queue().jobs]
-    place = _path(folder) if folder else places.free_folder(places.output_folder(), chosen, taken)
+    place = _path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
     job = _wrap(queue().add(chosen, place), on_progress)
     live.expect(job.record, location)
     live.keep_pumping()
@@ -185,20 +186,10 @@ def batch(
     A single text, or a Text datablock, is read as `sjc batch` reads a file: a prompt or a JSON object a line, # begins
     a comment. All are checked first: SjcError lists every bad one, and nothing has started then.
     """
-    wanted, problems = [], []
-    for number, item in enumerate(_items(prompts), 1):
-        own = dict(item) if isinstance(item, Mapping) else {"prompt": item}
-        try:
-            _resolved({**settings, **own})
-            wanted.append({**settings, **own})
-        except SjcError as error:
-            problems.append(f"{number}: {error}")
-    if problems:
-        raise SjcError("\n".join(problems))
     made = []
-    for index, own in enumerate(wanted):
+    for index, given in enumerate(_checked(prompts, settings)):
         location = live.in_a_row(index)
-        made.append(generate(block=False, on_progress=on_progress, location=location, **own))
+        made.append(generate(block=False, on_progress=on_progress, location=location, **given))
     if _blocks(block):
         for job in made:
             job.wait()
@@ -209,17 +200,29 @@ def _resolved(given: Mapping[str, Any]) -> Settings:
     """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
     from .ui import preferences
 
-    chosen = schema.resolve(None, {**preferences.defaults(), **given})
-    if not chosen.prompt:
-        raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
-    return chosen
+    return schema.resolve_job({**preferences.defaults(), **given})
 
 
-def _items(prompts: Any) -> Iterable[str | Mapping[str, Any]]:
-    """What `batch` was given, one by one: lines of a text are taken apart."""
-    if hasattr(prompts, "as_string"):  # a Text datablock
-        return prompts_in(prompts.as_string())
-    return prompts_in(prompts) if isinstance(prompts, str) else prompts
+def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The settings of every job that `batch` was given. Raises SjcError, one line for everything wrong with them."""
+
+    def check(own: Mapping[str, Any]) -> dict[str, Any]:
+        given = {**common, **own}
+        _resolved(given)
+        return given
+
+    text = prompts.as_string() if hasattr(prompts, "as_string") else prompts  # of a Text datablock
+    if isinstance(text, str):
+        return read_batch(text, check)
+    wanted, problems = [], []
+    for number, item in enumerate(prompts, 1):
+        try:
+            wanted.append(check(item if isinstance(item, Mapping) else {"prompt": item}))
+        except SjcError as error:
+            problems.append(f"{number}: {error}")
+    if problems:
+        raise SjcError("\n".join(problems))
+    return wanted
 
 
 def import_result(path: str | Path, *, location: tuple[float, float, float] | None = None) -> Job:

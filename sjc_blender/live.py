@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .backend.sjc.job.folder import SNAPSHOTS
 from .queue import queue as jobs
 
 if TYPE_CHECKING:
@@ -184,12 +185,12 @@ def _thin_history(record: jobs.Job) -> None:
 
     def work() -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
-            thinned.append(history.thin(record.folder / history.SNAPSHOTS, *limits))
+            thinned.append(history.thin(record.folder / SNAPSHOTS, *limits))
 
     def turn() -> bool:
         if thread.is_alive():
             return False
-        if thinned and thinned[0].name != history.SNAPSHOTS:
+        if thinned and thinned[0].name != SNAPSHOTS:
             _use_thinned(record.id, thinned[0])
         return True
 
@@ -206,7 +207,7 @@ def _use_thinned(job_id: str, thinned: Path) -> None:
     from .scene import history, volumes
 
     volumes.use_history(job_id, thinned)
-    long_history = thinned.with_name(history.SNAPSHOTS)
+    long_history = thinned.with_name(SNAPSHOTS)
     if not volumes.uses(long_history):  # a copy that the person made may still show it
         history.drop(long_history)
 

@@ -13,9 +13,9 @@ from sjc.field.grid import voxel_centers
 from sjc.field.render_reference import composite, render
 from sjc.models.loading import load_denoiser
 from sjc.output.colour import srgb_to_linear
-from sjc.output.files import write_npz
 from sjc.output.glb import write_glb
 from sjc.output.mesh import extract_mesh
+from sjc.output.npz import write_npz
 from training.truth import ground_truth
 
 SIZE, PROMPT = 32, "a red sphere"

@@ -81,7 +81,7 @@ def test_tuning_prompts_are_others():
 
 
 def test_every_prompt_has_its_own_folder():
-    slugs = [quality.job.slug(p) for p in prompts.SCORED + prompts.TUNING]
+    slugs = [quality.job_folder.slug(p) for p in prompts.SCORED + prompts.TUNING]
     assert len(set(slugs)) == len(slugs)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.guidance.perp_neg import Push, negatives, perpendicular, pushed, view_weights
-from sjc.job.run import Job
+from sjc.job.run import JobRun
 from sjc.models.loading import load_denoiser
 from sjc.optimize import Optimization
 from tests.backend import tiny_families, tiny_models
@@ -139,7 +139,7 @@ def test_a_distilled_network_refuses(tmp_path):
         denoiser.conditioned(["red"], away=[(("a", 1.0),)])
     asked = settings(model=str(tmp_path / "model"), perp_neg=1)
     with pytest.raises(SjcError, match="knows no Perp-Neg"):
-        Job(tmp_path / "job", asked).load()
+        JobRun(tmp_path / "job", asked).load()
     assert not (tmp_path / "job").exists()
 
 
