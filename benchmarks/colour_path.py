@@ -22,7 +22,6 @@ from torch import Tensor
 
 from benchmarks import prompts
 from benchmarks.scoring import color_error
-from sjc import settings as schema
 from sjc.appearance import views as field_views
 from sjc.appearance.appearance import Appearance
 from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
@@ -35,6 +34,7 @@ from sjc.models.autoencoder import Autoencoder
 from sjc.models.loading import load_denoiser
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import Settings
 from training.truth import ground_truth
 
 WAYS = ("first_three", "affine", "fitted", "decoded")
@@ -82,7 +82,7 @@ def colored(field: VoxelField, values: Tensor) -> VoxelField:
     return field
 
 
-def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
+def fit(settings: Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
     """The exact solid with latents whose renders come nearest to the encoded pictures of it.
 
     size: latents along a view's edge. Pictures show the exact colours times `shade` on grey, from the training's
@@ -122,7 +122,7 @@ def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: 
     return field
 
 
-def rows(wanted: list[schema.Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
+def rows(wanted: list[Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
     """`row` of each, at_once processes side by side."""
     made = []
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
@@ -137,11 +137,11 @@ def _denoiser(model: str) -> TextDenoiser:
     return load_denoiser(model)
 
 
-def _loaded_row(settings: schema.Settings, effort: Effort) -> dict[str, Any]:
+def _loaded_row(settings: Settings, effort: Effort) -> dict[str, Any]:
     return row(settings, _denoiser(settings.model), effort)
 
 
-def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
+def row(settings: Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
     look = Appearance(denoiser, settings)

@@ -17,13 +17,12 @@ from typing import Any
 
 import sjc
 from benchmarks import prompts, report, scoring
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
 from sjc.models import model_files
 from sjc.output.files import write_json
+from sjc.settings import Settings, to_arguments, validate
 
-Settings = schema.Settings
 Measured = dict[str, Any]
 Generate = Callable[[Settings, Path, Path], Measured]
 
@@ -35,7 +34,7 @@ NO_INFLUENCE = {"__main__.py", "cli.py", "commands.py", "doctor.py", "progress.p
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
     """`sjc generate` as a fresh process; returns what child.py measured, kept in `measured`."""
     words = ["-m", "sjc", "generate", settings.prompt, "--out", str(folder), "--json"]
-    command = [sys.executable, *words, *schema.to_arguments(settings)]
+    command = [sys.executable, *words, *to_arguments(settings)]
     log = folder.with_name(folder.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -181,7 +180,7 @@ def benchmark(
     """
     known = identity(settings)
     parent = place(cache, known)
-    wanted = [schema.validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
+    wanted = [validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(obtain, one, parent, make) for one in wanted]

@@ -29,7 +29,7 @@ from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
-from sjc.settings_schema import Settings
+from sjc.settings import Settings
 from training import pictures, world
 from training.prompts import parse
 

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import incoming, live, places
-from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job.batch import read_batch
 from .backend.sjc.job.folder import free_folder
-from .backend.sjc.settings import Settings
+from .backend.sjc.settings import Settings, resolve_job, to_json
 from .bar import Bar
 from .queue.queue import Job as Record
 from .queue.queue import Queue, State, read_folder
@@ -200,7 +199,7 @@ def _resolved(given: Mapping[str, Any]) -> Settings:
     """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
     from .ui import preferences
 
-    return schema.resolve_job({**preferences.defaults(), **given})
+    return resolve_job({**preferences.defaults(), **given})
 
 
 def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -395,4 +394,4 @@ def clear_finished() -> None:
 
 def settings_of(job: Job) -> dict[str, Any]:
     """The settings a job was made with, as `generate` takes them."""
-    return json.loads(schema.to_json(job.record.settings))
+    return json.loads(to_json(job.record.settings))

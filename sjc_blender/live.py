@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job.folder import SNAPSHOTS
+from .backend.sjc.settings import to_json
 from .queue import queue as jobs
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def properties_of(record: jobs.Job) -> dict[str, Any]:
     return {
         "prompt": record.prompt,
         "seed": s.seed,
-        "settings": json.dumps(json.loads(schema.to_json(s)), ensure_ascii=False),
+        "settings": json.dumps(json.loads(to_json(s)), ensure_ascii=False),
         "folder": str(Path(record.folder)),
     }
 

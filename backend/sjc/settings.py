@@ -1,7 +1,8 @@
 """Settings of a run: built from a preset and changes, checked, written, read, and shown.  Standard library only.
 
-The knobs themselves stand in settings_schema.py; everybody else imports them from here.  Whatever comes in, strings from a command line, numbers from JSON, values
-from a panel, goes through `resolve`, and everything wrong with it comes back at once, one line each.
+The knobs themselves stand in settings_schema.py; everybody else imports them from here.  Whatever comes in (strings
+from a command line, numbers from JSON, values from a panel) goes through `resolve`, and everything wrong with it comes
+back at once, one line each.
 """
 
 from __future__ import annotations

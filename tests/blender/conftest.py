@@ -54,7 +54,7 @@ import sjc_blender
 from sjc_blender import api, live, places
 from sjc_blender.install import environment
 from sjc_blender.queue import queue as jobs
-from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.backend.sjc import settings
 
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]

@@ -9,12 +9,12 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import child, imports, job, prompts, quality, reader, report, scoring
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.output.colour import srgb_to_linear
 from sjc.output.files import write_json
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import resolve
 from tools import docs
 from training.truth import ground_truth
 from training.world import HELD_OUT, THINGS, distances
@@ -239,7 +239,7 @@ def small(monkeypatch):
     monkeypatch.setattr(scoring, "LATTICE", 32)
     monkeypatch.setattr(quality, "identity", lambda s: {"settings": asdict(replace(s, prompt="", seed=0))})
     monkeypatch.setattr(scoring.score, "__defaults__", (32,))
-    return schema.resolve("test")
+    return resolve("test")
 
 
 def test_quality_goes_on_by_prompt_and_seed(small, chair, tmp_path):
