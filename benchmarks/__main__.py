@@ -1,5 +1,6 @@
-"""`python3 build.py bench [quality|colour|render|scale|step|job|export|worker|bridge|gpu|table|freeze|compare A B]`;
-bare: quality --quick, render, job.
+"""`python3 build.py bench [NAME]`; bare: quality --quick, render, job.
+
+NAME: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, colour, compare, export, job, prompts, quality, report, step, worker
+from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc.errors import SjcError
 from sjc.machine.memory import large_pages
 from sjc.settings import PRESETS, Settings, resolve
@@ -26,12 +27,23 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze", "compare"))
     made.add_argument("files", nargs="*", type=Path, metavar="FILE", help="compare: two results' JSON")
     made.add_argument(
-        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; the others: smaller or fewer"
+        "--quick",
+        action="store_true",
+        help="quality, ceiling: 4 prompts, 1 seed, ceiling with the preset fast; job: 1 run; the others: smaller or fewer",
     )
-    made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
-    made.add_argument("--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts")
     made.add_argument(
-        "--at-once", type=int, default=1, metavar="N", help="quality, colour: runs side by side, for many cores [1]"
+        "--seeds", type=int, metavar="N", help=f"quality, ceiling: seeds 0 .. N-1 [{SEEDS}; ceiling and quick 1]"
+    )
+    made.add_argument("--size", type=int, nargs="+", metavar="N", help=f"ceiling: pixels of a picture [{ceiling.SIZE}]")
+    made.add_argument(
+        "--prompts", choices=("scored", "tuning"), default="scored", help="quality, ceiling: which prompts"
+    )
+    made.add_argument(
+        "--at-once",
+        type=int,
+        default=1,
+        metavar="N",
+        help="quality, ceiling, colour: runs side by side, for many cores [1]",
     )
     made.add_argument("--preset", choices=tuple(PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
@@ -64,14 +76,27 @@ def _portable(model: str) -> str:
 
 def run_quality(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the prompts."""
+    which, seeds = _which(arguments, 1 if arguments.quick else SEEDS)
+    return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
+
+
+def run_ceiling(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score the prompts with a perfect denoiser in place of the model."""
+    which, seeds = _which(arguments, 1)
+    if arguments.quick and not arguments.preset:
+        settings = settings_of(argparse.Namespace(**{**vars(arguments), "preset": "fast"}))
+    sizes = arguments.size or [ceiling.SIZE]
+    return ceiling.benchmark(settings, which, seeds, arguments.cache / "ceiling", sizes, arguments.at_once)
+
+
+def _which(arguments: argparse.Namespace, seeds: int) -> tuple[tuple[str, ...], int]:
+    """Prompts, and how many seeds of each (`seeds` unless told otherwise). Raises SjcError for a number below one."""
     tuning = arguments.prompts == "tuning"
     which = prompts.TUNING if tuning else prompts.QUICK if arguments.quick else prompts.SCORED
-    seeds = (1 if arguments.quick else SEEDS) if arguments.seeds is None else arguments.seeds
-    if seeds < 1:
-        raise SjcError(f"--seeds {seeds}: at least one is needed.")
-    if arguments.at_once < 1:
-        raise SjcError(f"--at-once {arguments.at_once}: at least one is needed.")
-    return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
+    for name, number in (("--seeds", arguments.seeds), ("--at-once", arguments.at_once)):
+        if number is not None and number < 1:
+            raise SjcError(f"{name} {number}: at least one is needed.")
+    return which, arguments.seeds or seeds
 
 
 def run_colour(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -165,6 +190,7 @@ def render_text(record: report.Record) -> str:
 Run = Callable[[argparse.Namespace, Settings], dict[str, Any]]
 BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
+    "ceiling": (run_ceiling, ceiling.text),
     "colour": (run_colour, colour.text),
     "render": (run_render, render_text),
     "scale": (run_scale, scale_text),
@@ -180,7 +206,7 @@ BARE = ("quality", "render", "job")  # without a name; the others need more than
 
 def result_path(name: str, arguments: argparse.Namespace) -> Path:
     """Where a result goes unless told otherwise; a quick or tuning one never takes the place of the whole one."""
-    if name == "quality" and arguments.prompts == "tuning":
+    if name in ("quality", "ceiling") and arguments.prompts == "tuning":
         name += "-tuning"
     return report.RESULTS / f"{name}{'-quick' if arguments.quick else ''}.json"
 
@@ -227,7 +253,7 @@ def main(words: list[str]) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("bench: stopped; quality goes on where it was when started again", file=sys.stderr)
+        print("bench: stopped; quality and ceiling go on where they were when started again", file=sys.stderr)
         return 130
     return 0
 

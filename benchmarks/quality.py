@@ -34,7 +34,12 @@ NO_INFLUENCE = {"__main__.py", "cli.py", "commands.py", "doctor.py", "progress.p
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
     """`sjc generate` as a fresh process; returns what child.py measured, kept in `measured`."""
     words = ["-m", "sjc", "generate", settings.prompt, "--out", str(folder), "--json"]
-    command = [sys.executable, *words, *to_arguments(settings)]
+    return measure([*words, *to_arguments(settings)], folder, measured, cores)
+
+
+def measure(words: list[str], folder: Path, measured: Path, cores: int = 0) -> Measured:
+    """Python with these words as a fresh process that makes the job folder; its messages go to FOLDER.log beside it."""
+    command = [sys.executable, *words]
     log = folder.with_name(folder.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..field.grid import VoxelField
     from ..models.text_denoiser import TextDenoiser
-    from ..optimize import Losses, Optimization
+    from ..optimize import Losses, OnViews, Optimization
     from ..output.mesh import Mesh
 
 AUTO_SNAPSHOTS, AUTO_CHECKPOINT_SECONDS = 20, 30.0
@@ -82,6 +82,8 @@ class JobRun:
     stop: asked before every step; True ends the run with `Stopped` after a checkpoint was written.
     wants_snapshot: asked after every step; True writes a snapshot at once.
     previous: a run whose loaded model is taken over if it is the same.
+    denoiser: asked in place of the settings' model, which is then not loaded.
+    on_views: called with every step's views (see `Optimization`).
     """
 
     denoiser: TextDenoiser
@@ -97,9 +99,12 @@ class JobRun:
         stop: Callable[[], bool] = lambda: False,
         wants_snapshot: Callable[[], bool] = lambda: False,
         previous: JobRun | None = None,
+        denoiser: TextDenoiser | None = None,
+        on_views: OnViews | None = None,
     ) -> None:
         self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
         self.wants_snapshot, self.previous = wants_snapshot, previous
+        self.given_denoiser, self.on_views = denoiser, on_views
         self.preview = False  # whether a snapshot comes with a small picture
         self.loaded = False
         self.seconds: dict[str, float] = {}
@@ -144,7 +149,7 @@ class JobRun:
         self._report_status("load", f"loading the model {self.settings.model}")
         self.device = choose_device(self.settings.device)
         self.built_in = distilled.built_in(self.settings)
-        self.denoiser = self._taken_over() or self._loaded_denoiser()
+        self.denoiser = self.given_denoiser or self._taken_over() or self._loaded_denoiser()
         self._check_prompts()
         for text in advice(self.settings, self.denoiser):
             self._warn(text)
@@ -162,7 +167,8 @@ class JobRun:
 
     def engine(self) -> tuple[object, ...]:
         """What a loaded model depends on."""
-        return self.settings.model, self.settings.lora, self.built_in, self.settings.runtime, self.device
+        chosen = self.settings
+        return chosen.model, chosen.lora, self.built_in, chosen.runtime, self.device, self.given_denoiser
 
     def _loaded_denoiser(self) -> TextDenoiser:
         from ..models.loading import load_denoiser
@@ -190,7 +196,7 @@ class JobRun:
         """Step to the end, with snapshots and checkpoints. Raises Stopped after a checkpoint was written."""
         from ..optimize import Optimization
 
-        self.optimization = Optimization(self.settings, self.denoiser, self.device)
+        self.optimization = Optimization(self.settings, self.denoiser, self.device, self.on_views)
         seconds_before = self._load_checkpoint()
         self._rate = Rate()
         self._optimise_began = time.perf_counter() - seconds_before
