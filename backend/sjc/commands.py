@@ -44,6 +44,7 @@ class CtrlC:
         self.asked = True
 
     def __call__(self) -> bool:
+        """Whether the job should stop after its step."""
         return self.asked
 
 

@@ -8,11 +8,10 @@ KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
 RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
-BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
 # complaints; test data.
-NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
+NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "models/prompt_encoder.py": (
@@ -67,7 +66,7 @@ def in_sources():
     trouble.py.
     """
     found = {}
-    for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
+    for path in sorted((ROOT / "ui").glob("*.py")):
         if path.stem == "translations" or path.stem.startswith("korean"):
             continue
         tree = ast.parse(path.read_text("utf-8"))
