@@ -149,7 +149,7 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         os.utime(folder, (number * 1000, number * 1000))
     found = job_history.jobs_in(tmp_path)
     assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert job_history.jobs_in(tmp_path, most=2) == found[:1]
+    assert job_history.jobs_in(tmp_path, max_jobs=2) == found[:1]
     assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 
