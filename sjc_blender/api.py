@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import incoming, live, places, session, user_preferences
-from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
-from .backend.sjc.settings_schema import Settings
+from .backend.sjc.job.batch import read_batch
+from .backend.sjc.job.folder import free_folder
+from .backend.sjc.settings import Settings, resolve_job
 from .job import (
     Job,
     OnProgress,
@@ -35,7 +36,6 @@ from .job import (
     settings_of,
     snapshot_now,
 )
-from .prompts import prompts_in
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
 
@@ -66,7 +66,7 @@ def generate(
     """
     chosen = _resolved({**settings, "prompt": prompt})
     taken = [record.folder for record in queue().jobs]
-    job_folder = _path(folder) if folder else places.free_folder(places.output_folder(), chosen, taken)
+    job_folder = _path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
     job = job_of(queue().add(chosen, job_folder), on_progress)
     live.expect(job.record, location)
     session.keep_pumping()
@@ -86,24 +86,36 @@ def batch(
     prompt or a JSON object a line, # begins a comment. All are checked first: SjcError lists every bad one, and nothing
     has started then.
     """
-    wanted, problems = [], []
-    for number, item in enumerate(_items(prompts), 1):
-        own = dict(item) if isinstance(item, Mapping) else {"prompt": item}
-        try:
-            _resolved({**settings, **own})
-            wanted.append({**settings, **own})
-        except SjcError as error:
-            problems.append(f"{number}: {error}")
-    if problems:
-        raise SjcError("\n".join(problems))
     made = []
-    for index, own in enumerate(wanted):
+    for index, given in enumerate(_checked(prompts, settings)):
         location = live.in_a_row(index)
-        made.append(generate(block=False, on_progress=on_progress, location=location, **own))
+        made.append(generate(block=False, on_progress=on_progress, location=location, **given))
     if _blocks(block):
         for job in made:
             job.wait()
     return made
+
+
+def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The settings of every job that `batch` was given. Raises SjcError, one line for everything wrong with them."""
+
+    def check(own: Mapping[str, Any]) -> dict[str, Any]:
+        given = {**common, **own}
+        _resolved(given)
+        return given
+
+    text = prompts.as_string() if hasattr(prompts, "as_string") else prompts  # of a Text datablock
+    if isinstance(text, str):
+        return read_batch(text, check)
+    wanted, problems = [], []
+    for number, item in enumerate(prompts, 1):
+        try:
+            wanted.append(check(item if isinstance(item, Mapping) else {"prompt": item}))
+        except SjcError as error:
+            problems.append(f"{number}: {error}")
+    if problems:
+        raise SjcError("\n".join(problems))
+    return wanted
 
 
 def import_result(path: str | Path, *, location: tuple[float, float, float] | None = None) -> Job:
@@ -140,17 +152,7 @@ def resume_folder(
 
 def _resolved(given: Mapping[str, Any]) -> Settings:
     """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
-    chosen = schema.resolve(None, {**user_preferences.defaults(), **given})
-    if not chosen.prompt:
-        raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
-    return chosen
-
-
-def _items(prompts: Any) -> Iterable[str | Mapping[str, Any]]:
-    """What `batch` was given, one by one: lines of a text are taken apart."""
-    if hasattr(prompts, "as_string"):  # a Text datablock
-        return prompts_in(prompts.as_string())
-    return prompts_in(prompts) if isinstance(prompts, str) else prompts
+    return resolve_job({**user_preferences.defaults(), **given})
 
 
 def _path(given: str | Path) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import live, session
-from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .backend.sjc.settings import to_json
 from .bar import Bar
 from .queue.records import JobRecord, State
 
@@ -192,4 +192,4 @@ def clear_finished() -> None:
 
 def settings_of(job: Job) -> dict[str, Any]:
     """The settings a job was made with, as `generate` takes them."""
-    return json.loads(schema.to_json(job.record.settings))
+    return json.loads(to_json(job.record.settings))

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import timer, user_preferences
-from .backend.sjc import settings as schema
 from .backend.sjc.errors import SjcError
+from .backend.sjc.job.folder import SNAPSHOTS
+from .backend.sjc.settings import to_json
 from .problems import Problem
 from .queue.records import JobRecord
 
@@ -191,12 +192,12 @@ def _thin_history(record: JobRecord) -> None:
 
     def work() -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
-            thinned.append(history.thin(record.folder / history.SNAPSHOTS, *limits))
+            thinned.append(history.thin(record.folder / SNAPSHOTS, *limits))
 
     def turn() -> bool:
         if thread.is_alive():
             return False
-        if thinned and thinned[0].name != history.SNAPSHOTS:
+        if thinned and thinned[0].name != SNAPSHOTS:
             _use_thinned(record.id, thinned[0])
         return True
 
@@ -213,7 +214,7 @@ def _use_thinned(job_id: str, thinned: Path) -> None:
     from .scene import history, volumes
 
     volumes.use_history(job_id, thinned)
-    long_history = thinned.with_name(history.SNAPSHOTS)
+    long_history = thinned.with_name(SNAPSHOTS)
     if not volumes.uses(long_history):  # a copy that the person made may still show it
         history.drop(long_history)
 
@@ -230,7 +231,7 @@ def properties_of(record: JobRecord) -> dict[str, Any]:
     return {
         "prompt": record.prompt,
         "seed": s.seed,
-        "settings": json.dumps(json.loads(schema.to_json(s)), ensure_ascii=False),
+        "settings": json.dumps(json.loads(to_json(s)), ensure_ascii=False),
         "folder": str(Path(record.folder)),
     }
 

@@ -12,9 +12,9 @@ FAULTS = [
     Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
-        """        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
+        """        write_npz(path, density, color, meta=meta, half=True, compress=False)
         if self.fault""",
-        """        threading.Timer(0.5, files.write_npz, (path, density, color), {"meta": meta}).start()
+        """        threading.Timer(0.5, write_npz, (path, density, color), {"meta": meta}).start()
         if self.fault""",
         (f"{JOBS}::test_a_job_from_beginning_to_end",),
     ),
@@ -52,7 +52,7 @@ FAULTS = [
         "start-lost-behind-free",
         f"{SJC}/worker/serve.py",
         'if kind == "start" and self.busy:',
-        'if kind == "start" and (self.busy or not self.starts.empty()):',
+        'if kind == "start" and (self.busy or not self.accepted.empty()):',
         (f"{WORKER}::test_free_and_start_at_once",),
     ),
     Fault(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.settings_schema import Settings
+from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from ..worker.pipes import newest
 from ..worker.process import USUAL, Times, WorkerProcess

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..backend.sjc.settings_schema import Settings
+from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from .curves import Curves
 

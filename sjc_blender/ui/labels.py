@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backend.sjc.settings_schema import Spec, plain
+from ..backend.sjc.settings import Spec, plain
 
 ACRONYMS = {
     "Fov": "FOV",

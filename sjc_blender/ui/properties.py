@@ -9,8 +9,7 @@ from typing import Any
 
 import bpy
 
-from ..backend.sjc import settings as schema
-from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
+from ..backend.sjc.settings import PRESETS, SPECS, Spec, Value, resolve
 from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
@@ -119,7 +118,7 @@ def apply(group: Any, values: Mapping[str, Any]) -> None:
 
 
 def _values_of(preset: str) -> dict[str, Value]:
-    chosen = schema.resolve(preset)
+    chosen = resolve(preset)
     return {name: getattr(chosen, name) for name in SPECS}
 
 

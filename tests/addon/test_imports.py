@@ -17,11 +17,19 @@ ROOMS = [
     "queue.queue",
     "queue.queue_file",
     "queue.records",
+    "scene.history",
+    "ui.job_history",
     "worker.pipes",
     "worker.process",
 ]
 SCRIPTING = ["api", "job", "live", "session", "timer", "user_preferences"]
-DOOR = ["backend.sjc.worker.protocol", "backend.sjc.settings"]
+DOOR = [
+    "backend.sjc.worker.protocol",
+    "backend.sjc.settings",
+    "backend.sjc.job.batch",
+    "backend.sjc.job.folder",
+    "backend.sjc.job.pointer",
+]
 
 
 def imported_with(name, stage_folder):

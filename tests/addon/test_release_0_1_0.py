@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender.backend.sjc import settings as schema
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.backend.sjc.settings import resolve
 from sjc_blender.queue import queue_file
 from sjc_blender.queue.records import State
 from tests.addon.helpers import loaded
@@ -15,10 +15,10 @@ from tests.addon.helpers import loaded
 JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"
 SMALL = {"steps": 12, "seed": 7, "device": "cpu"}
 SETTINGS = {
-    "finished": schema.resolve("test", {"prompt": "a red mushroom", **SMALL}),
-    "failed": schema.resolve("test", {"prompt": "a yellow duck", **SMALL, "device": "mps"}),
-    "half": schema.resolve("test", {"prompt": "a red mushroom", **SMALL}),
-    "waiting": schema.resolve(
+    "finished": resolve("test", {"prompt": "a red mushroom", **SMALL}),
+    "failed": resolve("test", {"prompt": "a yellow duck", **SMALL, "device": "mps"}),
+    "half": resolve("test", {"prompt": "a red mushroom", **SMALL}),
+    "waiting": resolve(
         "quality",
         {
             "prompt": "a blue chair with a yellow seat", "negative_prompt": "a red ball", "seed": 11, "steps": 250,

@@ -149,7 +149,7 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         os.utime(folder, (number * 1000, number * 1000))
     entries = job_history.jobs_in(tmp_path)
     assert [(entry.prompt, entry.finished) for entry in entries] == [("half", False), ("new", True), ("old", True)]
-    assert job_history.jobs_in(tmp_path, most=2) == entries[:1]
+    assert job_history.jobs_in(tmp_path, max_jobs=2) == entries[:1]
     assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 

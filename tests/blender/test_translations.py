@@ -119,11 +119,11 @@ def test_errors_are_shown_in_the_language_of_the_interface(in_blender):
         SWITCH_ON
         + """
 from sjc_blender.ui.languages.messages import translated, translated_in
-from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.backend.sjc import settings
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.problems import of_exit
 try:
-    schema.resolve(None, {"steps": -3, "grid": "many"})
+    settings.resolve(None, {"steps": -3, "grid": "many"})
 except SjcError as error:
     bad = str(error)
 crash = of_exit(-11, ["last words"]).text

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sjc.settings_schema import PRESETS, SPECS
+from sjc.settings import PRESETS, SPECS
 from tests.blender.conftest import ON, RECORDER
 
 # ---------------------------------------------------------------------------------------------------------- properties
@@ -56,11 +56,11 @@ def test_presets_set_values_and_leave_what_is_personal(ui):
 group = scene.sjc
 group.prompt, group.seed, group.device, group.steps = "a blue tree", 7, "cpu", 3
 result = {}
-for preset in schema.PRESETS:
+for preset in settings.PRESETS:
     group.preset = preset
     result[preset] = properties.settings_from(scene)
-    expected = schema.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
-    assert schema.resolve(None, result[preset]) == expected
+    expected = settings.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    assert settings.resolve(None, result[preset]) == expected
 group.preset = "fast"
 group.steps, group.learning_rate, group.background_color = 33, 0.03, (0.1, 0.2, 0.3)
 result["changed"] = properties.settings_from(scene)
@@ -75,14 +75,14 @@ result["changed"] = properties.settings_from(scene)
 def test_every_bound_that_the_panel_allows_is_a_setting(ui):
     got = ui("""
 result = []
-for spec in schema.SPECS.values():
+for spec in settings.SPECS.values():
     if spec.low is None or spec.kind == "color":
         continue
     for value in (spec.low, spec.high, 0 if spec.zero else spec.low, (spec.low or 1) / 2):
         setattr(scene.sjc, spec.name, type(spec.default)(value))
         chosen = properties.settings_from(scene).get(spec.name, spec.default)
         try:
-            schema.coerce(spec.name, chosen)
+            settings.coerce(spec.name, chosen)
         except Exception as error:
             result.append(str(error))
     scene.sjc.property_unset(spec.name)
@@ -175,7 +175,7 @@ DRAW = """
 import builtins
 queue = api.queue()
 folder = home / "sjc" / "one"
-record = JobRecord(settings=schema.resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
+record = JobRecord(settings=resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
 queue.jobs.append(record)
 PANELS = [cls for cls in sjc_blender.registration.CLASSES
           if issubclass(cls, bpy.types.Panel) and not issubclass(cls, sjc_blender.ui.presets.SJC_PT_presets)]
@@ -422,7 +422,7 @@ bpy.ops.sjc.clear_finished()
 result["cleared"] = len(runtime.jobs)
 live_queue = api.queue()
 for n in range(3):
-    live_queue.add(schema.resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
+    live_queue.add(resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
 ui_state.refresh()
 ids = [e.name for e in runtime.jobs]
 bpy.ops.sjc.move(job=ids[2], delta=-2)
@@ -481,10 +481,10 @@ assert bpy.utils.preset_find("Mine", presets.SUBDIR) is None
 def test_a_new_job_leaves_the_picture_of_the_running_one(ui):
     got = ui("""
 queue = api.queue()
-first = queue.add(schema.resolve("test", {"prompt": "one"}), home / "sjc" / "one")
+first = queue.add(resolve("test", {"prompt": "one"}), home / "sjc" / "one")
 ui_state.refresh()
 runtime.jobs[first.id].picture = "f_0001.png"
-queue.add(schema.resolve("test", {"prompt": "two"}), home / "sjc" / "two")
+queue.add(resolve("test", {"prompt": "two"}), home / "sjc" / "two")
 ui_state.refresh()
 result = [[entry.prompt, entry.picture] for entry in runtime.jobs]
 api.close()
@@ -607,7 +607,7 @@ def test_a_file_load_brings_the_panel_back(ui):
     got = ui("""
 folder = home / "sjc" / "one"
 folder.mkdir(parents=True)
-(folder / "job.json").write_text(schema.to_json(schema.resolve("test", {"prompt": "a red mushroom"})))
+(folder / "job.json").write_text(to_json(resolve("test", {"prompt": "a red mushroom"})))
 bpy.ops.wm.open_mainfile(filepath=str(home / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
 result = {

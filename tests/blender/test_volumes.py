@@ -282,7 +282,7 @@ result = {
     "frames": [at(frame) for frame in (3, 4, 5, 9, 10)],
 }
 scene.frame_set(3)
-volumes.use_history("job", history.thin(folder, most=3))
+volumes.use_history("job", history.thin(folder, max_files=3))
 result["thinned"] = [at(frame) for frame in (3, 4, 5, 6, 7)]
 result["nobody"] = [volumes.hide("other job"), volumes.rest("other job")]
 """,

@@ -8,7 +8,6 @@ KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
 RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to translate
-BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
 LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
 ADVISING = (
@@ -17,7 +16,7 @@ ADVISING = (
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
 # complaints; test data.
-NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
+NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "models/prompt_encoder.py": (
@@ -75,7 +74,7 @@ def in_sources():
         for text, line in pairs:
             texts.setdefault(text, f"{path.relative_to(ROOT.parent)}:{line}")
 
-    for path in [*sorted((ROOT / "ui").rglob("*.py")), *(ROOT / name for name in BESIDE)]:
+    for path in sorted((ROOT / "ui").rglob("*.py")):
         if "languages" not in path.parts:
             note(path, _drawn(_parsed(path)))
     note(ROOT / LABELS, _labels(_parsed(ROOT / LABELS)))

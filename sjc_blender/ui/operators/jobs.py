@@ -10,7 +10,7 @@ import bpy
 
 from ... import api
 from ...backend.sjc.errors import SjcError
-from ...backend.sjc.settings_schema import SPECS
+from ...backend.sjc.settings import SPECS
 from .. import properties, ui_state
 from .common import Button, JobButton, backend_is_there, job_property
 
