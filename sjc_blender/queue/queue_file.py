@@ -19,7 +19,7 @@ from ..backend.sjc.job.folder import resumable
 from ..backend.sjc.settings import Settings
 from ..problems import DISK, Problem
 from .locks import Lock, Taken
-from .records import Job, Snapshot, State
+from .records import JobRecord, Snapshot, State
 
 __all__ = [
     "Failed", "ListFile", "load", "lock_folder", "read_folder", "rescan", "resumable", "save", "snapshot_at",
@@ -46,7 +46,7 @@ class ListFile:
         self.problem: Problem | None = None
         self._lock, self._mine = Lock(path.with_name(f".{path.name}.lock")), False
 
-    def take(self, known: Collection[Path]) -> list[Job]:
+    def take(self, known: Collection[Path]) -> list[JobRecord]:
         """Make it ours if nobody has it; returns the jobs that it holds, except those of folders that are `known`."""
         if self._mine:
             return []
@@ -68,7 +68,7 @@ class ListFile:
             )
         return []
 
-    def save(self, jobs: Iterable[Job]) -> None:
+    def save(self, jobs: Iterable[JobRecord]) -> None:
         """Write it, if it is ours."""
         if self._mine:
             try:
@@ -104,7 +104,7 @@ def lock_folder(folder: Path) -> Lock:
     return lock
 
 
-def save(path: Path, jobs: Iterable[Job]) -> None:
+def save(path: Path, jobs: Iterable[JobRecord]) -> None:
     """Write the list, whole.  Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {"sjc_queue": VERSION, "jobs": [_written(job, path.parent) for job in jobs]}
@@ -116,7 +116,7 @@ def save(path: Path, jobs: Iterable[Job]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: Path) -> list[Job]:
+def load(path: Path) -> list[JobRecord]:
     """The list as it was; what was running is stopped now, or finished if its folder says so.
 
     An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
@@ -135,7 +135,7 @@ def load(path: Path) -> list[Job]:
     return [job for job in jobs if job is not None]
 
 
-def _written(job: Job, parent: Path) -> dict[str, Any]:
+def _written(job: JobRecord, parent: Path) -> dict[str, Any]:
     """Folders inside the list's own are relative to it: both may be moved together."""
     folder = job.folder.relative_to(parent) if job.folder.is_relative_to(parent) else job.folder
     return {
@@ -159,10 +159,10 @@ def _changes(chosen: Settings) -> dict[str, Any]:
     return {"preset": chosen.preset} | {k: v for k, v in asdict(chosen).items() if v != base[k]}
 
 
-def _read(entry: Any, parent: Path) -> Job | None:
+def _read(entry: Any, parent: Path) -> JobRecord | None:
     try:
         problem = entry["problem"]
-        job = Job(
+        job = JobRecord(
             settings=settings.resolve(None, entry["settings"]),
             folder=parent / str(entry["folder"]),
             resume=bool(entry["resume"]),
@@ -187,15 +187,15 @@ def _read(entry: Any, parent: Path) -> Job | None:
 # ----------------------------------------------------------------------------------------------------------- folders
 
 
-def read_folder(folder: Path) -> Job:
+def read_folder(folder: Path) -> JobRecord:
     """A job made elsewhere: finished, or stopped and to be resumed.  Raises SjcError where no settings can be read."""
     chosen = job_folder.read_settings(folder)
-    job = Job(settings=chosen, folder=folder, resume=True, state=State.STOPPED, total=chosen.steps)
+    job = JobRecord(settings=chosen, folder=folder, resume=True, state=State.STOPPED, total=chosen.steps)
     rescan(job)
     return job
 
 
-def rescan(job: Job) -> None:
+def rescan(job: JobRecord) -> None:
     """Take from the folder what it says: snapshots, the step of the newest, whether the job is finished."""
     snapshots = (snapshot_at(npz) for npz in job_folder.snapshots(job.folder))
     job.snapshots = [snapshot for snapshot in snapshots if snapshot]  # damaged ones are left out

@@ -8,9 +8,8 @@ import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.backend.sjc.settings import resolve
-from sjc_blender.queue import queue as jobs
 from sjc_blender.queue import queue_file
-from sjc_blender.queue.queue import State
+from sjc_blender.queue.records import State
 from tests.addon.players import loaded
 
 JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"
@@ -89,7 +88,7 @@ def test_a_job_that_ran_when_blender_crashed_stands_where_its_folder_does(state)
 
 
 def test_the_job_folders_read_without_the_list(queue, state):
-    finished, half = (jobs.read_folder(state.parent / name) for name in ("finished", "half"))
+    finished, half = (queue_file.read_folder(state.parent / name) for name in ("finished", "half"))
     assert (finished.settings, half.settings) == (SETTINGS["finished"], SETTINGS["half"])
     assert (finished.state, finished.progress) == (State.FINISHED, 1.0)
     assert [snapshot.step for snapshot in finished.snapshots] == [2, 4, 6, 8, 10, 12]

@@ -13,7 +13,7 @@ from ... import api, live
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.job.folder import read_settings
 from .. import backend_task, properties, ui_state
-from .jobs import Button
+from .common import Button
 
 LOG = "worker.log"
 
@@ -25,7 +25,7 @@ def _folder() -> Any:
 
 
 class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
-    """Bring in a job made elsewhere: its .sjc file or its folder; the mesh, or the newest volume of an unfinished one"""
+    """Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job"""
 
     bl_idname, bl_label = "sjc.import_result", "Import SJC Result"
     filename_ext = ".sjc"
