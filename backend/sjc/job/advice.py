@@ -23,7 +23,7 @@ def advice(settings: Settings, model: TextDenoiser) -> list[str]:
     diffuses = not model.distilled and model.prediction_type != "flow"
     if diffuses and not model.card and settings.guidance < STRONG:
         warnings.append(
-            f"guidance {settings.guidance:g} is for the embedded model; {model.name} will hardly form an object below 7.5. "
-            "Take the preset paper, or set guidance."
+            f"guidance {settings.guidance:g} is for the embedded model; {model.name} will hardly form an object below "
+            "7.5. Take the preset paper, or set guidance."
         )
     return warnings
