@@ -25,7 +25,8 @@ from experiments.three_d import compute
 from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, model_digest
+from sjc.experiments.records import Record, measured, settings_of
 from sjc.job.run import slug
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from experiments.compare import (
     wins,
 )
 from sjc.experiments import page
-from sjc.experiments.harness import Record, settings_of
+from sjc.experiments.records import Record, settings_of
 
 VERDICTS = {True: "better than", False: "worse than", None: "not told apart from"}
 

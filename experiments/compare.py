@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from sjc.experiments import page
-from sjc.experiments.harness import Record, measured, settings_of
+from sjc.experiments.records import Record, measured, settings_of
 
 GOALS = (0.8, 0.9)  # IoU whose steps and seconds are told
 TINY = 1e-9  # for the logarithm of nothing

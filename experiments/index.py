@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sjc.experiments.harness import Experiment, model_digest, weights_of
+from sjc.experiments.harness import Experiment, model_digest
 from sjc.experiments.page import table
+from sjc.experiments.records import weights_of
 from sjc.output.files import read_json, write_bytes
 
 HEADER = """\

@@ -6,7 +6,7 @@ from statistics import mean
 
 from experiments.compare import beats
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import Record, measured, settings_of
+from sjc.experiments.records import Record, measured, settings_of
 
 
 def _not(held: bool | None) -> bool | None:

@@ -16,8 +16,9 @@ from benchmarks.quality import digest
 from experiments import world_pictures
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import Cell, Experiment, Options, Record, measured, model_digest
+from sjc.experiments.harness import Cell, Experiment, Options, model_digest
 from sjc.experiments.pictures import row, to_text
+from sjc.experiments.records import Record, measured
 from sjc.guidance.empirical import EmpiricalDenoiser
 from sjc.guidance.paas import Denoise, paas
 from sjc.guidance.prompts import view_prompt

@@ -64,11 +64,7 @@ def build_release(root: Path = ROOT) -> list[Path]:
         sums=SUMS,
         checksums=checksums,
     )
-    return [
-        archive,
-        _write(archive.with_name(NOTES), notes),
-        _write(archive.with_name(SUMS), checksums),
-    ]
+    return [archive, _write(archive.with_name(NOTES), notes), _write(archive.with_name(SUMS), checksums)]
 
 
 def agreed_version(root: Path = ROOT) -> str:

@@ -24,18 +24,15 @@ def tree(tmp_path, monkeypatch):
     (tmp_path / "blender_manifest.toml").write_text(manifest.replace(ours, 'version = "3.2.1"'), "utf-8")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "3.2.1"\n', "utf-8")
     (tmp_path / "CHANGELOG.md").write_text(
-        "# Changelog\n\n## [3.2.1] - 2030-01-02\n\n### Added\n\n- Mushrooms glow.\n\n## [3.2.0]\n\n- Trees grow.\n", "utf-8"
+        "# Changelog\n\n## [3.2.1] - 2030-01-02\n\n### Added\n\n- Mushrooms glow.\n\n## [3.2.0]\n\n- Trees grow.\n",
+        "utf-8",
     )
     return tmp_path
 
 
 def test_zip_notes_and_sums_stand_in_dist(tree):
     archive, notes, sums = release.build_release(tree)
-    assert [path.name for path in (archive, notes, sums)] == [
-        "sjc_blender-3.2.1.zip",
-        "RELEASE_NOTES.md",
-        "SHA256SUMS",
-    ]
+    assert [path.name for path in (archive, notes, sums)] == ["sjc_blender-3.2.1.zip", "RELEASE_NOTES.md", "SHA256SUMS"]
     line = f"{hashlib.sha256(archive.read_bytes()).hexdigest()}  sjc_blender-3.2.1.zip\n"
     assert sums.read_bytes() == line.encode()
     text = notes.read_text("utf-8")

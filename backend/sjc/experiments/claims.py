@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Record = dict[str, Any]
+from .records import Record
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import page
 from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured
+from .harness import Cell, Experiment, Options
 from .pictures import PictureSource
+from .records import Record, measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""An experiment is a list of cells. Each is computed once, kept in a file of its own, and told of on a page."""
+"""An experiment is a list of cells. Each is computed once and saved in a file of its own; a page shows them all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SjcError
 from ..output.files import read_json, write_json
+from . import page
 from .claims import Claim
 from .pictures import DISCS, PictureSource
+from .records import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ THREE_D = (
     "guidance",
     "field",
     "optimize.py",
-    "export.py",
+    "job/export.py",
     "output/colour.py",
     "output/glb.py",
     "output/mesh.py",
@@ -38,7 +40,6 @@ THREE_D = (
 )
 MAX_SEEDS = 100
 
-Record = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -97,8 +98,6 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on
     where the committed pages end. Raises SjcError.
     """
-    from . import page
-
     cells = experiment.cells(options)
     wanted = {cell.name: _identity(experiment, cell) for cell in cells}
     kept = _finished(out, experiment.name, wanted)
@@ -127,13 +126,7 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
-    """Write page and figure anew from the record in `out`, computing nothing; None where there is none.
-
-    Raises
-    SjcError.
-    """
-    from . import page
-
+    """Write page and figure anew from the record in `out`; None where there is none. Raises SjcError."""
     record = _read(out / f"{experiment.name}.json")
     if not record.get("cells"):
         return None
@@ -157,29 +150,6 @@ def budget(name: str, count: int, seconds: list[float]) -> str:
         return f"{name}: {count} cells, none measured yet; the first one tells how long they take"
     each = mean(seconds)
     return f"{name}: {left} of {count} cells left at {each:.1f} s each, about {_minutes(left * each)}"
-
-
-def measured(record: Record, **settings: Any) -> list[dict[str, Any]]:
-    """What the cells with these settings measured, in the order of the record."""
-    found = [
-        cell["measured"]
-        for cell in record["cells"]
-        if all(cell["settings"].get(key) == value for key, value in settings.items())
-    ]
-    if not found:
-        raise SjcError(f"{record['experiment']}: no cell has {settings}; run the experiment again.")
-    return found
-
-
-def settings_of(record: Record, key: str) -> list[Any]:
-    """The values that one setting takes in the record, in order, each once."""
-    return list(dict.fromkeys(c["settings"][key] for c in record["cells"] if key in c["settings"]))
-
-
-def weights_of(record: Record) -> list[str]:
-    """The digests of the models' files (model_digest) that the record's cells name; none where no model was asked."""
-    named = (cell["settings"] for cell in record["cells"])
-    return sorted({known[key] for known in named for key in ("weights", "model") if key in known})
 
 
 def code_digest(rooms: Iterable[str], compute: Callable[[], Any]) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import page
 from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .harness import Cell, Experiment, Options, model_digest
 from .paas import raise_latent
 from .pictures import orange_blob, row, to_text
+from .records import Record, measured, settings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

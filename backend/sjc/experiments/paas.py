@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import page
 from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .harness import Cell, Experiment, Options, model_digest
+from .records import Record, measured, settings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.files import write_bytes, write_json
 from . import claims
-from .harness import weights_of
+from .records import Record, weights_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .harness import Experiment, Record
+    from .harness import Experiment
 
 # Told apart in grey, too: by shade, dash and marker.
 STYLES: tuple[dict[str, Any], ...] = (

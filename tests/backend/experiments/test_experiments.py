@@ -12,7 +12,7 @@ from PIL import Image
 
 from sjc import cli
 from sjc.errors import SjcError
-from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures
+from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures, records
 from sjc.guidance.empirical import EmpiricalDenoiser, GaussianDenoiser
 from tests.backend import tiny_families
 
@@ -32,7 +32,7 @@ def one_number(name="sum", cells=3, log=None, fails_at=None):
 
     def figure(record):
         made, (axes,) = page.plots(1, 1)
-        page.curve(axes, [0, 1], [[m["value"]] * 2 for m in harness.measured(record)], 0, "value")
+        page.curve(axes, [0, 1], [[m["value"]] * 2 for m in records.measured(record)], 0, "value")
         page.name_axes(axes, "k", "value")
         return made
 
@@ -41,7 +41,7 @@ def one_number(name="sum", cells=3, log=None, fails_at=None):
         "How much?",
         "By counting.",
         lambda options: [cell(seed) for seed in range(min(cells, options.seeds))],
-        lambda record: f"Mean {page.shown([m['value'] for m in harness.measured(record)])}.",
+        lambda record: f"Mean {page.shown([m['value'] for m in records.measured(record)])}.",
         lambda record: page.table(["seed"], [[str(c["settings"]["seed"])] for c in record["cells"]]),
         figure,
         rooms=("guidance/paas.py",),
@@ -173,7 +173,7 @@ def test_code_digest_follows_rooms_and_own_module(tmp_path, monkeypatch):
 
 def test_a_measured_number_that_is_not_there_is_told():
     with pytest.raises(SjcError, match="no cell has"):
-        harness.measured({"experiment": "x", "cells": []}, case="a")
+        records.measured({"experiment": "x", "cells": []}, case="a")
 
 
 @pytest.mark.parametrize(
