@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 def measured(record: Record, **settings: Any) -> list[dict[str, Any]]:
-    """What the cells with these settings measured, in the order of the record. Raises SjcError where no cell has them."""
+    """What the cells with these settings measured, in the record's order. Raises SjcError where no cell has them."""
     cells = [
         cell["measured"]
         for cell in record["cells"]
@@ -27,6 +27,6 @@ def settings_of(record: Record, key: str) -> list[Any]:
 
 
 def weights_of(record: Record) -> list[str]:
-    """The digests of the models' files (`harness.model_digest`) in the record's cells; empty where no model was used."""
+    """The digests of the models' files (`harness.model_digest`) in the record's cells; empty without a model."""
     settings = (cell["settings"] for cell in record["cells"])
     return sorted({values[key] for values in settings for key in ("weights", "model") if key in values})

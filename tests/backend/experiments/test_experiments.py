@@ -387,10 +387,10 @@ def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
 @pytest.mark.parametrize(
     ("clean", "averaged", "says"),
     [
-        (0.3, 0.2, "PAAS ends nearer"),
-        (0.2, 0.3, "the clean picture ends nearer"),
-        (0.2, 0.2, "the two end alike"),
-        (0.21, 0.2, "the two cannot be told apart"),
+        (0.3, 0.2, "PAAS ends nearer the data"),
+        (0.2, 0.3, "asking at the clean picture ends nearer the data"),
+        (0.2, 0.2, "both ways end equally near the data"),
+        (0.21, 0.2, "the two ways cannot be told apart"),
     ],
 )
 def test_the_verdict_follows_the_numbers(clean, averaged, says):
