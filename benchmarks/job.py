@@ -161,12 +161,12 @@ def _frozen(denoiser: Any, settings: Settings, wait: Callable[[], None]) -> tupl
         return None, "no denoiser is frozen yet: python -m benchmarks freeze"
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    kept = json.loads(FROZEN.read_text("utf-8"))
-    unet = UNet2DConditionModel.from_config(kept["unet"]).to(denoiser.device).eval()
+    frozen = json.loads(FROZEN.read_text("utf-8"))
+    unet = UNet2DConditionModel.from_config(frozen["unet"]).to(denoiser.device).eval()
     (batch, *_), _ = _shapes(denoiser, settings)
-    size, channels = kept["unet"]["sample_size"], kept["unet"]["in_channels"]
-    shapes = ((batch, channels, size, size), (batch, kept["tokens"], kept["unet"]["cross_attention_dim"]))
-    return call_ms(unet, shapes, wait), f"{kept['sha256']}, frozen at {kept['commit'][:12]}"
+    size, channels = frozen["unet"]["sample_size"], frozen["unet"]["in_channels"]
+    shapes = ((batch, channels, size, size), (batch, frozen["tokens"], frozen["unet"]["cross_attention_dim"]))
+    return call_ms(unet, shapes, wait), f"{frozen['sha256']}, frozen at {frozen['commit'][:12]}"
 
 
 def weights_sha256(model: str) -> str:
