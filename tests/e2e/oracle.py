@@ -32,8 +32,8 @@ def layers(prompt):
     hit = (part != EMPTY).float()[:, None]
     rgb = palette[part.long().clamp_max(len(palette) - 1)] * hit
     full = torch.cat([rgb, hit], 1).view(len(FOVS), SIZE * SUPERSAMPLE, SIZE * SUPERSAMPLE, 4)
-    seen = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
-    return seen[:, :3], seen[:, 3:]
+    picture = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
+    return picture[:, :3], picture[:, 3:]
 
 
 class Oracle:

@@ -96,5 +96,5 @@ def test_the_page_of_benchmarks_quotes_the_experiments_pages():
     for page, words in rows:
         numbers = re.findall(r"\d+\.\d+", words)
         assert numbers
-        told = set(re.findall(r"\d+\.\d+", (ROOT / "docs" / page).read_text("utf-8")))
-        assert set(numbers) <= told, (page, set(numbers) - told)
+        on_page = set(re.findall(r"\d+\.\d+", (ROOT / "docs" / page).read_text("utf-8")))
+        assert set(numbers) <= on_page, (page, set(numbers) - on_page)

@@ -35,7 +35,7 @@ def grab(desk):
 
 def sidebar(desk):
     """(left, top, right, bottom) of the viewport's sidebar, its tabs included."""
-    left, top, width, height = desk.ask("result = place('VIEW_3D')")["box"]
+    left, top, width, height = desk.ask("result = region_of('VIEW_3D')")["box"]
     return left, top, left + width, top + height
 
 

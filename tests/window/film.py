@@ -69,7 +69,7 @@ def _shot(desk, milliseconds):
     """A picture without Blender's top bar."""
     desk.settle()
     image = camera.grab(desk)
-    top = desk.ask("result = place('VIEW_3D', 'HEADER')")["box"][1]
+    top = desk.ask("result = region_of('VIEW_3D', 'HEADER')")["box"][1]
     return Frame(image.crop((0, top, image.width, image.height)), milliseconds)
 
 

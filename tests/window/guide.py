@@ -120,7 +120,7 @@ class Shots:
 
     def view(self, name):
         """The upper part of the 3D viewport with its sidebar."""
-        left, top, width, height = self.desk.ask("result = place('VIEW_3D', 'WINDOW')")["box"]
+        left, top, width, height = self.desk.ask("result = region_of('VIEW_3D', 'WINDOW')")["box"]
         self._save(self._grab().crop((left, top, left + width, top + min(height, VIEW))), name)
 
     @contextlib.contextmanager
