@@ -230,7 +230,7 @@ def test_a_pinned_revision(hub, named, tmp_path):
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(lookup.hub_folder()))
         assert worker_rules.locate(pinned) == found.folder
         loaded = load_denoiser(pinned)
-        assert (loaded.source, loaded.revision) == (pinned, "d" * 40)
+        assert (loaded.origin.source, loaded.origin.revision) == (pinned, "d" * 40)
         settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
         job_module.check_early(from_json(to_json(settings)))
 

@@ -28,7 +28,7 @@ from ..output.texture import textured
 
 if TYPE_CHECKING:
     from ..field.grid import VoxelField
-    from ..models.autoencoder import Autoencoder
+    from ..guidance.denoiser import Autoencoder
     from ..output.mesh import Mesh
     from ..output.texture import Sampler
     from ..settings_schema import Settings

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..models.text_denoiser import TextDenoiser
+    from ..guidance.denoiser import Denoiser
     from ..settings_schema import Settings
 
 STRONG = 5.0  # guidance below which the large models' pictures are not sharp; their own pipelines take 5 to 7.5
 
 
-def advice(s: Settings, model: TextDenoiser) -> list[str]:
+def advice(s: Settings, model: Denoiser) -> list[str]:
     """One line for each setting that will disappoint with this model, with what to do; [] where all is well.
 
     Where the model's memory forces a slower way, that is told first.
@@ -20,7 +20,7 @@ def advice(s: Settings, model: TextDenoiser) -> list[str]:
     if s.negative_prompt and s.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")
     # Models that we trained have a card; flow models and distilled ones ask for less, and nobody has measured how much.
-    diffuses = not model.distilled and model.prediction_type != "flow"
+    diffuses = not model.distilled and not model.parameterization.is_flow
     if diffuses and not model.card and s.guidance < STRONG:
         warnings.append(
             f"guidance {s.guidance:g} is for the embedded model; {model.name} will hardly form an object below 7.5. "

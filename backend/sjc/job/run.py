@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..field.grid import VoxelField
-    from ..models.text_denoiser import TextDenoiser
+    from ..guidance.denoiser import Denoiser
     from ..optimize import Losses, Optimization
 
 RESULTS = ("run.json", "mesh.glb", "field.npz", "field.vdb", "preview.png", "turntable.mp4", "curves.png")
@@ -141,7 +141,7 @@ class Job:
     whose loaded model is taken over if it is the same.
     """
 
-    denoiser: TextDenoiser
+    denoiser: Denoiser
     device: torch.device
     built_in: float | None
 
@@ -382,9 +382,9 @@ class Job:
             "version": __version__,
             "settings": asdict(self.settings),
             "model": {
-                "source": self.denoiser.source,
-                "revision": self.denoiser.revision,
-                "loras": self.denoiser.loras,
+                "source": self.denoiser.origin.source,
+                "revision": self.denoiser.origin.revision,
+                "loras": list(self.denoiser.origin.loras),
                 "guidance_built_in": self.denoiser.built_in,
             },
             "device": device_name(self.device),
