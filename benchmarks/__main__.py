@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, worker
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.machine.memory import large_pages
+from sjc.settings import PRESETS, Settings, resolve
 
 SEEDS = 3
 JOB_REPEATS = 3
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="quality, ceiling, colour: runs side by side, for many cores [1]",
     )
-    made.add_argument("--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]")
+    made.add_argument("--preset", choices=tuple(PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often")
     made.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes [benchmarks/results/]")
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def settings_of(arguments: argparse.Namespace) -> schema.Settings:
+def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings that every run of a benchmark has. Raises SjcError with one line per bad value."""
     given: dict[str, object] = {}
     for word in arguments.set:
@@ -63,7 +63,7 @@ def settings_of(arguments: argparse.Namespace) -> schema.Settings:
         given[name.replace("-", "_")] = value
     if arguments.model:
         given["model"] = _portable(arguments.model)
-    return schema.resolve(arguments.preset, given)
+    return resolve(arguments.preset, given)
 
 
 def _portable(model: str) -> str:
@@ -74,13 +74,13 @@ def _portable(model: str) -> str:
     return path.relative_to(report.ROOT).as_posix() if path.is_relative_to(report.ROOT) else str(path)
 
 
-def run_quality(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_quality(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the prompts."""
     which, seeds = _which(arguments, 1 if arguments.quick else SEEDS)
     return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
 
 
-def run_ceiling(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_ceiling(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the prompts with a perfect denoiser in place of the model."""
     which, seeds = _which(arguments, 1)
     if arguments.quick and not arguments.preset:
@@ -99,7 +99,7 @@ def _which(arguments: argparse.Namespace, seeds: int) -> tuple[tuple[str, ...], 
     return which, arguments.seeds or seeds
 
 
-def run_colour(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_colour(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the colours of a latent model."""
     if not arguments.model:
         settings = replace(settings, model=_portable(str(colour.MODEL)))
@@ -107,12 +107,12 @@ def run_colour(arguments: argparse.Namespace, settings: schema.Settings) -> dict
     return colour.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
 
 
-def run_job(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_job(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time the main job."""
     return job.benchmark(settings, 1 if arguments.quick else JOB_REPEATS)
 
 
-def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_render(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the renderers."""
     from benchmarks.render import sjc_bench_render
 
@@ -125,7 +125,7 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     return {**record, "summary": {**ratios, **thresholded}}
 
 
-def run_scale(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_scale(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the renderer at growing sizes."""
     from benchmarks import scale
 
@@ -139,7 +139,7 @@ def scale_text(record: report.Record) -> str:
     return scale.text(record)
 
 
-def run_gpu(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_gpu(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time a step behind a large UNet on a CUDA device."""
     from benchmarks import gpu
 
@@ -153,22 +153,22 @@ def gpu_text(record: report.Record) -> str:
     return gpu.text(record)
 
 
-def run_step(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_step(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time the parts of a step."""
     return step.benchmark(settings, arguments.quick)
 
 
-def run_export(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_export(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the way from a field to its files."""
     return export.benchmark(arguments.quick)
 
 
-def run_worker(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_worker(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time what Blender waits for."""
     return worker.benchmark(settings, arguments.quick)
 
 
-def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_bridge(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the add-on inside Blender."""
     return bridge.benchmark(arguments.quick)
 
@@ -187,7 +187,7 @@ def render_text(record: report.Record) -> str:
     return report.table(rows)
 
 
-Run = Callable[[argparse.Namespace, schema.Settings], dict[str, Any]]
+Run = Callable[[argparse.Namespace, Settings], dict[str, Any]]
 BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "ceiling": (run_ceiling, ceiling.text),

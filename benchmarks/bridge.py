@@ -36,7 +36,7 @@ try:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     folder = Path(folder)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "bench.blend"))  # the queue's memory lies beside it
-    from sjc_blender import live
+    from sjc_blender import session
     from sjc_blender.scene import volumes
 
     def clock():
@@ -60,11 +60,11 @@ try:
         result["snapshots"][kind] = rows[1:]  # the first makes the object and its material
         bpy.data.objects.remove(volumes.find(kind))
     volumes.show_snapshot("idle", path, name="idle", location=(0, 0, 0), make_again=True)
-    live.tick()
+    session.turn()
     result["ticks"] = []
     for _ in range(int(ticks)):
         before = clock()
-        live.tick()
+        session.turn()
         volumes.follow_timeline("idle")  # as in a tick of a running job
         result["ticks"].append(since(before))
     result["versions"] = {

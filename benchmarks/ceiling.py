@@ -13,11 +13,9 @@ from statistics import mean
 from typing import Any
 
 from benchmarks import perfect, quality, report
-from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.job import run as job
-
-Settings = schema.Settings
+from sjc.job import folder as job_folder
+from sjc.settings import Settings, resolve, validate
 
 PERFECT = Path(perfect.__file__)
 TRUTH = report.ROOT / "backend" / "training"
@@ -29,7 +27,7 @@ SCORES = ("solid", "silhouette", "color")
 
 def generate(size: int, settings: Settings, folder: Path, measured: Path) -> quality.Measured:
     """One job with the perfect denoiser, its pictures `size` pixels wide, as a fresh process."""
-    job.prepare_folder(folder, settings)
+    job_folder.prepare_folder(folder, settings)
     return quality.measure(["-m", "benchmarks.perfect", str(folder), str(size)], folder, measured)
 
 
@@ -46,7 +44,7 @@ def model_scores(settings: Settings, folder: Path = report.RESULTS) -> dict[str,
         return {}
     ours, theirs = asdict(replace(settings, prompt="", seed=0)), record["identity"]["settings"]
     # Colours come out of JSON as lists; no turntable is scored.
-    if schema.resolve(None, {**theirs, "turntable": ours["turntable"]}) != schema.resolve(None, ours):
+    if resolve(None, {**theirs, "turntable": ours["turntable"]}) != resolve(None, ours):
         return {}
     rows: dict[str, list[dict[str, Any]]] = {}
     for r in record["rows"]:
@@ -82,7 +80,7 @@ def benchmark(
     models = model_scores(settings)
     known = {size: identity(settings, size) for size in dict.fromkeys(sizes)}
     wanted = [
-        (size, schema.validate(replace(settings, prompt=prompt, seed=seed)))
+        (size, validate(replace(settings, prompt=prompt, seed=seed)))
         for size in known
         for prompt in which
         for seed in range(seeds)

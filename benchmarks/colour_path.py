@@ -22,19 +22,19 @@ from torch import Tensor
 
 from benchmarks import prompts
 from benchmarks.scoring import color_error
-from sjc import settings as schema
+from sjc.appearance import views as field_views
 from sjc.appearance.appearance import Appearance
 from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
+from sjc.appearance.views import Paint
 from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.job import export
-from sjc.job.export import Paint
 from sjc.models.autoencoder import Autoencoder
 from sjc.models.loading import load_denoiser
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import Settings
 from training.truth import ground_truth
 
 WAYS = ("first_three", "affine", "fitted", "decoded")
@@ -82,7 +82,7 @@ def colored(field: VoxelField, values: Tensor) -> VoxelField:
     return field
 
 
-def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
+def fit(settings: Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
     """The exact solid with latents whose renders come nearest to the encoded pictures of it.
 
     size: latents along a view's edge. Pictures show the exact colours times `shade` on grey, from the training's
@@ -122,7 +122,7 @@ def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: 
     return field
 
 
-def rows(wanted: list[schema.Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
+def rows(wanted: list[Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
     """`row` of each, at_once processes side by side."""
     made = []
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
@@ -137,18 +137,18 @@ def _denoiser(model: str) -> TextDenoiser:
     return load_denoiser(model)
 
 
-def _loaded_row(settings: schema.Settings, effort: Effort) -> dict[str, Any]:
+def _loaded_row(settings: Settings, effort: Effort) -> dict[str, Any]:
     return row(settings, _denoiser(settings.model), effort)
 
 
-def row(settings: schema.Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
+def row(settings: Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
     look = Appearance(denoiser, settings)
     assert look.autoencoder is not None
     field = fit(settings, look.autoencoder, denoiser.size, effort, look.mean_shade)
-    density, affine = export.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
-    _, first = export.arrays(field, first_three(field.channels))
+    density, affine = field_views.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
+    _, first = field_views.arrays(field, first_three(field.channels))
     seen = look.around(field)
     fitted, _ = look.volume(field, affine, seen)
     meshes: dict[str, Mesh] = {

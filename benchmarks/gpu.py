@@ -19,7 +19,6 @@ from torch import Tensor
 
 from benchmarks import report
 from benchmarks.render import device_name
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.guidance.schedules import VESchedule
 from sjc.models import graphs, networks
@@ -28,6 +27,7 @@ from sjc.models.placement import Placement
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.models.text_encoders import Condition
 from sjc.optimize import Optimization
+from sjc.settings import resolve
 
 PROMPT = "a red mushroom"
 STEPS_OF_THE_PAPER = 10_000
@@ -155,7 +155,7 @@ def benchmark(size: Size, device: torch.device | None = None) -> dict[str, Any]:
         device = torch.device("cuda")
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     denoiser = random_denoiser(size.unet, device, dtype)
-    settings = schema.resolve(
+    settings = resolve(
         "paper", {"prompt": PROMPT, "grid": size.grid, "steps": STEPS_OF_THE_PAPER, "device": device.type}
     )
     times: dict[str, list[float]] = {}

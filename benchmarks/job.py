@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import quality, report
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.models import model_files
+from sjc.settings import Settings, from_json, to_json, validate
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,9 @@ FROZEN = Path(__file__).with_name("frozen_denoiser.json")
 CALLS, WARM_UP = 50, 5
 
 
-def benchmark(settings: schema.Settings, repeats: int) -> dict[str, Any]:
+def benchmark(settings: Settings, repeats: int) -> dict[str, Any]:
     """{"device", "summary", "runs", "steps"}: `repeats` fresh processes on two cores, then one looked into."""
-    settings = schema.validate(replace(settings, prompt=PROMPT))
+    settings = validate(replace(settings, prompt=PROMPT))
     model_files.check(model_files.locate(settings.model))
     runs = []
     with tempfile.TemporaryDirectory(prefix="sjc-bench-") as name:
@@ -58,10 +58,10 @@ def benchmark(settings: schema.Settings, repeats: int) -> dict[str, Any]:
     }
 
 
-def _looked_into(settings: schema.Settings, parent: Path) -> dict[str, Any]:
+def _looked_into(settings: Settings, parent: Path) -> dict[str, Any]:
     """`inside` in a fresh process on two cores."""
     source, target = parent / "settings.json", parent / "steps.json"
-    source.write_text(schema.to_json(settings), "utf-8")
+    source.write_text(to_json(settings), "utf-8")
     words = [sys.executable, "-m", "benchmarks.job", str(source), str(target)]
     command = [sys.executable, "-I", str(quality.CHILD), str(parent / "m.json"), str(CORES), *words]
     done = subprocess.run(command, cwd=report.ROOT, check=False)
@@ -88,7 +88,7 @@ class Stopwatch:
         return result
 
 
-def inside(settings: schema.Settings) -> dict[str, Any]:
+def inside(settings: Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
@@ -130,7 +130,7 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     }
 
 
-def _shapes(denoiser: Any, settings: schema.Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _shapes(denoiser: Any, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or
     2V, L, W].
     """
@@ -155,7 +155,7 @@ def call_ms(unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...
     return statistics.median(times[WARM_UP:])
 
 
-def _frozen(denoiser: Any, settings: schema.Settings, wait: Callable[[], None]) -> tuple[float | None, str]:
+def _frozen(denoiser: Any, settings: Settings, wait: Callable[[], None]) -> tuple[float | None, str]:
     """(milliseconds of one step's call, which it is). Time depends on the architecture, not on the weights."""
     if not FROZEN.is_file():
         return None, "no denoiser is frozen yet: python -m benchmarks freeze"
@@ -212,5 +212,5 @@ def text(record: report.Record) -> str:
 
 
 if __name__ == "__main__":
-    given = schema.from_json(Path(sys.argv[1]).read_text("utf-8"))
+    given = from_json(Path(sys.argv[1]).read_text("utf-8"))
     Path(sys.argv[2]).write_text(json.dumps(inside(given)), "utf-8")

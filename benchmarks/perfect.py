@@ -11,16 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.field.cameras import Cameras
 from sjc.guidance.paas import Denoise
+from sjc.job import folder as job_folder
 from sjc.job import run as job
 from sjc.machine.devices import choose_device
 from sjc.machine.memory import large_pages
 from sjc.models import model_files
 from sjc.models.loading import load_denoiser
 from sjc.models.text_denoiser import TextDenoiser
+from sjc.settings import Settings
 from training import world
 from training.pictures import SUPERSAMPLE, shade, supersampled_rays, trace
 from training.prompts import parse
@@ -79,14 +80,14 @@ class PerfectDenoiser(TextDenoiser):
 
 def run(folder: Path, size: int) -> None:
     """Make the job of a prepared folder to its end. Raises SjcError."""
-    settings = job.read_settings(folder)
+    settings = job_folder.read_settings(folder)
     check(settings)
     model = load_denoiser(settings.model, device=choose_device(settings.device), runtime=settings.runtime)
     truth = PerfectDenoiser(model, settings.prompt, size)
-    job.Job(folder, settings, denoiser=truth, on_views=truth.look).run()
+    job.JobRun(folder, settings, denoiser=truth, on_views=truth.look).run()
 
 
-def check(settings: schema.Settings) -> None:
+def check(settings: Settings) -> None:
     """Raises SjcError for settings whose views have no true picture in pixels, without loading the model."""
     if model_files.check(model_files.locate(settings.model)).family.latent:
         raise SjcError(f'bench ceiling compares pictures in pixels; the model "{settings.model}" works in latents.')

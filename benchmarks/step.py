@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import job, report
-from sjc import settings as schema
+from sjc.settings import Settings, validate
 
 if TYPE_CHECKING:
     from sjc.models.text_denoiser import TextDenoiser
@@ -18,7 +18,7 @@ RUNTIMES = ("torch", "onnx")
 CALLS, QUICK_STEPS = 30, 60
 
 
-def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
+def benchmark(settings: Settings, quick: bool) -> dict[str, Any]:
     """{"device", "summary", "runtimes"}: one run for every runtime, whole or its first QUICK_STEPS steps."""
     import torch
 
@@ -26,7 +26,7 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     from sjc.models import distilled
     from sjc.models.loading import load_denoiser
 
-    settings = schema.validate(replace(settings, prompt=job.PROMPT))
+    settings = validate(replace(settings, prompt=job.PROMPT))
     device = choose_device(settings.device)
     wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
     steps = min(QUICK_STEPS, settings.steps) if quick else settings.steps
@@ -55,9 +55,7 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     }
 
 
-def network_alone(
-    denoisers: dict[str, TextDenoiser], settings: schema.Settings, wait: Callable[[], None]
-) -> dict[str, float]:
+def network_alone(denoisers: dict[str, TextDenoiser], settings: Settings, wait: Callable[[], None]) -> dict[str, float]:
     """Median milliseconds of what a step asks of the network, the runtimes taking turns."""
     import torch
 
@@ -77,7 +75,7 @@ def network_alone(
     return {name: round(statistics.median(found[job.WARM_UP :]), 3) for name, found in times.items()}
 
 
-def inside(denoiser: TextDenoiser, settings: schema.Settings, steps: int, wait: Callable[[], None]) -> dict[str, Any]:
+def inside(denoiser: TextDenoiser, settings: Settings, steps: int, wait: Callable[[], None]) -> dict[str, Any]:
     """Mean milliseconds of the parts of the first `steps` steps of a run."""
     from sjc.optimize import Optimization
 

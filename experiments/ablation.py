@@ -22,11 +22,11 @@ from experiments.compare import (
     values,
 )
 from experiments.three_d import compute
-from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
 from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, Record, measured, model_digest, settings_of
-from sjc.job.run import slug
+from sjc.job.folder import slug
+from sjc.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,13 +104,13 @@ class Ablation:
                     made.append(Cell(f"{_plain(name)}-{slug(prompt)}-{seed}", all_of_it, work))
         return made
 
-    def settings(self, name: str, prompt: str, seed: int, options: Options) -> schema.Settings:
+    def settings(self, name: str, prompt: str, seed: int, options: Options) -> Settings:
         """The settings of a cell. Raises SjcError for a variant that the schema refuses."""
         given: dict[str, object] = {"model": options.model, "device": options.device, "prompt": prompt, "seed": seed}
         given |= self.variants[name].changes
         if options.quick:
             given["steps"] = QUICK_STEPS
-        return schema.resolve(self.preset, given)
+        return resolve(self.preset, given)
 
     def answer(self, record: Record) -> str:
         """The row's own sentence; of a record that lacks variants, as a quick one does, the general one."""

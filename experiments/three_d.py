@@ -16,11 +16,12 @@ from scipy.ndimage import binary_dilation
 
 from benchmarks import scoring
 from sjc.appearance.appearance import Appearance
+from sjc.appearance.views import arrays, views
 from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
 from sjc.field.cameras import look_at, rays
 from sjc.guidance.schedules import SigmaLaw, VESchedule
-from sjc.job.export import arrays, views, write_mesh
+from sjc.job.export import write_mesh
 from sjc.machine.devices import choose_device
 from sjc.models import distilled
 from sjc.models.loading import load_denoiser
@@ -28,7 +29,7 @@ from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
-from sjc.settings_schema import Settings
+from sjc.settings import Settings
 from training import pictures, world
 from training.prompts import parse
 
@@ -169,8 +170,8 @@ def _seen(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Sett
 
 @cache
 def _truth_view(prompt: str, azimuth: float, fov: float, radius: float) -> NDArray[np.float64]:
-    """The exact object of a prompt in its plain colours on the paper of `sjc.job.export`, [32, 32, 3] sRGB."""
-    from sjc.job.export import PAPER
+    """The exact object of a prompt in its plain colours on the paper of `sjc.appearance.views`, [32, 32, 3] sRGB."""
+    from sjc.appearance.views import PAPER
 
     described = parse(prompt)
     origins, directions = rays(look_at([azimuth], [VIEW_ELEVATION], radius, fov), 2 * VIEW_SIZE, 2 * VIEW_SIZE)

@@ -8,14 +8,13 @@ MESHES, VOLUMES, LIVE, MATERIALS = (
 JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
 
 FAULTS = [
-    # ------------------------------------------------------------------------------------- worker, its supervisor,
-    # queue
+    # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
-        """        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
+        """        write_npz(path, density, color, meta=meta, half=True, compress=False)
         if self.fault""",
-        """        threading.Timer(0.5, files.write_npz, (path, density, color), {"meta": meta}).start()
+        """        threading.Timer(0.5, write_npz, (path, density, color), {"meta": meta}).start()
         if self.fault""",
         (f"{JOBS}::test_a_job_from_beginning_to_end",),
     ),
@@ -53,7 +52,7 @@ FAULTS = [
         "start-lost-behind-free",
         f"{SJC}/worker/serve.py",
         'if kind == "start" and self.busy:',
-        'if kind == "start" and (self.busy or not self.starts.empty()):',
+        'if kind == "start" and (self.busy or not self.accepted.empty()):',
         (f"{WORKER}::test_free_and_start_at_once",),
     ),
     Fault(
@@ -144,8 +143,8 @@ FAULTS = [
     Fault(
         "half-finished-folder-begun-anew",
         "sjc_blender/queue/queue.py",
-        "            job = read_folder(place)\n",
-        "            job = Job(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
+        "            job = read_folder(path)\n",
+        "            job = JobRecord(settings=read_folder(path).settings, folder=path, state=State.STOPPED)\n"
         '            job.folder.joinpath("job.json").unlink()\n',
         (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
@@ -159,8 +158,8 @@ FAULTS = [
     Fault(
         "curves-of-a-long-run-forget-its-beginning",
         "sjc_blender/queue/curves.py",
-        "points[:] = _thinned(points, 2 * _span(points) / MOST)",
-        "del points[: MOST // 2]",
+        "points[:] = _thinned(points, 2 * _span(points) / MAX_POINTS)",
+        "del points[: MAX_POINTS // 2]",
         ("tests/addon/test_curves.py::test_a_long_run_stays_small_and_whole",),
     ),
     Fault(
@@ -184,8 +183,7 @@ FAULTS = [
         "        folder.mkdir(parents=True, exist_ok=True)\n",
         (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
     ),
-    # ---------------------------------------------------------------------------------------------- models, in the
-    # panel
+    # ----------------------------------------------------------------------------------------- models, in the panel
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/models/model_list.py",
@@ -305,8 +303,8 @@ FAULTS = [
     Fault(
         "conversion-waited-for",
         "sjc_blender/incoming.py",
-        "    if not bpy.app.background:\n        live.follow",
-        "    if bpy.app.background:\n        live.follow",
+        "    if not bpy.app.background:\n        timer.follow",
+        "    if bpy.app.background:\n        timer.follow",
         (f"{LIVE}::test_an_import_without_volumes_is_not_waited_for[5.0.1]",),
     ),
     Fault(

@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import SjcError
 from .models import distilled, model_files, model_list
-from .settings_schema import plain
+from .settings import plain
 
 Line = dict[str, Any]
 MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0

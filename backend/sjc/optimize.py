@@ -36,7 +36,7 @@ from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.schedules import sigma_law
 from .machine import threads
-from .settings_schema import Settings
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .models.text_denoiser import TextDenoiser

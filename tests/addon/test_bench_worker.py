@@ -3,11 +3,11 @@
 import pytest
 
 from benchmarks import worker
-from sjc import settings as schema
 from sjc.errors import SjcError
+from sjc.settings import resolve
 from tests.addon.players import fake
 
-SETTINGS = schema.resolve("test", {"prompt": "a red mushroom", "steps": 8})
+SETTINGS = resolve("test", {"prompt": "a red mushroom", "steps": 8})
 
 
 def test_first_volume_and_loss(monkeypatch):

@@ -16,12 +16,12 @@ def test_a_long_run_stays_small_and_whole():
         found.add(step, {"sigma": 3 - step / 10_000, "score": 1.0})
     assert set(found) == {"sigma", "score"}
     steps = [step for step, _ in found["sigma"]]
-    assert len(steps) <= curves.MOST
+    assert len(steps) <= curves.MAX_POINTS
     assert steps == sorted(set(steps))
     assert steps[0] == 1
     assert steps[-1] == 20_000
-    assert max(np.diff(steps)) < 4 * 20_000 / curves.MOST, "no part of the run is left out"
-    assert len(steps) > curves.MOST / 4
+    assert max(np.diff(steps)) < 4 * 20_000 / curves.MAX_POINTS, "no part of the run is left out"
+    assert len(steps) > curves.MAX_POINTS / 4
     assert all(value == 3 - step / 10_000 for step, value in found["sigma"])
 
 
@@ -77,7 +77,7 @@ def test_odd_series_are_a_picture_too(points, inked):
 
 def test_it_is_quick():
     """Blender's main thread draws four of them once a second."""
-    points = [(step, float(np.sin(step))) for step in range(curves.MOST)]
+    points = [(step, float(np.sin(step))) for step in range(curves.MAX_POINTS)]
     took = []
     for _ in range(20):
         began = time.thread_time()

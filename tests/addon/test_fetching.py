@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import pytest
 
-from sjc.job import run as job_module
-from sjc.models import model_files as worker_rules
+from sjc.job import run
+from sjc.models import model_files
 from sjc.models.loading import load_denoiser
 from sjc.settings import from_json, resolve, to_json
 from sjc_blender.models import catalogue, fetching, lookup
@@ -105,7 +105,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
-    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []})
+    server_class = type("Hub", (HubServer,), {"root": model_files.EMBEDDED, "held": threading.Event(), "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
@@ -128,14 +128,14 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     assert at.factor < 0.9  # the weights are held back half-way
     here, total = at.text.split(" / ")
     sizes = {p.relative_to(hub.root).as_posix(): p.stat().st_size for p in hub.root.rglob("*") if p.is_file()}
-    wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]
+    wanted = [*model_files.wanted_files(list(sizes)), "README.md"]
     assert total == lookup.readable_size(sum(sizes.get(name, 0) for name in wanted))
     assert here != total
     hub.held.set()
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "done", job.poll().text
     found = lookup.look(ID)
-    assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
+    assert (found.kind, found.size) == ("cached", model_files.check(model_files.EMBEDDED).weight_bytes)
 
 
 def test_a_model_is_removed_by_the_backend(hub):
@@ -162,7 +162,7 @@ def test_a_backend_that_does_not_start_removes_nothing(tmp_path):
 
 def wanted_bytes(root):
     sizes = {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
-    wanted = [*worker_rules.wanted_files(list(sizes)), "README.md"]
+    wanted = [*model_files.wanted_files(list(sizes)), "README.md"]
     return sum(sizes.get(name, 0) for name in wanted)
 
 
@@ -228,11 +228,11 @@ def test_a_pinned_revision(hub, named, tmp_path):
     assert [name for name, _ in catalogue.listing("")] == [lookup.EMBEDDED, pinned]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(lookup.hub_folder()))
-        assert worker_rules.locate(pinned) == found.folder
+        assert model_files.locate(pinned) == found.folder
         loaded = load_denoiser(pinned)
         assert (loaded.source, loaded.revision) == (pinned, "d" * 40)
         settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
-        job_module.check_early(from_json(to_json(settings)))
+        run.check_early(from_json(to_json(settings)))
 
 
 def test_a_revision_that_the_hub_has_not(hub):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sjc.models import model_files as worker_rules
+from sjc.models import model_files
 from sjc_blender.install import environment
 from sjc_blender.models import catalogue, fetching, lookup
 from tests.addon.players import until
@@ -21,7 +21,7 @@ ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef012345
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the embedded model, to break."""
-    return shutil.copytree(worker_rules.EMBEDDED, tmp_path / "a mödel")
+    return shutil.copytree(model_files.EMBEDDED, tmp_path / "a mödel")
 
 
 @pytest.fixture
@@ -67,7 +67,10 @@ def test_a_folder_and_what_is_wrong_with_it(folder):
 
 @pytest.mark.parametrize(
     ("named", "said"),
-    [("", "No model is chosen"), ("nowhere at all", "no model folder"), ("a\0b", "no model folder"), (__file__, "is a file")],
+    [
+        ("", "No model is chosen"), ("nowhere at all", "no model folder"),
+        ("a\0b", "no model folder"), (__file__, "is a file"),
+    ],
 )  # fmt: skip
 def test_what_is_no_model(named, said):
     found = lookup.look(named)
@@ -103,7 +106,7 @@ GB = 10**9
 )
 def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_there, decoder_there):
     numbers = {"unet": GB, "text_encoder": 2 * GB, "vae": GB // 4}
-    found = lookup.Found("folder", lookup.Path(), size=7 * GB, numbers=numbers)
+    found = lookup.ModelInfo("folder", lookup.Path(), size=7 * GB, numbers=numbers)
     plan = lookup.memory(found, on_cpu, free)
     assert plan.dtype == ("float32" if on_cpu else "float16")
     assert (plan.fits, not plan.texts_on_host, not plan.decoder_on_host) == (fits, texts_there, decoder_there)
@@ -111,7 +114,7 @@ def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_the
 
 
 def test_a_hub_model_that_is_not(cache, cached, tmp_path):
-    assert lookup.look("some-people/other", cache) == lookup.Found("missing", tmp_path / "hub")
+    assert lookup.look("some-people/other", cache) == lookup.ModelInfo("missing", tmp_path / "hub")
     shutil.rmtree(cached)  # a download that had only begun
     assert lookup.look(ID, cache).kind == "missing"
 
@@ -119,7 +122,7 @@ def test_a_hub_model_that_is_not(cache, cached, tmp_path):
 def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
     """Where the worker looks without a network is where we look."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
-    assert worker_rules.locate(ID) == lookup.look(ID, cache).folder
+    assert model_files.locate(ID) == lookup.look(ID, cache).folder
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     for variables in (
         {},
@@ -161,9 +164,9 @@ def test_the_shelf_looks_in_threads_and_only_when_something_changed():
     def look(model):
         looked.append(model)
         threads.append(threading.current_thread())
-        return lookup.Found("folder", lookup.Path(model), size=len(looked))
+        return lookup.ModelInfo("folder", lookup.Path(model), size=len(looked))
 
-    shelf = lookup.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
+    shelf = lookup.ModelCache(look, lambda _model: (disk[0],), lambda: now[0])
     assert shelf.known("m") is None
     assert shelf.stale("m")
     assert looked == []  # asking whether it is known looks nowhere
@@ -191,9 +194,9 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
     def look(model):
         looked.append(model)
         gate.wait(30)
-        return lookup.Found("missing", lookup.Path())
+        return lookup.ModelInfo("missing", lookup.Path())
 
-    shelf = lookup.Shelf(look, lambda _model: ())
+    shelf = lookup.ModelCache(look, lambda _model: ())
     began = time.monotonic()
     for _ in range(3):
         shelf.ask("m")
@@ -220,7 +223,7 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     assert [(name, one.kind) for name, one in found] == [
         ("embedded", "embedded"), (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
     ]  # fmt: skip
-    family = worker_rules.check(folder).family.name
+    family = model_files.check(folder).family.name
     assert [one.family for _, one in found] == [family, family, family, ""]
     (cached / "unet" / "config.json").unlink()
     broken = dict(catalogue.listing("", cache))[ID]

@@ -1,4 +1,4 @@
-"""One worker process with every fault that it can have: told in one message, ended in bounded time, never waited for."""
+"""One worker process with every fault it can have: each is one message, an end in bounded time, and no wait for it."""
 
 import io
 import json
@@ -15,9 +15,8 @@ import pytest
 from sjc_blender import problems
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.queue import locks
-from sjc_blender.worker import process as processes
 from sjc_blender.worker.pipes import CHUNK, Inbox, lines_of
-from sjc_blender.worker.process import Times
+from sjc_blender.worker.process import Times, WorkerProcess
 from tests.addon.players import chosen, fake, until
 
 
@@ -106,7 +105,7 @@ def test_a_log_that_cannot_be_written_is_no_trouble(worker, tmp_path):
 
 
 def test_a_log_does_not_fill_the_disk(worker, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "LOG_BYTES", 1000)
+    monkeypatch.setattr("sjc_blender.worker.process.LOG_BYTES", 1000)
     script = "import sys\nfor i in range(999): print('x' * 50, file=sys.stderr)"
     process = worker(command=[sys.executable, "-c", script], log=tmp_path / "log")
     heard(process, lambda _: not process.alive)
@@ -119,7 +118,7 @@ def test_a_log_does_not_fill_the_disk(worker, tmp_path, monkeypatch):
 
 def test_no_such_program(tmp_path):
     with pytest.raises(SjcError, match=r"does not start: .*nothing: No such file"):
-        processes.WorkerProcess([str(tmp_path / "nothing")]).start()
+        WorkerProcess([str(tmp_path / "nothing")]).start()
 
 
 def test_no_such_script(worker, tmp_path):

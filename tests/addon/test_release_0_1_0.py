@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender.backend.sjc import settings as schema
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.queue import queue as jobs
+from sjc_blender.backend.sjc.settings import resolve
 from sjc_blender.queue import queue_file
-from sjc_blender.queue.queue import State
+from sjc_blender.queue.records import State
 from tests.addon.players import loaded
 
 JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"
 SMALL = {"steps": 12, "seed": 7, "device": "cpu"}
 SETTINGS = {
-    "finished": schema.resolve("test", {"prompt": "a red mushroom", **SMALL}),
-    "failed": schema.resolve("test", {"prompt": "a yellow duck", **SMALL, "device": "mps"}),
-    "half": schema.resolve("test", {"prompt": "a red mushroom", **SMALL}),
-    "waiting": schema.resolve(
+    "finished": resolve("test", {"prompt": "a red mushroom", **SMALL}),
+    "failed": resolve("test", {"prompt": "a yellow duck", **SMALL, "device": "mps"}),
+    "half": resolve("test", {"prompt": "a red mushroom", **SMALL}),
+    "waiting": resolve(
         "quality",
         {
             "prompt": "a blue chair with a yellow seat", "negative_prompt": "a red ball", "seed": 11, "steps": 250,
@@ -89,7 +88,7 @@ def test_a_job_that_ran_when_blender_crashed_stands_where_its_folder_does(state)
 
 
 def test_the_job_folders_read_without_the_list(queue, state):
-    finished, half = (jobs.read_folder(state.parent / name) for name in ("finished", "half"))
+    finished, half = (queue_file.read_folder(state.parent / name) for name in ("finished", "half"))
     assert (finished.settings, half.settings) == (SETTINGS["finished"], SETTINGS["half"])
     assert (finished.state, finished.progress) == (State.FINISHED, 1.0)
     assert [snapshot.step for snapshot in finished.snapshots] == [2, 4, 6, 8, 10, 12]

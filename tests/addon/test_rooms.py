@@ -14,10 +14,18 @@ ROOMS = [
     "queue.queue",
     "queue.queue_file",
     "queue.records",
+    "scene.history",
+    "ui.job_history",
     "worker.pipes",
     "worker.process",
 ]
-DOOR = ["backend.sjc.worker.protocol", "backend.sjc.settings"]
+DOOR = [
+    "backend.sjc.worker.protocol",
+    "backend.sjc.settings",
+    "backend.sjc.job.batch",
+    "backend.sjc.job.folder",
+    "backend.sjc.job.pointer",
+]
 
 
 @pytest.mark.parametrize("name", ROOMS + DOOR)

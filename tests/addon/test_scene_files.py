@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from sjc.output.files import write_npz
 from sjc.output.glb import read_glb, to_gltf, write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.output.npz import write_npz
 from sjc.output.vdb import write_vdb
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.scene import convert, glb, history, vdb
@@ -151,7 +151,7 @@ def numbers(folder):
 
 
 def test_thinned_evenly_into_a_new_folder(long_history):
-    thinned = history.thin(long_history, most=100)
+    thinned = history.thin(long_history, max_files=100)
     kept = numbers(thinned)
     assert thinned == long_history.parent / "history"
     assert [path.name for path in history.volumes(thinned)] == [f"f_{n:04d}.vdb" for n in range(1, 101)]
@@ -162,27 +162,27 @@ def test_thinned_evenly_into_a_new_folder(long_history):
 
 
 def test_thinned_by_bytes(long_history):
-    kept = numbers(history.thin(long_history, most=1000, most_bytes=20_500))
+    kept = numbers(history.thin(long_history, max_files=1000, max_bytes=20_500))
     assert len(kept) == 20
     assert (kept[0], kept[-1]) == (1, 250)
-    assert numbers(history.thin(long_history, most_bytes=10)) == [250]
+    assert numbers(history.thin(long_history, max_bytes=10)) == [250]
 
 
 def test_a_second_thinning_gets_a_folder_of_its_own(long_history):
-    first = history.thin(long_history, most=10)
-    again = history.thin(long_history, most=5)
+    first = history.thin(long_history, max_files=10)
+    again = history.thin(long_history, max_files=5)
     assert (first.name, again.name) == ("history", "history-2")
     assert len(numbers(again)) == 5
 
 
 def test_a_short_history_stays(long_history):
-    assert history.thin(long_history, most=250) == long_history
+    assert history.thin(long_history, max_files=250) == long_history
     assert not (long_history.parent / "history").exists()
 
 
 def test_dropping_the_long_one_leaves_the_thinned(long_history):
     (long_history / "f_0001.npz").write_bytes(b"x")
-    thinned = history.thin(long_history, most=10)
+    thinned = history.thin(long_history, max_files=10)
     before = numbers(thinned)
     history.drop(long_history)
     assert [path.name for path in long_history.iterdir()] == ["f_0001.npz"]
@@ -194,13 +194,13 @@ def test_without_links_there_are_copies(long_history, monkeypatch):
         raise OSError
 
     monkeypatch.setattr(os, "link", refuse)
-    assert len(numbers(history.thin(long_history, most=7))) == 7
+    assert len(numbers(history.thin(long_history, max_files=7))) == 7
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(long_history):
     (long_history.parent / "history").write_text("in the way")
     with pytest.raises(SjcError, match="history could not be written"):
-        history.thin(long_history, most=3)
+        history.thin(long_history, max_files=3)
     assert not list(long_history.parent.glob(".*~"))
 
 

@@ -1,4 +1,4 @@
-"""The scripting API in the installed extension: with the real worker and the embedded model, and with a scripted one."""
+"""The scripting API in the installed extension, with the real worker and embedded model, and with a scripted one."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def seen(path):
 
 @pytest.mark.timeout(900)
 def test_generate_with_the_real_worker(each_blender, given):
-    """A mushroom in a few seconds: it stands where it shall, looks like one, and is still there in the reopened .blend."""
+    """A mushroom in seconds: it stands where it shall, looks like one, and is still there in the reopened .blend."""
     got = each_blender(
         ENABLE
         + """
@@ -96,7 +96,8 @@ bpy.ops.wm.save_mainfile()
 bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
 again = about(job)
 result = {
-    **about(job), "again": again, "heard": sorted(set(heard)), "inside": hello["folder"], "package": str(places.BACKEND),
+    **about(job), "again": again, "heard": sorted(set(heard)),
+    "inside": hello["folder"], "package": str(places.BACKEND),
     "low": points.min(0).tolist(), "high": points.max(0).tolist(),
     "prompt": bpy.data.objects[again["mesh"]]["prompt"], "seed": bpy.data.objects[again["mesh"]]["seed"],
     "hidden": bpy.data.objects[again["volume"]].hide_render, "path": bpy.data.objects[again["volume"]].data.filepath,
@@ -292,7 +293,7 @@ api.close()
 
 
 def test_news_that_come_at_once(in_blender, given):
-    """A slow main thread gets many messages in one turn: none is lost, and a finished job has its mesh when it says so."""
+    """A slow main thread gets many messages in one turn: none is lost, and a finished job has its mesh by then."""
     got = in_blender(
         ENABLE
         + """

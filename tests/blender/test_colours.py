@@ -14,7 +14,7 @@ from sjc_blender.install import environment
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui.panels import main as panels, settings as panels_settings
+from sjc_blender.ui.panels import main, settings
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
 
@@ -36,7 +36,7 @@ for fault in ("latent", "ok"):
     def look(record, message):
         if message["type"] == "snapshot":
             layout = Layout()
-            panels.draw_running(layout, bpy.context, runtime.jobs[record.id])
+            main.draw_running(layout, bpy.context, runtime.jobs[record.id])
             seen.append([text for text in layout.texts() if "Colours" in text])
     live.listeners.append(look)
     job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
@@ -45,7 +45,7 @@ for fault in ("latent", "ok"):
     for target in (job.mesh_object, job.volume_object):
         target.hide_set(False)
         bpy.context.view_layer.objects.active = target
-        texts = draw(panels_settings.SJC_PT_output, bpy.context).texts()
+        texts = draw(settings.SJC_PT_output, bpy.context).texts()
         shown[target.type] = [text for text in texts if "Colours" in text]
     result[fault] = [seen, shown]
     api.close()

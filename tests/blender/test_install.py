@@ -24,9 +24,10 @@ def left():
     return sorted(found)
 
 def timers():
-    part = sys.modules.get(module + ".live"), sys.modules.get(module + ".registration"), sys.modules.get(module + ".ui.backend_task")
-    live, registration, task = part
-    known = [live.tick, registration._begin, task.tick]
+    timer, registration, task = (
+        sys.modules.get(f"{module}.{name}") for name in ("timer", "registration", "ui.backend_task")
+    )
+    known = [timer.tick, registration._begin, task.tick]
     return [f.__name__ for f in known if bpy.app.timers.is_registered(f)]
 
 def warnings():
@@ -51,7 +52,8 @@ for turn in range(2):
     result["backend"] = str(places.BACKEND)
     result["package"] = str(Path(package.__file__).parent)
     result["worker"] = (places.BACKEND / "sjc_worker.py").is_file()
-    result["model"] = (places.BACKEND / "sjc" / "embedded" / "model" / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    model = places.BACKEND / "sjc" / "embedded" / "model"
+    result["model"] = (model / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     result["user_folder"] = str(places.user_folder("environment"))
     result["preferences"] = places.preferences() is not None
     result["tops"] = sorted({name.split(".")[0] for name in sys.modules} & {"sjc", "sjc_blender", "training", "torch"})

@@ -1,4 +1,4 @@
-"""The scene follows a job: the newest snapshot, one undo step, what the person deleted stays away, hidden at the end."""
+"""The scene follows a job: newest snapshot, one undo step; a deleted volume stays away; hidden at the end."""
 
 import sys
 
@@ -8,10 +8,9 @@ ON = """
 import os, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from sjc_blender import api, live
+from sjc_blender import api, live, timer, user_preferences
 from sjc_blender.install import environment
 from sjc_blender.scene import assets, history, meshes, preview, volumes
-from sjc_blender.ui import preferences
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
@@ -21,7 +20,8 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 pushed = []
 undo = SimpleNamespace(ed=SimpleNamespace(undo_push=lambda message: pushed.append(message)))
 window = SimpleNamespace(
-    app=SimpleNamespace(background=False, timers=bpy.app.timers), context=bpy.context, ops=undo, data=bpy.data, path=bpy.path
+    app=SimpleNamespace(background=False, timers=bpy.app.timers), ops=undo,
+    context=bpy.context, data=bpy.data, path=bpy.path,
 )
 
 def follow(job, until, each=lambda: None):
@@ -40,8 +40,8 @@ def in_window(call):
 def ask_followed():
     "Turns of the timer until nothing beside Blender goes on any more."
     deadline = time.monotonic() + 60
-    while live._followed and time.monotonic() < deadline:
-        in_window(live._ask_followed)
+    while timer.following() and time.monotonic() < deadline:
+        in_window(timer.ask_all)
         time.sleep(0.01)
 
 def begin(prompt):
@@ -60,7 +60,7 @@ def live(each_blender, tmp_path):
 
 def test_the_newest_snapshot_and_one_undo_step(live):
     got = live("""
-preferences.history_limits = lambda: (2, 10**9)
+user_preferences.history_limits = lambda: (2, 10**9)
 job = begin("a red cube")
 seen = []
 def look():
@@ -77,7 +77,8 @@ result = {
 }
 ask_followed()
 files = lambda name: sorted(path.name for path in (job.folder / name).glob("*.vdb"))
-result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), volumes.folder_of(shown.data).name]
+folder = volumes.folder_of(shown.data).name
+result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), folder]
 api.close()
 """)
     assert got["state"] == "finished"
@@ -130,7 +131,7 @@ pushed.clear()
 began = time.perf_counter()
 brought = in_window(lambda: api.import_result(half))
 result = {"seconds": time.perf_counter() - began, "at once": brought.volume_object is not None}
-busy = bool(live._followed)
+busy = timer.following()
 ask_followed()
 result["then"] = [busy, brought.volume_object.name, list(pushed), brought.error, len(api.jobs())]
 for path in half.glob("snapshots/*.vdb"):

@@ -1,4 +1,4 @@
-"""Pictures of the live volume and of the mesh: red, green and blue where they are; and the artist's hold on materials."""
+"""Pictures of the live volume and of the mesh: red, green and blue where they are; materials stay the artist's."""
 
 import numpy as np
 import pytest

@@ -80,7 +80,8 @@ from pathlib import Path
 from sjc_blender.scene import meshes, volumes
 
 def show(n):
-    return volumes.show_snapshot("j", Path(given["folder"], f"f_{n:04d}.vdb"), name="ball", location=(3, 0, 0), size=1.4)
+    path = Path(given["folder"], f"f_{n:04d}.vdb")
+    return volumes.show_snapshot("j", path, name="ball", location=(3, 0, 0), size=1.4)
 
 def radius():
     mesh = surface.evaluated_get(bpy.context.evaluated_depsgraph_get()).data

@@ -19,8 +19,9 @@ mesh, surface = api.jobs()[0].mesh_object, bpy.data.objects["a blue tree volume 
 result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "iterations": mesh.modifiers[0].iterations}
 for target in (mesh, surface):
     bpy.context.view_layer.objects.active = target
-    layout = draw(panels_settings.SJC_PT_output, bpy.context)
-    result[target.name] = [given[1] for name, given, _ in layout.seen if name == "prop" and given[0] != scene.sjc_output]
+    layout = draw(settings.SJC_PT_output, bpy.context)
+    drawn = [given for name, given, _ in layout.seen if name == "prop"]
+    result[target.name] = [given[1] for given in drawn if given[0] != scene.sjc_output]
 api.close()
 """
     )
@@ -41,7 +42,7 @@ bpy.ops.sjc.generate()
 mesh = api.jobs()[0].mesh_object
 bpy.context.view_layer.objects.active = mesh
 mesh.select_set(True)
-offered = lambda: draw(panels_settings.SJC_PT_output, bpy.context).operators()
+offered = lambda: draw(settings.SJC_PT_output, bpy.context).operators()
 result = {"before": offered()}
 bpy.ops.sjc.refine(kind="SMOOTH")
 result["smoothed"] = offered()
@@ -50,7 +51,7 @@ bpy.ops.sjc.mark_asset()
 data = mesh.asset_data
 result["after"] = [offered(), [m.type for m in mesh.modifiers], data.description, sorted(tag.name for tag in data.tags)]
 result["files"] = {}
-for name, options in panels_settings.EXPORTS.items():
+for name, options in settings.EXPORTS.items():
     room, _, word = name.partition(".")
     path = home / ("cube.glb" if "gltf" in name else "cube.obj")
     getattr(getattr(bpy.ops, room), word)(filepath=str(path), **options)
@@ -148,7 +149,7 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         os.utime(folder, (number * 1000, number * 1000))
     found = job_history.jobs_in(tmp_path)
     assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert job_history.jobs_in(tmp_path, most=2) == found[:1]
+    assert job_history.jobs_in(tmp_path, max_jobs=2) == found[:1]
     assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 

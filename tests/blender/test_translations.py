@@ -116,24 +116,24 @@ def test_errors_are_said_in_the_language_of_the_interface(in_blender):
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui.languages.messages import said, said_in
-from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.ui.languages.messages import translated, translated_in
+from sjc_blender.backend.sjc import settings
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.problems import of_exit
 try:
-    schema.resolve(None, {"steps": -3, "grid": "many"})
+    settings.resolve(None, {"steps": -3, "grid": "many"})
 except SjcError as error:
     bad = str(error)
 crash = of_exit(-11, ["last words"]).text
-result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
-result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
+result = {"english": [translated(bad), translated(crash)], "raw": [bad, crash]}
+result["korean"] = [translated_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
 from sjc_blender.backend.sjc.models import model_files
 try:
     model_files.locate("nowhere at all")
 except SjcError as error:
-    result["engine"] = said_in("ko_KR", str(error))
+    result["engine"] = translated_in("ko_KR", str(error))
 knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
-result["unknown"] = said_in("ko_KR", knows + " For other words choose a bigger model with --model.")
+result["unknown"] = translated_in("ko_KR", knows + " For other words choose a bigger model with --model.")
 """
     )
     assert got["english"] == got["raw"]

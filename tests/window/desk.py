@@ -37,7 +37,8 @@ class Desk:
         shutil.copyfile(archive, self.home / archive.name)
         shutil.copyfile(INSIDE, self.home / INSIDE.name)
         self.environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.here), "LANG": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.here), "LANG": "C.UTF-8",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
             "LP_NUM_THREADS": "0",  # Blender's main thread draws by itself: what drawing takes is counted as its time
             "BLENDER_USER_RESOURCES": str(self.here / "blender"), "XDG_RUNTIME_DIR": str(self.here),
             "TMPDIR": str(self.here), "OMP_NUM_THREADS": "1",
@@ -210,7 +211,7 @@ class Desk:
         raise AssertionError(f"{name} is nowhere in {area} {part}, only {sorted(set(seen))}")
 
     def click(self, name, until="True", area="VIEW_3D", part="UI"):
-        """Find and press; again if what should come does not, because Blender swallows clicks while its panels slide."""
+        """Find and press, and once more if nothing comes of it: Blender swallows clicks while its panels slide."""
         for _ in range(5):
             self.click_at(*self.find(name, area, part))
             self.settle()
@@ -238,7 +239,7 @@ class Desk:
         raise AssertionError(f"{' '.join(keys)} was pressed in vain: {expression}")
 
     def fill(self, name, text, area="VIEW_3D", part="UI"):
-        """Type into a field, in place of what it holds; once more if a key was lost, as happens while software draws."""
+        """Type into a field instead of what it holds; once more if a key was lost, as happens while software draws."""
         spot = self.find(name, area, part)
         for _ in range(8):
             # While the panel slides, it is deaf: a click would be lost, and what is typed then goes to the viewport.
@@ -303,7 +304,7 @@ class Desk:
         self.picture("03_ready")
 
     def unfold(self, panel, below):
-        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel."""
+        """Open a sub-panel below a button. Its header is no button: whether it is open, its draws tell."""
         left, top, width, height = self.ask("result = place('VIEW_3D')")["box"]
         drawn = self.drawn()
         if panel in drawn:
@@ -324,7 +325,7 @@ class Desk:
     def drawn(self):
         """The panels of ours that are unfolded."""
         self.settle()
-        self.ask("opened.clear(); ours('ui.mirror').redraw()")
+        self.ask("opened.clear(); ours('ui.ui_state').redraw()")
         self.settle()
         return set(self.ask("result = sorted(opened)"))
 

@@ -40,9 +40,8 @@ class Times:
     """Longest gap between two turns of the main loop, and longest time of each callback of ours; all in seconds.
 
     A turn is seen by a timer that wants to be called every 0.01 s; what it does itself is not counted. Everything is
-    kept
-    twice: by the clock, and less the time in which other programs held the processors ("net"), which says what Blender
-    and we have done ourselves, however busy the machine is.
+    kept twice: by the clock, and less the time in which other programs held the processors ("net"), which says what
+    Blender and we have done ourselves, however busy the machine is.
     """
 
     def __init__(self):
@@ -113,12 +112,12 @@ def place(kind, part="UI"):
 
 def watch():
     """Keep the time of the extension's timers and of its panels."""
-    for name, functions in {"live": ["tick"], "ui.backend_task": ["tick"], "ui.mirror": ["follow_worker"]}.items():
+    for name, functions in {"timer": ["tick"], "ui.backend_task": ["tick"], "ui.ui_state": ["follow_worker"]}.items():
         module = ours(name)
         for function in functions:
             setattr(module, function, times.timed(f"{name}.{function}", getattr(module, function)))
-    for name in ("panels", "panels_settings", "panels_backend"):
-        for cls in vars(ours(f"ui.{name}")).values():
+    for name in ("main", "settings", "backend"):
+        for cls in vars(ours(f"ui.panels.{name}")).values():
             if isinstance(cls, type) and issubclass(cls, bpy.types.Panel) and cls.__name__.startswith("SJC_"):
                 cls.draw = counted(cls.__name__, times.timed(f"draw {cls.__name__}", cls.draw))
 

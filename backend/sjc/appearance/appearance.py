@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..field.grid import VoxelField
-    from ..job.export import Look, Paint
     from ..models.text_denoiser import TextDenoiser
     from ..output.bake import View
     from ..output.mesh import Mesh
-    from ..settings_schema import Settings
+    from ..settings import Settings
+    from .views import Look, Paint
 
 
 class Appearance:
@@ -40,13 +40,13 @@ class Appearance:
 
     def latent(self, field: VoxelField) -> NDArray[np.float32] | None:
         """[N,N,N,C] what a latent model's field holds, None for pixels."""
-        from ..job.export import channels
+        from .views import channels
 
         return None if self.autoencoder is None else channels(field)
 
     def painted(self, field: VoxelField) -> Look:
         """Pictures by the paint: quick."""
-        from ..job.export import views
+        from .views import views
 
         return partial(views, field, paint=self.paint, render_name=self.settings.renderer)
 

@@ -19,19 +19,19 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from ..field.cameras import Cameras, look_at, rays
 from ..field.render import around_kernels, renderer
-from ..job.export import PAPER, Paint, Shown
 from ..machine import disk_cache
 from ..output.bake import View, bake_points
 from ..output.colour import linear_to_srgb, srgb_to_linear, to_uint8
 from ..output.mesh import vertex_normals
 from ..output.texture import textured
+from .views import PAPER, Paint, Shown
 
 if TYPE_CHECKING:
     from ..field.grid import VoxelField
     from ..models.autoencoder import Autoencoder
     from ..output.mesh import Mesh
     from ..output.texture import Sampler
-    from ..settings_schema import Settings
+    from ..settings import Settings
 
 RINGS, AZIMUTHS, STEEPEST = 4, 8, 75.0
 """Of the decoded views: 4 x 6 leave 5 % more of the error on exact shapes, 5 x 10 take 2 % more away (measured)."""

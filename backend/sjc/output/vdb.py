@@ -26,7 +26,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .files import UNIT_BOX, write_bytes
+from .files import write_bytes
+from .npz import UNIT_BOX
 
 _MAGIC = b" BDV\0\0\0\0"
 _FILE_VERSION, _LIBRARY_VERSION = 224, (10, 0)

@@ -63,7 +63,7 @@ UP: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
 
 
 def encode(message: Message) -> bytes:
-    """One message as a line.  Numbers that JSON does not have (NaN, infinity) become null: no message is lost for them."""
+    """One message as a line.  Numbers that JSON does not have (NaN, infinity) become null, so no message is lost."""
     try:
         text = json.dumps(message, ensure_ascii=False, allow_nan=False, default=str)
     except ValueError:
@@ -80,7 +80,7 @@ def _finite(value: Any) -> Any:
 
 
 def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> Message:
-    """The message of a line, of the words in `known` (DOWN or UP).  Raises SjcError, one line, for anything else."""
+    """The message in a line, of a type in `known` (DOWN or UP).  Raises SjcError, one line, for anything else."""
     if len(line) > LONGEST_LINE:
         raise SjcError(f"a line of {len(line)} bytes is no message")
     try:
@@ -106,7 +106,7 @@ def _refuse(constant: str) -> None:
 
 
 def check_hello(message: Message, package: Path) -> str:
-    """What is wrong with a worker's first message, in one line; "" if it runs the `sjc` in `package`, of this protocol."""
+    """What is wrong with a worker's first message, in one line; "" if it runs this protocol and the `sjc` in `package`."""
     if message["type"] != "hello":
         return f"the worker's first message is {message['type']}, not hello"
     if message["protocol"] != VERSION:

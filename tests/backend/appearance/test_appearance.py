@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from sjc.appearance import views as field_views
 from sjc.appearance.appearance import Appearance
 from sjc.appearance.latent import true_colors
-from sjc.job import export
 from sjc.output.colour import linear_to_srgb
 from sjc.output.mesh import extract_mesh
 from tests.backend.appearance.test_latent import Codec, field_of
@@ -27,7 +27,7 @@ def colors():
     for name, rgb_grid in (("views", False), ("both", True)):
         chosen = settings(elevation_min=-30, elevation_max=85, radius=3, fov_min=34, fov_max=38, rgb_grid=rgb_grid)
         look = Appearance(SimpleNamespace(autoencoder=codec, size=SIZE // 2, card={}, channels=12), chosen)
-        density, affine = export.arrays(field, look.paint)
+        density, affine = field_views.arrays(field, look.paint)
         seen = look.around(field)
         color, kind = look.volume(field, affine, seen)
         assert kind == ("final" if rgb_grid else "preview")
@@ -64,7 +64,7 @@ def test_without_a_fitted_volume_the_views_speak_alone(colors):
 def test_a_pixel_model_s_mesh_stays_as_it_is():
     look = Appearance(SimpleNamespace(autoencoder=None, size=32, card={}, channels=3), settings())
     field = field_of(Codec(1), "a red sphere", 16)
-    density, color = export.arrays(field, np.full((13, 3), 0.01))
+    density, color = field_views.arrays(field, np.full((13, 3), 0.01))
     mesh = extract_mesh(density, color, 20.0)
     assert look.around(field) == []
     assert look.recolor([], density, color)(mesh) is mesh

@@ -8,6 +8,7 @@ import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from sjc.appearance import views as field_views
 from sjc.appearance.latent import (
     BACKDROP,
     Backdrop,
@@ -23,7 +24,6 @@ from sjc.appearance.rgb_grid import fitted
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
-from sjc.job import export
 from sjc.models.autoencoder import Autoencoder
 from sjc.output.bake import View
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
@@ -80,7 +80,7 @@ def differences(codec, prompt, size=40):
     first[-1] = 0.5
     found = []
     for paint in (first, latent_paint(codec)):
-        mesh = extract_mesh(*export.arrays(field, paint), 20.0)
+        mesh = extract_mesh(*field_views.arrays(field, paint), 20.0)
         found.append(mesh)
     found.append(true_colors(found[-1], around(field, codec, 32, chosen), field.voxel))
     albedo = truth.color(found[-1].vertices.astype(float))
@@ -142,7 +142,7 @@ def test_views_and_volume_share_by_what_they_resolve(pixels, share):
     )
     voxel = 2 * 3 * np.tan(np.radians(18)) / 32
     field = field_of(Codec(1), "a red sphere", 24)
-    mesh = extract_mesh(*export.arrays(field, latent_paint(Codec(1))), 20.0, faces=800)
+    mesh = extract_mesh(*field_views.arrays(field, latent_paint(Codec(1))), 20.0, faces=800)
     asked = []
 
     def volume(points, normals):
@@ -164,7 +164,7 @@ def test_the_mean_shade_is_divided_out_of_latent_colours():
     prompt, codec = "a red sphere", Codec(1)
     field = field_of(codec, prompt, 24, mean_shade=0.8)
     red = ground_truth(prompt).color(np.zeros((1, 3)))[0]
-    mesh = extract_mesh(*export.arrays(field, latent_paint(codec, 0.8)), 20.0)
+    mesh = extract_mesh(*field_views.arrays(field, latent_paint(codec, 0.8)), 20.0)
     np.testing.assert_allclose(linear_to_srgb(mesh.colors).mean(0), red, atol=0.02)
     decoded = true_colors(mesh, around(field, codec, 16, settings(), 0.8), field.voxel)
     np.testing.assert_allclose(linear_to_srgb(decoded.colors).mean(0), red, atol=0.03)
@@ -215,7 +215,7 @@ def test_pictures_of_latents_stand_on_paper():
     assert len(seen) == 2
     for picture, depth, opacity in seen:
         assert picture.shape == (40, 40, 3)
-        np.testing.assert_allclose(picture[0, 0], 255 * export.PAPER, atol=1)
+        np.testing.assert_allclose(picture[0, 0], 255 * field_views.PAPER, atol=1)
         red = 255 * ground_truth("a red sphere").color(np.zeros((1, 3)))[0]
         np.testing.assert_allclose(picture[20, 20], red, atol=3)
         assert opacity[20, 20] == pytest.approx(1, abs=1e-3)
@@ -233,7 +233,7 @@ def test_decoded_views_fill_a_texture(shared):
     """Inside the faces, not at vertices alone, the texture is as near to the truth as decoded vertex colours are."""
     prompt, codec = "a brown boat with a pink sail", Codec(3)
     truth, field = ground_truth(prompt), field_of(codec, prompt, 40)
-    density, affine = export.arrays(field, latent_paint(codec))
+    density, affine = field_views.arrays(field, latent_paint(codec))
     plain = extract_mesh(density, affine, 20.0, faces=800)
     seen, volume = around(field, codec, 32, settings()), None
     if shared:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from sjc.appearance import views as field_views
 from sjc.appearance.latent import BACKDROP, around, latent_paint
 from sjc.appearance.rgb_grid import fitted
 from sjc.field.grid import voxel_centers
-from sjc.job import export
 from sjc.output.colour import linear_to_srgb
 from tests.backend.appearance.test_latent import Codec, field_of
 from tests.backend.stubs import settings
@@ -22,7 +22,7 @@ def volume():
     """Preview and fitted colours, the exact ones, and which voxels form the surface."""
     prompt, codec = "a green chair with a red seat", Codec(3)
     field, truth = field_of(codec, prompt, SIZE), ground_truth(prompt)
-    _, linear = export.arrays(field, latent_paint(codec))
+    _, linear = field_views.arrays(field, latent_paint(codec))
     start = linear_to_srgb(linear)
     found = fitted(field, around(field, codec, SIZE, CHOSEN), start, BACKDROP)
     centers = voxel_centers(SIZE).reshape(-1, 3).double().numpy()

@@ -96,12 +96,12 @@ def test_a_step_tells_of_its_views_and_does_not_change_by_it():
 
 def test_a_perfect_denoiser_is_not_handed_on_to_the_next_job(small_model, tmp_path, monkeypatch):
     chosen = settings(prompt=PROMPT)
-    first = job.Job(tmp_path, chosen, denoiser=perfect.PerfectDenoiser(SmallModel(), PROMPT, 8))
+    first = job.JobRun(tmp_path, chosen, denoiser=perfect.PerfectDenoiser(SmallModel(), PROMPT, 8))
     first.load()
     assert isinstance(first.denoiser, perfect.PerfectDenoiser)
     other = StubDenoiser(bent)
     monkeypatch.setattr("sjc.models.loading.load_denoiser", lambda _model, **_: other)
-    second = job.Job(tmp_path, chosen, before=first)
+    second = job.JobRun(tmp_path, chosen, previous=first)
     second.load()
     assert second.denoiser is other
 

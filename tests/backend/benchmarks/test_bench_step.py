@@ -3,14 +3,14 @@
 import pytest
 
 from benchmarks import job, step
-from sjc import settings as schema
+from sjc.settings import resolve
 from tests.backend.tiny_models import CARD, word_model
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     folder = word_model(tmp_path_factory.mktemp("tiny") / "model", card=CARD)
-    return schema.resolve("test", {"model": str(folder), "prompt": "a red mushroom", "steps": 4, "device": "cpu"})
+    return resolve("test", {"model": str(folder), "prompt": "a red mushroom", "steps": 4, "device": "cpu"})
 
 
 def test_step_tells_of_every_runtime(settings, monkeypatch, tmp_path):

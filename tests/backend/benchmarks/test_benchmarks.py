@@ -9,12 +9,12 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import child, imports, job, prompts, quality, reader, report, scoring
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.output.colour import srgb_to_linear
 from sjc.output.files import write_json
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import resolve
 from tools import docs
 from training.truth import ground_truth
 from training.world import HELD_OUT, THINGS, distances
@@ -81,7 +81,7 @@ def test_tuning_prompts_are_others():
 
 
 def test_every_prompt_has_its_own_folder():
-    slugs = [quality.job.slug(p) for p in prompts.SCORED + prompts.TUNING]
+    slugs = [quality.job_folder.slug(p) for p in prompts.SCORED + prompts.TUNING]
     assert len(set(slugs)) == len(slugs)
 
 
@@ -239,7 +239,7 @@ def small(monkeypatch):
     monkeypatch.setattr(scoring, "LATTICE", 32)
     monkeypatch.setattr(quality, "identity", lambda s: {"settings": asdict(replace(s, prompt="", seed=0))})
     monkeypatch.setattr(scoring.score, "__defaults__", (32,))
-    return schema.resolve("test")
+    return resolve("test")
 
 
 def test_quality_goes_on_by_prompt_and_seed(small, chair, tmp_path):

@@ -11,12 +11,12 @@ from scipy.linalg import sqrtm
 from benchmarks import prompts, scoring
 from experiments import __main__ as command
 from experiments import ablation, compare, index, rows, sample2d, three_d, world_pictures
-from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.harness import MAX_SEEDS, Options, model_digest, run
 from sjc.experiments.pictures import discs, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
 from sjc.guidance.schedules import VESchedule
+from sjc.settings import resolve
 from training import classifier, pictures
 from training.prompts import parse
 
@@ -127,7 +127,7 @@ def test_strays_of_the_truth_and_of_what_is_moved():
 
 @pytest.mark.parametrize(("turned", "low", "high"), [(0.0, 0.0, 1e-9), (180.0, 0.99, 1.0)])
 def test_frontness_is_0_for_the_truth_and_1_for_its_front(monkeypatch, turned, low, high):
-    settings = schema.resolve("ablation", {"prompt": "a white duck"})
+    settings = resolve("ablation", {"prompt": "a white duck"})
     fov = (settings.fov_min + settings.fov_max) / 2
 
     def seen(_run, _paint, azimuth, s):
@@ -138,7 +138,7 @@ def test_frontness_is_0_for_the_truth_and_1_for_its_front(monkeypatch, turned, l
 
 
 def test_one_cell_of_the_real_model():
-    settings = schema.resolve("test", {"prompt": "a pink chair", "steps": 2})
+    settings = resolve("test", {"prompt": "a pink chair", "steps": 2})
     found = three_d.compute(settings, sds=True)
     json.dumps(found, allow_nan=False)
     assert found["curve"]["step"] == [1, 2]
@@ -274,7 +274,7 @@ def test_presets_are_measured_as_jobs_run_them(monkeypatch, guidance, expected):
         raise AskedError(built_in)
 
     monkeypatch.setattr(three_d, "model", model)
-    given = schema.resolve("test", {"prompt": "a red cone", "guidance": guidance})
+    given = resolve("test", {"prompt": "a red cone", "guidance": guidance})
     with pytest.raises(AskedError) as caught:
         three_d.compute(given)
     assert caught.value.args == (expected,)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sjc import settings as schema
 from sjc.cli import main
 from sjc.job import checkpoint, export
-from sjc.job import run as job
+from sjc.job import folder as job_folder
+from sjc.job.pointer import read_pointer
 from sjc.models.loading import load_denoiser
-from sjc.output import files
+from sjc.output import npz
+from sjc.settings import from_json, resolve
 
 JOBS = Path(__file__).parents[2] / "data" / "release_0_1_0" / "sjc"
 FINISHED = {
@@ -40,16 +41,16 @@ def contents(folder):
 
 def snapshot_steps(folder):
     """The steps of f_0001, f_0002 ...; each has its volume, and no number is left out."""
-    paths = files.snapshots(folder / "snapshots")
+    paths = job_folder.snapshots(folder)
     assert [path.stem for path in paths] == [f"f_{n:04d}" for n in range(1, len(paths) + 1)]
     assert all(path.with_suffix(".vdb").is_file() for path in paths)
-    return [files.read_npz(path).meta["step"] for path in paths]
+    return [npz.read_npz(path).meta["step"] for path in paths]
 
 
 @pytest.mark.parametrize("name", ["finished", "half"])
 def test_the_settings_read(name):
-    chosen = job.read_settings(JOBS / name)
-    assert chosen == schema.resolve("test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu"})
+    chosen = job_folder.read_settings(JOBS / name)
+    assert chosen == resolve("test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu"})
     written = json.loads((JOBS / name / "job.json").read_text("utf-8"))
     assert {key: getattr(chosen, key) for key in written} == {**written, "background_color": (1.0, 1.0, 1.0)}
 
@@ -57,9 +58,9 @@ def test_the_settings_read(name):
 def test_the_finished_results_load():
     folder = JOBS / "finished"
     record = json.loads((folder / "run.json").read_text("utf-8"))
-    assert schema.from_json(json.dumps(record["settings"])) == job.read_settings(folder)
+    assert from_json(json.dumps(record["settings"])) == job_folder.read_settings(folder)
     assert (record["version"], record["final"]["step"]) == ("0.1.0", 12)
-    field = files.read_npz(folder / "field.npz")
+    field = npz.read_npz(folder / "field.npz")
     assert (field.meta["step"], field.meta["prompt"], field.meta["color"]) == (12, "a red mushroom", "final")
     assert (field.density.shape, field.color.shape) == ((16, 16, 16), (16, 16, 16, 3))
     assert field.density.max() > record["mesh"]["threshold"]
@@ -67,7 +68,7 @@ def test_the_finished_results_load():
     tensors, meta = checkpoint.load(folder)
     assert int(tensors["step"]) == 12
     assert meta["history"]["step"] == list(range(1, 13))
-    pointer = files.read_pointer(folder / "a-red-mushroom.sjc")
+    pointer = read_pointer(folder / "a-red-mushroom.sjc")
     assert pointer["files"]["mesh"] == folder / "mesh.glb"
     assert all(path.exists() for path in pointer["files"].values())
 
@@ -108,6 +109,6 @@ def test_the_half_finished_folder_goes_on_to_the_field_of_the_uninterrupted_job(
     assert before.items() <= contents(half / "snapshots").items()
     _, meta = checkpoint.load(half)
     assert meta["history"]["step"] == list(range(1, 13))
-    resumed, whole = (files.read_npz(folder / "field.npz") for folder in (half, JOBS / "finished"))
+    resumed, whole = (npz.read_npz(folder / "field.npz") for folder in (half, JOBS / "finished"))
     np.testing.assert_allclose(resumed.density, whole.density, atol=0.01)
     np.testing.assert_allclose(resumed.color, whole.color, atol=0.001)

@@ -9,7 +9,7 @@ from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
 from sjc.output.texture import lookup, texels, textured, weld
-from sjc.settings_schema import Settings
+from sjc.settings import Settings
 from tests.backend.output.test_glb import parts, validate  # noqa: F401  (a fixture)
 
 N, SIZE = 24, 512
