@@ -30,9 +30,8 @@ from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.models.autoencoder import Autoencoder
+from sjc.guidance.denoiser import Autoencoder, Denoiser
 from sjc.models.loading import load_denoiser
-from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
 from sjc.settings import Settings
 from training.truth import ground_truth
@@ -133,7 +132,7 @@ def rows(wanted: list[Settings], effort: Effort, at_once: int = 1) -> list[dict[
 
 
 @cache
-def _denoiser(model: str) -> TextDenoiser:
+def _denoiser(model: str) -> Denoiser:
     return load_denoiser(model)
 
 
@@ -141,7 +140,7 @@ def _loaded_row(settings: Settings, effort: Effort) -> dict[str, Any]:
     return row(settings, _denoiser(settings.model), effort)
 
 
-def row(settings: Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
+def row(settings: Settings, denoiser: Denoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
     look = Appearance(denoiser, settings)

@@ -136,7 +136,7 @@ def _shapes(denoiser: Any, settings: Settings) -> tuple[tuple[int, ...], tuple[i
     """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
-    text = denoiser.text.encode([PROMPT])
+    text = denoiser.prompt_encoder.encode([PROMPT])
     return (batch, denoiser.channels, denoiser.size, denoiser.size), (batch, *text.shape[1:])
 
 
@@ -185,7 +185,7 @@ def freeze(model: str) -> Path:
         "what": "The denoiser that shares of time are given against, as architecture; its weights do not change its time.",
         "sha256": weights_sha256(model),
         "commit": report.commit(),
-        "tokens": int(denoiser.text.encode([PROMPT]).shape[1]),
+        "tokens": int(denoiser.prompt_encoder.encode([PROMPT]).shape[1]),
         "unet": {k: v for k, v in denoiser.unet.config.items() if not k.startswith("_")},
     }
     write_json(FROZEN, record)

@@ -49,7 +49,7 @@ def test_the_network_is_placed_as_the_engine_does(monkeypatch):
     monkeypatch.setattr(Placement, "network", lambda self, unet: asked.append(self.device.type) or unet)
     denoiser = gpu.random_denoiser(TINY, torch.device("cpu"), torch.float32)
     assert asked == ["cpu"]
-    assert denoiser.place.plan.network == 4 * sum(p.numel() for p in denoiser.unet.parameters())
+    assert denoiser.placement.plan.network == 4 * sum(p.numel() for p in denoiser.unet.parameters())
 
 
 def test_the_plain_loop_has_the_plain_renderer(monkeypatch):
