@@ -170,4 +170,4 @@ def test_history_reads_a_job_once(tmp_path, monkeypatch):
     changed.write_text("{}", "utf-8")
     os.utime(changed, (5, 5))
     assert "new" in {entry.prompt for entry in job_history.jobs_in(tmp_path)}
-    assert read == [changed]
+    assert read == [changed.parent]
