@@ -1,4 +1,4 @@
-"""Jobs on disk: the queue's list, which survives a restart, and the job folder, which is the truth.  No bpy, no NumPy."""
+"""The queue's list of jobs on disk, which survives a restart, and jobs read from their folders.  No bpy, no NumPy."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def thin(folder: Path, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -
 
 
 def drop(folder: Path) -> None:
-    """Remove the .vdb files of `folder` after its thinned history took their place; the .npz files belong to the job."""
+    """Remove the .vdb files of `folder` once a thinned history replaces them; the .npz files belong to the job."""
     for path in volumes(folder):
         path.unlink(missing_ok=True)
 

@@ -229,7 +229,7 @@ def test_a_pinned_revision(hub, named, tmp_path):
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(lookup.hub_folder()))
         assert model_files.locate(pinned) == info.folder
         loaded = load_denoiser(pinned)
-        assert (loaded.source, loaded.revision) == (pinned, "d" * 40)
+        assert (loaded.origin.source, loaded.origin.revision) == (pinned, "d" * 40)
         settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
         run.check_early(from_json(to_json(settings)))
 

@@ -163,7 +163,7 @@ def test_history_reads_a_job_once(tmp_path, monkeypatch):
         (folder / "job.json").write_text(json.dumps({"prompt": f"number {n}"}), "utf-8")
     assert len(job_history.jobs_in(tmp_path)) == 1000
     read = []
-    monkeypatch.setattr(job_history, "_settings", lambda path: read.append(path) or ("new", ""))
+    monkeypatch.setattr(job_history, "_settings", lambda folder: read.append(folder) or ("new", ""))
     assert {entry.prompt for entry in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
     assert read == []
     changed = tmp_path / "job-7" / "job.json"

@@ -1,4 +1,4 @@
-"""Every example of docs/scripting.md, as it stands there, in the installed extension."""
+"""Every example of docs/for-scripters.md, as it stands there, in the installed extension."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scripting.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "for-scripters.md"
 MODULE_EXAMPLE = "In the bpy module"
 RESTART_EXAMPLE = "After a restart"
 # Texts that stand in the examples' comments are what they print.

@@ -26,10 +26,10 @@ PATIENCE = 600.0  # seconds for anything that should take a few, on a machine th
 
 
 class Desk:
-    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go."""
+    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go; size: the screen's pixels."""
 
-    def __init__(self, folder, archive, pictures):
-        self.system, self.pictures = folder, pictures
+    def __init__(self, folder, archive, pictures, size=(WIDTH, HEIGHT)):
+        self.system, self.pictures, self.size = folder, pictures, size
         self.home = Path(tempfile.mkdtemp(prefix="sjc-", dir=folder / "tmp"))
         self.here = Path("/", self.home.relative_to(folder))  # the same, seen from inside
         self.known, self.reports = {}, []
@@ -49,7 +49,7 @@ class Desk:
 
     def sit_down(self, archive):
         """Switch the screen on, install the extension, start Blender."""
-        size = f"{WIDTH}x{HEIGHT}x24"
+        size = "x".join(map(str, (*self.size, 24)))
         screen = self._start(
             "screen", ["chroot", self.system, "Xvfb", "-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"],
             stdout=subprocess.PIPE,
@@ -64,7 +64,7 @@ class Desk:
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        geometry = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
+        geometry = ["--window-geometry", "0", "0", *map(str, self.size)]
         script = ["--python-exit-code", "3", "--python", self.here / INSIDE.name, "--", self.here]
         self.blender = self._start(
             "blender", window.inside(self.system, ["blender", *geometry, *script]), stdin=subprocess.DEVNULL
@@ -127,6 +127,16 @@ class Desk:
         report = self.ask("result = times.report()")
         self.reports.append(report)
         assert check(report)
+
+    def process(self, number):
+        """This machine's number of a process that has another one inside, where processes are counted anew."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                text = status.read_text("utf-8", "replace")
+                numbers = next((line.split()[1:] for line in text.splitlines() if line.startswith("NSpid:")), [])
+                if numbers[-1:] == [str(number)] and status.with_name("root").readlink() == self.system:
+                    return int(numbers[0])
+        raise AssertionError(f"there is no process {number} inside")
 
     def log(self):
         """What Blender has printed last."""
@@ -303,18 +313,21 @@ class Desk:
         self.picture("03_ready")
 
     def unfold(self, panel, below):
-        """Open a sub-panel below a button. Its header is no button: whether it is open, its draws tell."""
+        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel.
+
+        -> (x, y) of the header, None where the panel was open already.
+        """
         left, top, width, height = self.ask("result = region_of('VIEW_3D')")["box"]
         drawn = self.drawn()
         if panel in drawn:
-            return
+            return None
         for y in range(self.find(below)[1] + UNIT, top + height, UNIT // 2):
             if self.under_the_mouse(left + width // 4, y):
                 continue
             self.click_at(left + width // 4, y)
             now = self.drawn()
             if panel in now:
-                return
+                return left + width // 4, y
             if now != drawn:  # another one: as it was
                 self.click_at(left + width // 4, y)
                 drawn = self.drawn()

@@ -1,4 +1,4 @@
-"""The text of a batch: one job a line.  `sjc batch` and Blender read it with this one function.  Standard library only."""
+"""The text of a batch, one job a line, as `sjc batch` and Blender both read it.  Standard library only."""
 
 from __future__ import annotations
 

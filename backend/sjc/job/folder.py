@@ -55,7 +55,7 @@ def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) 
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:
-    """The settings of a job folder as they stand there, unchecked: from job.json, or from run.json if that alone is left.
+    """The settings of a job folder, unchecked: from job.json, or from run.json where that alone is left.
 
     Raises SjcError where there are none or the file cannot be read.
     """
@@ -126,7 +126,7 @@ def check_folder(folder: Path, settings: Settings) -> None:
 
 
 def prepare_folder(folder: Path, settings: Settings) -> None:
-    """Make the folder, clear an old result that may be overwritten, write job.json. Raises SjcError as `check_folder`."""
+    """Make the folder, clear a result that may be overwritten, write job.json. Raises SjcError as `check_folder`."""
     check_folder(folder, settings)
     if folder.is_dir():
         for name in (*RESULTS, CHECKPOINT):
@@ -178,7 +178,7 @@ def snapshot_number(path: Path) -> int | None:
 
 
 def numbered(folder: Path, suffix: str) -> list[Path]:
-    """f_0001, f_0002 ... with this suffix (".npz", ".vdb") in a folder, in order, up to the first gap; [] without it."""
+    """f_0001, f_0002 ... with this suffix (".npz", ".vdb") in a folder, in order, up to the first gap."""
     try:
         present = {path.name for path in folder.iterdir()}
     except OSError:

@@ -22,7 +22,7 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; when the block ends well it takes `path`'s place, else it is removed.
+    """Gives a temporary path beside `path`; when the block ends well it replaces `path`, else it is removed.
 
     The temporary name keeps the extension, because writers choose their format by it. A full disk, a missing right or
     a folder that cannot be made raise SjcError; what stood at `path` before stays as it was.

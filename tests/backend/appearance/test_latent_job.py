@@ -48,10 +48,10 @@ def run(tmp_path, model, **given):
         "learning-rate": 0.01, **given,
     }  # fmt: skip
     words = [f"--{name}" if value is None else f"--{name}={value}" for name, value in settings.items()]
-    folder, said = tmp_path / "job", io.StringIO()
-    with contextlib.redirect_stdout(said):
+    folder, output = tmp_path / "job", io.StringIO()
+    with contextlib.redirect_stdout(output):
         assert cli.main(["generate", PROMPT, "--model", str(model), "--out", str(folder), "--json", *words]) == 0
-    events = [json.loads(line) for line in said.getvalue().splitlines()]
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
     return folder, json.loads((folder / "run.json").read_text("utf-8")), events
 
 
@@ -94,8 +94,8 @@ def test_a_model_without_text_is_for_the_experiments_in_the_plane(tmp_path, caps
 def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     folder, record = run_family(tmp_path, family)
     assert record["model"]["source"] == str(tmp_path / "model")
-    told = any("will hardly form an object" in text for text in record["warnings"])
-    assert told == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), "the test's guidance is the embedded model's"
+    warned = any("will hardly form an object" in text for text in record["warnings"])
+    assert warned == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), "the test's guidance is the embedded model's"
     mesh = read_glb(folder / "mesh.glb")
     assert is_closed(mesh.faces)
     assert np.isfinite(mesh.colors).all()

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from sjc.guidance.parameterizations import Epsilon, Flow
 from sjc.job.advice import advice
 from sjc.settings import resolve
 
-OURS = SimpleNamespace(card={"words": []}, distilled=False, prediction_type="epsilon", name="embedded")
-LARGE = SimpleNamespace(card={}, distilled=False, prediction_type="epsilon", name="stable-diffusion")
-BUILT_IN = SimpleNamespace(card={}, distilled=True, prediction_type="flow", name="FLUX.1-dev")
+OURS = SimpleNamespace(card={"words": []}, distilled=False, parameterization=Epsilon(), name="embedded")
+LARGE = SimpleNamespace(card={}, distilled=False, parameterization=Epsilon(), name="stable-diffusion")
+BUILT_IN = SimpleNamespace(card={}, distilled=True, parameterization=Flow(), name="FLUX.1-dev")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,6 @@ BUILT_IN = SimpleNamespace(card={}, distilled=True, prediction_type="flow", name
     ],
 )
 def test_advice(model, preset, given, says):
-    found = advice(resolve(preset, {"prompt": "a red mushroom", **given}), model)
-    assert len(found) == (says is not None)
-    assert says is None or says in found[0]
+    warnings = advice(resolve(preset, {"prompt": "a red mushroom", **given}), model)
+    assert len(warnings) == (says is not None)
+    assert says is None or says in warnings[0]

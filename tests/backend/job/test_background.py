@@ -1,4 +1,4 @@
-"""Work beside the steps: in order, errors where they are waited for, and a snapshot is of the moment that it was taken."""
+"""Work beside the steps: in order, errors where they are waited for, snapshots of the moment they were taken."""
 
 import threading
 
@@ -136,10 +136,10 @@ def test_a_snapshot_is_the_field_of_its_step_though_steps_go_on(tmp_path, stub, 
     JobRun(tmp_path / "a", s, events.append).run()
     assert [e["step"] for e in events if e["type"] == "snapshot"] == [2, 4]
     for number, step in ((1, 2), (2, 4)):
-        found = npz.read_npz(tmp_path / "a" / "snapshots" / f"f_{number:04d}.npz")
-        assert found.meta["step"] == step
+        snapshot = npz.read_npz(tmp_path / "a" / "snapshots" / f"f_{number:04d}.npz")
+        assert snapshot.meta["step"] == step
         torch.testing.assert_close(
-            torch.from_numpy(found.density).float(), torch.from_numpy(densities[step]), rtol=1e-3, atol=1e-3
+            torch.from_numpy(snapshot.density).float(), torch.from_numpy(densities[step]), rtol=1e-3, atol=1e-3
         )
 
 

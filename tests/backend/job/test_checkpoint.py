@@ -32,11 +32,11 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("kept", [0, 4, 8, 60, -1])
-def test_a_cut_file_is_refused(tmp_path, kept):
+@pytest.mark.parametrize("length", [0, 4, 8, 60, -1])
+def test_a_cut_file_is_refused(tmp_path, length):
     checkpoint.save(tmp_path, TENSORS, META)
     path = tmp_path / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(SjcError, match="is damaged") as caught:
         checkpoint.load(tmp_path)
     assert "\n" not in str(caught.value)

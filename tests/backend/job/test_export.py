@@ -65,9 +65,9 @@ def test_without_a_shade_nothing_is_divided():
 @pytest.mark.parametrize("renderer", ["reference", "warp"])
 def test_a_picture_shows_albedo_before_paper(renderer):
     cameras = look_at([0.0, 120.0], [20.0, -10.0], 3.0, 36.0)
-    seen = list(field_views.views(ball(), cameras, 32, PAINT, renderer))
-    assert len(seen) == 2
-    for picture, depth, opacity in seen:
+    shown = list(field_views.views(ball(), cameras, 32, PAINT, renderer))
+    assert len(shown) == 2
+    for picture, depth, opacity in shown:
         assert picture.shape == (32, 32, 3)
         assert picture.dtype == np.uint8
         assert opacity[16, 16] == pytest.approx(1, abs=1e-3)
@@ -121,20 +121,20 @@ def test_volumes_and_snapshots(tmp_path, monkeypatch):
 
 def test_the_preview_looks_around(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
-    seen = {}
+    drawn = {}
 
     def sheet(pictures, depths, path, azimuths, opacities):
-        seen.update(pictures=pictures, azimuths=azimuths, depths=depths, opacities=opacities)
+        drawn.update(pictures=pictures, azimuths=azimuths, depths=depths, opacities=opacities)
 
     monkeypatch.setattr(export, "contact_sheet", sheet)
     field = ball()
     with torch.no_grad():  # the half at x > 0 is black
         field.color[:, 12:] = -10.0
     export.write_preview(tmp_path, partial(field_views.views, field, paint=PAINT), settings())
-    assert seen["azimuths"] == [0, 45, 90, 135, 180, 225, 270, 315]
-    assert seen["pictures"].shape == (8, 24, 24, 3)
-    assert seen["depths"].shape == seen["opacities"].shape == (8, 24, 24)
-    front, right, back, left = seen["pictures"][::2].astype(int)
+    assert drawn["azimuths"] == [0, 45, 90, 135, 180, 225, 270, 315]
+    assert drawn["pictures"].shape == (8, 24, 24, 3)
+    assert drawn["depths"].shape == drawn["opacities"].shape == (8, 24, 24)
+    front, right, back, left = drawn["pictures"][::2].astype(int)
     assert right[12, 12].max() < 10, "azimuth 90 looks from +X at the black half"
     np.testing.assert_allclose(left[12, 12], 255 * ALBEDO, atol=1)
     assert front[12, 15].max() < 10 < front[12, 8].max(), "+X is on the right of the front view"

@@ -68,10 +68,10 @@ def names(folder):
 
 def snapshot_steps(folder):
     """The steps of f_0001, f_0002, ...; every number's npz and vdb are there and no other file."""
-    found = job_folder.snapshots(folder)
-    expected = {f"f_{i:04d}.{kind}" for i in range(1, len(found) + 1) for kind in ("npz", "vdb")}
+    paths = job_folder.snapshots(folder)
+    expected = {f"f_{i:04d}.{kind}" for i in range(1, len(paths) + 1) for kind in ("npz", "vdb")}
     assert names(folder / "snapshots") == expected
-    return [npz.read_npz(path).meta["step"] for path in found]
+    return [npz.read_npz(path).meta["step"] for path in paths]
 
 
 # -------------------------------------------------------------------------------------------------------- whole jobs
@@ -127,11 +127,11 @@ def test_snapshots_past_the_checkpoint_are_made_again_without_gaps(tmp_path, stu
     s = settings(steps=8, snapshot_every=1, checkpoint_every=3)
     prepare_folder(tmp_path, s)
     stopped(tmp_path, s, 3)
-    kept = (tmp_path / CHECKPOINT).read_bytes()
+    saved = (tmp_path / CHECKPOINT).read_bytes()
     reopen(tmp_path)
     with pytest.raises(Stopped):
         JobRun(tmp_path, s, stop=StopAfter(3)).run()
-    (tmp_path / CHECKPOINT).write_bytes(kept)
+    (tmp_path / CHECKPOINT).write_bytes(saved)
     (tmp_path / "snapshots/f_0007.vdb").write_bytes(b"half a pair")
     (tmp_path / ".field.123~.npz").write_bytes(b"half a file")
     assert len(job_folder.snapshots(tmp_path)) == 6
@@ -215,11 +215,11 @@ def test_devices_that_are_not_there(monkeypatch):
 @pytest.mark.parametrize("step", [0, 3, 6])
 def test_what_the_model_notes_is_a_warning_once_whenever_it_comes(tmp_path, monkeypatch, step):
     """Before the steps, among them, and while the files are written."""
-    told, denoiser = [], StubDenoiser(bent)
+    warnings, denoiser = [], StubDenoiser(bent)
     denoiser.notes = ["It is tight here."]
     monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: denoiser)
     s = settings(steps=6, snapshot_every=100, turntable=False)
-    one = JobRun(tmp_path / "a", s, lambda e: told.append(e["text"]) if e["type"] == "warning" else None)
+    one = JobRun(tmp_path / "a", s, lambda e: warnings.append(e["text"]) if e["type"] == "warning" else None)
 
     def stop():
         if len(denoiser.asked) == step and len(denoiser.notes) == 1 and one.loaded:
@@ -229,5 +229,5 @@ def test_what_the_model_notes_is_a_warning_once_whenever_it_comes(tmp_path, monk
     one.stop = stop
     prepare_folder(tmp_path / "a", s)
     record = one.run()
-    assert [text for text in told if "ight" in text] == ["It is tight here.", "Tighter still."]
+    assert [text for text in warnings if "ight" in text] == ["It is tight here.", "Tighter still."]
     assert "Tighter still." in record["warnings"]
