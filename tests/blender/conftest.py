@@ -55,7 +55,7 @@ from sjc_blender import api, live, places, user_preferences
 from sjc_blender.install import environment
 from sjc_blender.problems import Problem
 from sjc_blender.queue.records import JobRecord, State
-from sjc_blender.backend.sjc.settings import resolve, to_json
+from sjc_blender.backend.sjc.settings import PRESETS, SPECS, coerce, resolve, to_json
 
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]

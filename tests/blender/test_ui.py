@@ -56,11 +56,11 @@ def test_presets_set_values_and_leave_what_is_personal(ui):
 group = scene.sjc
 group.prompt, group.seed, group.device, group.steps = "a blue tree", 7, "cpu", 3
 result = {}
-for preset in settings.PRESETS:
+for preset in PRESETS:
     group.preset = preset
     result[preset] = properties.settings_from(scene)
-    expected = settings.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
-    assert settings.resolve(None, result[preset]) == expected
+    expected = resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    assert resolve(None, result[preset]) == expected
 group.preset = "fast"
 group.steps, group.learning_rate, group.background_color = 33, 0.03, (0.1, 0.2, 0.3)
 result["changed"] = properties.settings_from(scene)
@@ -75,14 +75,14 @@ result["changed"] = properties.settings_from(scene)
 def test_every_bound_that_the_panel_allows_is_a_setting(ui):
     got = ui("""
 result = []
-for spec in settings.SPECS.values():
+for spec in SPECS.values():
     if spec.low is None or spec.kind == "color":
         continue
     for value in (spec.low, spec.high, 0 if spec.zero else spec.low, (spec.low or 1) / 2):
         setattr(scene.sjc, spec.name, type(spec.default)(value))
         chosen = properties.settings_from(scene).get(spec.name, spec.default)
         try:
-            settings.coerce(spec.name, chosen)
+            coerce(spec.name, chosen)
         except Exception as error:
             result.append(str(error))
     scene.sjc.property_unset(spec.name)
@@ -153,7 +153,7 @@ result = {
 """)
     assert "2: prompt: needs text" in got["bad"]
     assert "stepz" in got["bad"]
-    assert "line 1 is no JSON object" in got["worse"]
+    assert "line 1: this is no JSON object" in got["worse"]
     assert "holds no prompts" in got["empty"]
     assert 'no text "none"' in got["none"]
     assert "no job folder" in got["file"]
