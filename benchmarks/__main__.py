@@ -179,10 +179,16 @@ def render_text(record: report.Record) -> str:
     names = ("warp", "warp_exact", *slow)
     head = ["scene", "samples", *(f"{n} ms" for n in names), *(f"x {n}" for n in slow), "floor ms"]
     rows = [head]
-    for scene, found in record["scenes"].items():
-        times = found["forward_backward_ms"]
-        ratios = [found.get(f"times_faster_than_{n}", "-") for n in slow]
-        cells = [scene, found["samples"], *(times.get(n, "-") for n in names), *ratios, found["floor"]["ms"]]
+    for scene, scene_record in record["scenes"].items():
+        times = scene_record["forward_backward_ms"]
+        ratios = [scene_record.get(f"times_faster_than_{n}", "-") for n in slow]
+        cells = [
+            scene,
+            scene_record["samples"],
+            *(times.get(n, "-") for n in names),
+            *ratios,
+            scene_record["floor"]["ms"],
+        ]
         rows.append([str(c) for c in cells])
     return report.table(rows)
 

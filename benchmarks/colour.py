@@ -101,7 +101,7 @@ def text(record: report.Record) -> str:
     """The result as two tables: finished jobs, and exact shapes."""
     head = ["prompt", "first three channels", "affine map", "fitted volume", "mesh"]
     jobs, path = record["rows"], record["path"]
-    told = []
+    parts = []
     for title, rows, summary, more in (
         ("finished jobs", jobs, record["summary"], ["solid"]),
         ("exact shapes", path["rows"], path["summary"], []),
@@ -110,5 +110,5 @@ def text(record: report.Record) -> str:
         for r in [*rows, {"prompt": "mean", **summary}]:
             lines.append([r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)])
         ratio = f"mesh / affine: {summary['decoded_over_affine']:.2f}"
-        told.append(f"{title}\n{report.table(lines)}\n{ratio}")
-    return "\n\n".join(told)
+        parts.append(f"{title}\n{report.table(lines)}\n{ratio}")
+    return "\n\n".join(parts)

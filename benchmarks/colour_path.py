@@ -30,9 +30,8 @@ from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
-from sjc.models.autoencoder import Autoencoder
+from sjc.guidance.denoiser import Autoencoder, Denoiser
 from sjc.models.loading import load_denoiser
-from sjc.models.text_denoiser import TextDenoiser
 from sjc.output.mesh import Mesh, extract_mesh
 from sjc.settings import Settings
 from training.truth import ground_truth
@@ -108,8 +107,8 @@ def fit(settings: Settings, autoencoder: Autoencoder, size: int, effort: Effort,
         optimizer.param_groups[0]["lr"] = effort.learning_rate * (1 - step / effort.steps)
         cameras = sample_cameras(prior, effort.views, generator)
         with torch.no_grad():
-            seen = render(exact, *(r.reshape(-1, 3) for r in rays(cameras, edge, edge)))
-            rgb = composite(seen, seen.color.new_full((1, 3), 2 * BACKDROP - 1).expand(len(seen.color), 3))
+            view = render(exact, *(r.reshape(-1, 3) for r in rays(cameras, edge, edge)))
+            rgb = composite(view, view.color.new_full((1, 3), 2 * BACKDROP - 1).expand(len(view.color), 3))
             goal = autoencoder.encode(rgb.view(effort.views, edge, edge, 3).permute(0, 3, 1, 2))
         made = render(field, *(r.reshape(-1, 3) for r in rays(cameras, size, size)))
         made_latents = composite(made, grey.expand(len(made.color), -1))
@@ -126,14 +125,14 @@ def rows(wanted: list[Settings], effort: Effort, at_once: int = 1) -> list[dict[
     """`row` of each, at_once processes side by side."""
     made = []
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
-        for one, found in zip(wanted, pool.map(_loaded_row, wanted, repeat(effort)), strict=True):
-            made.append(found)
-            print(f"[{len(made)}/{len(wanted)}] {one.prompt}, exact shape: {found}", file=sys.stderr)
+        for one, result in zip(wanted, pool.map(_loaded_row, wanted, repeat(effort)), strict=True):
+            made.append(result)
+            print(f"[{len(made)}/{len(wanted)}] {one.prompt}, exact shape: {result}", file=sys.stderr)
     return made
 
 
 @cache
-def _denoiser(model: str) -> TextDenoiser:
+def _denoiser(model: str) -> Denoiser:
     return load_denoiser(model)
 
 
@@ -141,7 +140,7 @@ def _loaded_row(settings: Settings, effort: Effort) -> dict[str, Any]:
     return row(settings, _denoiser(settings.model), effort)
 
 
-def row(settings: Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str, Any]:
+def row(settings: Settings, denoiser: Denoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
     look = Appearance(denoiser, settings)
@@ -149,13 +148,13 @@ def row(settings: Settings, denoiser: TextDenoiser, effort: Effort) -> dict[str,
     field = fit(settings, look.autoencoder, denoiser.size, effort, look.mean_shade)
     density, affine = field_views.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
     _, first = field_views.arrays(field, first_three(field.channels))
-    seen = look.around(field)
-    fitted, _ = look.volume(field, affine, seen)
+    views = look.around(field)
+    fitted, _ = look.volume(field, affine, views)
     meshes: dict[str, Mesh] = {
         name: extract_mesh(density, values, LEVEL)
         for name, values in (("first_three", first), ("affine", affine), ("fitted", fitted))
     }
-    meshes["decoded"] = look.recolor(seen, density, fitted)(meshes["fitted"])
+    meshes["decoded"] = look.recolor(views, density, fitted)(meshes["fitted"])
     return {
         "prompt": prompt,
         "held_out": prompts.held_out(prompt),

@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmarks import report
 from benchmarks.render import device_name
 from sjc.errors import SjcError
+from sjc.guidance.parameterizations import Epsilon
 from sjc.guidance.schedules import VESchedule
 from sjc.models import graphs, networks
 from sjc.models.memory_plan import free_bytes, plan
@@ -50,8 +51,8 @@ class Size:
 WHOLE, QUICK = Size(UNET), Size(UNET, blocks=3, steps=10, warm_up=5)
 
 
-class RandomText:
-    """In the place of a text encoder: one random state for all sentences."""
+class RandomPrompts:
+    """Stands for a prompt encoder: one random state for all sentences."""
 
     name, card = "a UNet with random weights", {}
 
@@ -82,21 +83,18 @@ def random_denoiser(config: dict[str, Any], device: torch.device, dtype: torch.d
     unet = unet.to(dtype).eval().requires_grad_(False)
     numbers = {"unet": sum(parameter.numel() for parameter in unet.parameters())}
     name = str(dtype).removeprefix("torch.")
-    place = Placement(device, plan(numbers, device.type, name, free_bytes(device.type)))
-    unet = place.network(unet)
+    placement = Placement(device, plan(numbers, device.type, name, free_bytes(device.type)))
+    unet = placement.network(unet)
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    text: Any = RandomText(int(unet.config.cross_attention_dim), device)
+    prompts: Any = RandomPrompts(int(unet.config.cross_attention_dim), device)
+    call = graphs.replayed(networks.text_unet(unet), placement)
     return TextDenoiser(
-        lambda: unet,
-        graphs.replayed(networks.text_unet(unet), place),
-        text,
+        networks.LoadedNetwork(call, lambda: unet, device, dtype),
+        networks.PictureFormat(int(unet.config.in_channels), int(unet.config.sample_size)),
+        prompts,
         VESchedule.from_alphas_cumprod(torch.cumprod(1 - betas, 0)),
-        "epsilon",
-        device=device,
-        dtype=dtype,
-        channels=int(unet.config.in_channels),
-        size=int(unet.config.sample_size),
-        place=place,
+        Epsilon(),
+        placement=placement,
     )
 
 
@@ -109,15 +107,15 @@ def blocks_ms(step: Callable[[], object], size: Size, device: torch.device) -> l
 
     for _ in range(size.warm_up):
         step()
-    found = []
+    rows = []
     for _ in range(size.blocks):
         wait()
         began = time.perf_counter()
         for _ in range(size.steps):
             step()
         wait()
-        found.append(round(1e3 * (time.perf_counter() - began) / size.steps, 3))
-    return found
+        rows.append(round(1e3 * (time.perf_counter() - began) / size.steps, 3))
+    return rows
 
 
 def network_calls(denoiser: TextDenoiser, device: torch.device) -> dict[str, Callable[[], object]]:
@@ -125,7 +123,7 @@ def network_calls(denoiser: TextDenoiser, device: torch.device) -> dict[str, Cal
     batch, edge = 2, denoiser.size
     x = torch.randn(batch, denoiser.channels, edge, edge, device=device, dtype=denoiser.dtype)
     t = torch.full((batch,), 500, device=device)
-    states = denoiser.text.conditions([PROMPT] * batch).states.to(denoiser.dtype)
+    states = denoiser.prompt_encoder.conditions([PROMPT] * batch).states.to(denoiser.dtype)
 
     @torch.no_grad()
     def call() -> Tensor:
@@ -176,7 +174,7 @@ def benchmark(size: Size, device: torch.device | None = None) -> dict[str, Any]:
         measure("loop, eager", Optimization(settings, denoiser, device).advance)
     plain = replace(settings, renderer="reference")
     measure("plain loop", Optimization(plain, denoiser, device).advance)
-    median = {name: statistics.median(found) for name, found in times.items()}
+    median = {name: statistics.median(samples) for name, samples in times.items()}
     alone = min(ms for name, ms in median.items() if name.startswith("unet"))
     return {
         "device": device_name(device.type),
@@ -217,13 +215,13 @@ def text(record: report.Record) -> str:
     for name, ms in record["median_ms"].items():
         lines.append([name, f"{ms:.2f}", str(record["peak_gb"].get(name, "-"))])
     s = record["summary"]
-    told = (
+    summary = (
         f"A step takes {s['step_over_unet']} times the UNet alone; a plain loop {s['plain_over_ours']} times as long; "
         f"10,000 steps {s['minutes_for_10000_steps']} minutes."
     )
     reached = [
-        f"{name} {s[name]}: {'reached' if s[name] <= most else 'missed'}, at most {most:g}"
-        for name, most in MUST
+        f"{name} {s[name]}: {'reached' if s[name] <= limit else 'missed'}, at most {limit:g}"
+        for name, limit in MUST
         if s[name] is not None
     ]
-    return "\n".join([report.table(lines), "", told, *reached, *record["notes"]])
+    return "\n".join([report.table(lines), "", summary, *reached, *record["notes"]])

@@ -136,7 +136,7 @@ def _shapes(denoiser: Any, settings: Settings) -> tuple[tuple[int, ...], tuple[i
     """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
-    text = denoiser.text.encode([PROMPT])
+    text = denoiser.prompt_encoder.encode([PROMPT])
     return (batch, denoiser.channels, denoiser.size, denoiser.size), (batch, *text.shape[1:])
 
 
@@ -161,12 +161,12 @@ def _frozen(denoiser: Any, settings: Settings, wait: Callable[[], None]) -> tupl
         return None, "no denoiser is frozen yet: python -m benchmarks freeze"
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    kept = json.loads(FROZEN.read_text("utf-8"))
-    unet = UNet2DConditionModel.from_config(kept["unet"]).to(denoiser.device).eval()
+    frozen = json.loads(FROZEN.read_text("utf-8"))
+    unet = UNet2DConditionModel.from_config(frozen["unet"]).to(denoiser.device).eval()
     (batch, *_), _ = _shapes(denoiser, settings)
-    size, channels = kept["unet"]["sample_size"], kept["unet"]["in_channels"]
-    shapes = ((batch, channels, size, size), (batch, kept["tokens"], kept["unet"]["cross_attention_dim"]))
-    return call_ms(unet, shapes, wait), f"{kept['sha256']}, frozen at {kept['commit'][:12]}"
+    size, channels = frozen["unet"]["sample_size"], frozen["unet"]["in_channels"]
+    shapes = ((batch, channels, size, size), (batch, frozen["tokens"], frozen["unet"]["cross_attention_dim"]))
+    return call_ms(unet, shapes, wait), f"{frozen['sha256']}, frozen at {frozen['commit'][:12]}"
 
 
 def weights_sha256(model: str) -> str:
@@ -185,7 +185,7 @@ def freeze(model: str) -> Path:
         "what": "The denoiser that shares of time are given against, as architecture; its weights do not change its time.",
         "sha256": weights_sha256(model),
         "commit": report.commit(),
-        "tokens": int(denoiser.text.encode([PROMPT]).shape[1]),
+        "tokens": int(denoiser.prompt_encoder.encode([PROMPT]).shape[1]),
         "unet": {k: v for k, v in denoiser.unet.config.items() if not k.startswith("_")},
     }
     write_json(FROZEN, record)

@@ -141,8 +141,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {key: round(mean(r[key] for r in some), 4) for key in keys} if some else None
 
     def worst(key: str, sign: int) -> dict[str, Any]:
-        found = max(rows, key=lambda r: sign * r[key])
-        return {"prompt": found["prompt"], "seed": found["seed"], key: round(found[key], 4)}
+        row = max(rows, key=lambda r: sign * r[key])
+        return {"prompt": row["prompt"], "seed": row["seed"], key: round(row[key], 4)}
 
     return {
         "runs": len(rows),

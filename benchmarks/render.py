@@ -44,11 +44,11 @@ def sjc_bench_render(quick: bool, device: str | None = None) -> dict:
         report["warp_unavailable"] = reason
     report["speeds"] = speed = speeds(torch.device(device), 5 if quick else 15)
     for name, field in (("fog", fog()), ("object", formed_object())):
-        found = report["scenes"][name] = _measure(field.to(device), rays, works, quick)
-        found["floor"] = floor(field, rays, speed)
+        scene = report["scenes"][name] = _measure(field.to(device), rays, works, quick)
+        scene["floor"] = floor(field, rays, speed)
         if works:
-            times = found["forward_backward_ms"]["warp"] / found["floor"]["ms"]
-            found["times_the_floor"] = round(times, 1)
+            times = scene["forward_backward_ms"]["warp"] / scene["floor"]["ms"]
+            scene["times_the_floor"] = round(times, 1)
     return report
 
 

@@ -172,5 +172,5 @@ def text(record: report.Record) -> str:
         peak = "-" if r["peak_mib"] is None else f"{r['peak_mib']:.0f}"
         lines.append([*shape, f"{r['visited']:,}", f"{r['forward_backward_ms']:.1f}", f"{r['ns_per_visited']:.0f}", peak])  # fmt: skip
     s = record["summary"]
-    told = f"From the first to the last: time {s['time']} times, visited samples {s['visited']} times."
-    return report.table(lines) + "\n\n" + told
+    summary = f"From the first to the last: time {s['time']} times, visited samples {s['visited']} times."
+    return report.table(lines) + "\n\n" + summary

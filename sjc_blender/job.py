@@ -130,7 +130,9 @@ _jobs: weakref.WeakValueDictionary[str, Job] = weakref.WeakValueDictionary()
 
 def job_of(record: JobRecord, on_progress: OnProgress | None = None) -> Job:
     """The job of a record, the same one as long as anybody holds it. on_progress: as in `api.generate`."""
-    job = _jobs.setdefault(record.id, Job(record))
+    job = _jobs.get(record.id)
+    if job is None or job.record is not record:  # one of an earlier queue, which somebody still holds
+        job = _jobs[record.id] = Job(record)
     if on_progress:
         session.on_news[record.id] = lambda: on_progress(job)
     return job

@@ -25,6 +25,7 @@ PARITY = "tests/backend/test_parity.py"
 LOOP = "tests/backend/test_optimize.py"
 PAAS = "tests/backend/guidance/test_paas.py"
 REGULAR = "tests/backend/field/test_regularizers.py"
+EXACT = "tests/backend/guidance/test_parameterizations.py"
 LOADING = "tests/backend/models/test_loading.py"
 FAMILIES = "tests/backend/models/test_families.py"
 
@@ -181,16 +182,19 @@ FAULTS = [
     ),
     Fault(
         "sign-of-v",
-        f"{MODELS}/text_denoiser.py",
-        "x / (1 + s**2) - s / (1 + s**2).sqrt() * output",
-        "x / (1 + s**2) + s / (1 + s**2).sqrt() * output",
-        (f"{LOADING}::test_equals_the_schedulers_own_denoised_sample",),
+        f"{GUIDANCE}/parameterizations.py",
+        "x / (1 + sigma**2) - sigma / (1 + sigma**2).sqrt() * output",
+        "x / (1 + sigma**2) + sigma / (1 + sigma**2).sqrt() * output",
+        (
+            f"{LOADING}::test_equals_the_schedulers_own_denoised_sample",
+            f"{EXACT}::test_the_exact_output_gives_the_clean_picture",
+        ),
     ),
     Fault(
         "input-not-scaled-for-the-model",
-        f"{MODELS}/text_denoiser.py",
-        "noised / (1 + s**2).sqrt()",
-        "noised",
+        f"{GUIDANCE}/parameterizations.py",
+        "return x / (1 + sigma**2).sqrt()",
+        "return x",
         (f"{LOADING}::test_equals_the_schedulers_own_denoised_sample",),
     ),
     Fault(
@@ -202,10 +206,10 @@ FAULTS = [
     ),
     Fault(
         "flow-denoised-as-if-variance-preserving",
-        f"{MODELS}/text_denoiser.py",
-        "            return (x - s * output) / (1 + s)\n",
-        "            return x - s * output\n",
-        (FAMILIES,),
+        f"{GUIDANCE}/parameterizations.py",
+        "return (x - sigma * output) / (1 + sigma)",
+        "return x - sigma * output",
+        (FAMILIES, f"{EXACT}::test_the_exact_output_gives_the_clean_picture"),
     ),
     Fault(
         "sdxl-last-states-instead-of-the-penultimate",
@@ -217,8 +221,8 @@ FAULTS = [
     Fault(
         "sdxl-empty-negative-prompt-encoded",
         f"{MODELS}/prompt_encoder.py",
-        "        return found.zeros() if self.zero_empty and not negative else found\n",
-        "        return found\n",
+        "        return row.zeros() if self.zero_empty and not negative else row\n",
+        "        return row\n",
         (FAMILIES,),
     ),
     Fault(

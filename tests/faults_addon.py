@@ -60,7 +60,7 @@ FAULTS = [
         f"{SJC}/worker/serve.py",
         "        error = error.__cause__\n",
         "        break\n",
-        (f"{WORKER}::test_errors_in_words",),
+        (f"{WORKER}::test_errors_are_explained",),
     ),
     Fault(
         "message-lost-for-a-nan",
@@ -189,7 +189,7 @@ FAULTS = [
         f"{SJC}/models/model_list.py",
         'folder = place / "snapshots" / revision',
         'folder = next(iter(sorted((place / "snapshots").iterdir())))',
-        ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
+        ("tests/addon/test_model_lookup.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(
         "pinned-model-of-the-main-branch",
@@ -203,14 +203,14 @@ FAULTS = [
         "sjc_blender/models/lookup.py",
         "        self._threads[model].start()\n",
         "        self._threads[model].run()\n",
-        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+        ("tests/addon/test_model_lookup.py::test_the_cache_looks_in_threads_and_only_when_something_changed",),
     ),
     Fault(
         "changes-on-the-disk-not-seen",
         "sjc_blender/models/lookup.py",
         "if before is None or before[1] != now:",
         "if before is None:",
-        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+        ("tests/addon/test_model_lookup.py::test_the_cache_looks_in_threads_and_only_when_something_changed",),
     ),
     # -------------------------------------------------------------------------------------------------------- the scene
     Fault(
@@ -218,28 +218,28 @@ FAULTS = [
         "sjc_blender/scene/glb.py",
         "[points[:, 0], -points[:, 2], points[:, 1]]",
         "[points[:, 0], points[:, 1], points[:, 2]]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-mirrored",
         "sjc_blender/scene/glb.py",
         "[points[:, 0], -points[:, 2], points[:, 1]]",
         "[points[:, 0], points[:, 2], points[:, 1]]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-half-in-the-ground",
         "sjc_blender/scene/meshes.py",
         "(low[1] + high[1]) / 2, low[2]]",
         "(low[1] + high[1]) / 2, (low[2] + high[2]) / 2]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-colours-taken-for-srgb",
         "sjc_blender/scene/meshes.py",
         'paint.data.foreach_set("color", triangles.colors.reshape(-1))',
         'paint.data.foreach_set("color_srgb", triangles.colors.reshape(-1))',
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "material-encodes-once-more",
@@ -340,7 +340,7 @@ FAULTS = [
         f"{SJC}/models/model_list.py",
         """if folder and (folder / "model_index.json").is_file()]""",
         """if folder]""",
-        ("tests/addon/test_models.py::test_the_picker_lists_what_can_be_chosen",),
+        ("tests/addon/test_model_lookup.py::test_the_picker_lists_what_can_be_chosen",),
     ),
     Fault(
         "paths-beside-the-blend-absolute",

@@ -16,8 +16,8 @@ FAULTS = [
     Fault(
         "fewer-pictures-at-once-only-the-first-time",
         f"{MODELS}/text_denoiser.py",
-        "            self.most = rows // 2\n",
-        "            self.most = rows - 1\n",
+        "            self.max_rows = rows // 2\n",
+        "            self.max_rows = rows - 1\n",
         ("tests/backend/models/test_memory_plan.py::test_a_step_that_finds_no_room_goes_in_smaller_parts",),
     ),
     Fault(
@@ -30,8 +30,8 @@ FAULTS = [
     Fault(
         "a-graph-reads-the-first-inputs-for-ever",
         f"{MODELS}/graphs.py",
-        "            mine.copy_(given)",
-        "            mine.copy_(mine)",
+        "            own.copy_(given)",
+        "            own.copy_(own)",
         ("tests/backend/models/test_graphs.py::test_it_says_what_the_network_says",),
     ),
     Fault(

@@ -39,7 +39,7 @@ from .machine import threads
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from .models.text_denoiser import TextDenoiser
+    from .guidance.denoiser import Denoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
@@ -105,13 +105,13 @@ def score_clip(settings: Settings, step: int) -> float:
 class Optimization:
     """The state of a run, and its step.
 
-    denoiser: a TextDenoiser (or anything with its `schedule`, `size`, `channels`, `color_activation`, `autoencoder` and
-    `conditioned`). device: where the field lives. on_views: is told of every step's views, for a denoiser that knows
-    what they should show. The prompt is checked by the caller.
+    denoiser: the model that scores renders.  The caller has checked that it can read the prompt.
+    device: where the field lives.
+    on_views: called with every step's cameras and background, for a denoiser that knows what they should show.
     """
 
     def __init__(
-        self, settings: Settings, denoiser: TextDenoiser, device: torch.device, on_views: OnViews | None = None
+        self, settings: Settings, denoiser: Denoiser, device: torch.device, on_views: OnViews | None = None
     ) -> None:
         self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
         self.generator = torch.Generator().manual_seed(settings.seed)

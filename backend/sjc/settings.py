@@ -15,9 +15,9 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
+from . import lora_text
 from .errors import SjcError
 from .guidance.prompts import clean_prompt
-from .models import lora
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [
@@ -173,7 +173,7 @@ def _text(spec: Spec, value: object) -> str:
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
         raise SjcError(f"model: {_shown(value)} names no model; allowed are embedded, a folder, a hub id.")
     if spec.name == "lora":
-        lora.parse(text)
+        lora_text.parse(text)
     return text
 
 
@@ -316,7 +316,7 @@ def docs_table() -> str:
                 cells = [f"`{spec.name}`{basic}", f"`{_plain_value(spec.default)}`" if spec.default != "" else ""]
                 lines.append(_row([*cells, spec.allowed(), spec.symbol, spec.description]))
         lines.append("")
-    lines += ["Settings with a star stand in the panel; the others under Advanced.", "", "### Presets", ""]
+    lines += ["Settings with a star are in the panel itself, and the others are under Advanced.", "", "### Presets", ""]
     lines += [_row(["setting", *PRESETS]), "|---" * (len(PRESETS) + 1) + "|"]
     resolved = {name: resolve(name) for name in PRESETS}
     for name in SPECS:

@@ -46,8 +46,8 @@ def guided(teacher: nn.Module, empty: tuple[Tensor, Tensor], scale: float) -> Pr
     def predict(z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         ids = torch.cat([ids, empty[0].expand_as(ids)])
         mask = torch.cat([mask, empty[1].expand_as(mask)])
-        told, untold = teacher(torch.cat([z, z]), torch.cat([t, t]), ids, mask).chunk(2)
-        return untold + scale * (told - untold)
+        conditioned, unconditioned = teacher(torch.cat([z, z]), torch.cat([t, t]), ids, mask).chunk(2)
+        return unconditioned + scale * (conditioned - unconditioned)
 
     return predict
 
@@ -70,13 +70,13 @@ def add_adapter(unet: UNet2DConditionModel, rank: int) -> dict[str, nn.Parameter
 @contextmanager
 def swapped(own: dict[str, nn.Parameter], other: dict[str, Tensor]) -> Iterator[None]:
     """The parameters' values are `other`'s for a while: the moving average's, to score and save it."""
-    kept = {name: p.detach().clone() for name, p in own.items()}
+    averages = {name: p.detach().clone() for name, p in own.items()}
     with torch.no_grad():
         for name, p in own.items():
             p.copy_(other[name])
         yield
         for name, p in own.items():
-            p.copy_(kept[name])
+            p.copy_(averages[name])
 
 
 @torch.no_grad()

@@ -42,9 +42,9 @@ def main(argv: list[str] | None = None) -> Path:
     sjc, card, log = (args.target / name for name in ("sjc.json", "README.md", "training_log.jsonl"))
     known = json.loads(sjc.read_text(encoding="utf-8")) | {"distilled": args.scale}
     sjc.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    kept = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["run"] != "distilled"]
-    kept += [json.dumps({"run": "distilled", **row}) for row in rows]
-    log.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if json.loads(line)["run"] != "distilled"]
+    lines += [json.dumps({"run": "distilled", **row}) for row in rows]
+    log.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     text = card.read_text(encoding="utf-8").partition(CARD.splitlines()[1])[0].rstrip("\n") + "\n"
     text += CARD.format(

@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> Path:
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")
     last = rows(args.unet)[-1]
-    told = {
+    figures = {
         "steps": last["step"],
         "minutes": last["minutes"],
         "seen": errors(last, "seen"),
@@ -93,12 +93,12 @@ def main(argv: list[str] | None = None) -> Path:
             unet_command=args.command[1],
             machine=args.machine,
             size=size / 2**20,
-            **told,
+            **figures,
         )
     else:
         before, end, rest = card.read_text(encoding="utf-8").partition(END)
         number = 1 + len(re.findall(r"^\d+\. `", before, re.MULTILINE))
-        paragraph = AGAIN.format(number=number, command=args.command[0], **told)
+        paragraph = AGAIN.format(number=number, command=args.command[0], **figures)
         text = before.rstrip("\n") + "\n" + paragraph + end + rest
     card.write_text(text, encoding="utf-8")
     return args.target

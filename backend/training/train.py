@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sjc.models.autoencoder import Autoencoder, load_autoencoder
+from sjc.guidance.denoiser import Autoencoder
+from sjc.models.autoencoder import load_autoencoder
 from training import world
 from training.model import (
     CONDITION,

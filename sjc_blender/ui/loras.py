@@ -11,8 +11,8 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
+from ..backend.sjc import lora_text
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.models import lora
 
 _busy = False  # the list is being made from the text, so the text needs nothing from it
 
@@ -29,7 +29,7 @@ class SJC_PG_lora(bpy.types.PropertyGroup):
     path: bpy.props.StringProperty(name="LoRA", subtype="FILE_PATH", options=set())
     weight: bpy.props.FloatProperty(
         name="Weight", description="How strongly it counts: 1 as trained, 0 not at all", default=1.0,
-        min=-lora.LARGEST_WEIGHT, max=lora.LARGEST_WEIGHT, soft_min=0.0, soft_max=2.0, update=_write, options=set(),
+        min=-lora_text.LARGEST_WEIGHT, max=lora_text.LARGEST_WEIGHT, soft_min=0.0, soft_max=2.0, update=_write, options=set(),
     )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def follow(group: Any, _context: Any) -> None:
     global _busy  # noqa: PLW0603
     scene = group.id_data
     try:
-        entries = lora.parse(group.lora)
+        entries = lora_text.parse(group.lora)
     except SjcError:
         entries = ()
     _busy = True

@@ -11,7 +11,7 @@ import pytest
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.queue import locks, queue_file
 from sjc_blender.queue.records import JobRecord, State
-from tests.addon.players import chosen, loaded, until
+from tests.addon.helpers import chosen, loaded, until
 
 # ------------------------------------------------------------------------------------------------- two Blenders,
 # restart
@@ -20,7 +20,7 @@ OWNER = """
 import sys, time
 sys.path[:0] = {path!r}
 from pathlib import Path
-from tests.addon.players import Watched, chosen
+from tests.addon.helpers import Watched, chosen
 q = Watched("slow:0.05", Path({state!r}))
 job = q.add(chosen(steps=40), Path({folder!r}))
 waiting = q.add(chosen("a blue tree"), Path({folder!r} + "-2"))

@@ -14,7 +14,7 @@ from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.queue.queue_file import read_folder
 from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
-from tests.addon.players import QUICK, chosen, fake, loaded, until
+from tests.addon.helpers import QUICK, chosen, fake, loaded, until
 
 PROMPTS = ['a "red" mushroom', "버섯 🍄", "it's \\ {} % $HOME `ls` ; rm", "a" * 300]
 
@@ -266,7 +266,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "words"),
+    ("fault", "code", "excerpt"),
     [
         ("exit:2", "backend", "exit code 2"),
         ("no-import", "backend", "No module named 'torch'"),
@@ -278,7 +278,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
         ("garbage", "worker", "makes no sense"),
     ],
 )
-def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, words):
+def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, excerpt):
     q = queue([fault, "ok"])
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     if fault in {"memory", "disk-full"}:  # those the process outlives, with the same fault
@@ -286,7 +286,7 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, wo
     q.run()
     assert job.state is State.FAILED
     assert job.problem.code == code
-    assert words in job.problem.text
+    assert excerpt in job.problem.text
     assert job.problem.hint
     assert "Traceback" not in job.problem.text
     assert job.text == job.problem.text
@@ -296,20 +296,20 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, wo
 
 
 @pytest.mark.parametrize(
-    ("fault", "times", "words"),
+    ("fault", "times", "excerpt"),
     [
         ("hang:2", Times(hello=60, silence=6.0, message=0.1, terminate=0.1), "hangs"),
         ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "said nothing"),
     ],
 )
-def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, words):
+def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, excerpt):
     q = queue([fault, "ok"], times=times)
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     q.turn()
     q.times = QUICK  # of the next process
     q.run()
     assert job.state is State.FAILED
-    assert words in job.problem.text
+    assert excerpt in job.problem.text
     assert following.state is State.FINISHED
     q.retry(job)
     q.run()

@@ -10,7 +10,7 @@ from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.backend.sjc.settings import resolve
 from sjc_blender.queue import queue_file
 from sjc_blender.queue.records import State
-from tests.addon.players import loaded
+from tests.addon.helpers import loaded
 
 JOBS = Path(__file__).parents[1] / "data" / "release_0_1_0" / "sjc"
 SMALL = {"steps": 12, "seed": 7, "device": "cpu"}

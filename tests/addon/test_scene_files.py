@@ -41,16 +41,16 @@ def test_head_of_our_vdb(tmp_path, half, compress):
     assert vdb.read_header(tmp_path / "a.vdb") == vdb.Header(("density", "color"), pytest.approx(0.1))
 
 
-def test_every_cut_of_a_vdb_is_found(tmp_path):
+def test_a_vdb_cut_anywhere_is_refused(tmp_path):
     path = tmp_path / "a.vdb"
     write_vdb(path, *ball(), half=True, compress=False)
     data = path.read_bytes()
     for length in [0, 5, 8, 20, 57, 70, 100, 200, 400, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(SjcError) as told:
+        with pytest.raises(SjcError) as refusal:
             vdb.read_header(path)
-        assert str(path) in str(told.value)
-        assert "\n" not in str(told.value)
+        assert str(path) in str(refusal.value)
+        assert "\n" not in str(refusal.value)
 
 
 def test_what_is_no_vdb(tmp_path):
@@ -86,16 +86,16 @@ def test_an_inverted_mesh_is_turned_and_its_broken_faces_are_left_out(tmp_path, 
     assert np.einsum("ij,ij->", a, np.cross(b, c)) / 6 == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.1)
 
 
-def test_every_cut_of_a_glb_is_found(tmp_path, mesh):
+def test_a_glb_cut_anywhere_is_refused(tmp_path, mesh):
     path = tmp_path / "mesh.glb"
     write_glb(path, mesh)
     data = path.read_bytes()
     for length in [0, 3, 12, 19, 20, 60, 400, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(SjcError) as told:
+        with pytest.raises(SjcError) as refusal:
             glb.read(path)
-        assert str(path) in str(told.value)
-        assert "\n" not in str(told.value)
+        assert str(path) in str(refusal.value)
+        assert "\n" not in str(refusal.value)
 
 
 def test_a_foreign_or_damaged_glb_is_one_line(tmp_path, mesh):
@@ -152,19 +152,19 @@ def numbers(folder):
 
 def test_thinned_evenly_into_a_new_folder(long_history):
     thinned = history.thin(long_history, max_files=100)
-    kept = numbers(thinned)
+    chosen = numbers(thinned)
     assert thinned == long_history.parent / "history"
     assert [path.name for path in history.volumes(thinned)] == [f"f_{n:04d}.vdb" for n in range(1, 101)]
-    assert (kept[0], kept[-1]) == (1, 250)
-    assert {b - a for a, b in itertools.pairwise(kept)} == {2, 3}
+    assert (chosen[0], chosen[-1]) == (1, 250)
+    assert {b - a for a, b in itertools.pairwise(chosen)} == {2, 3}
     assert numbers(long_history) == list(range(1, 251))
     assert not list(long_history.parent.glob(".*~"))
 
 
 def test_thinned_by_bytes(long_history):
-    kept = numbers(history.thin(long_history, max_files=1000, max_bytes=20_500))
-    assert len(kept) == 20
-    assert (kept[0], kept[-1]) == (1, 250)
+    chosen = numbers(history.thin(long_history, max_files=1000, max_bytes=20_500))
+    assert len(chosen) == 20
+    assert (chosen[0], chosen[-1]) == (1, 250)
     assert numbers(history.thin(long_history, max_bytes=10)) == [250]
 
 

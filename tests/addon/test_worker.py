@@ -18,7 +18,7 @@ from sjc_blender.queue import locks
 from sjc_blender.queue.queue_file import read_folder
 from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
-from tests.addon.players import Watched, chosen, until
+from tests.addon.helpers import Watched, chosen, until
 
 PATIENT = Times(hello=120, silence=120, message=30, terminate=10)
 
@@ -231,7 +231,7 @@ class OutOfMemoryError(RuntimeError):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "excerpt"),
     [
         (SjcError("the prompt is empty"), "input", "the prompt is empty"),
         (MemoryError(), "memory", "run out of memory"),
@@ -246,11 +246,11 @@ class OutOfMemoryError(RuntimeError):
         (KeyError(), "bug", "KeyError"),
     ],
 )
-def test_errors_in_words(error, code, words):
-    told = serve.told(raised(error, error.__cause__))
-    assert told["code"] == code
-    assert words in told["text"]
-    assert "\n" not in told["text"]
-    assert ("traceback" in told) == (code == "bug")
-    assert told["hint"] or code == "input"
-    protocol.decode(protocol.encode({"type": "error", **told}), protocol.DOWN)
+def test_errors_are_explained(error, code, excerpt):
+    message = serve.told(raised(error, error.__cause__))
+    assert message["code"] == code
+    assert excerpt in message["text"]
+    assert "\n" not in message["text"]
+    assert ("traceback" in message) == (code == "bug")
+    assert message["hint"] or code == "input"
+    protocol.decode(protocol.encode({"type": "error", **message}), protocol.DOWN)

@@ -2,6 +2,8 @@
 
 import torch
 
+from sjc.guidance.denoiser import Origin
+from sjc.guidance.parameterizations import Epsilon
 from sjc.guidance.schedules import VESchedule
 from sjc.settings import resolve
 
@@ -10,10 +12,10 @@ SCHEDULE = VESchedule.from_alphas_cumprod(torch.cumprod(1 - torch.linspace(1e-4,
 
 
 class StubDenoiser:
-    """D(x; sigma) = `denoise`, whatever the prompt; it remembers the prompts of every step."""
+    """A `Denoiser` whose D(x; sigma) is `denoise`, whatever the prompt; `asked` holds the prompts of every step."""
 
-    schedule, channels, name, source, revision, loras, built_in = SCHEDULE, 3, "stub", "stub", None, (), None
-    autoencoder, color_activation, prediction_type, distilled = None, "tanh_sigmoid", "epsilon", False
+    schedule, channels, name, origin, notes, built_in = SCHEDULE, 3, "stub", Origin("stub"), (), None
+    autoencoder, color_activation, parameterization, distilled = None, "tanh_sigmoid", Epsilon(), False
 
     def __init__(self, denoise, size=SIZE, card=None):
         self.denoise, self.size, self.card, self.asked = denoise, size, card or {"measured": "nothing"}, []
@@ -21,10 +23,10 @@ class StubDenoiser:
     def check_prompt(self, text):
         return text
 
-    def prepare(self, *_words):
+    def prepare(self, prompt, view_words, negative_prompt=""):
         pass
 
-    def check_steering(self, _negative_prompt, *, perp_neg):
+    def check_steering(self, negative_prompt, *, perp_neg):
         pass
 
     def conditioned(self, prompts, negative_prompt, guidance, **_knobs):

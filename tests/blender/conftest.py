@@ -55,7 +55,7 @@ from sjc_blender import api, live, places, user_preferences
 from sjc_blender.install import environment
 from sjc_blender.problems import Problem
 from sjc_blender.queue.records import JobRecord, State
-from sjc_blender.backend.sjc import settings
+from sjc_blender.backend.sjc.settings import resolve, to_json
 
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
@@ -143,8 +143,8 @@ def lent_python(tmp_path_factory):
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
     Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
-    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
-    assert "No module named 'sjc'" in found.stderr
+    imports = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
+    assert "No module named 'sjc'" in imports.stderr
     return python
 
 

@@ -61,7 +61,7 @@ for kind in shown:
 """
 
 
-def seen(path):
+def measure(path):
     """(linear RGB of the upper third, of the lower third of what is opaque, its height and its middle in pixels)."""
     picture = np.asarray(Image.open(path).convert("RGBA")) / 255
     opaque = picture[..., 3] > 0.9
@@ -128,7 +128,7 @@ result = {
     assert got["again"]["volume"]
     assert got["warnings"] == {}
     for kind, least in (("mesh", 60), ("volume", 50)):
-        cap, stem, height, middle = seen(given["home"] / f"{kind}.png")
+        cap, stem, height, middle = measure(given["home"] / f"{kind}.png")
         assert height > least, f"{kind}: 96 pixels are 1.5 m, so one of a metre has 64"
         assert middle == pytest.approx(48, abs=6)
         assert cap[0] > 0.3, (kind, cap)
@@ -327,7 +327,7 @@ api.close()
         **given,
     )
     assert got["told"]
-    assert all(told == ["finished", True] for told in got["told"])
+    assert all(news == ["finished", True] for news in got["told"])
     assert got["broken"] == 1
     assert [job["mesh"] for job in got["jobs"]] == ["a red cube", "a blue cube"]
     assert got["same"]
@@ -362,6 +362,6 @@ api.close()
     assert got["seeds"][1] == 5
     assert got["removed"] == ["stopped", 2]
     assert "no longer in the queue" in got["closed"]
-    assert ["holds no prompts" in said for said in got["bad"]] == [True, True, False]
+    assert ["holds no prompts" in message for message in got["bad"]] == [True, True, False]
     assert got["bad"][2] == "1: prompt: needs text, not int."
     assert got["beside"] == str(given["home"] / "here")

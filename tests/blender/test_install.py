@@ -11,17 +11,17 @@ bpy.ops.extensions.package_install_files(
 
 def left():
     # Everything of ours that Blender knows.
-    found = {name for name in dir(bpy.types) if name.startswith("SJC_")}
+    left_over = {name for name in dir(bpy.types) if name.startswith("SJC_")}
     for owner in (bpy.types.Scene, bpy.types.WindowManager):
-        found |= {f"{owner.__name__}.{name}" for name in dir(owner) if name.startswith("sjc")}
+        left_over |= {f"{owner.__name__}.{name}" for name in dir(owner) if name.startswith("sjc")}
     for name in dir(bpy.app.handlers):
         hooked = getattr(bpy.app.handlers, name)
         if isinstance(hooked, list):
-            found |= {f"handler {name}" for f in hooked if "sjc_blender" in f.__module__}
+            left_over |= {f"handler {name}" for f in hooked if "sjc_blender" in f.__module__}
     for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.VIEW3D_MT_mesh_add):
-        found |= {f"menu {f.__name__}" for f in getattr(menu.draw, "_draw_funcs", ()) if "sjc_blender" in f.__module__}
-    found |= {f"operator {name}" for name in dir(bpy.ops.sjc)}
-    return sorted(found)
+        left_over |= {f"menu {f.__name__}" for f in getattr(menu.draw, "_draw_funcs", ()) if "sjc_blender" in f.__module__}
+    left_over |= {f"operator {name}" for name in dir(bpy.ops.sjc)}
+    return sorted(left_over)
 
 def timers():
     timer, registration, task = (

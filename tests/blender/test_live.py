@@ -62,17 +62,17 @@ def test_the_newest_snapshot_and_one_undo_step(live):
     got = live("""
 user_preferences.history_limits = lambda: (2, 10**9)
 job = begin("a red cube")
-seen = []
+shown_files = []
 def look():
     shown = job.volume_object
     if shown:
         entry = [Path(bpy.path.abspath(shown.data.filepath)).name, job.record.snapshots[-1].vdb.name, len(pushed)]
-        if entry not in seen:
-            seen.append(entry)
+        if entry not in shown_files:
+            shown_files.append(entry)
 follow(job, lambda: False, look)
 shown = job.volume_object
 result = {
-    "seen": seen, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
+    "shown_files": shown_files, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
     "hidden": [shown.hide_render, shown.hide_get()], "frames": [shown.data.frame_duration, len(job.record.snapshots)],
 }
 ask_followed()
@@ -82,9 +82,9 @@ result["thinned"] = [shown.data.frame_duration, files("history"), files("snapsho
 api.close()
 """)
     assert got["state"] == "finished"
-    during = [entry for entry in got["seen"] if entry[2] == 0]
+    during = [entry for entry in got["shown_files"] if entry[2] == 0]
     assert len(during) >= 3
-    assert all(shown == newest for shown, newest, _ in got["seen"])
+    assert all(shown == newest for shown, newest, _ in got["shown_files"])
     assert got["pushed"] == ["Text to 3D (SJC)"]
     assert (got["mesh"], got["volumes"]) == ("a red cube", ["a red cube volume"])
     assert got["hidden"] == [True, True]
@@ -145,9 +145,9 @@ api.close()
     assert got["seconds"] < 1
     assert got["at once"] is False
     assert got["then"] == [True, "a red cube volume.001", ["Import Volume (SJC)"], None, 1]
-    said, nothing, jobs = got["failed"]
-    assert "cannot be shown: the disk is full" in said
-    assert "Import Result tries again" in said
+    error, nothing, jobs = got["failed"]
+    assert "cannot be shown: the disk is full" in error
+    assert "Import Result tries again" in error
     assert (nothing, jobs) == (True, ["a red cube", "a red cube"])
 
 

@@ -35,7 +35,7 @@ def mesh():
     return extract_mesh(density, (p * 0.5 + 0.5).astype("f4"), threshold=50)
 
 
-def test_it_stands_on_its_place_in_its_colours(each_blender, mesh, tmp_path):
+def test_it_stands_at_its_location_in_its_colours(each_blender, mesh, tmp_path):
     write_glb(tmp_path / "mesh.glb", mesh, "x")
     got = each_blender(
         COMMON

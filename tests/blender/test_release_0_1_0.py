@@ -91,15 +91,15 @@ def test_the_stopped_job_goes_on_and_the_volume_of_the_blend_follows(opened, pro
 import time
 api.queue().command = lambda: [*environment.worker_command(given["backend"]), "--fake", "slow:0.1"]
 (half,) = (job for job in api.jobs() if job.state == "stopped")
-item, seen = half.volume_object.name, []
+item, files = half.volume_object.name, []
 half.resume()
 while not half.finished:
     api.pump()
-    if half.volume_object and shown(half.volume_object.data) not in seen:
-        seen.append(shown(half.volume_object.data))
+    if half.volume_object and shown(half.volume_object.data) not in files:
+        files.append(shown(half.volume_object.data))
     time.sleep(0.01)
 result = {
-    "state": [half.state, half.error], "first step": half.curves["loss"][0][0], "seen": seen,
+    "state": [half.state, half.error], "first step": half.curves["loss"][0][0], "files": files,
     "same": [half.volume_object.name == item, [o.name for o in bpy.data.objects if o.type == "VOLUME"].count(item)],
     "end": state_of(half.volume_object), "mesh": half.mesh_object["prompt"],
 }
@@ -107,8 +107,8 @@ api.close()
 """)
     assert got["state"] == ["finished", None]
     assert got["first step"] == 8
-    assert got["seen"][0] == "sjc/half/snapshots/f_0003.vdb"
-    assert "sjc/half/snapshots/f_0004.vdb" in got["seen"]
+    assert got["files"][0] == "sjc/half/snapshots/f_0003.vdb"
+    assert "sjc/half/snapshots/f_0004.vdb" in got["files"]
     assert got["same"] == [True, 1]
     assert got["end"] == ["sjc/half/snapshots/f_0006.vdb", ["color", "density"], True, [True, 6]]
     assert got["mesh"] == "a red mushroom"

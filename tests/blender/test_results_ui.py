@@ -20,7 +20,7 @@ result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "it
 for target in (mesh, surface):
     bpy.context.view_layer.objects.active = target
     layout = draw(settings.SJC_PT_output, bpy.context)
-    drawn = [given for name, given, _ in layout.seen if name == "prop"]
+    drawn = [given for name, given, _ in layout.calls if name == "prop"]
     result[target.name] = [given[1] for given in drawn if given[0] != scene.sjc_output]
 api.close()
 """
@@ -68,7 +68,7 @@ api.close()
     assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *exports]
     assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *exports]
     assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
-    assert all("Select a mesh that was made here" in said for said in got["refused"])
+    assert all("Select a mesh that was made here" in message for message in got["refused"])
     assert got["without glTF"] == exports[1:]
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
@@ -147,9 +147,9 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         if name == "broken":
             (folder / "job.json").write_text("{", "utf-8")
         os.utime(folder, (number * 1000, number * 1000))
-    found = job_history.jobs_in(tmp_path)
-    assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert job_history.jobs_in(tmp_path, max_jobs=2) == found[:1]
+    entries = job_history.jobs_in(tmp_path)
+    assert [(entry.prompt, entry.finished) for entry in entries] == [("half", False), ("new", True), ("old", True)]
+    assert job_history.jobs_in(tmp_path, max_jobs=2) == entries[:1]
     assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 
@@ -164,10 +164,10 @@ def test_history_reads_a_job_once(tmp_path, monkeypatch):
     assert len(job_history.jobs_in(tmp_path)) == 1000
     read = []
     monkeypatch.setattr(job_history, "_settings", lambda folder: read.append(folder) or ("new", ""))
-    assert {one.prompt for one in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
+    assert {entry.prompt for entry in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
     assert read == []
     changed = tmp_path / "job-7" / "job.json"
     changed.write_text("{}", "utf-8")
     os.utime(changed, (5, 5))
-    assert "new" in {one.prompt for one in job_history.jobs_in(tmp_path)}
+    assert "new" in {entry.prompt for entry in job_history.jobs_in(tmp_path)}
     assert read == [changed.parent]

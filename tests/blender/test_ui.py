@@ -175,7 +175,7 @@ DRAW = """
 import builtins
 queue = api.queue()
 folder = home / "sjc" / "one"
-record = JobRecord(settings=settings.resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
+record = JobRecord(settings=resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
 queue.jobs.append(record)
 PANELS = [cls for cls in sjc_blender.registration.CLASSES
           if issubclass(cls, bpy.types.Panel) and not issubclass(cls, sjc_blender.ui.presets.SJC_PT_presets)]
@@ -197,7 +197,7 @@ def everything():
     return json_of(runtime), json_of(scene.sjc), json_of(scene.sjc_output), sorted(o.name for o in bpy.data.objects)
 
 def json_of(group):
-    found = {}
+    values = {}
     for prop in group.bl_rna.properties:
         value = getattr(group, prop.identifier)
         if prop.type == "COLLECTION":
@@ -206,8 +206,8 @@ def json_of(group):
             continue
         elif getattr(prop, "is_array", False):
             value = list(value)
-        found[prop.identifier] = value
-    return found
+        values[prop.identifier] = value
+    return values
 
 def draw_all(folded=False):
     global watching
@@ -268,7 +268,7 @@ class Preferences:
     layout, hub_model = Layout(), ""
     bl_rna = preferences.SJC_AP_preferences.bl_rna
 preferences.SJC_AP_preferences.draw(Preferences, bpy.context)
-result["preferences"] = [given[1] for name, given, _ in Preferences.layout.seen if name == "prop"]
+result["preferences"] = [given[1] for name, given, _ in Preferences.layout.calls if name == "prop"]
 result["touched"] = touched
 """,
         home=home,
@@ -322,7 +322,7 @@ def test_every_setting_is_drawn_once(ui):
         + """
 result = []
 for cls in (main.SJC_PT_main, settings.SJC_PT_settings, settings.SJC_PT_advanced):
-    result += [given[1] for name, given, _ in draw(cls, bpy.context).seen if name == "prop"]
+    result += [given[1] for name, given, _ in draw(cls, bpy.context).calls if name == "prop"]
 """
     )
     assert sorted(got) == sorted(set(SPECS) - {"overwrite", "lora"})  # LoRA files are a list: test_loras
@@ -422,7 +422,7 @@ bpy.ops.sjc.clear_finished()
 result["cleared"] = len(runtime.jobs)
 live_queue = api.queue()
 for n in range(3):
-    live_queue.add(settings.resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
+    live_queue.add(resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
 ui_state.refresh()
 ids = [e.name for e in runtime.jobs]
 bpy.ops.sjc.move(job=ids[2], delta=-2)
@@ -481,10 +481,10 @@ assert bpy.utils.preset_find("Mine", presets.SUBDIR) is None
 def test_a_new_job_leaves_the_picture_of_the_running_one(ui):
     got = ui("""
 queue = api.queue()
-first = queue.add(settings.resolve("test", {"prompt": "one"}), home / "sjc" / "one")
+first = queue.add(resolve("test", {"prompt": "one"}), home / "sjc" / "one")
 ui_state.refresh()
 runtime.jobs[first.id].picture = "f_0001.png"
-queue.add(settings.resolve("test", {"prompt": "two"}), home / "sjc" / "two")
+queue.add(resolve("test", {"prompt": "two"}), home / "sjc" / "two")
 ui_state.refresh()
 result = [[entry.prompt, entry.picture] for entry in runtime.jobs]
 api.close()
@@ -607,7 +607,7 @@ def test_a_file_load_brings_the_panel_back(ui):
     got = ui("""
 folder = home / "sjc" / "one"
 folder.mkdir(parents=True)
-(folder / "job.json").write_text(settings.to_json(settings.resolve("test", {"prompt": "a red mushroom"})))
+(folder / "job.json").write_text(to_json(resolve("test", {"prompt": "a red mushroom"})))
 bpy.ops.wm.open_mainfile(filepath=str(home / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
 result = {

@@ -206,8 +206,8 @@ def test_undo_and_redo(each_blender, snapshots):
         COMMON
         + """
 def state():
-    found = volumes.find("job")
-    return [sum(i.type == "VOLUME" for i in bpy.data.objects), found and Path(found.data.filepath).name]
+    item = volumes.find("job")
+    return [sum(i.type == "VOLUME" for i in bpy.data.objects), item and Path(item.data.filepath).name]
 
 bpy.ops.ed.undo_push(message="start")
 show(1)
@@ -264,9 +264,7 @@ result["mode"] = [item.data.is_sequence, item.data.frame_start, item.data.frame_
 
 
 def test_hidden_at_the_end_with_its_history(each_blender, snapshots):
-    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, over and
-    over.
-    """
+    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, again."""
     got = each_blender(
         COMMON
         + """

@@ -40,10 +40,10 @@ CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 REGISTERED = """
 from sjc_blender import registration
 
-found = {}
+texts = {}
 def note(text, where):
     if text:
-        found.setdefault(text, where)
+        texts.setdefault(text, where)
 
 for cls in registration.CLASSES:
     kind = cls.bl_rna.base.identifier if cls.bl_rna.base else ""
@@ -62,7 +62,7 @@ for cls in registration.CLASSES:
         for item in getattr(prop, "enum_items_static", ()):
             note(item.name, f"{cls.__name__}.{name}")
             note(item.description, f"{cls.__name__}.{name}")
-result = found
+result = texts
 """
 
 

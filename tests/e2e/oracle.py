@@ -10,6 +10,7 @@ from types import MappingProxyType
 import torch
 
 from sjc.field.cameras import look_at
+from sjc.guidance.denoiser import Origin
 from sjc.guidance.schedules import VESchedule
 from training.model import make_scheduler
 from training.pictures import EMPTY, MEAN_SHADE, PRIOR, SIZE, SUPERSAMPLE, supersampled_rays, trace
@@ -32,14 +33,14 @@ def layers(prompt):
     hit = (part != EMPTY).float()[:, None]
     rgb = palette[part.long().clamp_max(len(palette) - 1)] * hit
     full = torch.cat([rgb, hit], 1).view(len(FOVS), SIZE * SUPERSAMPLE, SIZE * SUPERSAMPLE, 4)
-    seen = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
-    return seen[:, :3], seen[:, 3:]
+    picture = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
+    return picture[:, :3], picture[:, 3:]
 
 
 class Oracle:
-    """What `Optimization` asks of a TextDenoiser, and what a job writes down of one."""
+    """A `Denoiser` that knows the answer, as far as the loop and a job need one."""
 
-    channels, size, source, revision, loras = 3, SIZE, "oracle", None, ()
+    channels, size, origin = 3, SIZE, Origin("oracle")
     autoencoder, color_activation = None, "tanh_sigmoid"
     card = MappingProxyType({"mean_shade": MEAN_SHADE})
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..field.grid import VoxelField
-    from ..models.text_denoiser import TextDenoiser
+    from ..guidance.denoiser import Denoiser
     from ..output.bake import View
     from ..output.mesh import Mesh
     from ..settings import Settings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Appearance:
     """What fields made with this denoiser look like. Raises SjcError if its autoencoder does not fit it."""
 
-    def __init__(self, denoiser: TextDenoiser, settings: Settings) -> None:
+    def __init__(self, denoiser: Denoiser, settings: Settings) -> None:
         self.autoencoder, self.size, self.settings = denoiser.autoencoder, denoiser.size, settings
         self.mean_shade = float(denoiser.card.get("mean_shade", 1.0))
         if self.autoencoder is not None:

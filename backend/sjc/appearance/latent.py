@@ -28,7 +28,7 @@ from .views import PAPER, Paint, Shown
 
 if TYPE_CHECKING:
     from ..field.grid import VoxelField
-    from ..models.autoencoder import Autoencoder
+    from ..guidance.denoiser import Autoencoder
     from ..output.mesh import Mesh
     from ..output.texture import Sampler
     from ..settings import Settings

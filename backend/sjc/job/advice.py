@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..models.text_denoiser import TextDenoiser
+    from ..guidance.denoiser import Denoiser
     from ..settings import Settings
 
 STRONG = 5.0  # guidance below which the large models' pictures are not sharp; their own pipelines take 5 to 7.5
 
 
-def advice(settings: Settings, model: TextDenoiser) -> list[str]:
+def advice(settings: Settings, model: Denoiser) -> list[str]:
     """One line for each setting that will disappoint with this model, with what to do; [] where all is well.
 
     Where the model's memory forces a slower way, that comes first.
@@ -20,7 +20,7 @@ def advice(settings: Settings, model: TextDenoiser) -> list[str]:
     if settings.negative_prompt and settings.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")
     # Models that we trained have a card; flow models and distilled ones ask for less, and nobody has measured how much.
-    diffuses = not model.distilled and model.prediction_type != "flow"
+    diffuses = not model.distilled and not model.parameterization.is_flow
     if diffuses and not model.card and settings.guidance < STRONG:
         warnings.append(
             f"guidance {settings.guidance:g} is for the embedded model; {model.name} will hardly form an object below "

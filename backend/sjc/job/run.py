@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..field.grid import VoxelField
-    from ..models.text_denoiser import TextDenoiser
+    from ..guidance.denoiser import Denoiser
     from ..optimize import Losses, OnViews, Optimization
     from ..output.mesh import Mesh
 
@@ -86,7 +86,7 @@ class JobRun:
     on_views: called with every step's views (see `Optimization`).
     """
 
-    denoiser: TextDenoiser
+    denoiser: Denoiser
     device: torch.device
     built_in: float | None
     optimization: Optimization
@@ -99,7 +99,7 @@ class JobRun:
         stop: Callable[[], bool] = lambda: False,
         wants_snapshot: Callable[[], bool] = lambda: False,
         previous: JobRun | None = None,
-        denoiser: TextDenoiser | None = None,
+        denoiser: Denoiser | None = None,
         on_views: OnViews | None = None,
     ) -> None:
         self.folder, self.settings, self.report, self.stop = folder, settings, report, stop
@@ -158,7 +158,7 @@ class JobRun:
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
 
-    def _taken_over(self) -> TextDenoiser | None:
+    def _taken_over(self) -> Denoiser | None:
         """The model of the previous run, if it is the one that this run needs."""
         previous, self.previous = self.previous, None
         if previous and previous.loaded and previous.engine() == self.engine():
@@ -170,7 +170,7 @@ class JobRun:
         chosen = self.settings
         return chosen.model, chosen.lora, self.built_in, chosen.runtime, self.device, self.given_denoiser
 
-    def _loaded_denoiser(self) -> TextDenoiser:
+    def _loaded_denoiser(self) -> Denoiser:
         from ..models.loading import load_denoiser
 
         return load_denoiser(
@@ -326,9 +326,9 @@ class JobRun:
             "version": __version__,
             "settings": asdict(self.settings),
             "model": {
-                "source": self.denoiser.source,
-                "revision": self.denoiser.revision,
-                "loras": self.denoiser.loras,
+                "source": self.denoiser.origin.source,
+                "revision": self.denoiser.origin.revision,
+                "loras": list(self.denoiser.origin.loras),
                 "guidance_built_in": self.denoiser.built_in,
             },
             "device": device_name(self.device),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import SjcError
 from ..machine import disk_cache
-from .memory_fallback import Descent, Tell, to_stderr
+from .memory_fallback import MemoryFallback, Tell, to_stderr
 from .model_files import first_line
 
 CHUNK = 4
@@ -19,15 +19,16 @@ CHUNK = 4
 FULL = "There is not enough memory for the autoencoder, even for one picture at a time; close other programs."
 
 
-class Autoencoder:
-    """channels: of its latents.  factor: pixels along the edge of one latent.  fingerprint: of its files, "" without.
+class KLAutoencoder:
+    """Diffusers' AutoencoderKL as the engine uses it; see `guidance.denoiser.Autoencoder`.
 
-    Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
+    channels: of its latents.  factor: pixels along the edge of one latent.  fingerprint: a digest of its files, "" for
+    none.  Latents are (raw - shift_factor) * scaling_factor, as in diffusers' pipelines.
     """
 
     def __init__(self, vae: Any, fingerprint: str = "", tell: Tell = to_stderr) -> None:
         self.vae, self.fingerprint, self.chunk = vae, fingerprint, CHUNK
-        self._descent = Descent(self._cheaper(), FULL, tell)
+        self._fallback = MemoryFallback(self._cheaper_ways(), FULL, tell)
         self.channels = int(vae.config.latent_channels)
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.scale = float(vae.config.scaling_factor)
@@ -58,22 +59,21 @@ class Autoencoder:
         return self._through(encode, rgb)
 
     def _through(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        found = self._descent(lambda: self._chunked(network, x))
-        if not found.isfinite().all() and self.vae.dtype == torch.float16 and x.isfinite().all():
+        output = self._fallback(lambda: self._chunked(network, x))
+        if not output.isfinite().all() and self.vae.dtype == torch.float16 and x.isfinite().all():
             self.vae.float()
-            found = self._descent(lambda: self._chunked(network, x))
-        if not found.isfinite().all():
+            output = self._fallback(lambda: self._chunked(network, x))
+        if not output.isfinite().all():
             raise SjcError(
-                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the "
-                "learning rate."
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
             )
-        return found.to(x.device, x.dtype)
+        return output.to(x.device, x.dtype)
 
     def _chunked(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         return torch.cat([network(part) for part in x.to(self.vae.device, self.vae.dtype).split(self.chunk)])
 
-    def _cheaper(self) -> Iterator[str]:
-        """The ways of `Descent`: one picture at a time, tiles of it, the CPU."""
+    def _cheaper_ways(self) -> Iterator[str]:
+        """The ways of `MemoryFallback`: one picture at a time, tiles of it, the CPU."""
         self.chunk = 1
         yield "the autoencoder takes one picture at a time"
         self.vae.enable_tiling()
@@ -86,14 +86,13 @@ class Autoencoder:
         if channels != self.channels:
             raise SjcError(
                 f"The autoencoder takes latents of {self.channels} channels, the model's have {channels}; the "
-                "two do not "
-                "belong together."
+                "two do not belong together."
             )
 
 
 def load_autoencoder(
     folder: Path, device: str | torch.device, dtype: torch.dtype, tell: Tell = to_stderr
-) -> Autoencoder:
+) -> KLAutoencoder:
     """The AutoencoderKL saved in `folder` (vae/ of a model), from safetensors alone.  Raises SjcError, one line."""
     if not (folder / "config.json").is_file():
         raise SjcError(f"{folder} has no config.json: the model's autoencoder (its vae folder) is missing.")
@@ -106,4 +105,4 @@ def load_autoencoder(
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
     known = disk_cache.fingerprint(folder.parent, [folder.name], str(dtype))
-    return Autoencoder(vae.eval().requires_grad_(False).to(device), known, tell)
+    return KLAutoencoder(vae.eval().requires_grad_(False).to(device), known, tell)

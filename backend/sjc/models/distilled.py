@@ -18,11 +18,9 @@ NAME = model_files.DISTILLED
 def scale(folder: Path) -> float | None:
     """The guidance scale of a model folder's adapter; None where it has none.
 
-    Raises SjcError for a bad or incomplete
-    one.
+    Raises SjcError for a bad or incomplete adapter.
     """
-    card = folder / "sjc.json"
-    value = model_files.read_json(card).get("distilled") if card.is_file() else None
+    value = model_files.read_card(folder).get("distilled")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
@@ -33,9 +31,15 @@ def scale(folder: Path) -> float | None:
     return float(value)
 
 
+def adapter(folder: Path, guidance: float) -> Path:
+    """The file of a model folder's adapter for this scale.  Raises SjcError where there is none."""
+    if scale(folder) != guidance:
+        raise SjcError(f"{folder} has no adapter for guidance {guidance:g}; load it without.")
+    return folder / NAME
+
+
 def built_in(settings: Settings) -> float | None:
-    """The scale that a run has built into its network: where it asks for no other, and for nothing that needs both
-    calls.
+    """The scale that a run builds into its network; None where its settings need another scale, or both calls.
 
     Raises SjcError for a model that is not there.
     """

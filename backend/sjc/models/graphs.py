@@ -1,7 +1,8 @@
 """A network's call on CUDA as a captured graph: its thousands of small kernels start with one launch.
 
-The host's launching would take longer than the work itself for a few small pictures. Written by PyTorch's rules for
-graphs (static tensors, three calls before on a stream of their own) and not run on a GPU yet: `bench gpu` measures it.
+For a few small pictures, launching them one by one would take longer than the work itself.  This follows PyTorch's
+rules for graphs (static tensors, three calls before on a stream of their own); it has not run on a GPU yet, and
+`bench gpu` is there to measure it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from .networks import Network
 from .placement import Placement
 from .text_encoders import Condition
 
-WARM_UP = 3  # calls before the capture: libraries choose their kernels in them
-MOST = 4  # graphs kept, each with the memory of one call: views, Perp-Neg's further calls, a last smaller part
+WARM_UP = 3  # calls before the capture, in which libraries choose their kernels
+MAX_GRAPHS = 4  # each holds the memory of one call; for the views, Perp-Neg's further calls, a last smaller part
 
 
 class Recorded(NamedTuple):
-    """replay: does it again with what its input tensors hold then; output: where the result lies."""
+    """replay: runs the graph on what its input tensors hold by then; output: the tensor that it writes to."""
 
     replay: Callable[[], None]
     output: Tensor
@@ -47,30 +48,32 @@ def capture(call: Callable[[], Tensor]) -> Recorded:
 
 
 class _Static:
-    """One graph: the tensors that it reads, and itself."""
+    """One captured graph with the tensors that it reads from."""
 
     def __init__(
-        self, network: Network, x: Tensor, t: Tensor, told: Condition, guidance: float, record: Record
+        self, network: Network, x: Tensor, t: Tensor, condition: Condition, guidance: float, record: Record
     ) -> None:
-        self.inputs = [value.clone() for value in (x, t, *_tensors(told))]
-        x, t, *condition = self.inputs
-        self.graph = record(lambda: network(x, t, Condition(*condition), guidance))
+        self.inputs = [value.clone() for value in (x, t, *_tensors(condition))]
+        own_x, own_t, *own_condition = self.inputs
+        self.graph = record(lambda: network(own_x, own_t, Condition(*own_condition), guidance))
 
-    def __call__(self, x: Tensor, t: Tensor, told: Condition) -> Tensor:
-        for mine, given in zip(self.inputs, (x, t, *_tensors(told)), strict=True):
-            mine.copy_(given)
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        for own, given in zip(self.inputs, (x, t, *_tensors(condition)), strict=True):
+            own.copy_(given)
         self.graph.replay()
         return self.graph.output.clone()  # the next replay writes over it
 
 
-def _tensors(told: Condition) -> list[Tensor]:
-    return [value for value in told if value is not None]
+def _tensors(condition: Condition) -> list[Tensor]:
+    return [value for value in condition if value is not None]
 
 
 class Replayed:
-    """A network that captures a graph for every shape of its inputs and replays it from then on.
+    """A network that is captured as a graph for every shape of its inputs, and replayed from then on.
 
-    plain: the network itself. One that cannot be captured is called as it is from then on, which is told once.
+    plain: the network itself.  If it cannot be captured, it is called as it is from then on.
+    tell: is given one line when that happens.
+    record: how a call is captured; tests give another.
     """
 
     def __init__(self, plain: Network, tell: Tell = to_stderr, record: Record = capture) -> None:
@@ -78,28 +81,28 @@ class Replayed:
         self.graphs: dict[Any, _Static] = {}
         self.gave_up = False
 
-    def __call__(self, x: Tensor, t: Tensor, told: Condition, guidance: float) -> Tensor:
-        """As the plain network."""
-        key = (guidance, *((value.shape, value.dtype) for value in (x, t, *_tensors(told))))
-        if self.gave_up or (key not in self.graphs and len(self.graphs) >= MOST):
-            return self.plain(x, t, told, guidance)
+    def __call__(self, x: Tensor, t: Tensor, condition: Condition, guidance: float) -> Tensor:
+        """What the plain network returns."""
+        key = (guidance, *((value.shape, value.dtype) for value in (x, t, *_tensors(condition))))
+        if self.gave_up or (key not in self.graphs and len(self.graphs) >= MAX_GRAPHS):
+            return self.plain(x, t, condition, guidance)
         if key not in self.graphs:
             try:
-                self.graphs[key] = _Static(self.plain, x, t, told, guidance, self.record)
+                self.graphs[key] = _Static(self.plain, x, t, condition, guidance, self.record)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
                 self.gave_up = True
                 self.tell(f"The network runs without a CUDA graph: {str(error).partition(chr(10))[0]}")
-                return self.plain(x, t, told, guidance)
-        return self.graphs[key](x, t, told)
+                return self.plain(x, t, condition, guidance)
+        return self.graphs[key](x, t, condition)
 
 
-def replayed(network: Network, place: Placement) -> Network:
-    """The network with graphs where that can be: on CUDA, with all its layers there."""
-    if place.device.type != "cuda" or place.in_pieces:
+def replayed(network: Network, placement: Placement) -> Network:
+    """The network with graphs where they can work: on CUDA, with all its layers on the device."""
+    if placement.device.type != "cuda" or placement.in_pieces:
         return network
-    return Replayed(network, place.note)
+    return Replayed(network, placement.note)
 
 
 def plain(network: Network) -> Network:

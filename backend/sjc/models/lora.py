@@ -1,28 +1,25 @@
-"""LoRA files laid over a model: W + weight * (alpha / rank) B A in every layer that a file names (Hu et al., arXiv
-2106.09685).
+"""LoRA files fused into a model: W + weight * (alpha / rank) B A in every layer that a file names.
 
-What is asked of them before torch is there (`parse`, `check`, `record`, `fingerprint`) needs the standard library only,
-so Blender asks it, too.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is
-an ordinary one afterwards, and as fast.
+(Hu et al., arXiv 2106.09685.)  `check`, `record` and `fingerprint` need the standard library only, so that Blender can
+call them.  `fuse` has diffusers and peft read a file, and adds it to the weights for good: the network is an ordinary
+one afterwards, and as fast.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
+from ..lora_text import Lora, parse
 from . import model_files
 from .convert import PICKLES
 from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
 
-LARGEST_WEIGHT = 10.0
 IN_A_FOLDER = "pytorch_lora_weights.safetensors"
 """What diffusers' save_lora_weights calls the file in the folder that it is given."""
 _DOWN = re.compile(r"(lora_A(\.\w+)?|down)\.weight$")
@@ -36,48 +33,10 @@ _PARTS = {
 """Name of a family -> (the class of diffusers that knows its files, the components that those may change)."""
 
 
-@dataclass(frozen=True)
-class Lora:
-    """One file and how strongly it counts: 1 as trained, 0 not at all, below 0 its opposite."""
-
-    path: Path
-    weight: float
-
-
-def parse(text: str) -> tuple[Lora, ...]:
-    """The LoRAs of "PATH[:weight], PATH[:weight]"; a weight left out is 1, "" names none.  Looks at no file.
-
-    A path is a file or the folder that holds it under diffusers' name, and has no comma.  The colon of a Windows drive
-    is no weight's.  Raises SjcError for a weight that is not a number from -10 to 10.
-    """
-    return tuple(_parsed(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _parsed(part: str) -> Lora:
-    path, colon, weight = part.rpartition(":")
-    drive = re.fullmatch("[A-Za-z]", path) is not None
-    in_path = any(c in weight for c in "/\\") or weight.endswith((".safetensors", *PICKLES))
-    if not colon or drive or in_path:
-        return Lora(Path(part).expanduser(), 1.0)
-    try:
-        number = float(weight)
-    except ValueError:
-        number = math.nan
-    if not abs(number) <= LARGEST_WEIGHT:
-        raise SjcError(
-            f'lora: the weight "{weight.strip()}" of {path or "nothing"} is not a number from -10 to 10; write '
-            "PATH:0.8, or "
-            "PATH alone."
-        )
-    if not path.strip():
-        raise SjcError(f'lora: "{part}" names no file; write PATH:0.8, or PATH alone.')
-    return Lora(Path(path.strip()).expanduser(), number)
-
-
 def check(text: str) -> tuple[Lora, ...]:
-    """`parse`, and every file is there, whole, safetensors and a LoRA; folders are replaced by the file inside.
+    """`lora_text.parse`, and checks that every file is there, whole, safetensors and a LoRA.
 
-    Raises SjcError, one line, for what is not.
+    A folder is replaced by the file inside it.  Raises SjcError, one line, for what is wrong.
     """
     return tuple(Lora(_checked(lora.path), lora.weight) for lora in parse(text))
 
@@ -105,13 +64,10 @@ def record(loras: Iterable[Lora]) -> list[dict[str, Any]]:
     return [{"file": str(lora.path), "weight": lora.weight, "sha256": _sha256(lora.path)} for lora in loras]
 
 
-def fingerprint(text: str) -> str:
-    """What text states depend on beside model and sentence: a digest of the files' contents and weights, "" for none.
-
-    Raises SjcError as `check`.
-    """
-    noted = [(row["sha256"], row["weight"]) for row in record(check(text))]
-    return hashlib.sha256(json.dumps(noted).encode()).hexdigest() if noted else ""
+def fingerprint(loras: Iterable[Lora]) -> str:
+    """A digest of the checked files' contents and weights, "" for none: encoded sentences depend on them."""
+    contents = [(row["sha256"], row["weight"]) for row in record(loras)]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest() if contents else ""
 
 
 def _sha256(path: Path) -> str:
@@ -145,8 +101,7 @@ def fuse(loras: Iterable[Lora], family: Family, parts: Mapping[str, Any]) -> Non
 def _misfit(lora: Lora, family: Family) -> SjcError:
     return SjcError(
         f"The LoRA {lora.path} does not fit this model ({family.name}): its layers have other names or shapes; "
-        "take one made "
-        "for the same base model."
+        "take one made for the same base model."
     )
 
 
@@ -162,7 +117,7 @@ def _read(lora: Lora, family: Family, parts: Mapping[str, Any]) -> tuple[dict[st
     if family is SDXL and "unet" in parts:
         more = {"unet_config": parts["unet"].config}
     try:
-        found = _loader(family).lora_state_dict(
+        read = _loader(family).lora_state_dict(
             str(lora.path.parent),
             weight_name=lora.path.name,
             local_files_only=True,
@@ -172,7 +127,7 @@ def _read(lora: Lora, family: Family, parts: Mapping[str, Any]) -> tuple[dict[st
         )
     except Exception as error:
         raise _misfit(lora, family) from error
-    layers, alphas, metadata = found if len(found) == 3 else (found[0], None, found[1])
+    layers, alphas, metadata = read if len(read) == 3 else (read[0], None, read[1])
     return layers, alphas, metadata
 
 
@@ -186,19 +141,19 @@ def _fuse(
     module: Any,
     weight: float,
 ) -> None:
-    """One file's layers of one component, added to its weights.  Raises ValueError where some find no place."""
+    """One file's layers of one component, added to its weights.  Raises ValueError where some fit no layer."""
     from diffusers.loaders.lora_base import fuse_text_encoder_lora
     from diffusers.utils import recurse_remove_peft_layers
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    known = {"network_alphas": alphas, "adapter_name": name, "metadata": metadata}
+    options = {"network_alphas": alphas, "adapter_name": name, "metadata": metadata}
     if component == family.network:
-        module.load_lora_adapter(layers, prefix=component, **known)
+        module.load_lora_adapter(layers, prefix=component, **options)
     else:
-        _loader(family).load_lora_into_text_encoder(layers, text_encoder=module, prefix=component, **known)
+        _loader(family).load_lora_into_text_encoder(layers, text_encoder=module, prefix=component, **options)
     placed = sum(isinstance(layer, BaseTunerLayer) for layer in module.modules())
     if placed != sum(_DOWN.search(key) is not None for key in layers):
-        raise ValueError(f"{placed} layers found a place")
+        raise ValueError(f"{placed} layers fit")
     if component == family.network:
         module.fuse_lora(lora_scale=weight)
         module.unload_lora()

@@ -1,4 +1,4 @@
-"""Out of memory is answered by the next cheaper way, said once; where none is left, by one line of advice."""
+"""Running out of memory: the work is done again in a cheaper way, and the person reads which."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from ..errors import SjcError
 
 Result = TypeVar("Result")
 Tell = Callable[[str], object]
+"""Takes a line for a person to read."""
 
 
 def to_stderr(line: str) -> None:
-    """Where nobody else listens: the terminal, or the worker's log."""
+    """The `Tell` where nobody gave another: the terminal, or the worker's log."""
     print(f"sjc: {line}", file=sys.stderr)
 
 
-class Descent:
-    """Runs work that may find no room on its device.
+class MemoryFallback:
+    """Runs work that may need more memory than its device has, in the first way that fits.
 
-    ways: a generator; every step of it makes the work cheaper and yields, in words, what it did. It is kept between
-    calls: a way once taken stays taken.  advice: what a person can do when all are taken.  tell: given each way's
-    words.
+    ways: a generator.  Each step of it makes the work cheaper and yields a phrase that says how.  It is kept between
+        calls, so that a way once taken stays taken.
+    advice: what a person can do when no cheaper way is left, one sentence.
+    tell: is given a sentence for each way that is taken.
     """
 
     def __init__(self, ways: Iterator[str], advice: str, tell: Tell = to_stderr) -> None:
         self.ways, self.advice, self.tell = ways, advice, tell
 
     def __call__(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns, done again after each cheaper way. Raises SjcError where it still finds no room."""
+        """What `work` returns, done again after each cheaper way.  Raises SjcError with the advice when all fail."""
         while True:
             try:
                 return work()
             except torch.OutOfMemoryError:
-                pass  # out of this block first: the error holds on to the tensors of the failed try
+                pass  # leave this block first: the error holds on to the tensors of the failed try
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             way = next(self.ways, None)

@@ -146,6 +146,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def read_card(folder: Path) -> dict[str, Any]:
+    """What sjc.json in a model folder says (camera, words ...), {} without one.  Raises SjcError for a damaged one."""
+    path = folder / "sjc.json"
+    return read_json(path) if path.is_file() else {}
+
+
 def check(folder: Path) -> ModelFiles:
     """Reads the configs of a model and finds its weights.
 

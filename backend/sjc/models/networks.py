@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,9 +12,42 @@ from torch import Tensor
 
 from .text_encoders import Condition
 
-# Each asks for its network's dtype once: diffusers looks through all modules for it, milliseconds for a large UNet.
+# Each reads its network's dtype once: diffusers looks through all modules for it, milliseconds for a large UNet.
 Network = Callable[[Tensor, Tensor, Condition, float], Tensor]
 """network(x_t [B,C,h,w], t [B], condition of B rows, guidance) -> output.  t counts to 1000 in every family."""
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network, ready to be called.
+
+    call: runs it, by torch, as a CUDA graph or by ONNX Runtime.
+    load_module: gives the network as diffusers has it.  Where ONNX Runtime runs it, that is loaded at this call.
+    device, dtype: where the network lies, and the type of its weights.
+    distilled: whether it takes the guidance scale as an input (FLUX.1-dev).
+    built_in: the one guidance scale that an adapter built into it (distilled.py), None without one.
+    """
+
+    call: Network
+    load_module: Callable[[], Any]
+    device: torch.device
+    dtype: torch.dtype
+    distilled: bool = False
+    built_in: float | None = None
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What a network takes: pictures or latents [channels, size, size].
+
+    vae: folder of the autoencoder, None for a network that takes pixels, which lie in [-1,1].
+    vae_on_host: whether the autoencoder works on the CPU.
+    """
+
+    channels: int
+    size: int
+    vae: Path | None = None
+    vae_on_host: bool = False
 
 
 def text_unet(unet: Any) -> Network:
@@ -28,13 +63,13 @@ def text_unet(unet: Any) -> Network:
 
 
 def sdxl_unet(unet: Any, pixels: int) -> Network:
-    """SDXL; told of an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
+    """SDXL; its size condition is an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
     dtype, sizes = unet.dtype, torch.tensor([pixels, pixels, 0, 0, pixels, pixels])
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
         nonlocal sizes
         assert condition.pooled is not None
-        sizes = sizes.to(x.device, dtype)  # brought there at the first call: none later waits for the host
+        sizes = sizes.to(x.device, dtype)  # moved at the first call, so that no later one waits for the host
         added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
         output: Tensor = unet(
             x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added, return_dict=False
@@ -74,7 +109,7 @@ def sd3_transformer(transformer: Any) -> Network:
 
 
 def flux_transformer(transformer: Any) -> Network:
-    """FLUX.1: 2x2 latents packed into a token, places as (0, row, column).
+    """FLUX.1: 2x2 latents are packed into a token, whose position is (0, row, column).
 
     `guidance` goes into the network where it was distilled with one (FLUX.1-dev).
     """
@@ -85,7 +120,7 @@ def flux_transformer(transformer: Any) -> Network:
         batch, channels, height, width = x.shape
         rows, columns = height // 2, width // 2
         tokens = x.view(batch, channels, rows, 2, columns, 2).permute(0, 2, 4, 1, 3, 5)
-        places = torch.cartesian_prod(*(torch.arange(n, device=x.device) for n in (1, rows, columns)))
+        positions = torch.cartesian_prod(*(torch.arange(n, device=x.device) for n in (1, rows, columns)))
         distilled = transformer.config.guidance_embeds
         output: Tensor = transformer(
             hidden_states=tokens.reshape(batch, rows * columns, 4 * channels).to(dtype),
@@ -94,7 +129,7 @@ def flux_transformer(transformer: Any) -> Network:
             encoder_hidden_states=condition.states.to(dtype),
             pooled_projections=condition.pooled.to(dtype),
             txt_ids=torch.zeros(condition.states.shape[1], 3, device=x.device),
-            img_ids=places.to(x.device, torch.float32),
+            img_ids=positions.to(x.device, torch.float32),
             return_dict=False,
         )[0]
         image = output.view(batch, rows, columns, channels, 2, 2).permute(0, 3, 1, 4, 2, 5)

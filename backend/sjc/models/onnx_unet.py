@@ -2,7 +2,7 @@
 
 torch writes the UNet down as a graph once; the file is kept in the user's cache under the fingerprint of the model's
 files, so the next start only reads it and needs neither the UNet nor the library that it comes from (half of a start's
-imports). Whatever goes wrong here, torch can do the same: `kept` and `network` then give None.
+imports). Whatever goes wrong here, torch can do the same: `cached` and `network` then give None.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def available() -> bool:
     return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
-def kept(files: ModelFiles, adapter: Path | None = None) -> Network | None:
-    """A model's network by the graph of an earlier start; None where there is none.  adapter: fused into it
-    (distilled.py).
+def cached(files: ModelFiles, adapter: Path | None = None) -> Network | None:
+    """A model's network by the graph of an earlier start; None where there is none.
+
+    adapter: file of the adapter that is fused into the network (distilled.py), None without.
     """
     path = _path(files, adapter)
     if not (available() and path.is_file()):
@@ -52,8 +53,8 @@ def kept(files: ModelFiles, adapter: Path | None = None) -> Network | None:
 def network(files: ModelFiles, unet: Any, tokens: int, adapter: Path | None = None) -> Network | None:
     """What `networks.text_unet` gives, run by ONNX Runtime on all threads; None where it cannot be.
 
-    unet: that of the files with the adapter, in float32 on the CPU.  tokens: rows of text to trace with; any number can
-    be given later.
+    unet: that of the files with the adapter fused into it, in float32 on the CPU.
+    tokens: how many tokens a sentence has while the graph is traced; later any number will do.
     """
     weights = sum(p.numel() * p.element_size() for p in unet.parameters())
     if not available() or weights > LARGEST or next(unet.parameters()).dtype != torch.float32:
@@ -65,9 +66,9 @@ def network(files: ModelFiles, unet: Any, tokens: int, adapter: Path | None = No
 
 def _network(session: Any) -> Network:
     def run(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
-        told = (x.float(), t.expand(len(x)).long(), condition.states.float())
-        fed = {name: value.contiguous().numpy() for name, value in zip(_NAMES, told, strict=True)}
-        return torch.from_numpy(session.run(None, fed)[0])[:, : x.shape[1]]
+        values = (x.float(), t.expand(len(x)).long(), condition.states.float())
+        inputs = {name: value.contiguous().numpy() for name, value in zip(_NAMES, values, strict=True)}
+        return torch.from_numpy(session.run(None, inputs)[0])[:, : x.shape[1]]
 
     return run
 

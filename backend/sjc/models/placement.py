@@ -1,4 +1,4 @@
-"""Puts the parts of a model where its memory plan says, and where there is no room after all, a step further down."""
+"""Puts the parts of a model where its memory plan says; where a part does not fit after all, it goes to the CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .memory_plan import Plan
 from .model_files import first_line
 
 if TYPE_CHECKING:
-    from .prompt_encoder import TextEncoder
+    from .prompt_encoder import PromptEncoder
 
 NETWORK_FULL = (
     "The device has not enough memory even for one view at a time and one layer of the network at a time; close other "
@@ -25,9 +25,12 @@ FEW_SENTENCES = 4
 
 
 class Placement:
-    """Where parts go. device, plan: as decided; texts_on_host, in_pieces: as it turned out.
+    """Where the parts of one model lie.
 
-    notes: what was said so far; tell: also says it to a person.
+    device, plan: what was decided before loading.
+    texts_on_host: whether the text encoders work on the CPU; in_pieces: whether the network's layers come to the device
+        one by one.  Both as it turned out.
+    notes: the lines for a person so far.  tell: is given each of them that is not part of the plan.
     """
 
     def __init__(self, device: torch.device, plan: Plan, tell: Tell = to_stderr) -> None:
@@ -36,7 +39,7 @@ class Placement:
         self.notes: list[str] = [plan.sentence()] if plan.tight else []
 
     def note(self, line: str) -> None:
-        """Keep and tell a line."""
+        """Adds a line to the notes and tells it."""
         self.notes.append(line)
         self.tell(line)
 
@@ -47,22 +50,22 @@ class Placement:
         """
         if not self.plan.network_in_pieces:
             try:
-                return laid_out(on_device(network, self.device), self.device, network.dtype)
+                return channels_last(on_device(network, self.device), self.device, network.dtype)
             except torch.OutOfMemoryError:
                 network.to("cpu")
             self.note(f"The device's memory was full; {IN_PIECES}.")
         return self.split(network)
 
     def split(self, network: Any) -> Any:
-        """The network with layers that wait on the host (diffusers' group offloading); a second time changes nothing."""
+        """The network with layers that wait in main memory (diffusers' group offloading); done at most once."""
         if not self.in_pieces:
             network.to("cpu")
             network.enable_group_offload(self.device, offload_type="leaf_level", use_stream=self.device.type == "cuda")
             self.in_pieces = True
         return network
 
-    def reader(self, encoder: Any) -> Any:
-        """A text encoder, on the host by plan or because the device has no room after all."""
+    def text_encoder(self, encoder: Any) -> Any:
+        """A text encoder on the device; on the CPU by plan, or because the device has no room after all."""
         if self.texts_on_host:
             return encoder
         try:
@@ -70,18 +73,18 @@ class Placement:
         except torch.OutOfMemoryError:
             return encoder.to("cpu")
 
-    def cheaper_reading(self, text: TextEncoder) -> Iterator[str]:
-        """The ways of `Descent` for text encoders: fewer sentences at once, then the CPU."""
-        text.most = FEW_SENTENCES
+    def cheaper_encoding(self, prompts: PromptEncoder) -> Iterator[str]:
+        """The ways of `MemoryFallback` for text encoders: fewer sentences at once, then the CPU."""
+        prompts.max_rows = FEW_SENTENCES
         yield f"the text encoders read {FEW_SENTENCES} sentences at a time"
         self.texts_on_host = True
-        for reader in text.readers:
-            reader.encoder.to("cpu")
+        for text_encoder in prompts.text_encoders:
+            text_encoder.module.to("cpu")
         yield "the text encoders read on the CPU"
 
 
 def on_device(part: Any, device: torch.device) -> Any:
-    """The part there. Raises SjcError for a device that cannot be used, OutOfMemoryError for a full one."""
+    """The part, moved to the device.  Raises SjcError for an unusable device, OutOfMemoryError for a full one."""
     try:
         return part.to(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -90,10 +93,10 @@ def on_device(part: Any, device: torch.device) -> Any:
         raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
 
 
-def laid_out(network: Any, device: torch.device, dtype: torch.dtype) -> Any:
-    """Convolutions in half precision with channels last on CUDA, as its tensor cores read them; all else as it is.
+def channels_last(network: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """The network in channels-last layout where it has convolutions in half precision on CUDA, else as it is.
 
-    (Not measured here: there was no GPU. PyTorch's documentation tells of a fifth on such cards.)
+    Tensor cores read that layout.  (Not measured by this project; PyTorch's documentation gives about a fifth.)
     """
     convolves = any(isinstance(module, torch.nn.Conv2d) for module in network.modules())
     if device.type == "cuda" and dtype == torch.float16 and convolves:

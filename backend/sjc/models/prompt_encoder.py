@@ -1,4 +1,4 @@
-"""From sentences to the text encoder's states, with every refusal a person should see."""
+"""From prompts to conditions for the network, and the refusal of prompts that a model cannot read."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from torch import Tensor
 
 from ..errors import SjcError
 from ..guidance.prompts import clean_prompt, view_prompt
-from .memory_fallback import Descent
+from .memory_fallback import MemoryFallback
 from .text_cache import TextCache
-from .text_encoders import Condition, Reader, Scheme, joined
+from .text_encoders import Condition, Scheme, TextEncoder, joined
 
 UNLISTED = ("fillers", "views")
 """Kinds of words on a model's card that say nothing about what can be made."""
 
 
-class NoText:
-    """In the place of `TextEncoder` where a model takes no text: only the empty sentence can be encoded."""
+class NoPrompt:
+    """Stands where a model has no text encoder: only the empty sentence can be encoded.
 
-    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
-        """There is nothing to read."""
+    name, card: as `PromptEncoder`.
+    """
 
     def __init__(self, name: str, card: dict[str, Any]) -> None:
         self.name, self.card = name, card
 
+    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
+        """Does nothing: there is nothing to encode."""
+
     def conditions(self, texts: list[str]) -> Condition:
-        """Nothing, [N,0,0]. Raises SjcError for a sentence."""
+        """A condition without tokens, [N,0,0].  Raises SjcError for a sentence that is not empty."""
         if any(texts):
             self.check_prompt("")
         return Condition(torch.zeros(len(texts), 0, 0))
 
     def unconditional(self, negative: str) -> Condition:
-        """As `conditions`, one row."""
+        """`conditions` of one sentence."""
         return self.conditions([negative])
 
     def check_prompt(self, _text: object) -> str:
@@ -46,78 +49,79 @@ class NoText:
         )
 
 
-class TextEncoder:
-    """What reads for one model; each distinct sentence is encoded once and kept.
+class PromptEncoder:
+    """Checks and encodes the prompts of one model; each distinct sentence is encoded once and kept in memory.
 
-    readers: the first one's tokenizer checks sentences.  scheme: from sentences to conditions.  store: where conditions
-    are kept on disk, for encoders so large that they are let go once they have read.  device: where conditions go.
-    most, descent: how many sentences are read at once, and what is done where that finds no room.
-    lower: whether prompts are lower-cased.  zero_empty: whether the empty negative prompt is all zeros rather than the
-    encoded empty sentence (SDXL's force_zeros_for_empty_prompt).
+    text_encoders: the tokenizer of the first one checks sentences.
+    scheme: from sentences to conditions.
+    device: where conditions go.
+    cache: conditions on disk, for encoders so large that they are let go once they have read; None without.
+    card: what sjc.json beside the model says, {} without one.
+    name: how messages call the model.
+    lower: whether prompts are lower-cased.
+    zero_empty: whether the empty negative prompt is all zeros rather than the encoded empty sentence (SDXL's
+        force_zeros_for_empty_prompt).
+
+    max_rows: how many sentences are encoded at once.  fallback: what runs the encoders where memory may run out.
     """
 
     def __init__(
         self,
-        readers: Sequence[Reader],
+        text_encoders: Sequence[TextEncoder],
         scheme: Scheme,
         *,
         device: torch.device | str = "cpu",
-        store: TextCache | None = None,
+        cache: TextCache | None = None,
         card: dict[str, Any],
         name: str,
         lower: bool,
         zero_empty: bool,
     ) -> None:
-        self.readers, self.scheme, self.store = readers, scheme, store
-        self.tokenizer, self.max_tokens = readers[0].tokenizer, readers[0].max_tokens
+        self.text_encoders, self.scheme, self.cache = text_encoders, scheme, cache
+        self.tokenizer, self.max_tokens = text_encoders[0].tokenizer, text_encoders[0].max_tokens
         self.device = torch.device(device)
         self.card = card
         self.name = name
         self.lower = lower
         self.zero_empty = zero_empty
-        self.most = 32  # sentences at once
-        self.descent = Descent(iter(()), "There is not enough memory for the text encoders.")
-        self._cache: dict[str, Condition] = {}
+        self.max_rows = 32
+        self.fallback = MemoryFallback(iter(()), "There is not enough memory for the text encoders.")
+        self._encoded: dict[str, Condition] = {}
 
     @torch.no_grad()
     def conditions(self, texts: list[str]) -> Condition:
-        """N sentences -> N rows of what the network is told.  Raises SjcError as `check` does."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._cache]
+        """N sentences -> their conditions, N rows.  Raises SjcError as `check` does."""
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._encoded]
         for text in fresh:
             self.check(text)
-        if self.store:
-            kept = {text: self.store.get(self._normal(text)) for text in fresh}
-            self._cache.update({text: found.to(self.device) for text, found in kept.items() if found})
-            fresh = [text for text in fresh if text not in self._cache]
+        if self.cache:
+            stored = {text: self.cache.get(self._normal(text)) for text in fresh}
+            self._encoded.update({text: row.to(self.device) for text, row in stored.items() if row})
+            fresh = [text for text in fresh if text not in self._encoded]
         if fresh:
-            found = self.descent(lambda: self._read(fresh))
-            self._cache.update({text: found.take(torch.tensor([i])) for i, text in enumerate(fresh)})
-        if self.store and fresh:
+            rows = self.fallback(lambda: self._encode(fresh))
+            self._encoded.update({text: rows.take(torch.tensor([i])) for i, text in enumerate(fresh)})
+        if self.cache and fresh:
             for text in fresh:
-                self.store.put(self._normal(text), self._cache[text])
+                self.cache.put(self._normal(text), self._encoded[text])
             self.free()
-        return joined([self._cache[text] for text in texts])
+        return joined([self._encoded[text] for text in texts])
 
-    def _read(self, texts: list[str]) -> Condition:
+    def _encode(self, texts: list[str]) -> Condition:
         normal = [self._normal(text) for text in texts]
-        parts = [normal[start : start + self.most] for start in range(0, len(normal), self.most)]
+        parts = [normal[start : start + self.max_rows] for start in range(0, len(normal), self.max_rows)]
         return joined([self.scheme(part).to(self.device) for part in parts])
 
-    @property
-    def encoder(self) -> Any:
-        """The first reader's."""
-        return self.readers[0].encoder
-
     def free(self) -> None:
-        """Let the encoders go; they come back when a sentence needs them."""
-        for reader in self.readers:
-            reader.free()
+        """Lets the encoders' memory go; they are loaded again when a new sentence needs them."""
+        for text_encoder in self.text_encoders:
+            text_encoder.free()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
-        """Large encoders read now whatever a run with this prompt may say; small ones read when asked."""
-        if self.store:
+        """Encodes every sentence that a run with this prompt may ask for, with large encoders; small ones wait."""
+        if self.cache:
             angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
             views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
             self.conditions([*views, negative])
@@ -127,9 +131,9 @@ class TextEncoder:
         return self.conditions(texts).states
 
     def unconditional(self, negative: str) -> Condition:
-        """What takes the prompt's place in the other half of classifier-free guidance, one row."""
-        found = self.conditions([negative])
-        return found.zeros() if self.zero_empty and not negative else found
+        """The condition of the other half of classifier-free guidance, one row."""
+        row = self.conditions([negative])
+        return row.zeros() if self.zero_empty and not negative else row
 
     def check_prompt(self, text: object) -> str:
         """The cleaned prompt.
@@ -138,12 +142,11 @@ class TextEncoder:
         has never seen.
         """
         prompt = clean_prompt(text)
-        most = self.card.get("max_words")
-        if isinstance(most, int) and len(prompt.split()) > most:
+        max_words = self.card.get("max_words")
+        if isinstance(max_words, int) and len(prompt.split()) > max_words:
             raise SjcError(
-                f"The prompt has {len(prompt.split())} words; {self.name} was trained on at most {most}. "
-                "Shorten it, or "
-                "choose a bigger model with --model."
+                f"The prompt has {len(prompt.split())} words; {self.name} was trained on at most {max_words}. "
+                "Shorten it, or choose a bigger model with --model."
             )
         self.check(prompt)
         if not self._ids(prompt):
@@ -157,7 +160,7 @@ class TextEncoder:
         return prompt
 
     def check(self, text: str) -> None:
-        """Any sentence, the empty one too: raises SjcError if words are unknown or the tokens too many."""
+        """Raises SjcError for a sentence with unknown words or too many tokens; the empty sentence passes."""
         special, words = set(self.tokenizer.all_special_ids), text.split()
         ids = (
             self.tokenizer([self._normal(word) for word in words], add_special_tokens=False).input_ids if words else []
@@ -195,5 +198,5 @@ class TextEncoder:
         return line + ". For other words choose a bigger model with --model."
 
 
-def _shortened(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
+def _shortened(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."

@@ -1,4 +1,4 @@
-"""What large text encoders said, kept on disk by model and sentence: the same prompt needs no encoder a second time."""
+"""Conditions from large text encoders on disk, by model and sentence: a prompt seen before needs no encoder."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class TextCache:
         self.folder = folder
 
     def get(self, sentence: str) -> Condition | None:
-        """What was kept of a sentence, one row, on the CPU; None if nothing was."""
-        found = disk_cache.load(self._path(sentence))
-        return Condition(found["states"], found.get("pooled")) if found and "states" in found else None
+        """The condition of a sentence, one row, on the CPU; None if it is not in the cache."""
+        tensors = disk_cache.load(self._path(sentence))
+        return Condition(tensors["states"], tensors.get("pooled")) if tensors and "states" in tensors else None
 
     def put(self, sentence: str, condition: Condition) -> None:
-        """Keep it, if that can be done."""
+        """Writes it to the cache, where that can be done."""
         tensors = {"states": condition.states}
         if condition.pooled is not None:
             tensors["pooled"] = condition.pooled

@@ -1,16 +1,14 @@
 """A diffusion model as a family of denoisers D(x; sigma).
 
 Every model becomes the same thing at this one edge (the VE view, Karras et al. 2022; released code, adapt.py): x is
-scaled by c_in to the model's own x_t, and what the network predicts is turned into the denoised image.  c_in is
-1/sqrt(1 + sigma^2) for variance-preserving models and 1/(1 + sigma) = 1 - t for rectified flows, x_t = (1-t) y + t n.
-Inside `sjc` there is only sigma.
+scaled to the network's own x_t, and what the network predicts is turned into the denoised picture, both as its
+parameterization has it (guidance/parameterizations.py).  Inside `sjc` there is only sigma.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,90 +16,77 @@ from torch import Tensor
 
 from ..errors import SjcError
 from ..guidance import perp_neg
+from ..guidance.denoiser import Origin
 from ..guidance.paas import Denoise
+from ..guidance.parameterizations import Parameterization
 from ..guidance.perp_neg import Weighted
 from ..guidance.schedules import VESchedule
 from ..machine import threads
 from .graphs import plain
-from .memory_fallback import Descent
+from .memory_fallback import MemoryFallback
 from .memory_plan import Plan
-from .networks import Network
+from .networks import LoadedNetwork, PictureFormat
 from .placement import IN_PIECES, NETWORK_FULL, Placement
-from .prompt_encoder import NoText, TextEncoder
+from .prompt_encoder import NoPrompt, PromptEncoder
 from .text_encoders import Condition, joined
 
 if TYPE_CHECKING:
-    from .autoencoder import Autoencoder
-
-PREDICTION_TYPES = ("epsilon", "v_prediction", "sample", "flow")
+    from .autoencoder import KLAutoencoder
 
 
 class TextDenoiser:
-    """A diffusion model as a family of denoisers.
+    """A diffusers model as the engine uses it; see `guidance.denoiser.Denoiser` for what callers may rely on.
 
-    device, dtype: where the network lies, and its numbers.  unet: the network as its library has it, loaded when first
-    asked for, which may be never where something else runs it.  channels, size: its images or latents are [channels,
-    size, size]; images are in [-1,1].  sigmas: its noise levels [T], ascending float64; sigma_min, sigma_max: the ends.
-    card: what sjc.json in the model's folder says (camera, words ...), {} without.  name: for people; source, revision,
-    loras: for run.json.  distilled: whether the network takes the guidance scale as an input (FLUX.1-dev).  built_in:
-    the one scale that an adapter built into the network (distilled.py), None without.  vae: the folder of the
-    autoencoder, None in pixel space; vae_on_host: whether it works on the CPU.  place: where its parts lie.
+    network, pictures: the loaded network and what it takes.
+    prompt_encoder: reads sentences for it.
+    schedule: its noise levels.
+    parameterization: what it predicts.
+    placement: where its parts lie.  None takes all as lying on the network's device.
+    origin: for run.json.
+
+    Attributes that change: `network`, the function that is called, may be replaced (benchmarks put a stopwatch around
+    it); `max_rows` falls where memory runs out.
     """
 
     def __init__(
         self,
-        load_unet: Callable[[], Any],
-        network: Network,
-        text: TextEncoder | NoText,
+        network: LoadedNetwork,
+        pictures: PictureFormat,
+        prompt_encoder: PromptEncoder | NoPrompt,
         schedule: VESchedule,
-        prediction_type: str,
+        parameterization: Parameterization,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
-        channels: int,
-        size: int,
-        distilled: bool = False,
-        vae: Path | None = None,
-        vae_on_host: bool = False,
-        place: Placement | None = None,
-        source: str = "",
-        revision: str | None = None,
-        loras: Sequence[dict[str, Any]] = (),
-        built_in: float | None = None,
+        placement: Placement | None = None,
+        origin: Origin | None = None,
     ) -> None:
-        if prediction_type not in PREDICTION_TYPES:
-            raise SjcError(f'The model predicts "{prediction_type}"; only {", ".join(PREDICTION_TYPES)} can be used.')
-        self._load_unet = load_unet
-        self.device, self.dtype = device, dtype
-        self.network = network
-        self.text = text
+        self.network = network.call
+        self._load_module = network.load_module
+        self.device, self.dtype = network.device, network.dtype
+        self.distilled, self.built_in = network.distilled, network.built_in
+        self.channels, self.size = pictures.channels, pictures.size
+        self.vae, self.vae_on_host = pictures.vae, pictures.vae_on_host
+        self.prompt_encoder = prompt_encoder
         self.schedule = schedule
-        self.prediction_type = prediction_type
-        self.channels = channels
-        self.size = size
-        self.distilled, self.built_in = distilled, built_in
-        self.vae, self.vae_on_host = vae, vae_on_host
-        self.place = place or Placement(device, Plan(device.type, "float32", 0, 0, 0, None))
-        self.most = 2**30  # rows through the network at once
-        self._asked = 0
-        self._descent = Descent(self._cheaper(), NETWORK_FULL, self.place.note)
-        self.source = source
-        self.revision = revision
-        self.loras = list(loras)
+        self.parameterization = parameterization
+        self.placement = placement or Placement(self.device, Plan(self.device.type, "float32", 0, 0, 0, None))
+        self.origin = origin or Origin()
+        self.max_rows = 2**30  # pictures through the network in one call
+        self._rows_requested = 0
+        self._fallback = MemoryFallback(self._cheaper_ways(), NETWORK_FULL, self.placement.note)
 
     @cached_property
     def unet(self) -> Any:
-        """The network as its library has it."""
-        return self._load_unet()
+        """The network as diffusers has it (a transformer for some families), loaded when first asked for."""
+        return self._load_module()
 
     @cached_property
-    def autoencoder(self) -> Autoencoder | None:
+    def autoencoder(self) -> KLAutoencoder | None:
         """What turns latents into pictures, loaded when first asked for; None in pixel space."""
         if self.vae is None:
             return None
         from .autoencoder import load_autoencoder
 
-        tell = self.place.note
+        tell = self.placement.note
         try:
             return load_autoencoder(self.vae, "cpu" if self.vae_on_host else self.device, self.dtype, tell)
         except torch.OutOfMemoryError:
@@ -111,23 +96,23 @@ class TextDenoiser:
 
     @property
     def notes(self) -> list[str]:
-        """What was said so far of parts that found no room, one line each."""
-        return self.place.notes
+        """One line for each part that had too little memory and works in a slower way."""
+        return self.placement.notes
 
     @property
     def color_activation(self) -> str:
-        """How the field's raw colours become the model's values: "identity" for latents, else "tanh_sigmoid"."""
+        """How raw colours of the field become values of a picture: "identity" for latents, else "tanh_sigmoid"."""
         return "tanh_sigmoid" if self.vae is None else "identity"
 
     @property
     def card(self) -> dict[str, Any]:
         """What sjc.json beside the model says, {} without one."""
-        return self.text.card
+        return self.prompt_encoder.card
 
     @property
     def name(self) -> str:
-        """How messages call the model."""
-        return self.text.name
+        """How messages call the model; it begins a sentence."""
+        return self.prompt_encoder.name
 
     @property
     def sigmas(self) -> Tensor:
@@ -136,12 +121,12 @@ class TextDenoiser:
 
     @property
     def sigma_min(self) -> float:
-        """The lowest of them."""
+        """The lowest noise level."""
         return self.schedule.sigma_min
 
     @property
     def sigma_max(self) -> float:
-        """The highest of them."""
+        """The highest noise level."""
         return self.schedule.sigma_max
 
     def snap(self, sigma: Tensor) -> Tensor:
@@ -150,19 +135,19 @@ class TextDenoiser:
         return self.schedule.snap(sigma).to(sigma.device, torch.float32)
 
     def check_prompt(self, text: object) -> str:
-        """The cleaned prompt, or SjcError: see `TextEncoder.check_prompt`."""
-        return self.text.check_prompt(text)
+        """The cleaned prompt.  Raises SjcError as `PromptEncoder.check_prompt` does."""
+        return self.prompt_encoder.check_prompt(text)
 
     def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
-        """Large text encoders read all that a run with these may say, and are let go. Small ones wait until asked."""
-        self.text.prepare(prompt, view_words, negative_prompt)
+        """Encodes ahead all that a run with these may ask for, with large text encoders; small ones wait until asked."""
+        self.prompt_encoder.prepare(prompt, view_words, negative_prompt)
 
     def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
-        """Raises SjcError where the network has its guidance built in (FLUX.1-dev, distilled.py) and more is asked for."""
-        once = self.distilled or self.built_in is not None
-        if once and negative_prompt:
+        """Raises SjcError where the guidance is built into the network and a negative prompt or Perp-Neg is given."""
+        asked_once = self.distilled or self.built_in is not None
+        if asked_once and negative_prompt:
             raise SjcError(f"{self.name} has its guidance built in and takes no negative prompt; leave it out.")
-        if once and perp_neg:
+        if asked_once and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
 
     def conditioned(
@@ -177,15 +162,19 @@ class TextDenoiser:
     ) -> Denoise:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
-        eps_u is that of the empty sentence, or of the negative prompt in its place.  guidance 1 asks the conditional
-        half alone, 0 the other alone.  One prompt per view: image i of a batch gets prompts[i mod len(prompts)], so the
-        batch must be a multiple of len(prompts).  sigma [B] may differ in every image; each is snapped to the nearest
-        tick.  `chunk` images (all by default) go through the network in one call, both halves together.  x in any
-        floating type and device; the result has the same.  A network distilled with a guidance input (FLUX.1-dev) gets
-        the scale there and is asked once; it knows no negative prompt, nor does one with a scale built in, which takes
-        that scale alone.  rescale 0..1: see `rescaled`.  away: sentences by prompt that Perp-Neg keeps its pictures
-        away from (perp_neg.py), each at the cost of one more call of the network per image.  Raises SjcError for
-        prompts the model cannot read.
+        prompts: one for each view.  Image i of a batch gets prompts[i mod len(prompts)], so the batch must be a
+            multiple of len(prompts).
+        negative_prompt: its eps takes the place of eps_u, which is that of the empty sentence otherwise.
+        guidance: 1 asks for the conditional half alone, 0 for the other alone.  A network that takes the scale as an
+            input (FLUX.1-dev) gets it there and is called once an image; one with a scale built in takes that alone.
+        chunk: images through the network in one call, both halves together; None: all.
+        rescale: 0 to 1, see `rescaled`.
+        away: for each prompt, the sentences with weights that Perp-Neg keeps its pictures away from (perp_neg.py), each
+            at the cost of one more call of the network per image.
+
+        The returned function takes x [B,C,h,w] of any floating type and device and sigma [B], and gives D in x's type
+        on x's device.  sigma may differ in every image; each is snapped to the nearest tick.  Raises SjcError for
+        prompts that the model cannot read, and for guidance that it does not know.
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
@@ -194,21 +183,21 @@ class TextDenoiser:
             raise SjcError(
                 f"{self.name} was loaded with guidance {self.built_in:g} built in and knows no other; load it without."
             )
-        # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences to keep away from follow.
-        shunned = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
-        conditional = self.text.conditions([*prompts, *shunned])
-        told = joined([self.text.unconditional(negative_prompt), conditional])
-        far = [[(1 + len(prompts) + shunned.index(text), w) for text, w in pairs] for pairs in away]
+        # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences of Perp-Neg follow.
+        negatives = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
+        conditional = self.prompt_encoder.conditions([*prompts, *negatives])
+        conditions = joined([self.prompt_encoder.unconditional(negative_prompt), conditional])
+        negative_rows = [[(1 + len(prompts) + negatives.index(text), w) for text, w in pairs] for pairs in away]
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             batch = x.shape[0]
             if batch % len(prompts):
                 raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
-            asked = torch.arange(batch) % len(prompts)
-            shares = (value.split(chunk or batch) for value in (x, sigma, asked))
+            prompt_of_image = torch.arange(batch) % len(prompts)
+            chunks = (value.split(chunk or batch) for value in (x, sigma, prompt_of_image))
             parts = [
-                self._denoise(xs, sigmas, 1 + ours, told, guidance, rescale, perp_neg.push(far, ours))
-                for xs, sigmas, ours in zip(*shares, strict=True)
+                self._denoise(xs, sigmas, 1 + ours, conditions, guidance, rescale, perp_neg.push(negative_rows, ours))
+                for xs, sigmas, ours in zip(*chunks, strict=True)
             ]
             return torch.cat(parts)
 
@@ -220,74 +209,64 @@ class TextDenoiser:
         x: Tensor,
         sigma: Tensor,
         rows: Tensor,
-        told: Condition,
+        conditions: Condition,
         guidance: float,
         rescale: float,
         push: perp_neg.Push | None = None,
     ) -> Tensor:
+        """D for x [B,C,h,w], sigma [B]; rows [B]: image i's row among the conditions, row 0 the unconditional one."""
         ticks = self.schedule.tick(sigma)
         exact = self.sigmas[ticks]
         s = exact.to(self.device, torch.float32).view(-1, 1, 1, 1)
         noised = x.to(self.device, torch.float32)
-        if self.prediction_type == "flow":
-            scaled, t = noised / (1 + s), (1000 * exact / (1 + exact)).to(self.device, torch.float32)
-        else:
-            scaled, t = noised / (1 + s**2).sqrt(), ticks.to(self.device)
+        scaled = self.parameterization.network_input(noised, s)
+        t = self.parameterization.time(ticks, exact).to(self.device)
         if self.distilled or self.built_in is not None or (guidance == 1 and push is None):
-            output = self._call(scaled, t, told.take(rows), guidance)
+            output = self._call(scaled, t, conditions.take(rows), guidance)
         elif guidance == 0:
-            output = self._call(scaled, t, told.take(0 * rows), guidance)
+            output = self._call(scaled, t, conditions.take(0 * rows), guidance)
         else:
-            halves = told.take(torch.cat([0 * rows, rows]))
+            halves = conditions.take(torch.cat([0 * rows, rows]))
             both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
             direction = output_c - output_u
             if push is not None:
                 at = push.images.to(self.device)
-                shunned = self._call(scaled[at], t[at], told.take(push.rows), guidance)
-                direction = perp_neg.pushed(direction, shunned - output_u[at], push)
+                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), guidance)
+                direction = perp_neg.pushed(direction, output_n - output_u[at], push)
             output = rescaled(output_u + guidance * direction, output_c, rescale)
-        return self._to_denoised(noised, s, output).to(x.device, x.dtype)
+        return self.parameterization.to_denoised(noised, s, output).to(x.device, x.dtype)
 
-    def _call(self, x: Tensor, t: Tensor, told: Condition, guidance: float) -> Tensor:
-        """The network's output for all rows, `most` of them at a time; where that finds no room, fewer, then in pieces."""
-        self._asked = len(x)
+    def _call(self, x: Tensor, t: Tensor, conditions: Condition, guidance: float) -> Tensor:
+        """The network's output for all rows, `max_rows` at a time; where memory runs out, in the next cheaper way."""
+        self._rows_requested = len(x)
 
         def call() -> Tensor:
-            if self.most >= len(x):
-                return self.network(x, t, told, guidance)
-            parts = zip(*(v.split(self.most) for v in (x, t, torch.arange(len(x)))), strict=True)
-            return torch.cat([self.network(xs, ts, told.take(rows), guidance) for xs, ts, rows in parts])
+            if self.max_rows >= len(x):
+                return self.network(x, t, conditions, guidance)
+            parts = zip(*(v.split(self.max_rows) for v in (x, t, torch.arange(len(x)))), strict=True)
+            return torch.cat([self.network(xs, ts, conditions.take(rows), guidance) for xs, ts, rows in parts])
 
         with threads.large():
-            return self._descent(call)
+            return self._fallback(call)
 
-    def _cheaper(self) -> Iterator[str]:
-        """The ways of `Descent`: fewer pictures at once, then layers that come one by one."""
-        while (rows := min(self.most, self._asked)) > 1:
-            self.most = rows // 2
-            yield f"{self.most} of a step's pictures go through the network at a time"
-        if not self.place.in_pieces:
+    def _cheaper_ways(self) -> Iterator[str]:
+        """The ways of `MemoryFallback`: fewer pictures at once, then layers that come one by one."""
+        while (rows := min(self.max_rows, self._rows_requested)) > 1:
+            self.max_rows = rows // 2
+            yield f"{self.max_rows} of a step's pictures go through the network at a time"
+        if not self.placement.in_pieces:
             self.network = plain(self.network)
-            self.place.split(self.unet)
+            self.placement.split(self.unet)
             yield IN_PIECES
-
-    def _to_denoised(self, x: Tensor, s: Tensor, output: Tensor) -> Tensor:
-        if self.prediction_type == "epsilon":
-            return x - s * output
-        if self.prediction_type == "v_prediction":  # v = sqrt(abar) n - sqrt(1-abar) y
-            return x / (1 + s**2) - s / (1 + s**2).sqrt() * output
-        if self.prediction_type == "flow":  # v = n - y, so y = x_t - t v
-            return (x - s * output) / (1 + s)
-        return output
 
 
 def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
-    """The guided output [B,C,H,W] brought towards the spread of the conditional one (Lin et al., arXiv 2305.08891, Eq.
-    14-16).
+    """The guided output [B,C,H,W] brought towards the spread of the conditional one.
 
-    The standard deviation is that of each image; amount 0 leaves it, 1 takes all of the correction.
+    (Lin et al., arXiv 2305.08891, Eq. 14-16.)  The standard deviation is that of each image; amount 0 leaves it, 1
+    takes all of the correction.
     """
     if not amount:
         return guided

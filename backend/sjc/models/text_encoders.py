@@ -1,4 +1,4 @@
-"""From token ids to conditions: how each family's pipeline puts the states of its text encoders together."""
+"""From sentences to conditions: how each family's pipeline joins the outputs of its text encoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Condition(NamedTuple):
-    """What a network is told: states [N, tokens, width] and, where the family has one, a pooled vector [N, width]."""
+    """What a network takes beside the picture: states [N, tokens, width], and in some families a pooled [N, width]."""
 
     states: Tensor
     pooled: Tensor | None = None
@@ -40,10 +40,13 @@ def joined(conditions: Sequence[Condition]) -> Condition:
 
 
 @dataclass(frozen=True)
-class Reader:
-    """A tokenizer with its encoder.  config: the encoder's; load: brings the encoder, in its place and ready.
+class TextEncoder:
+    """A text encoder of the transformers library, with its tokenizer.
 
-    masked: whether the encoder is told which tokens are padding.
+    config: the encoder's configuration.
+    load: loads the encoder and puts it where it is to work.
+    max_tokens: to which every sentence is padded, and longer ones are refused.
+    masked: whether the encoder takes a mask of which tokens are padding.
     """
 
     tokenizer: Any
@@ -53,37 +56,38 @@ class Reader:
     masked: bool = False
 
     @cached_property
-    def encoder(self) -> Any:
-        """The encoder, loaded when first asked for, and again after `free`."""
+    def module(self) -> Any:
+        """The encoder itself, loaded when first asked for, and again after `free`."""
         return self.load()
 
     def free(self) -> None:
-        """Let the encoder go."""
-        vars(self).pop("encoder", None)
+        """Lets the encoder's memory go."""
+        vars(self).pop("module", None)
 
     def __call__(self, texts: list[str], **kwargs: Any) -> Any:
         """The encoder's output for texts padded to max_tokens."""
         tokens = self.tokenizer(
             texts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
-        ).to(self.encoder.device)
+        ).to(self.module.device)
         mask = tokens.attention_mask if self.masked else None
-        return self.encoder(input_ids=tokens.input_ids, attention_mask=mask, **kwargs)
+        return self.module(input_ids=tokens.input_ids, attention_mask=mask, **kwargs)
 
 
 Scheme = Callable[[list[str]], Condition]
+"""From sentences to their conditions, a row for each."""
 
 
-def plain(reader: Reader) -> Scheme:
+def plain(encoder: TextEncoder) -> Scheme:
     """DeepFloyd IF, Stable Diffusion 1 and 2: the last states of one encoder."""
-    return lambda texts: Condition(reader(texts).last_hidden_state)
+    return lambda texts: Condition(encoder(texts).last_hidden_state)
 
 
-def _penultimate(readers: Sequence[Reader], texts: list[str]) -> tuple[Tensor, list[Any]]:
-    outputs = [reader(texts, output_hidden_states=True) for reader in readers]
+def _penultimate(encoders: Sequence[TextEncoder], texts: list[str]) -> tuple[Tensor, list[Any]]:
+    outputs = [encoder(texts, output_hidden_states=True) for encoder in encoders]
     return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), outputs
 
 
-def sdxl(first: Reader, second: Reader) -> Scheme:
+def sdxl(first: TextEncoder, second: TextEncoder) -> Scheme:
     """SDXL (arXiv 2307.01952, Sec. 2.1): both penultimate states side by side; the second's projected vector."""
 
     def scheme(texts: list[str]) -> Condition:
@@ -93,7 +97,9 @@ def sdxl(first: Reader, second: Reader) -> Scheme:
     return scheme
 
 
-def sd3(first: Reader, second: Reader, third: Reader | None, width: int, third_tokens: int = 256) -> Scheme:
+def sd3(
+    first: TextEncoder, second: TextEncoder, third: TextEncoder | None, width: int, third_tokens: int = 256
+) -> Scheme:
     """Stable Diffusion 3 (arXiv 2403.03206, Sec. 4): CLIP's states padded to T5's width, then T5's; both pooled.
 
     width: of the transformer's joint attention.  Without the third encoder its tokens are zeros.
@@ -111,6 +117,6 @@ def sd3(first: Reader, second: Reader, third: Reader | None, width: int, third_t
     return scheme
 
 
-def flux(clip: Reader, t5: Reader) -> Scheme:
+def flux(clip: TextEncoder, t5: TextEncoder) -> Scheme:
     """FLUX.1: T5's last states and CLIP's pooled vector (diffusers, FluxPipeline.encode_prompt)."""
     return lambda texts: Condition(t5(texts).last_hidden_state, clip(texts).pooler_output)

@@ -24,7 +24,7 @@ from sjc.appearance.rgb_grid import fitted
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
-from sjc.models.autoencoder import Autoencoder
+from sjc.models.autoencoder import KLAutoencoder
 from sjc.output.bake import View
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.mesh import extract_mesh, surface_color
@@ -35,7 +35,7 @@ from training.truth import ground_truth
 RGB = torch.tensor([[0.95, 0.35, 0.55], [0.4, 0.65, 0.05]])
 
 
-class Codec(Autoencoder):
+class Codec(KLAutoencoder):
     """Latents are the 2 x 2 pixels of a block, each to the power `power`."""
 
     channels, factor, fingerprint = 12, 2, ""

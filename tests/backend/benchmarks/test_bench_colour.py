@@ -38,21 +38,21 @@ def test_four_ways_are_told_apart(folder):
     affine = np.zeros((5, 3))
     affine[:3] = np.eye(3)[::-1] / 2
     affine[-1] = 0.5
-    found = colour.row(resolve("test", {"prompt": PROMPT}), folder, affine)
-    assert found["affine"] == pytest.approx(found["decoded"], abs=0.5)
-    assert found["decoded"] < 2
-    assert found["first_three"] > 20, "red and blue have changed places"
-    assert found["fitted"] > 20, "grey"
-    assert found["solid"] > 0.85
+    row = colour.row(resolve("test", {"prompt": PROMPT}), folder, affine)
+    assert row["affine"] == pytest.approx(row["decoded"], abs=0.5)
+    assert row["decoded"] < 2
+    assert row["first_three"] > 20, "red and blue have changed places"
+    assert row["fitted"] > 20, "grey"
+    assert row["solid"] > 0.85
     path = dict.fromkeys(colour.WAYS, 1.5) | {"prompt": "a red cube"}
-    told = colour.text(
+    text = colour.text(
         {
-            "rows": [found],
-            "summary": colour.summarise([found], "solid"),
+            "rows": [row],
+            "summary": colour.summarise([row], "solid"),
             "path": {"rows": [path], "summary": colour.summarise([path])},
         }
     )
-    jobs, exact = told.split("\n\n")
+    jobs, exact = text.split("\n\n")
     assert "a red sphere" in jobs
     assert "solid IoU" in jobs
     assert "a red cube" in exact
@@ -97,8 +97,8 @@ def _lack(field, chosen, vae, size):
     grey = torch.zeros(1, 3)
     camera, edge = look_at([40.0], [20.0], 3.0, 36.0), size * vae.factor
     pictures = []
-    for seen, behind, n in ((exact, grey, edge), (field, plain_latents(vae, grey + 0.5), size)):
-        out = render(seen, *(r.reshape(-1, 3) for r in rays(camera, n, n)))
+    for volume, behind, n in ((exact, grey, edge), (field, plain_latents(vae, grey + 0.5), size)):
+        out = render(volume, *(r.reshape(-1, 3) for r in rays(camera, n, n)))
         flat = composite(out, behind.expand(n * n, -1)).detach()
         pictures.append(flat.view(1, n, n, -1).permute(0, 3, 1, 2))
     return float((vae.encode(pictures[0]) - pictures[1]).square().mean().sqrt())
@@ -106,10 +106,10 @@ def _lack(field, chosen, vae, size):
 
 def test_on_an_exact_shape_decoding_leaves_less_than_half_of_the_affine_map_s_error(latent_model):
     """A tuning prompt with the whole effort: 0.31 of it here, 0.48 without what the round trip puts back."""
-    found = colour_path.row(resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort())
-    assert found["decoded"] < 0.4 * found["affine"]
-    assert found["fitted"] < 0.4 * found["affine"]
-    assert found["affine"] < 6
+    row = colour_path.row(resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort())
+    assert row["decoded"] < 0.4 * row["affine"]
+    assert row["fitted"] < 0.4 * row["affine"]
+    assert row["affine"] < 6
 
 
 def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(latent_model):
@@ -119,15 +119,15 @@ def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(lat
     ]
     alone = [colour_path.row(one, latent_model, effort) for one in wanted]
     beside = colour_path.rows(wanted, effort, at_once=2)
-    assert [found["prompt"] for found in beside] == ["a pink chair", "a white torus"]
+    assert [row["prompt"] for row in beside] == ["a pink chair", "a white torus"]
     for one, other in zip(alone, beside, strict=True):
         assert other["decoded"] == pytest.approx(one["decoded"], abs=0.05)
 
 
 def test_on_exact_shapes_the_ways_are_told_apart(latent_model):
     chosen = resolve(None, {"prompt": "a blue mushroom with a yellow stem"})
-    found = colour_path.row(chosen, latent_model, SMALL)
-    assert found["prompt"] == chosen.prompt
-    assert found["first_three"] > 20
-    assert found["fitted"] < found["affine"] < 15
-    assert found["decoded"] < 1.2 * found["affine"]  # of a field that a few steps have fitted
+    row = colour_path.row(chosen, latent_model, SMALL)
+    assert row["prompt"] == chosen.prompt
+    assert row["first_three"] > 20
+    assert row["fitted"] < row["affine"] < 15
+    assert row["decoded"] < 1.2 * row["affine"]  # of a field that a few steps have fitted

@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from sjc.guidance.parameterizations import Epsilon, Flow
 from sjc.job.advice import advice
 from sjc.settings import resolve
 
-OURS = SimpleNamespace(card={"words": []}, distilled=False, prediction_type="epsilon", name="embedded")
-LARGE = SimpleNamespace(card={}, distilled=False, prediction_type="epsilon", name="stable-diffusion")
-BUILT_IN = SimpleNamespace(card={}, distilled=True, prediction_type="flow", name="FLUX.1-dev")
+OURS = SimpleNamespace(card={"words": []}, distilled=False, parameterization=Epsilon(), name="embedded")
+LARGE = SimpleNamespace(card={}, distilled=False, parameterization=Epsilon(), name="stable-diffusion")
+BUILT_IN = SimpleNamespace(card={}, distilled=True, parameterization=Flow(), name="FLUX.1-dev")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from sjc.errors import SjcError
-from sjc.models.autoencoder import Autoencoder, load_autoencoder
+from sjc.models.autoencoder import KLAutoencoder, load_autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ class Overflowing(torch.nn.Module):
 
 @pytest.mark.parametrize("way", ["decode", "encode"])
 def test_what_overflows_in_half_precision_is_done_again_in_whole(way):
-    auto = Autoencoder(Overflowing().half())
+    auto = KLAutoencoder(Overflowing().half())
     x = torch.rand(5, 4 if way == "decode" else 3, 2, 2) * 0.2 + 0.3
     found = getattr(auto, way)(x)
     torch.testing.assert_close(found[:, :3], 2 * x[:, :3].half().float(), atol=1e-3, rtol=0)

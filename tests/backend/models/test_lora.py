@@ -20,10 +20,10 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from sjc import cli, settings
+from sjc import cli, lora_text, settings
 from sjc.errors import SjcError
 from sjc.job.run import JobRun
-from sjc.models import lora
+from sjc.models import convert, lora
 from sjc.models.loading import load_denoiser
 from tests.backend import tiny_families, tiny_models
 from tests.backend.models.test_families import told
@@ -89,7 +89,7 @@ def test_a_lora_changes_what_the_model_sees_as_the_pipeline_of_diffusers_does(ma
     assert not torch.allclose(denoised(plain), denoised(changed), atol=1e-3)
     theirs = told(pipeline)[0]
     pooled = theirs.get("pooled_projections", theirs.get("added_cond_kwargs", {}).get("text_embeds"))
-    before, ours = plain.text.conditions([PROMPT]), changed.text.conditions([PROMPT])
+    before, ours = plain.prompt_encoder.conditions([PROMPT]), changed.prompt_encoder.conditions([PROMPT])
     torch.testing.assert_close(ours.states, theirs["encoder_hidden_states"], atol=1e-5, rtol=1e-4)
     assert any(not torch.allclose(a, b, atol=1e-3) for a, b in zip(before, ours, strict=True) if a is not None)
     if pooled is not None:
@@ -130,7 +130,9 @@ def test_the_model_is_an_ordinary_one_afterwards(made):
     plain, changed = load_denoiser(str(model)), load_denoiser(str(model), lora=str(file))
     assert list(plain.unet.state_dict()) == list(changed.unet.state_dict())
     assert not any(p.requires_grad for p in changed.unet.parameters())
-    assert list(plain.text.encoder.state_dict()) == list(changed.text.encoder.state_dict())
+    assert list(plain.prompt_encoder.text_encoders[0].module.state_dict()) == list(
+        changed.prompt_encoder.text_encoders[0].module.state_dict()
+    )
 
 
 def kohya(path, file, leave_out=""):
@@ -168,11 +170,11 @@ def test_only_the_network(made, tmp_path):
     model, _ = made("sdxl")
     file = written(tmp_path, "sdxl", texts=False)
     plain, changed = load_denoiser(str(model)), load_denoiser(str(model), lora=str(tmp_path))
-    assert torch.equal(plain.text.encode([PROMPT]), changed.text.encode([PROMPT]))
+    assert torch.equal(plain.prompt_encoder.encode([PROMPT]), changed.prompt_encoder.encode([PROMPT]))
     assert not torch.allclose(denoised(plain), denoised(changed), atol=1e-3)
-    assert changed.loras == [
-        {"file": str(file), "weight": 1.0, "sha256": lora.record([lora.Lora(file, 1)])[0]["sha256"]}
-    ]
+    assert changed.origin.loras == (
+        {"file": str(file), "weight": 1.0, "sha256": lora.record([lora.Lora(file, 1)])[0]["sha256"]},
+    )
 
 
 def test_pixel_models_take_one_too_and_torch_runs_it(tmp_path):
@@ -245,7 +247,11 @@ def test_files_that_are_none(tmp_path):
     ],
 )
 def test_paths_and_weights(text, expected):
-    assert [(found.path, found.weight) for found in lora.parse(text)] == [(Path(p), w) for p, w in expected]
+    assert [(one.path, one.weight) for one in lora_text.parse(text)] == [(Path(p), w) for p, w in expected]
+
+
+def test_every_file_of_weights_is_told_from_a_weight():
+    assert set(lora_text.FILE_SUFFIXES) == {".safetensors", *convert.PICKLES}
 
 
 @pytest.mark.parametrize("text", ["a.safetensors:strong", "a.safetensors:", "file:nan", "file:inf", "file:11", ":0.5"])
@@ -259,7 +265,7 @@ def test_weights_that_are_none(text):
                           st.floats(-10, 10)), max_size=4))  # fmt: skip
 def test_whatever_is_written_is_read(pairs):
     text = ", ".join(f"{path}:{weight!r}" for path, weight in pairs)
-    assert [(found.path, found.weight) for found in lora.parse(text)] == [
+    assert [(one.path, one.weight) for one in lora_text.parse(text)] == [
         (Path(path.strip()), weight) for path, weight in pairs
     ]
 
@@ -269,9 +275,13 @@ def test_the_fingerprint_is_that_of_contents_and_weights(made, tmp_path):
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(file.read_bytes())
     other = written(tmp_path / "other", "sd", seed=20)
-    assert lora.fingerprint("") == ""
-    assert lora.fingerprint(str(file)) == lora.fingerprint(f"{copy}:1.0")
-    assert len({lora.fingerprint(t) for t in (str(file), f"{file}:0.5", str(other), f"{file},{other}")}) == 4
+
+    def digest(text):
+        return lora.fingerprint(lora.check(text))
+
+    assert digest("") == ""
+    assert digest(str(file)) == digest(f"{copy}:1.0")
+    assert len({digest(text) for text in (str(file), f"{file}:0.5", str(other), f"{file},{other}")}) == 4
     assert json.loads(json.dumps(lora.record(lora.check(str(file)))))[0]["weight"] == 1.0
 
 

@@ -8,7 +8,7 @@ from sjc.job import folder as job_folder
 from sjc.job.advice import advice
 from sjc.models import loading, model_files
 from sjc.models.memory_plan import ROOM, Plan, free_bytes, plan, plan_for
-from sjc.models.placement import Placement, laid_out
+from sjc.models.placement import Placement, channels_last
 from sjc.settings import resolve
 from tests.backend import tiny_families, tiny_models
 
@@ -100,32 +100,32 @@ class Full:
 
 
 def on_cuda(**plan_):
-    """Where parts go on a device that nobody here has; what it tells."""
-    told = []
+    """(Placement on a device that is not here, the lines that it tells)."""
+    lines = []
     chosen = Plan("cuda", "float16", GB, 0, 0, None, **plan_)
-    return Placement(torch.device("cuda"), chosen, told.append), told
+    return Placement(torch.device("cuda"), chosen, lines.append), lines
 
 
 def test_what_finds_no_room_works_on_the_host():
-    place, told = on_cuda()
+    placement, lines = on_cuda()
     part = Full()
-    assert place.reader(part) is part
+    assert placement.text_encoder(part) is part
     assert part.asked == ["cuda", "cpu"]
-    place, _ = on_cuda(texts_on_host=True)
-    assert place.reader(Full()).asked == []
-    assert told == []
+    placement, _ = on_cuda(texts_on_host=True)
+    assert placement.text_encoder(Full()).asked == []
+    assert lines == []
 
 
 def test_a_network_without_room_comes_layer_by_layer():
-    place, told = on_cuda()
-    assert place.network(Full()).asked == ["cuda", "cpu", "cpu", ("cuda", "leaf_level", True)]
-    assert place.in_pieces
-    assert len(told) == len(place.notes) == 1
-    assert "memory was full" in told[0]
-    place, told = on_cuda(network_in_pieces=True)
-    assert place.network(Full()).asked == ["cpu", ("cuda", "leaf_level", True)]
-    assert told == []
-    assert "in pieces" in place.notes[0], "planned: told before the run, with the advice"
+    placement, lines = on_cuda()
+    assert placement.network(Full()).asked == ["cuda", "cpu", "cpu", ("cuda", "leaf_level", True)]
+    assert placement.in_pieces
+    assert len(lines) == len(placement.notes) == 1
+    assert "memory was full" in lines[0]
+    placement, lines = on_cuda(network_in_pieces=True)
+    assert placement.network(Full()).asked == ["cpu", ("cuda", "leaf_level", True)]
+    assert lines == []
+    assert "in pieces" in placement.notes[0], "planned: told before the run, with the advice"
 
 
 def folder_of(tmp_path, make=tiny_families.stable_diffusion):
@@ -141,7 +141,7 @@ def test_in_pieces_the_network_says_the_same(tmp_path, monkeypatch, family):
     tight = Plan("cuda", "float32", GB, 0, 0, 0, True, True, True)
     monkeypatch.setattr(loading, "plan_for", lambda *_: tight)
     pieces = loading.load_denoiser(folder)
-    assert pieces.place.in_pieces
+    assert pieces.placement.in_pieces
     assert any("in pieces" in line for line in advice(resolve("paper", {"prompt": "x"}), pieces))
     x, sigma = torch.randn(2, 4, 8, 8), torch.tensor([0.5, 3.0])
     ask = [d.conditioned(["a red mushroom"], "", 3.0)(x, sigma) for d in (whole, pieces)]
@@ -157,11 +157,11 @@ class Greedy:
     def __init__(self, network, room):
         self.network, self.room, self.sizes = network, room, []
 
-    def __call__(self, x, t, told, guidance):
+    def __call__(self, x, t, condition, guidance):
         self.sizes.append(len(x))
         if len(x) > self.room:
             raise FULL
-        return self.network(x, t, told, guidance)
+        return self.network(x, t, condition, guidance)
 
 
 def test_a_step_that_finds_no_room_goes_in_smaller_parts(tmp_path, capsys):
@@ -205,15 +205,15 @@ def test_at_the_end_of_all_ways_stands_one_line(tmp_path):
     with pytest.raises(SjcError, match="not enough memory even for one view") as caught:
         denoiser.conditioned(["a"], "", 3.0)(torch.randn(1, 4, 8, 8), torch.ones(1))
     assert "\n" not in str(caught.value)
-    assert denoiser.place.in_pieces
+    assert denoiser.placement.in_pieces
 
 
 def test_sentences_are_read_fewer_at_a_time_then_on_the_host(tmp_path):
-    text = loading.load_denoiser(folder_of(tmp_path)).text
+    prompts = loading.load_denoiser(folder_of(tmp_path)).prompt_encoder
     fresh = [f"a red mushroom {'a ' * i}" for i in range(6)]
-    expected = text.conditions(fresh)
-    text._cache.clear()
-    real, sizes = text.scheme, []
+    expected = prompts.conditions(fresh)
+    prompts._encoded.clear()
+    real, sizes = prompts.scheme, []
 
     def scheme(texts):
         sizes.append(len(texts))
@@ -221,10 +221,10 @@ def test_sentences_are_read_fewer_at_a_time_then_on_the_host(tmp_path):
             raise FULL
         return real(texts)
 
-    text.scheme = scheme
-    torch.testing.assert_close(text.conditions(fresh), expected)
+    prompts.scheme = scheme
+    torch.testing.assert_close(prompts.conditions(fresh), expected)
     assert sizes == [6, 4, 4, 2]
-    assert text.readers[0].encoder.device.type == "cpu"
+    assert prompts.text_encoders[0].module.device.type == "cpu"
 
 
 def test_pictures_are_decoded_one_by_one_then_in_tiles_then_on_the_host(tmp_path):
@@ -271,5 +271,5 @@ def test_the_autoencoder_stays_on_the_host_when_there_is_no_room(tmp_path, monke
     [("cuda", torch.float16, True), ("cuda", torch.float32, False), ("cpu", torch.float16, False)],
 )
 def test_convolutions_in_half_precision_have_channels_last(device, dtype, last):
-    network = laid_out(tiny_models.tiny_unet(), torch.device(device), dtype)
+    network = channels_last(tiny_models.tiny_unet(), torch.device(device), dtype)
     assert network.conv_in.weight.is_contiguous(memory_format=torch.channels_last) == last

@@ -16,6 +16,7 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from sjc.errors import SjcError
+from sjc.guidance.parameterizations import Epsilon
 from sjc.models import model_files
 from sjc.models.loading import load_denoiser
 from tests.backend.tiny_models import CARD, if_like, noisy, save, tiny_t5, tiny_unet, word_model
@@ -39,9 +40,11 @@ def edit(path, **values):
 @pytest.mark.parametrize("variant", [None, "fp16"])
 def test_if_layout(tmp_path, variant):
     denoiser = load_denoiser(str(if_like(tmp_path, variant)))
-    assert denoiser.unet.dtype == denoiser.text.encoder.dtype == torch.float32  # float16 on disk
-    assert denoiser.text.max_tokens == 77
-    assert denoiser.prediction_type == "epsilon"
+    assert (
+        denoiser.unet.dtype == denoiser.prompt_encoder.text_encoders[0].module.dtype == torch.float32
+    )  # float16 on disk
+    assert denoiser.prompt_encoder.max_tokens == 77
+    assert denoiser.parameterization == Epsilon()
     x, sigma = noisy(2), torch.tensor([0.1, 2.0])
     upper = denoiser.conditioned([" A RED Mushroom"], "", 7.0)(x, sigma)
     assert torch.equal(upper, denoiser.conditioned(["a red mushroom"], "", 7.0)(x, sigma))
@@ -73,7 +76,7 @@ def test_clip_layout(tmp_path):
     tokens = tokenizer("red", padding="max_length", max_length=40, return_tensors="pt")
     with torch.no_grad():
         expected = encoder.eval()(input_ids=tokens.input_ids).last_hidden_state
-    torch.testing.assert_close(denoiser.text.encode(["red"]), expected)
+    torch.testing.assert_close(denoiser.prompt_encoder.encode(["red"]), expected)
 
 
 def test_sharded_weights(saved, copied):
@@ -173,7 +176,7 @@ def test_parts_that_do_not_fit_each_other(copied):
         ("unet/config.json", {"sample_size": None}, "no square image size"),
         ("unet/config.json", {"sample_size": [8, 16]}, "no square image size"),
         ("unet/config.json", {"addition_embed_type": "text_image"}, "text_image condition"),
-        ("scheduler/scheduler_config.json", {"prediction_type": "flow"}, 'the prediction type "flow"'),
+        ("scheduler/scheduler_config.json", {"prediction_type": "flow"}, 'The model predicts "flow"'),
         ("scheduler/scheduler_config.json", {"prediction_type": "noise"}, 'The model predicts "noise"'),
         ("unet/config.json", {"in_channels": None}, "no number of channels"),
         ("scheduler/scheduler_config.json", {"_class_name": "FlowMatchEulerDiscreteScheduler"}, "needs a scheduler with betas"),
@@ -200,7 +203,7 @@ def test_embedded_is_the_package_folder(saved, monkeypatch):
     monkeypatch.setattr(model_files, "EMBEDDED", saved)
     denoiser = load_denoiser("embedded")
     assert denoiser.name == "The embedded model"
-    assert denoiser.source == "embedded"
+    assert denoiser.origin.source == "embedded"
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta:x"])
@@ -241,7 +244,7 @@ def test_cached_hub_id(saved, no_network, tmp_path, monkeypatch):
     (repo / "refs" / "main").write_text(revision)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     denoiser = load_denoiser("some-people/some-model")
-    assert (denoiser.source, denoiser.revision) == ("some-people/some-model", revision)
+    assert (denoiser.origin.source, denoiser.origin.revision) == ("some-people/some-model", revision)
 
 
 def test_what_is_fetched():

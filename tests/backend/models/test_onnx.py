@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sjc.errors import SjcError
-from sjc.models import loading, model_files, onnx_unet
+from sjc.models import model_files, network_loading, onnx_unet
 from sjc.models.loading import load_denoiser
 from tests.backend.tiny_models import if_like, word_model
 
@@ -50,7 +50,7 @@ def test_graph_is_kept_and_the_next_start_needs_no_unet(tmp_path, cache, monkeyp
     first = denoised(folder, "onnx", ["mushroom"], 2)
     (kept,) = cache.iterdir()
     monkeypatch.setattr(onnx_unet, "_write", lambda *_: pytest.fail("written a second time"))
-    monkeypatch.setattr(loading, "_load_network", lambda *_: pytest.fail("loaded in vain"))
+    monkeypatch.setattr(network_loading, "load_network_module", lambda *_: pytest.fail("loaded in vain"))
     assert torch.equal(denoised(folder, "auto", ["mushroom"], 2), first)
     assert list(cache.iterdir()) == [kept]
 

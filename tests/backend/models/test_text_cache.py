@@ -1,11 +1,9 @@
-"""Large text encoders load when needed, read all views of a prompt at once, are let go, and need not come a second
-time.
-"""
+"""Large text encoders: loaded when needed, let go after reading, and not loaded again for a cached sentence."""
 
 import pytest
 import torch
 
-from sjc.models import loading, model_files
+from sjc.models import loading, model_files, pretrained, prompt_loading
 from sjc.models.text_cache import TextCache, fingerprint
 from sjc.models.text_encoders import Condition
 from tests.backend import tiny_families
@@ -28,16 +26,16 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def large(monkeypatch):
     """Every text encoder counts as large."""
-    monkeypatch.setattr(loading, "LARGE_TEXT", 0)
+    monkeypatch.setattr(prompt_loading, "LARGE_TEXT", 0)
 
 
 @pytest.fixture(scope="module", params=MAKERS)
 def folder(request, tmp_path_factory):
-    place = tmp_path_factory.mktemp(request.param) / "model"
-    MAKERS[request.param]().save_pretrained(place)
+    path = tmp_path_factory.mktemp(request.param) / "model"
+    MAKERS[request.param]().save_pretrained(path)
     if request.param == "flux":
-        (place / "sjc.json").write_text('{"size": 8}')
-    return place
+        (path / "sjc.json").write_text('{"size": 8}')
+    return path
 
 
 @pytest.fixture
@@ -45,13 +43,13 @@ def no_encoders(monkeypatch):
     """A call that breaks the loading of text encoders."""
 
     def forbid():
-        real = loading._from_pretrained
+        real = pretrained._from_pretrained
 
         def load(files, component, *args, **kwargs):
             assert not component.startswith("text_encoder"), "a text encoder is loaded"
             return real(files, component, *args, **kwargs)
 
-        monkeypatch.setattr(loading, "_from_pretrained", load)
+        monkeypatch.setattr(pretrained, "_from_pretrained", load)
 
     return forbid
 
@@ -64,7 +62,7 @@ def denoised(denoiser):
 
 
 def encoders(denoiser):
-    return ["encoder" in vars(reader) for reader in denoiser.text.readers]
+    return ["module" in vars(encoder) for encoder in denoiser.prompt_encoder.text_encoders]
 
 
 def test_small_encoders_stay_and_leave_nothing_on_the_disk(folder, cache):
@@ -80,9 +78,9 @@ def test_large_ones_say_the_same_and_go(folder, large):
     found = denoised(denoiser)
     assert not any(encoders(denoiser))
     small = loading.load_denoiser(str(folder))
-    for reader in small.text.readers:
-        _ = reader.encoder
-    small.text.store = None
+    for encoder in small.prompt_encoder.text_encoders:
+        _ = encoder.module
+    small.prompt_encoder.cache = None
     assert torch.equal(found, denoised(small))
 
 
@@ -93,7 +91,7 @@ def test_what_was_read_once_needs_no_encoder(folder, large, no_encoders):
     found = denoised(first)  # every view was read
     assert torch.equal(found, denoised(loading.load_denoiser(str(folder))))
     with pytest.raises(AssertionError, match="a text encoder is loaded"):
-        first.text.conditions(["red"])
+        first.prompt_encoder.conditions(["red"])
 
 
 def test_a_damaged_cache_is_read_anew(folder, large, cache):

@@ -81,7 +81,6 @@ ENGINE = {
     "{}: {}/config.json names no square image size (sample_size is {}).": "{}: {}/config.json에 정사각형 이미지 크기가 없습니다 (sample_size는 {}).",
     "{}: sjc.json names the size {}; it must be an even number of latents.": "{}: sjc.json의 크기가 {} 입니다. 짝수 개의 잠재값이어야 합니다.",
     "{}: its scheduler is a {}; a {} model needs a {}.": "{}: 스케줄러가 {} 입니다. {} 모델에는 {} 이(가) 필요합니다.",
-    '{}: its scheduler names the prediction type "flow", which no scheduler with betas has.': '{}: 스케줄러의 예측 방식이 "flow" 인데, beta가 있는 스케줄러에는 없는 방식입니다.',
     "{}: scheduler/scheduler_config.json is not usable: {}.": "{}: scheduler/scheduler_config.json을 쓸 수 없습니다: {}.",
     "{} cannot be loaded: {}.": "{} 을(를) 불러올 수 없습니다: {}.",
     "{} cannot be loaded, a file is missing or damaged: {}.": "{} 을(를) 불러올 수 없습니다. 파일이 없거나 손상되었습니다: {}.",

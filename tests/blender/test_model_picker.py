@@ -151,7 +151,7 @@ def menu():
     layout = draw(model_picker.SJC_MT_models, bpy.context)
     return layout.texts(), layout.operators()
 
-drawn = draw(settings.SJC_PT_settings, bpy.context).seen
+drawn = draw(settings.SJC_PT_settings, bpy.context).calls
 result = {"before": menu(), "button": "menu" in [name for name, _, _ in drawn]}
 while model_picker.tick():
     pass

@@ -1,6 +1,4 @@
-"""What the add-on's tests without Blender play with: the worker with scripted faults, and a queue that keeps its
-events.
-"""
+"""What the add-on's tests without Blender share: the worker with scripted faults, and a queue that keeps its events."""
 
 import json
 import sys

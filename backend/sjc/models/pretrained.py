@@ -1,0 +1,102 @@
+"""Components of a checked model folder, read by the libraries that they were made with, from safetensors alone."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from ..errors import SjcError
+from .model_files import ModelFiles, first_line
+
+_NETWORK_MODULES = {
+    "UNet2DConditionModel": "unets.unet_2d_condition",
+    "UNet2DModel": "unets.unet_2d",
+    "SD3Transformer2DModel": "transformers.transformer_sd3",
+    "FluxTransformer2DModel": "transformers.transformer_flux",
+}
+"""Where diffusers.models has a class, so that no other module of it is imported."""
+
+
+def silence_libraries() -> None:
+    """No progress bars and no warnings of diffusers and transformers: what goes wrong is said by SjcError."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.disable_progress_bar()
+        logging.set_verbosity_error()
+
+
+def load_network_module(files: ModelFiles, dtype: torch.dtype) -> Any:
+    """The denoising network as diffusers has it, on the CPU.  Raises SjcError, one line."""
+    class_name = files.family.network_class
+    network_class = getattr(import_module(f"diffusers.models.{_NETWORK_MODULES[class_name]}"), class_name)
+    return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
+
+
+def load_text_encoder(files: ModelFiles, component: str, dtype: torch.dtype) -> Any:
+    """A text encoder as transformers has it, on the CPU.  Raises SjcError, one line."""
+    # Wrong shapes are let through here and reported by `_from_pretrained`: the library only points at a table in its log.
+    encoder_class = _text_encoder_class(files, component)
+    return _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
+
+
+def load_text_config(files: ModelFiles, component: str) -> Any:
+    """The configuration of a text encoder as transformers has it.  Raises SjcError, one line."""
+    folder = files.folder / component
+    try:
+        return _text_encoder_class(files, component).config_class.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
+
+
+def load_tokenizer(files: ModelFiles, component: str) -> Any:
+    """A tokenizer as transformers has it.  Raises SjcError for damaged files, and where it cannot pad."""
+    import transformers
+
+    silence_libraries()
+    folder = files.folder / component
+    named_class = getattr(transformers, files.class_of(component), None)
+    is_tokenizer = isinstance(named_class, type) and issubclass(named_class, transformers.PreTrainedTokenizerBase)
+    try:
+        loader: Any = named_class if is_tokenizer else transformers.AutoTokenizer
+        tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise SjcError(f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}.") from error
+    if tokenizer.pad_token is None:
+        raise SjcError(f"{folder}: the tokenizer has no padding token.")
+    return tokenizer
+
+
+def _text_encoder_class(files: ModelFiles, component: str) -> Any:
+    import transformers
+
+    silence_libraries()
+    return getattr(transformers, files.class_of(component))
+
+
+def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwargs: Any) -> Any:
+    """The component in evaluation mode, without gradients.  Raises SjcError where its weights do not fit its config."""
+    folder = files.folder / component
+    try:
+        model, info = model_class.from_pretrained(
+            str(folder),
+            variant=files.variants[component],
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **kwargs,
+        )
+    except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config
+        raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
+    wrong = sorted(
+        str(key[0] if isinstance(key, tuple) else key) for key in (*info["missing_keys"], *info["mismatched_keys"])
+    )
+    if wrong:  # the libraries would fill these with random numbers and only warn
+        raise SjcError(
+            f"{folder}: the weights do not fit config.json; {wrong[0]} is missing or has another shape"
+            + (f", and {len(wrong) - 1} more." if len(wrong) > 1 else ".")
+        )
+    return model.eval().requires_grad_(False)
