@@ -400,8 +400,8 @@ FAULTS = [
     Fault(
         "one-density-marks-the-surface",
         f"{OUTPUT}/mesh.py",
-        "values, iso, tau = found.depth, found.level, found.tau",
-        "iso = tau = found.tau",
+        "values, iso, tau = surface.depth, surface.level, surface.tau",
+        "iso = tau = surface.tau",
         ("tests/backend/output/test_mesh.py",),
     ),
     Fault(
