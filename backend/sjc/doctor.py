@@ -133,12 +133,8 @@ def model_info(model: str) -> list[Line]:
     rows.append({"name": "memory", "text": _plan(files)})
     if once := distilled.scale(files.folder):
         rows.append({"name": "guidance", "text": f"{plain(once)} in one call (distilled)"})
-    card = files.folder / "sjc.json"
-    if card.is_file():
-        words = model_files.read_json(card).get("words", {})
-        rows += [
-            {"name": kind, "text": ", ".join(words[kind])} for kind in ("objects", "colors", "parts") if kind in words
-        ]
+    words = model_files.read_card(files.folder).get("words", {})
+    rows += [{"name": kind, "text": ", ".join(words[kind])} for kind in ("objects", "colors", "parts") if kind in words]
     return rows
 
 
