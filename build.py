@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sets up, runs, tests and checks the project. Standard library only; `python3 build.py --help` tells the rest."""
+"""Sets up, runs, tests and checks the project. Standard library only; `python3 build.py --help` lists every command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import demo, environment, mutants, package, rooms, rules, system, window
+from tools import demo, environment, mutants, package, release, rooms, rules, system, window
 from tools.common import ROOT, BuildError, run, say
 from tools.environment import Environment
 from tools.stage import stage
@@ -105,6 +105,13 @@ def repo(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def make_release(_arguments: argparse.Namespace) -> int:
+    """Build the extension with its release notes and checksums, and print where they are."""
+    for path in release.build_release():
+        say(str(path))
+    return 0
+
+
 def blender_window(arguments: argparse.Namespace) -> int:
     """Fetch a Blender with a window and a virtual display, for the window's tests."""
     say(str(window.ensure(arguments.folder)))
@@ -179,6 +186,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("rest", nargs="*", metavar="NAME", help="experiments and their options (experiments/)")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
+    command("release", make_release, "build the zip with its release notes and checksums: dist/")
     command("repo", repo, "build an extension repository for any static web server: dist/repo")
     one = command(
         "blender-window", blender_window, "fetch a Blender with a window, as a Debian system in a folder (root)"

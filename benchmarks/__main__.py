@@ -1,5 +1,6 @@
-"""`python3 build.py bench [quality|colour|render|scale|step|job|export|worker|bridge|gpu|table|freeze|compare A B]`;
-bare: quality --quick, render, job.
+"""`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
+
+Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, colour, compare, export, job, prompts, quality, report, step, worker
-from sjc import settings as schema
+from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc.errors import SjcError
 from sjc.machine.memory import large_pages
+from sjc.settings import PRESETS, Settings, resolve
 
 SEEDS = 3
 JOB_REPEATS = 3
@@ -26,14 +27,25 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", choices=(*BENCHMARKS, "table", "freeze", "compare"))
     made.add_argument("files", nargs="*", type=Path, metavar="FILE", help="compare: two results' JSON")
     made.add_argument(
-        "--quick", action="store_true", help="quality: 4 prompts, 1 seed; job: 1 run; the others: smaller or fewer"
+        "--quick",
+        action="store_true",
+        help="quality, ceiling: 4 prompts, 1 seed, ceiling with the preset fast; job: 1 run; the others: smaller or fewer",
     )
-    made.add_argument("--seeds", type=int, metavar="N", help=f"quality: seeds 0 .. N-1 [{SEEDS}, quick 1]")
-    made.add_argument("--prompts", choices=("scored", "tuning"), default="scored", help="quality: which prompts")
     made.add_argument(
-        "--at-once", type=int, default=1, metavar="N", help="quality, colour: runs side by side, for many cores [1]"
+        "--seeds", type=int, metavar="N", help=f"quality, ceiling: seeds 0 .. N-1 [{SEEDS}; ceiling and quick 1]"
     )
-    made.add_argument("--preset", choices=tuple(schema.PRESETS), help="settings to start from [the default's]")
+    made.add_argument("--size", type=int, nargs="+", metavar="N", help=f"ceiling: pixels of a picture [{ceiling.SIZE}]")
+    made.add_argument(
+        "--prompts", choices=("scored", "tuning"), default="scored", help="quality, ceiling: which prompts"
+    )
+    made.add_argument(
+        "--at-once",
+        type=int,
+        default=1,
+        metavar="N",
+        help="quality, ceiling, colour: runs side by side, for many cores [1]",
+    )
+    made.add_argument("--preset", choices=tuple(PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting; may come often")
     made.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes [benchmarks/results/]")
@@ -41,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def settings_of(arguments: argparse.Namespace) -> schema.Settings:
+def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings that every run of a benchmark has. Raises SjcError with one line per bad value."""
     given: dict[str, object] = {}
     for word in arguments.set:
@@ -51,7 +63,7 @@ def settings_of(arguments: argparse.Namespace) -> schema.Settings:
         given[name.replace("-", "_")] = value
     if arguments.model:
         given["model"] = _portable(arguments.model)
-    return schema.resolve(arguments.preset, given)
+    return resolve(arguments.preset, given)
 
 
 def _portable(model: str) -> str:
@@ -62,19 +74,32 @@ def _portable(model: str) -> str:
     return path.relative_to(report.ROOT).as_posix() if path.is_relative_to(report.ROOT) else str(path)
 
 
-def run_quality(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_quality(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the prompts."""
-    tuning = arguments.prompts == "tuning"
-    which = prompts.TUNING if tuning else prompts.QUICK if arguments.quick else prompts.SCORED
-    seeds = (1 if arguments.quick else SEEDS) if arguments.seeds is None else arguments.seeds
-    if seeds < 1:
-        raise SjcError(f"--seeds {seeds}: at least one is needed.")
-    if arguments.at_once < 1:
-        raise SjcError(f"--at-once {arguments.at_once}: at least one is needed.")
+    which, seeds = _which(arguments, 1 if arguments.quick else SEEDS)
     return quality.benchmark(settings, which, seeds, arguments.cache / "quality", at_once=arguments.at_once)
 
 
-def run_colour(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_ceiling(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score the prompts with a perfect denoiser in place of the model."""
+    which, seeds = _which(arguments, 1)
+    if arguments.quick and not arguments.preset:
+        settings = settings_of(argparse.Namespace(**{**vars(arguments), "preset": "fast"}))
+    sizes = arguments.size or [ceiling.SIZE]
+    return ceiling.benchmark(settings, which, seeds, arguments.cache / "ceiling", sizes, arguments.at_once)
+
+
+def _which(arguments: argparse.Namespace, seeds: int) -> tuple[tuple[str, ...], int]:
+    """Prompts, and how many seeds of each (`seeds` unless told otherwise). Raises SjcError for a number below one."""
+    tuning = arguments.prompts == "tuning"
+    which = prompts.TUNING if tuning else prompts.QUICK if arguments.quick else prompts.SCORED
+    for name, number in (("--seeds", arguments.seeds), ("--at-once", arguments.at_once)):
+        if number is not None and number < 1:
+            raise SjcError(f"{name} {number}: at least one is needed.")
+    return which, arguments.seeds or seeds
+
+
+def run_colour(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Score the colours of a latent model."""
     if not arguments.model:
         settings = replace(settings, model=_portable(str(colour.MODEL)))
@@ -82,12 +107,12 @@ def run_colour(arguments: argparse.Namespace, settings: schema.Settings) -> dict
     return colour.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
 
 
-def run_job(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_job(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time the main job."""
     return job.benchmark(settings, 1 if arguments.quick else JOB_REPEATS)
 
 
-def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_render(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the renderers."""
     from benchmarks.render import sjc_bench_render
 
@@ -100,7 +125,7 @@ def run_render(arguments: argparse.Namespace, _settings: schema.Settings) -> dic
     return {**record, "summary": {**ratios, **thresholded}}
 
 
-def run_scale(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_scale(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the renderer at growing sizes."""
     from benchmarks import scale
 
@@ -114,7 +139,7 @@ def scale_text(record: report.Record) -> str:
     return scale.text(record)
 
 
-def run_gpu(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_gpu(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time a step behind a large UNet on a CUDA device."""
     from benchmarks import gpu
 
@@ -128,22 +153,22 @@ def gpu_text(record: report.Record) -> str:
     return gpu.text(record)
 
 
-def run_step(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_step(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time the parts of a step."""
     return step.benchmark(settings, arguments.quick)
 
 
-def run_export(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_export(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the way from a field to its files."""
     return export.benchmark(arguments.quick)
 
 
-def run_worker(arguments: argparse.Namespace, settings: schema.Settings) -> dict[str, Any]:
+def run_worker(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time what Blender waits for."""
     return worker.benchmark(settings, arguments.quick)
 
 
-def run_bridge(arguments: argparse.Namespace, _settings: schema.Settings) -> dict[str, Any]:
+def run_bridge(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the add-on inside Blender."""
     return bridge.benchmark(arguments.quick)
 
@@ -154,17 +179,24 @@ def render_text(record: report.Record) -> str:
     names = ("warp", "warp_exact", *slow)
     head = ["scene", "samples", *(f"{n} ms" for n in names), *(f"x {n}" for n in slow), "floor ms"]
     rows = [head]
-    for scene, found in record["scenes"].items():
-        times = found["forward_backward_ms"]
-        ratios = [found.get(f"times_faster_than_{n}", "-") for n in slow]
-        cells = [scene, found["samples"], *(times.get(n, "-") for n in names), *ratios, found["floor"]["ms"]]
+    for scene, scene_record in record["scenes"].items():
+        times = scene_record["forward_backward_ms"]
+        ratios = [scene_record.get(f"times_faster_than_{n}", "-") for n in slow]
+        cells = [
+            scene,
+            scene_record["samples"],
+            *(times.get(n, "-") for n in names),
+            *ratios,
+            scene_record["floor"]["ms"],
+        ]
         rows.append([str(c) for c in cells])
     return report.table(rows)
 
 
-Run = Callable[[argparse.Namespace, schema.Settings], dict[str, Any]]
+Run = Callable[[argparse.Namespace, Settings], dict[str, Any]]
 BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
+    "ceiling": (run_ceiling, ceiling.text),
     "colour": (run_colour, colour.text),
     "render": (run_render, render_text),
     "scale": (run_scale, scale_text),
@@ -180,7 +212,7 @@ BARE = ("quality", "render", "job")  # without a name; the others need more than
 
 def result_path(name: str, arguments: argparse.Namespace) -> Path:
     """Where a result goes unless told otherwise; a quick or tuning one never takes the place of the whole one."""
-    if name == "quality" and arguments.prompts == "tuning":
+    if name in ("quality", "ceiling") and arguments.prompts == "tuning":
         name += "-tuning"
     return report.RESULTS / f"{name}{'-quick' if arguments.quick else ''}.json"
 
@@ -227,7 +259,7 @@ def main(words: list[str]) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("bench: stopped; quality goes on where it was when started again", file=sys.stderr)
+        print("bench: stopped; quality and ceiling go on where they were when started again", file=sys.stderr)
         return 130
     return 0
 

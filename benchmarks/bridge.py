@@ -36,7 +36,7 @@ try:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     folder = Path(folder)
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "bench.blend"))  # the queue's memory lies beside it
-    from sjc_blender import live
+    from sjc_blender import session
     from sjc_blender.scene import volumes
 
     def clock():
@@ -60,11 +60,11 @@ try:
         result["snapshots"][kind] = rows[1:]  # the first makes the object and its material
         bpy.data.objects.remove(volumes.find(kind))
     volumes.show_snapshot("idle", path, name="idle", location=(0, 0, 0), make_again=True)
-    live.tick()
+    session.turn()
     result["ticks"] = []
     for _ in range(int(ticks)):
         before = clock()
-        live.tick()
+        session.turn()
         volumes.follow_timeline("idle")  # as in a tick of a running job
         result["ticks"].append(since(before))
     result["versions"] = {
@@ -100,16 +100,16 @@ def benchmark(quick: bool) -> dict[str, Any]:
 
 def _longest(snapshots: dict[str, Any]) -> dict[str, float]:
     """{"100": ms, ...} of what takes longest to show, fog or object."""
-    return {str(n): max(found["ms"] for kind, found in snapshots.items() if kind.endswith(f" {n}")) for n in SIZES}
+    return {str(n): max(timings["ms"] for kind, timings in snapshots.items() if kind.endswith(f" {n}")) for n in SIZES}
 
 
 def text(record: report.Record) -> str:
     """The result as a table."""
     kinds = list(next(iter(record["blenders"].values()))["snapshots"])
     rows = [["Blender", *(f"{kind}^3 ms" for kind in kinds), "idle tick ms"]]
-    for version, found in record["blenders"].items():
-        cells = (f"{found['snapshots'][kind]['ms']:.1f}" for kind in kinds)
-        rows.append([version, *cells, f"{found['tick_ms']:.3f}"])
+    for version, timings in record["blenders"].items():
+        cells = (f"{timings['snapshots'][kind]['ms']:.1f}" for kind in kinds)
+        rows.append([version, *cells, f"{timings['tick_ms']:.3f}"])
     return report.table(rows)
 
 
@@ -132,7 +132,7 @@ def _write(folder: Path, density: np.ndarray, count: int) -> None:
 
 def _measure(version: str, folder: Path, repeats: int) -> dict[str, Any]:
     answer = folder / f"{version}.json"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     done = subprocess.run(
         [
             venvs.ensure_bpy(version),
@@ -144,22 +144,22 @@ def _measure(version: str, folder: Path, repeats: int) -> dict[str, Any]:
             str(TICKS),
             answer,
         ],
-        env={**kept, "BLENDER_USER_RESOURCES": str(folder / "home"), "HOME": str(folder)},
+        env={**environment, "BLENDER_USER_RESOURCES": str(folder / "home"), "HOME": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise SjcError(f"bpy {version} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    found = json.loads(answer.read_text("utf-8"))
-    snapshots = {kind: _snapshot(rows) for kind, rows in found["snapshots"].items()}
-    ticks = [wall for wall, _ in found["ticks"]]
+    result = json.loads(answer.read_text("utf-8"))
+    snapshots = {kind: _snapshot(rows) for kind, rows in result["snapshots"].items()}
+    ticks = [wall for wall, _ in result["ticks"]]
     return {
-        "versions": found["versions"],
+        "versions": result["versions"],
         "snapshots": snapshots,
         "tick_ms": round(statistics.median(ticks), 4),
         "tick_ms_longest": round(max(ticks), 3),
-        "tick_ms_own": round(statistics.median(own for _, own in found["ticks"]), 4),
+        "tick_ms_own": round(statistics.median(own for _, own in result["ticks"]), 4),
     }
 
 

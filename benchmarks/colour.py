@@ -19,21 +19,21 @@ from benchmarks import colour_path, prompts, quality, report
 from benchmarks.colour_path import WAYS, first_three
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error, iou, truth_lattice
-from sjc import settings as schema
 from sjc.appearance.latent import latent_paint
+from sjc.appearance.views import Paint
 from sjc.errors import SjcError
-from sjc.job.export import Paint
 from sjc.models.loading import load_denoiser
 from sjc.output.colour import painted, srgb_to_linear
-from sjc.output.files import read_npz
 from sjc.output.mesh import extract_mesh
+from sjc.output.npz import read_npz
 from sjc.output.voxelize import inside_lattice
+from sjc.settings import Settings, validate
 
 MODEL = report.ROOT / "tests" / "data" / "latent_model"
 LATTICE = 128
 
 
-def row(settings: schema.Settings, folder: Path, affine: Paint) -> dict[str, Any]:
+def row(settings: Settings, folder: Path, affine: Paint) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of a finished job, by way of colouring, and the solid's IoU.
 
     first_three: the first three latent channels shown as if they were rgb in [-1, 1], what an exporter that knows
@@ -68,11 +68,7 @@ def summarise(rows: list[dict[str, Any]], *more: str) -> dict[str, float]:
 
 
 def benchmark(
-    settings: schema.Settings,
-    which: tuple[str, ...],
-    cache: Path,
-    at_once: int = 1,
-    effort: colour_path.Effort | None = None,
+    settings: Settings, which: tuple[str, ...], cache: Path, at_once: int = 1, effort: colour_path.Effort | None = None
 ) -> dict[str, Any]:
     """Make what is missing, score all: {"identity", "summary", "rows", "path": the exact shapes' summary and rows}."""
     denoiser = load_denoiser(settings.model)
@@ -81,7 +77,7 @@ def benchmark(
     affine = latent_paint(denoiser.autoencoder, float(denoiser.card.get("mean_shade", 1.0)))
     known = quality.identity(settings)
     parent = quality.place(cache, known)
-    wanted = [schema.validate(replace(settings, prompt=prompt)) for prompt in which]
+    wanted = [validate(replace(settings, prompt=prompt)) for prompt in which]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(quality.obtain, one, parent) for one in wanted]
@@ -105,7 +101,7 @@ def text(record: report.Record) -> str:
     """The result as two tables: finished jobs, and exact shapes."""
     head = ["prompt", "first three channels", "affine map", "fitted volume", "mesh"]
     jobs, path = record["rows"], record["path"]
-    told = []
+    parts = []
     for title, rows, summary, more in (
         ("finished jobs", jobs, record["summary"], ["solid"]),
         ("exact shapes", path["rows"], path["summary"], []),
@@ -114,5 +110,5 @@ def text(record: report.Record) -> str:
         for r in [*rows, {"prompt": "mean", **summary}]:
             lines.append([r["prompt"], *(f"{r[way]:.1f}" for way in WAYS), *(f"{r[key]:.3f}" for key in more)])
         ratio = f"mesh / affine: {summary['decoded_over_affine']:.2f}"
-        told.append(f"{title}\n{report.table(lines)}\n{ratio}")
-    return "\n\n".join(told)
+        parts.append(f"{title}\n{report.table(lines)}\n{ratio}")
+    return "\n\n".join(parts)

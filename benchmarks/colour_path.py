@@ -1,5 +1,4 @@
-"""The way from latents to colours alone: the world's exact solids, with latents fitted to what the autoencoder makes of
-them.
+"""The way from latents to colours alone, on exact solids with latents fitted to what the autoencoder makes of them.
 
 A trained object's colours are wrong for two reasons, its shape and its colouring. Here the shape is exact, so what is
 left is the colouring: the latents that a perfect model would have made, seen through the project's own renderer.
@@ -22,18 +21,18 @@ from torch import Tensor
 
 from benchmarks import prompts
 from benchmarks.scoring import color_error
-from sjc import settings as schema
+from sjc.appearance import views as field_views
 from sjc.appearance.appearance import Appearance
 from sjc.appearance.latent import BACKDROP, latent_paint, plain_latents
+from sjc.appearance.views import Paint
 from sjc.field.cameras import CameraPrior, rays, sample_cameras
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.field.render import renderer
 from sjc.field.render_reference import composite
 from sjc.guidance.denoiser import Autoencoder, Denoiser
-from sjc.job import export
-from sjc.job.export import Paint
 from sjc.models.loading import load_denoiser
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import Settings
 from training.truth import ground_truth
 
 WAYS = ("first_three", "affine", "fitted", "decoded")
@@ -52,9 +51,7 @@ class Effort:
 
 
 def first_three(channels: int) -> Paint:
-    """[C+1,3]: the first three channels shown as if they were rgb in [-1, 1], what an exporter that knows nothing of
-    latents does.
-    """
+    """[C+1,3]: the first three channels taken for rgb in [-1, 1], as an exporter does that knows nothing of latents."""
     paint = np.zeros((channels + 1, 3))
     paint[:3] = np.eye(3) / 2
     paint[-1] = 0.5
@@ -62,9 +59,7 @@ def first_three(channels: int) -> Paint:
 
 
 def solid(prompt: str, grid: int, channels: int) -> tuple[VoxelField, NDArray[np.float32]]:
-    """A field of the prompt's exact solid, colours still zero, and the exact colours of its voxels [N^3,3],
-    sRGB-encoded.
-    """
+    """A field of the prompt's exact solid with colours 0, and its voxels' exact colours [N^3,3], sRGB-encoded."""
     truth, centers = ground_truth(prompt), voxel_centers(grid).reshape(-1, 3).double().numpy()
     inside = torch.from_numpy(truth.inside(centers)).float()
     field = VoxelField(grid, channels, density_shift=-10.0, color_activation="identity", learned_background=False)
@@ -81,7 +76,7 @@ def colored(field: VoxelField, values: Tensor) -> VoxelField:
     return field
 
 
-def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
+def fit(settings: Settings, autoencoder: Autoencoder, size: int, effort: Effort, shade: float) -> VoxelField:
     """The exact solid with latents whose renders come nearest to the encoded pictures of it.
 
     size: latents along a view's edge. Pictures show the exact colours times `shade` on grey, from the training's
@@ -107,8 +102,8 @@ def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: 
         optimizer.param_groups[0]["lr"] = effort.learning_rate * (1 - step / effort.steps)
         cameras = sample_cameras(prior, effort.views, generator)
         with torch.no_grad():
-            seen = render(exact, *(r.reshape(-1, 3) for r in rays(cameras, edge, edge)))
-            rgb = composite(seen, seen.color.new_full((1, 3), 2 * BACKDROP - 1).expand(len(seen.color), 3))
+            view = render(exact, *(r.reshape(-1, 3) for r in rays(cameras, edge, edge)))
+            rgb = composite(view, view.color.new_full((1, 3), 2 * BACKDROP - 1).expand(len(view.color), 3))
             goal = autoencoder.encode(rgb.view(effort.views, edge, edge, 3).permute(0, 3, 1, 2))
         made = render(field, *(r.reshape(-1, 3) for r in rays(cameras, size, size)))
         made_latents = composite(made, grey.expand(len(made.color), -1))
@@ -121,13 +116,13 @@ def fit(settings: schema.Settings, autoencoder: Autoencoder, size: int, effort: 
     return field
 
 
-def rows(wanted: list[schema.Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
+def rows(wanted: list[Settings], effort: Effort, at_once: int = 1) -> list[dict[str, Any]]:
     """`row` of each, at_once processes side by side."""
     made = []
     with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
-        for one, found in zip(wanted, pool.map(_loaded_row, wanted, repeat(effort)), strict=True):
-            made.append(found)
-            print(f"[{len(made)}/{len(wanted)}] {one.prompt}, exact shape: {found}", file=sys.stderr)
+        for one, result in zip(wanted, pool.map(_loaded_row, wanted, repeat(effort)), strict=True):
+            made.append(result)
+            print(f"[{len(made)}/{len(wanted)}] {one.prompt}, exact shape: {result}", file=sys.stderr)
     return made
 
 
@@ -136,25 +131,25 @@ def _denoiser(model: str) -> Denoiser:
     return load_denoiser(model)
 
 
-def _loaded_row(settings: schema.Settings, effort: Effort) -> dict[str, Any]:
+def _loaded_row(settings: Settings, effort: Effort) -> dict[str, Any]:
     return row(settings, _denoiser(settings.model), effort)
 
 
-def row(settings: schema.Settings, denoiser: Denoiser, effort: Effort) -> dict[str, Any]:
+def row(settings: Settings, denoiser: Denoiser, effort: Effort) -> dict[str, Any]:
     """Mean CIEDE2000 on the mesh of the prompt's exact solid, by the four ways of `colour.row`."""
     prompt = settings.prompt
     look = Appearance(denoiser, settings)
     assert look.autoencoder is not None
     field = fit(settings, look.autoencoder, denoiser.size, effort, look.mean_shade)
-    density, affine = export.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
-    _, first = export.arrays(field, first_three(field.channels))
-    seen = look.around(field)
-    fitted, _ = look.volume(field, affine, seen)
+    density, affine = field_views.arrays(field, latent_paint(look.autoencoder, look.mean_shade))
+    _, first = field_views.arrays(field, first_three(field.channels))
+    views = look.around(field)
+    fitted, _ = look.volume(field, affine, views)
     meshes: dict[str, Mesh] = {
         name: extract_mesh(density, values, LEVEL)
         for name, values in (("first_three", first), ("affine", affine), ("fitted", fitted))
     }
-    meshes["decoded"] = look.recolor(seen, density, fitted)(meshes["fitted"])
+    meshes["decoded"] = look.recolor(views, density, fitted)(meshes["fitted"])
     return {
         "prompt": prompt,
         "held_out": prompts.held_out(prompt),

@@ -48,8 +48,8 @@ def text(first: Path, second: Path) -> str:
         both = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (before, after))
         ratio = f"{after / before:.3f}" if both and before else ""
         numbers.append([name, *("-" if v is None else str(v) for v in (before, after)), ratio])
-    told = report.table(conditions) if len(conditions) > 1 else "Made under the same conditions."
-    return told + "\n\n" + report.table(numbers)
+    summary = report.table(conditions) if len(conditions) > 1 else "Made under the same conditions."
+    return summary + "\n\n" + report.table(numbers)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
-from sjc import settings as schema
 from sjc.job.export import write_mesh, write_volumes
+from sjc.settings import resolve
 
 SIZES, QUICK_SIZES = (100, 200), (24, 32)
 TEXTURE = 1024
@@ -33,7 +33,7 @@ def field(n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 def measure(n: int, repeats: int) -> dict[str, Any]:
     """Seconds of both stages, medians, and every repeat."""
     density, color = field(n)
-    settings = schema.resolve(None, {"prompt": "a dented ball", "texture_size": TEXTURE})
+    settings = resolve(None, {"prompt": "a dented ball", "texture_size": TEXTURE})
     each: dict[str, list[float]] = {"volumes": [], "mesh": []}
     faces = 0
     with tempfile.TemporaryDirectory(prefix="sjc-bench-") as name:

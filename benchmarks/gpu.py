@@ -19,7 +19,6 @@ from torch import Tensor
 
 from benchmarks import report
 from benchmarks.render import device_name
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.guidance.parameterizations import Epsilon
 from sjc.guidance.schedules import VESchedule
@@ -29,6 +28,7 @@ from sjc.models.placement import Placement
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.models.text_encoders import Condition
 from sjc.optimize import Optimization
+from sjc.settings import resolve
 
 PROMPT = "a red mushroom"
 STEPS_OF_THE_PAPER = 10_000
@@ -107,15 +107,15 @@ def blocks_ms(step: Callable[[], object], size: Size, device: torch.device) -> l
 
     for _ in range(size.warm_up):
         step()
-    found = []
+    rows = []
     for _ in range(size.blocks):
         wait()
         began = time.perf_counter()
         for _ in range(size.steps):
             step()
         wait()
-        found.append(round(1e3 * (time.perf_counter() - began) / size.steps, 3))
-    return found
+        rows.append(round(1e3 * (time.perf_counter() - began) / size.steps, 3))
+    return rows
 
 
 def network_calls(denoiser: TextDenoiser, device: torch.device) -> dict[str, Callable[[], object]]:
@@ -153,7 +153,7 @@ def benchmark(size: Size, device: torch.device | None = None) -> dict[str, Any]:
         device = torch.device("cuda")
     dtype = torch.float16 if device.type == "cuda" else torch.float32
     denoiser = random_denoiser(size.unet, device, dtype)
-    settings = schema.resolve(
+    settings = resolve(
         "paper", {"prompt": PROMPT, "grid": size.grid, "steps": STEPS_OF_THE_PAPER, "device": device.type}
     )
     times: dict[str, list[float]] = {}
@@ -174,7 +174,7 @@ def benchmark(size: Size, device: torch.device | None = None) -> dict[str, Any]:
         measure("loop, eager", Optimization(settings, denoiser, device).advance)
     plain = replace(settings, renderer="reference")
     measure("plain loop", Optimization(plain, denoiser, device).advance)
-    median = {name: statistics.median(found) for name, found in times.items()}
+    median = {name: statistics.median(samples) for name, samples in times.items()}
     alone = min(ms for name, ms in median.items() if name.startswith("unet"))
     return {
         "device": device_name(device.type),
@@ -215,13 +215,13 @@ def text(record: report.Record) -> str:
     for name, ms in record["median_ms"].items():
         lines.append([name, f"{ms:.2f}", str(record["peak_gb"].get(name, "-"))])
     s = record["summary"]
-    told = (
+    summary = (
         f"A step takes {s['step_over_unet']} times the UNet alone; a plain loop {s['plain_over_ours']} times as long; "
         f"10,000 steps {s['minutes_for_10000_steps']} minutes."
     )
     reached = [
-        f"{name} {s[name]}: {'reached' if s[name] <= most else 'missed'}, at most {most:g}"
-        for name, most in MUST
+        f"{name} {s[name]}: {'reached' if s[name] <= limit else 'missed'}, at most {limit:g}"
+        for name, limit in MUST
         if s[name] is not None
     ]
-    return "\n".join([report.table(lines), "", told, *reached, *record["notes"]])
+    return "\n".join([report.table(lines), "", summary, *reached, *record["notes"]])

@@ -24,14 +24,14 @@ def by_package(log: str) -> Counter[str]:
 
 
 def measure(folder: Path, prompt: str) -> dict[str, Any]:
-    """{"total_s", "packages": {name: s}} of a job of two steps, from the start of Python to its files. Raises SjcError."""
+    """{"total_s", "packages": {name: s}} of a job of two steps, from Python's start to the files. Raises SjcError."""
     command = [sys.executable, "-X", "importtime", "-m", "sjc", "generate", prompt, "--steps", "2", "--grid", "32"]
     done = subprocess.run(
         [*command, "--no-turntable", "--out", str(folder / "imports")], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line and not line.startswith("import time:")]
-        raise SjcError(f"the job whose imports are timed failed: {said[-1] if said else done.returncode}")
+        errors = [line for line in done.stderr.splitlines() if line and not line.startswith("import time:")]
+        raise SjcError(f"the job whose imports are timed failed: {errors[-1] if errors else done.returncode}")
     spent = by_package(done.stderr)
     return {
         "total_s": round(spent.total() / 1e6, 2),

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import quality, report
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.models import model_files
+from sjc.settings import Settings, from_json, to_json, validate
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,9 @@ FROZEN = Path(__file__).with_name("frozen_denoiser.json")
 CALLS, WARM_UP = 50, 5
 
 
-def benchmark(settings: schema.Settings, repeats: int) -> dict[str, Any]:
+def benchmark(settings: Settings, repeats: int) -> dict[str, Any]:
     """{"device", "summary", "runs", "steps"}: `repeats` fresh processes on two cores, then one looked into."""
-    settings = schema.validate(replace(settings, prompt=PROMPT))
+    settings = validate(replace(settings, prompt=PROMPT))
     model_files.check(model_files.locate(settings.model))
     runs = []
     with tempfile.TemporaryDirectory(prefix="sjc-bench-") as name:
@@ -58,10 +58,10 @@ def benchmark(settings: schema.Settings, repeats: int) -> dict[str, Any]:
     }
 
 
-def _looked_into(settings: schema.Settings, parent: Path) -> dict[str, Any]:
+def _looked_into(settings: Settings, parent: Path) -> dict[str, Any]:
     """`inside` in a fresh process on two cores."""
     source, target = parent / "settings.json", parent / "steps.json"
-    source.write_text(schema.to_json(settings), "utf-8")
+    source.write_text(to_json(settings), "utf-8")
     words = [sys.executable, "-m", "benchmarks.job", str(source), str(target)]
     command = [sys.executable, "-I", str(quality.CHILD), str(parent / "m.json"), str(CORES), *words]
     done = subprocess.run(command, cwd=report.ROOT, check=False)
@@ -88,7 +88,7 @@ class Stopwatch:
         return result
 
 
-def inside(settings: schema.Settings) -> dict[str, Any]:
+def inside(settings: Settings) -> dict[str, Any]:
     """Run the whole optimisation in this process with a stopwatch around the network and one around the step."""
     import torch
 
@@ -130,9 +130,10 @@ def inside(settings: schema.Settings) -> dict[str, Any]:
     }
 
 
-def _shapes(denoiser: Any, settings: schema.Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or
-    2V, L, W].
+def _shapes(denoiser: Any, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of what one step hands to the network: images [V, C, S, S] and text [V, L, W].
+
+    With both halves of guidance there are 2V of each.
     """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
@@ -155,18 +156,18 @@ def call_ms(unet: torch.nn.Module, shapes: tuple[tuple[int, ...], tuple[int, ...
     return statistics.median(times[WARM_UP:])
 
 
-def _frozen(denoiser: Any, settings: schema.Settings, wait: Callable[[], None]) -> tuple[float | None, str]:
+def _frozen(denoiser: Any, settings: Settings, wait: Callable[[], None]) -> tuple[float | None, str]:
     """(milliseconds of one step's call, which it is). Time depends on the architecture, not on the weights."""
     if not FROZEN.is_file():
         return None, "no denoiser is frozen yet: python -m benchmarks freeze"
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    kept = json.loads(FROZEN.read_text("utf-8"))
-    unet = UNet2DConditionModel.from_config(kept["unet"]).to(denoiser.device).eval()
+    frozen = json.loads(FROZEN.read_text("utf-8"))
+    unet = UNet2DConditionModel.from_config(frozen["unet"]).to(denoiser.device).eval()
     (batch, *_), _ = _shapes(denoiser, settings)
-    size, channels = kept["unet"]["sample_size"], kept["unet"]["in_channels"]
-    shapes = ((batch, channels, size, size), (batch, kept["tokens"], kept["unet"]["cross_attention_dim"]))
-    return call_ms(unet, shapes, wait), f"{kept['sha256']}, frozen at {kept['commit'][:12]}"
+    size, channels = frozen["unet"]["sample_size"], frozen["unet"]["in_channels"]
+    shapes = ((batch, channels, size, size), (batch, frozen["tokens"], frozen["unet"]["cross_attention_dim"]))
+    return call_ms(unet, shapes, wait), f"{frozen['sha256']}, frozen at {frozen['commit'][:12]}"
 
 
 def weights_sha256(model: str) -> str:
@@ -182,7 +183,8 @@ def freeze(model: str) -> Path:
 
     denoiser = load_denoiser(model)
     record = {
-        "what": "The denoiser that shares of time are given against, as architecture; its weights do not change its time.",
+        "what": "The denoiser that shares of time are given against, as architecture; "
+        "its weights do not change its time.",
         "sha256": weights_sha256(model),
         "commit": report.commit(),
         "tokens": int(denoiser.prompt_encoder.encode([PROMPT]).shape[1]),
@@ -212,5 +214,5 @@ def text(record: report.Record) -> str:
 
 
 if __name__ == "__main__":
-    given = schema.from_json(Path(sys.argv[1]).read_text("utf-8"))
+    given = from_json(Path(sys.argv[1]).read_text("utf-8"))
     Path(sys.argv[2]).write_text(json.dumps(inside(given)), "utf-8")

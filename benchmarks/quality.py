@@ -17,25 +17,29 @@ from typing import Any
 
 import sjc
 from benchmarks import prompts, report, scoring
-from sjc import settings as schema
 from sjc.errors import SjcError
-from sjc.job import run as job
+from sjc.job import folder as job_folder
 from sjc.models import model_files
 from sjc.output.files import write_json
+from sjc.settings import Settings, to_arguments, validate
 
-Settings = schema.Settings
 Measured = dict[str, Any]
 Generate = Callable[[Settings, Path, Path], Measured]
 
 CHILD = Path(__file__).with_name("child.py")
 ENGINE = Path(sjc.__file__).parent
-NO_INFLUENCE = {"__main__.py", "cli.py", "doctor.py", "progress.py"}  # on what a run makes
+NO_INFLUENCE = {"__main__.py", "cli.py", "commands.py", "doctor.py", "progress.py"}  # on what a run makes
 
 
 def generate(settings: Settings, folder: Path, measured: Path, cores: int = 0) -> Measured:
     """`sjc generate` as a fresh process; returns what child.py measured, kept in `measured`."""
     words = ["-m", "sjc", "generate", settings.prompt, "--out", str(folder), "--json"]
-    command = [sys.executable, *words, *schema.to_arguments(settings)]
+    return measure([*words, *to_arguments(settings)], folder, measured, cores)
+
+
+def measure(words: list[str], folder: Path, measured: Path, cores: int = 0) -> Measured:
+    """Python with these words as a fresh process that makes the job folder; its messages go to FOLDER.log beside it."""
+    command = [sys.executable, *words]
     log = folder.with_name(folder.name + ".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
@@ -88,7 +92,7 @@ def place(cache: Path, known: dict[str, Any]) -> Path:
 
 def obtain(settings: Settings, parent: Path, make: Generate = generate) -> tuple[Path, Measured]:
     """The finished job folder of these settings and what its run took, made anew unless it is there whole."""
-    folder = parent / f"{job.slug(settings.prompt)}-{settings.seed}"
+    folder = parent / f"{job_folder.slug(settings.prompt)}-{settings.seed}"
     measured = parent / f"{folder.name}.measured.json"
     if measured.is_file() and (folder / "run.json").is_file():
         record: Measured = json.loads(measured.read_text("utf-8"))
@@ -101,7 +105,7 @@ def obtain(settings: Settings, parent: Path, make: Generate = generate) -> tuple
 
 def _same_job(folder: Path, settings: Settings) -> bool:
     try:
-        return job.read_settings(folder) == settings
+        return job_folder.read_settings(folder) == settings
     except SjcError:
         return False
 
@@ -137,8 +141,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {key: round(mean(r[key] for r in some), 4) for key in keys} if some else None
 
     def worst(key: str, sign: int) -> dict[str, Any]:
-        found = max(rows, key=lambda r: sign * r[key])
-        return {"prompt": found["prompt"], "seed": found["seed"], key: round(found[key], 4)}
+        row = max(rows, key=lambda r: sign * r[key])
+        return {"prompt": row["prompt"], "seed": row["seed"], key: round(row[key], 4)}
 
     return {
         "runs": len(rows),
@@ -181,7 +185,7 @@ def benchmark(
     """
     known = identity(settings)
     parent = place(cache, known)
-    wanted = [schema.validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
+    wanted = [validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(obtain, one, parent, make) for one in wanted]

@@ -41,10 +41,10 @@ NOTHING = Score(0.0, 0.0, (0.0,) * VIEWS, WORST_COLOR, closed=False)
 def score(glb: Path, prompt: str, lattice: int = LATTICE) -> Score:
     """Score a finished mesh.glb. `lattice`: cells along an edge of [-1, 1]^3."""
     mesh, truth = read_mesh(glb), truth_lattice(prompt, lattice)
-    found = inside_lattice(mesh, lattice)
-    shapes = [iou(a, b) for a, b in zip(silhouettes(found), silhouettes(truth), strict=True)]
+    made = inside_lattice(mesh, lattice)
+    shapes = [iou(a, b) for a, b in zip(silhouettes(made), silhouettes(truth), strict=True)]
     return Score(
-        iou(found, truth), float(np.mean(shapes)), tuple(shapes), color_error(mesh, prompt), is_closed(mesh.faces)
+        iou(made, truth), float(np.mean(shapes)), tuple(shapes), color_error(mesh, prompt), is_closed(mesh.faces)
     )
 
 
@@ -111,6 +111,6 @@ def color_error(mesh: Mesh, prompt: str, samples: int = SURFACE_SAMPLES) -> floa
     weights = np.stack([1 - r, r * (1 - s), r * s], 1)[..., None]
     points = (corners[face] * weights).sum(1)
     linear = (mesh.colors.astype(np.float64)[mesh.faces[face]] * weights).sum(1)
-    found = np.clip(linear_to_srgb(np.clip(linear, 0, 1)), 0, 1)
+    encoded = np.clip(linear_to_srgb(np.clip(linear, 0, 1)), 0, 1)
     true = ground_truth(prompt).color(points).astype(np.float64)
-    return float(deltaE_ciede2000(rgb2lab(true), rgb2lab(found)).mean())
+    return float(deltaE_ciede2000(rgb2lab(true), rgb2lab(encoded)).mean())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import job, report
-from sjc import settings as schema
+from sjc.settings import Settings, validate
 
 if TYPE_CHECKING:
     from sjc.models.text_denoiser import TextDenoiser
@@ -18,7 +18,7 @@ RUNTIMES = ("torch", "onnx")
 CALLS, QUICK_STEPS = 30, 60
 
 
-def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
+def benchmark(settings: Settings, quick: bool) -> dict[str, Any]:
     """{"device", "summary", "runtimes"}: one run for every runtime, whole or its first QUICK_STEPS steps."""
     import torch
 
@@ -26,7 +26,7 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     from sjc.models import distilled
     from sjc.models.loading import load_denoiser
 
-    settings = schema.validate(replace(settings, prompt=job.PROMPT))
+    settings = validate(replace(settings, prompt=job.PROMPT))
     device = choose_device(settings.device)
     wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
     steps = min(QUICK_STEPS, settings.steps) if quick else settings.steps
@@ -55,9 +55,7 @@ def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
     }
 
 
-def network_alone(
-    denoisers: dict[str, TextDenoiser], settings: schema.Settings, wait: Callable[[], None]
-) -> dict[str, float]:
+def network_alone(denoisers: dict[str, TextDenoiser], settings: Settings, wait: Callable[[], None]) -> dict[str, float]:
     """Median milliseconds of what a step asks of the network, the runtimes taking turns."""
     import torch
 
@@ -74,14 +72,14 @@ def network_alone(
             denoise(x, sigma)
             wait()
             times[name].append(1e3 * (time.perf_counter() - began))
-    return {name: round(statistics.median(found[job.WARM_UP :]), 3) for name, found in times.items()}
+    return {name: round(statistics.median(samples[job.WARM_UP :]), 3) for name, samples in times.items()}
 
 
-def inside(denoiser: TextDenoiser, settings: schema.Settings, steps: int, wait: Callable[[], None]) -> dict[str, Any]:
+def inside(denoiser: TextDenoiser, settings: Settings, steps: int, wait: Callable[[], None]) -> dict[str, Any]:
     """Mean milliseconds of the parts of the first `steps` steps of a run."""
     from sjc.optimize import Optimization
 
-    network, kept = job.Stopwatch(denoiser.network, wait), denoiser.network
+    network, original = job.Stopwatch(denoiser.network, wait), denoiser.network
     denoiser.network = network
     run = Optimization(settings, denoiser, denoiser.device)
     render = job.Stopwatch(run.render, wait)
@@ -91,7 +89,7 @@ def inside(denoiser: TextDenoiser, settings: schema.Settings, steps: int, wait: 
         while run.step < steps:
             step()
     finally:
-        denoiser.network = kept
+        denoiser.network = original
     parts = {"step": step.seconds, "network": network.seconds, "render_forward": render.seconds}
     mean = {f"{name}_ms": round(1e3 * seconds / step.calls, 3) for name, seconds in parts.items()}
     rest = mean["step_ms"] - mean["network_ms"] - mean["render_forward_ms"]
@@ -102,10 +100,10 @@ def text(record: report.Record) -> str:
     """The result as a table."""
     columns = ("network_alone_ms", "step_ms", "network_ms", "render_forward_ms", "backward_and_rest_ms")
     rows = [["runtime", *(c.removesuffix("_ms").replace("_", " ") + " ms" for c in columns)]]
-    rows += [[name, *(str(found[c]) for c in columns)] for name, found in record["runtimes"].items()]
+    rows += [[name, *(str(figures[c]) for c in columns)] for name, figures in record["runtimes"].items()]
     summary = record["summary"]
-    told = (
+    sentence = (
         f"A step takes {summary['step_over_network']} times its network alone ({summary['best_runtime']}), "
         f"and is {summary['step_gain_over_torch']} times as fast as with torch."
     )
-    return report.table(rows) + "\n\n" + told
+    return report.table(rows) + "\n\n" + sentence

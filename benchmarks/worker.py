@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks import imports, report
 from benchmarks.job import PROMPT
-from sjc import settings as schema
 from sjc.errors import SjcError
+from sjc.settings import Settings
 from sjc_blender.install.environment import worker_command
 from sjc_blender.worker.process import WorkerProcess
 
@@ -33,12 +33,12 @@ class Server:
         self.process = WorkerProcess(worker_command(sys.executable))
         self.process.start()
 
-    def start(self, folder: Path, settings: schema.Settings) -> None:
+    def start(self, folder: Path, settings: Settings) -> None:
         """Give it a job."""
         self.process.send("start", folder=str(folder), settings=asdict(settings), resume=False)
 
     def hear(self, until: str, pace: float = 0.0) -> list[tuple[float, dict[str, Any]]]:
-        """(moment, message) up to the first of the type `until`; pace: asks for a snapshot so often. Raises SjcError."""
+        """(moment, message) up to the first of the type `until`; pace: seconds between snapshots. Raises SjcError."""
         heard: list[tuple[float, dict[str, Any]]] = []
         deadline = time.perf_counter() + PATIENCE
         asked = time.perf_counter()
@@ -63,7 +63,7 @@ class Server:
             time.sleep(TURN)
 
 
-def first_volume(folder: Path, settings: schema.Settings) -> tuple[float, float]:
+def first_volume(folder: Path, settings: Settings) -> tuple[float, float]:
     """(cold, warm) seconds from the start of the process, and of a second job in it, to the first snapshot."""
     began = time.perf_counter()
     server = Server()
@@ -79,7 +79,7 @@ def first_volume(folder: Path, settings: schema.Settings) -> tuple[float, float]
         server.close()
 
 
-def loss(folder: Path, settings: schema.Settings, pairs: int) -> dict[str, Any]:
+def loss(folder: Path, settings: Settings, pairs: int) -> dict[str, Any]:
     """Seconds from start to last step without and with a snapshot a second, in turns, in one warm process."""
     spent: dict[str, list[float]] = {"without": [], "with": []}
     snapshots = []
@@ -108,7 +108,7 @@ def loss(folder: Path, settings: schema.Settings, pairs: int) -> dict[str, Any]:
     }
 
 
-def benchmark(settings: schema.Settings, quick: bool) -> dict[str, Any]:
+def benchmark(settings: Settings, quick: bool) -> dict[str, Any]:
     """{"summary", "first", "loss", "imports"}: seconds, and the share of time that snapshots cost. Raises SjcError."""
     settings = replace(settings, prompt=settings.prompt or PROMPT, turntable=False)
     short = replace(settings, steps=max(2, settings.steps // (40 if quick else 4)))

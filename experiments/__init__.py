@@ -1,1 +1,1 @@
-"""The experiments of the repository: those of `sjc.experiments` on the embedded world, and those that need its solids."""
+"""The repository's experiments: those of `sjc.experiments` on the embedded world, and those that need its solids."""

@@ -14,19 +14,23 @@ from experiments.compare import (
     MEASURES,
     arrival,
     arrivals,
+    arrivals_text,
     average,
+    beats,
     curves,
     front,
-    told_arrivals,
     typical,
+    unformed,
     values,
+    wins,
 )
 from experiments.three_d import compute
-from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, Record, measured, model_digest, settings_of
-from sjc.job.run import slug
+from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, model_digest
+from sjc.experiments.records import Record, measured, settings_of
+from sjc.job.folder import slug
+from sjc.settings import Settings, resolve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,13 +108,13 @@ class Ablation:
                     made.append(Cell(f"{_plain(name)}-{slug(prompt)}-{seed}", all_of_it, work))
         return made
 
-    def settings(self, name: str, prompt: str, seed: int, options: Options) -> schema.Settings:
+    def settings(self, name: str, prompt: str, seed: int, options: Options) -> Settings:
         """The settings of a cell. Raises SjcError for a variant that the schema refuses."""
         given: dict[str, object] = {"model": options.model, "device": options.device, "prompt": prompt, "seed": seed}
         given |= self.variants[name].changes
         if options.quick:
             given["steps"] = QUICK_STEPS
-        return schema.resolve(self.preset, given)
+        return resolve(self.preset, given)
 
     def answer(self, record: Record) -> str:
         """The row's own sentence; of a record that lacks variants, as a quick one does, the general one."""
@@ -118,21 +122,25 @@ class Ablation:
         return self.tell(record) if self.tell and whole else answers.general(record, self.keys[0])
 
     def tables(self, record: Record) -> str:
-        """One line a variant; below, steps and seconds to the goals."""
+        """One line a variant, three times: its numbers, what they are against the first's, and how soon it is there."""
         names = settings_of(record, "variant")
-        rows = [[name, *(page.shown(values(record, name, key)) for key in self.keys)] for name in names]
-        made = page.table(["variant", *(MEASURES[key].heading for key in self.keys)], rows)
+        head = ["variant"]
+        for key in self.keys:
+            head += [MEASURES[key].heading, *([f"{key}, geometric mean"] if MEASURES[key].ratio else [])]
+        rows = [[name, *(cell for key in self.keys for cell in _numbers(record, name, key))] for name in names]
+        parts = [page.table(head, rows)]
+        judged = [key for key in self.keys if key != "seconds"]
+        if len(names) > 1:
+            head = [f"against {names[0]}", *(f"{MEASURES[key].heading}: starts that are better" for key in judged)]
+            rows = [[name, *(_judgement(record, name, names[0], key) for key in judged)] for name in names[1:]]
+            parts.append(page.table(head, rows))
         head = ["variant", *(f"IoU {goal:g}: objects there, steps, seconds" for goal in GOALS)]
-        head.append(f"mean IoU {GOALS[0]:g}: steps, seconds")
-        reached = [
-            [
-                name,
-                *(told_arrivals(arrivals(record, name, goal)) for goal in GOALS),
-                told_arrivals([arrival(record, name, GOALS[0])]).removeprefix("1 of 1, ").replace("0 of 1", "never"),
-            ]
-            for name in names
+        head += [
+            f"mean IoU {GOALS[0]:g}: steps, seconds",
+            "at the end: mean IoU, steps, seconds",
+            "starts that never formed",
         ]
-        return f"{made}\n{page.table(head, reached)}"
+        return "\n".join([*parts, page.table(head, [[name, *_on_the_way(record, name)] for name in names])])
 
     def figure(self, record: Record) -> Figure:
         """IoU on the way, the deciding number over another with its Pareto front, and pictures of seed 0.
@@ -142,17 +150,17 @@ class Ablation:
         key, names = self.keys[0], settings_of(record, "variant")
         best = sorted(names[1:], key=lambda name: average(record, name, key), reverse=MEASURES[key].more)
         shown = [names[0], *best[:5]]
-        seen = self._pictures(record, shown)
-        made, axes = page.plots(1 + -(-len(seen) // 2), 2, height=3.4, below=1.7)
+        pictures = self._pictures(record, shown)
+        made, axes = page.plots(1 + -(-len(pictures) // 2), 2, height=3.4, below=1.7)
         for style, name in enumerate(shown):
-            found = curves(record, name)
-            page.curve(axes[0], found[self.over], [found["iou"]], style, name)
+            means = curves(record, name)
+            page.curve(axes[0], means[self.over], [means["iou"]], style, name)
         symbol = "k, steps" if self.over == "step" else MEASURES["seconds"].axis
         page.name_axes(axes[0], symbol, "IoU, mean over objects", log="x" if self.over == "seconds" else "")
         self._scatter(axes[1], record, shown)
-        for panel, (title, coded) in zip(axes[2:], seen, strict=False):
+        for panel, (title, coded) in zip(axes[2:], pictures, strict=False):
             page.picture(panel, coded, f"{title}: front, side, back")
-        for empty in axes[2 + len(seen) :]:
+        for empty in axes[2 + len(pictures) :]:
             empty.set_axis_off()
         return made
 
@@ -179,6 +187,30 @@ class Ablation:
         log = "x" if cost.ratio or self.over == "seconds" else ""
         page.name_axes(axes, cost.axis, worth.axis, log=log, legend=False)
         page.label_points(axes, points, names)
+
+
+def _numbers(record: Record, name: str, key: str) -> list[str]:
+    """The cells of one number: mean and deviation; of a ratio the geometric mean, too."""
+    cells = [page.shown(values(record, name, key))]
+    return [*cells, f"{typical(record, name, key):.2g}"] if MEASURES[key].ratio else cells
+
+
+def _judgement(record: Record, name: str, first: str, key: str) -> str:
+    """Whether a variant is better than the first by one number, and in how many starts."""
+    words = {True: "better", False: "worse", None: "not told apart"}
+    return f"{words[beats(record, name, first, key)]}, {wins(record, name, first, key)}"
+
+
+def _on_the_way(record: Record, name: str) -> list[str]:
+    """When a variant's objects and their mean are at the goals, what the mean ends at, and what never formed."""
+    sooner = arrivals_text([arrival(record, name, GOALS[0])]).removeprefix("1 of 1, ").replace("0 of 1", "never")
+    ends = {key: numbers[-1] for key, numbers in curves(record, name).items()}
+    return [
+        *(arrivals_text(arrivals(record, name, goal)) for goal in GOALS),
+        sooner,
+        f"{ends['iou']:.3g}, {ends['step']:g}, {ends['seconds']:.3g} s",
+        f"{len(unformed(record, name))} of {len(values(record, name, 'solid'))}",
+    ]
 
 
 def _plain(name: str) -> str:

@@ -1,196 +1,187 @@
-"""What a 3D row's numbers answer to its question, in one sentence; every verdict follows the record."""
+"""The answer of each 3D row: one plain sentence whose verdicts follow the record. Its numbers stand in the tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import mean
 
-from experiments.compare import (
-    MEASURES,
-    arrival,
-    average,
-    beats,
-    differences,
-    front,
-    lower,
-    overtaking,
-    quotient,
-    unformed,
-    values,
-    wins,
-)
-from sjc.experiments import page
-from sjc.experiments.harness import Record, settings_of
+from experiments.compare import GOALS, MEASURES, arrival, average, beats, front, overtaking, unformed
+from sjc.experiments.claims import verdict
+from sjc.experiments.records import Record, settings_of
 
-VERDICTS = {True: "better than", False: "worse than", None: "not told apart from"}
+NO_DIFFERENCE = "cannot be told apart from"
 
 
-def number(record: Record, name: str, key: str) -> str:
-    """The mean, to three digits."""
-    return f"{average(record, name, key):.3g}"
+def quoted(name: str) -> str:
+    """A variant's name within a sentence: in quotation marks where it has a comma of its own."""
+    return f'"{name}"' if "," in name else name
 
 
-def verdict(record: Record, a: str, b: str, key: str) -> str:
-    """Which is better, with the means: better than b (1 against 2)."""
-    numbers = f"{number(record, a, key)} against {number(record, b, key)}"
-    return f"{VERDICTS[beats(record, a, b, key)]} {b} ({numbers})"
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: a, b and c."""
+    quotes = [quoted(name) for name in names]
+    return ", ".join(quotes[:-1]) + (" and " if len(names) > 1 else "") + quotes[-1] if names else ""
+
+
+def compared(record: Record, a: str, b: str, key: str, plural: bool = False) -> str:
+    """How `a` does against `b`, without the names: "is better than"."""
+    is_or_are = "are" if plural else "is"
+    words = {True: f"{is_or_are} better than", False: f"{is_or_are} worse than", None: NO_DIFFERENCE}
+    return words[beats(record, a, b, key)]
+
+
+def sorted_by_verdict(record: Record, key: str) -> dict[bool | None, list[str]]:
+    """The variants that are better than the first (True), worse (False) and neither for sure (None); best first."""
+    first, *others = settings_of(record, "variant")
+    ranked = sorted(others, key=lambda name: average(record, name, key), reverse=MEASURES[key].more)
+    return {word: [name for name in ranked if beats(record, name, first, key) is word] for word in (True, False, None)}
 
 
 def against_first(record: Record, key: str) -> str:
-    """The variants that are better than the first, those that are worse, and those that cannot be told apart."""
-    first, *others = settings_of(record, "variant")
-    ranked = sorted(others, key=lambda name: average(record, name, key), reverse=MEASURES[key].more)
-    groups = {
-        word: [f"{name} {number(record, name, key)}" for name in ranked if beats(record, name, first, key) is held]
-        for word, held in (("better", True), ("worse", False), ("not told apart", None))
-    }  # fmt: skip
-    told = "; ".join(f"{word}: {', '.join(names)}" for word, names in groups.items() if names)
-    return f"{MEASURES[key].heading} against {first}'s {number(record, first, key)} ({told})"
+    """A clause on all variants against the first: "b is better than a, c and d are worse and e cannot be told ..."."""
+    first = settings_of(record, "variant")[0]
+    groups = sorted_by_verdict(record, key)
+    clauses = []
+    for held, adjective in ((True, "better"), (False, "worse")):
+        if groups[held]:
+            rest = "" if clauses else f" than {first}"
+            clauses.append(f"{listed(groups[held])} {'is' if len(groups[held]) == 1 else 'are'} {adjective}{rest}")
+    if groups[None]:
+        clauses.append(f"{listed(groups[None])} {NO_DIFFERENCE} {'it' if clauses else first}")
+    return "; ".join(clauses)
 
 
 def general(record: Record, key: str) -> str:
-    """Of any row: its variants against the first, or the one there is."""
+    """Of any row: its variants against the first; where there is only one, that it has nothing to stand against."""
     first, *others = settings_of(record, "variant")
     if others:
-        return f"By {against_first(record, key)}."
-    found = values(record, first, key)
-    return f"{MEASURES[key].heading} {page.shown(found)} over {len(found)} objects."
+        return f"By {MEASURES[key].heading}, {against_first(record, key)}."
+    return f"Only {first} was measured, so there is nothing to compare it with; the table has its numbers."
 
 
 def method(record: Record) -> str:
-    """What it costs to take a part away or to have it as released; what an addition brings."""
-    first, *others = settings_of(record, "variant")
-
-    def told(names: list[str], key: str) -> str:
-        return "; ".join(
-            f"{name} {number(record, name, key)} ({VERDICTS[beats(record, name, first, key)].split(' ')[0]}, lower in "
-            f"{lower(record, name, first, key)})"
-            for name in names
-        ).replace("(not,", "(not told apart,")
-
-    away, added = others[:5], others[5:]
-    colors = ", ".join(
-        f"{name} {number(record, name, 'color')}" for name in added if beats(record, name, first, "color")
-    )
+    """Which parts and additions make the object better, and which worse."""
+    first = settings_of(record, "variant")[0]
+    groups = sorted_by_verdict(record, "solid")
+    colours = [name for name in sorted_by_verdict(record, "color")[True] if beats(record, name, first, "color")]
+    parts = [
+        f"{adjective} with {listed(groups[held])}"
+        for held, adjective in ((False, "worse"), (True, "better"), (None, "not measurably different"))
+        if groups[held]
+    ]
     return (
-        f"As set it comes to IoU {number(record, first, 'solid')}; with a part taken away or as released: "
-        f"{told(away, 'solid')}. With something added: {told(added, 'solid')}; a better colour error than "
-        f"{number(record, first, 'color')} has {colors or 'none'}."
+        f"By IoU, objects come out {'; '.join(parts)}; their colours improve with {listed(colours) or 'none of these'}."
     )
 
 
 def generate3d(record: Record) -> str:
-    """Each preset's numbers, what quality gains, and the worst object."""
-    default, _, quality = settings_of(record, "variant")
-    told = "; ".join(
-        f"{name} comes to IoU {number(record, name, 'solid')} and colour error {number(record, name, 'color')} in "
-        f"{number(record, name, 'seconds')} s"
-        for name in settings_of(record, "variant")
-    )
+    """Which presets come near the truth, what quality gains, and the default's worst object."""
+    names = settings_of(record, "variant")
+    default, _, quality = names
+    near = [name for name in names if average(record, name, "solid") >= GOALS[0]]
+    subject = "Every preset makes" if near == names else f"{listed(near)} make" if near else "No preset makes"
     solids: dict[str, list[float]] = {}
     for cell in record["cells"]:
         if cell["settings"]["variant"] == default:
             solids.setdefault(cell["settings"]["prompt"], []).append(cell["measured"]["solid"])
     worst = min(solids, key=lambda prompt: mean(solids[prompt]))
     return (
-        f"Over {len(solids)} objects {told}. By IoU {quality} is {verdict(record, quality, default, 'solid')}, "
-        "by colour error "
-        f"{verdict(record, quality, default, 'color')}; the default's worst object is {worst} "
-        f"({mean(solids[worst]):.3g})."
+        f"{subject} objects close to the true solids (a mean IoU of at least {GOALS[0]:g}); {quality} "
+        f"{compared(record, quality, default, 'solid')} {default} by IoU and "
+        f"{compared(record, quality, default, 'color')} it by colour error, and the default does worst on {worst}."
     )
 
 
 def baseline(record: Record) -> str:
-    """As set and as released against score distillation at both guidances."""
+    """SJC as set and with the paper's settings against score distillation at both guidances."""
+
+    def against(name: str) -> str:
+        same, large = (compared(record, name, f"SDS, guidance {scale}", "solid") for scale in (1, 100))
+        if same == large:
+            return f"{same} score distillation at either guidance"
+        return f"{same} score distillation at guidance 1 and {large} it at guidance 100"
+
     return (
-        f"By IoU SJC as set is {verdict(record, 'SJC as set', 'SDS, guidance 1', 'solid')}, the same guidance, and "
-        f"{verdict(record, 'SJC as set', 'SDS, guidance 100', 'solid')}, its own. SJC with the paper's settings is "
-        f"{verdict(record, 'SJC paper', 'SDS, guidance 1', 'solid')} and "
-        f"{verdict(record, 'SJC paper', 'SDS, guidance 100', 'solid')}."
+        f"By IoU, SJC as set here {against('SJC as set')}; with the paper's settings it {against('SJC paper')}, so the "
+        f"paper's claim {verdict(beats(record, 'SJC paper', 'SDS, guidance 100', 'solid'))}."
     )
 
 
 def emptiness(record: Record) -> str:
     """What the loss clears, whether the schedule is needed, and which starts no weight of it helps."""
-    set_, none, small, large, low, high, ours = settings_of(record, "variant")
-
-    def fog(name: str, other: str = none) -> str:
-        return f"{quotient(record, name, other, 'fog'):.2g}"
-
-    verdicts = {True: "It clears", False: "It does not clear", None: "It cannot be told to clear"}
-    lost = [f"{prompt}, seed {seed}" for prompt, seed in unformed(record, set_)]
-    starts = len(values(record, set_, "solid"))
+    growing, none, small, large, _, _, ours = settings_of(record, "variant")
+    clears = {True: "clears space", False: "does not clear space", None: "cannot be shown to clear space"}
+    lost, lost_by_default = (len(unformed(record, name)) for name in (growing, ours))
+    failures = (
+        f"; it leaves some starts full of fog, which the settings as set {'also do' if lost_by_default else 'never do'}"
+        if lost
+        else ""
+    )
     return (
-        f"{verdicts[beats(record, set_, none, 'fog')]}: {set_} leaves {fog(set_)} times the fog of {none} (less in "
-        f"{wins(record, set_, none, 'fog')} starts), a constant {small} {fog(small)}, {large} {fog(large)}, "
-        f"{low} {fog(low)}, "
-        f"{high} {fog(high)}. By IoU the schedule is {verdict(record, set_, small, 'solid')} and "
-        f"{verdict(record, set_, large, 'solid')}, higher than the latter in "
-        f"{wins(record, set_, large, 'solid')} starts. "
-        f"{len(lost)} of {starts} starts of {set_} never form{f' ({chr(59).join(lost)})' if lost else ''}, "
-        f"{len(unformed(record, none))} of {none}, {len(unformed(record, ours))} as set "
-        f"({number(record, ours, 'solid')}), "
-        "where carving mends them."
+        f"The emptiness loss {clears[beats(record, growing, none, 'fog')]}; by IoU its growing weight "
+        f"{compared(record, growing, small, 'solid')} a constant small one and "
+        f"{compared(record, growing, large, 'solid')} a constant large one{failures}."
     )
 
 
 def centre(record: Record) -> str:
-    """How far objects drift, and what the weights bring."""
-    off, ten, hundred, still = settings_of(record, "variant")
-    told = " and ".join(
-        f"{name} is {verdict(record, name, off, 'offset')}, with IoU {number(record, name, 'solid')} against "
-        f"{number(record, off, 'solid')}, lower in {lower(record, name, off, 'solid')} starts"
-        for name in (ten, hundred)
-    )
-    return (
-        f"With the paper's view words objects drift by {number(record, off, 'offset')} (with {still} "
-        f"{number(record, still, 'offset')}, IoU {number(record, still, 'solid')}); by offset {told}."
-    )
+    """Whether either weight brings drifting objects nearer the middle."""
+    off, *weights = settings_of(record, "variant")[:3]
+    effects = {
+        True: "brings drifting objects nearer the middle",
+        False: "takes drifting objects farther from the middle",
+        None: "cannot be shown to move drifting objects",
+    }
+    held = {name: beats(record, name, off, "offset") for name in weights}
+    groups = {word: listed([name for name in weights if held[name] is word]) for word in effects}
+    clauses = [f"{effects[word]} at {names}" for word, names in groups.items() if names]
+    return f"The centre depth loss {' and '.join(clauses)}; the claim of the released code {verdict(held[weights[0]])}."
 
 
 def views(record: Record) -> str:
     """Fine words against the paper's and none, and Perp-Neg with both."""
     fine, four, four_neg, fine_neg, none = settings_of(record, "variant")
+    reduce = {
+        True: "the four reduce",
+        False: "the four do not reduce",
+        None: "it cannot be told whether the four reduce",
+    }
+    negative = {beats(record, four_neg, four, "frontness"), beats(record, fine_neg, fine, "frontness")}
+    helps = "reduces it" if negative == {True} else "has no clear effect on it" if None in negative else "does not"
     return (
-        f"By front-ness of back views {four} are {verdict(record, four, none, 'frontness')}, {fine} "
-        f"{verdict(record, fine, four, 'frontness')}, less in {wins(record, fine, four, 'frontness')} starts; "
-        f"by IoU {four} are "
-        f"{verdict(record, four, none, 'solid')}, {fine} {verdict(record, fine, four, 'solid')}. Perp-Neg is "
-        f"{verdict(record, four_neg, four, 'frontness')} and {verdict(record, fine_neg, fine, 'frontness')}."
+        f"By IoU, the paper's four view words {compared(record, four, none, 'solid', plural=True)} none, and words for "
+        f"every ten degrees {compared(record, fine, four, 'solid', plural=True)} those four; "
+        f"{reduce[beats(record, four, none, 'frontness')]} how much a back looks like a front, and Perp-Neg {helps}."
     )
 
 
 def schedule(record: Record) -> str:
-    """Falling against uniform levels, every other change, and which is first at IoU 0.8."""
+    """Falling against uniform levels, the changes that matter, and which is first at the goal."""
     first, whole, band = settings_of(record, "variant")[:3]
-    found = {name: arrival(record, name, 0.8) for name in settings_of(record, "variant")}
-    reached = {name: there[1] for name, there in found.items() if there}
-    soonest = sorted(reached, key=reached.__getitem__)[:2]
-    told = ", then ".join(f"{name} ({reached[name]:.2g} s)" for name in soonest)
+    groups = sorted_by_verdict(record, "solid")
+    changes = [
+        f"{adjective} with {listed(groups[held])}"
+        for held, adjective in ((True, "better"), (False, "worse"))
+        if groups[held]
+    ]
+    soonest = _soonest(record)
     return (
-        f"Falling levels are {verdict(record, first, whole, 'solid')} and "
-        f"{verdict(record, first, band, 'solid')}. All changes: "
-        f"{against_first(record, 'solid')}. A mean IoU of 0.8 is reached first by {told or 'none'}."
-    )
+        f"By IoU, falling noise levels {compared(record, first, whole, 'solid', plural=True)} random ones over all "
+        f"levels and {compared(record, first, band, 'solid', plural=True)} random ones over the same range; the result "
+        f"is {'; '.join(changes) or 'no different with any change'}; {soonest or 'no variant'} is the first at a mean "
+        f"IoU of {GOALS[0]:g}."
+    )  # fmt: skip
 
 
 def presets(record: Record) -> str:
-    """The first at IoU 0.8, the best IoU, and what the default is against each candidate."""
+    """The first at the goal, the best IoU, and whether the default is worth its time."""
     names = settings_of(record, "variant")
-    found = {name: arrival(record, name, 0.8) for name in names}
-    reached = {name: there[1] for name, there in found.items() if there}
-    told = ", then ".join(f"{name} ({reached[name]:.2g} s)" for name in sorted(reached, key=reached.__getitem__)[:2])
-    ranked = sorted(names, key=lambda name: average(record, name, "solid"), reverse=True)
-    cost = [average(record, name, "seconds") for name in names]
-    kept = front(list(zip(cost, (average(record, name, "solid") for name in names), strict=True)), more=True)
-    line = ", ".join(
-        f"{names[i]} ({number(record, names[i], 'solid')}, {number(record, names[i], 'color')}, {cost[i]:.3g} s)"
-        for i in kept
-    )
+    best = max(names, key=lambda name: average(record, name, "solid"))
+    points = [(average(record, name, "seconds"), average(record, name, "solid")) for name in names]
+    is_or_not = "is" if 0 in front(points, more=True) else "is not"
     return (
-        f"A mean IoU of 0.8 is reached first by {told or 'none'}; the best IoU is that of {ranked[0]} "
-        f"({number(record, ranked[0], 'solid')}). Best for their seconds (IoU, colour error): {line}; "
-        f"{names[0]}, {'among them' if 0 in kept else 'not among them'}, has {number(record, names[0], 'solid')}, "
-        f"{number(record, names[0], 'color')}, {cost[0]:.3g} s."
+        f"By time, {_soonest(record) or 'no variant'} is the first at a mean IoU of {GOALS[0]:g}; {quoted(best)} ends "
+        f"with the best IoU; the {names[0]} {is_or_not} among the variants that no other beats in both time and IoU."
     )
 
 
@@ -198,10 +189,18 @@ def paper(record: Record) -> str:
     """Whether the default is there within a fifth of the steps of the paper's best guidance."""
     default, *others = settings_of(record, "variant")
     best = max(others, key=lambda name: average(record, name, "solid"))
-    ends = average(record, best, "solid")
-    objects = len(differences(record, default, best, "solid"))
-    return (
-        f"{overtaking(record, default, best)} The final IoU of default is "
-        f"{verdict(record, default, best, 'solid')}; the "
-        f"paper's settings form an object (IoU {ends:.3g}, {objects} objects)."
+    share = overtaking(record, default, best)
+    goal = f"the IoU that the paper's best settings ({quoted(best)}) end at"
+    reached = (
+        f"No: the {default} never reaches {goal}"
+        if share is None
+        else f"{'Yes' if share <= 0.2 else 'No'}: the {default} reaches {goal} after {share:.1%} of their steps"
     )
+    return f"{reached}; by IoU its finished objects {compared(record, default, best, 'solid', plural=True)} theirs."
+
+
+def _soonest(record: Record) -> str | None:
+    """The variant whose mean IoU is first at the goal by seconds; None where none is ever there."""
+    arrivals = {name: arrival(record, name, GOALS[0]) for name in settings_of(record, "variant")}
+    seconds = {name: reached[1] for name, reached in arrivals.items() if reached}
+    return quoted(min(seconds, key=seconds.__getitem__)) if seconds else None

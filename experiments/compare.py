@@ -9,9 +9,9 @@ from statistics import mean
 from typing import Any
 
 from sjc.experiments import page
-from sjc.experiments.harness import Record, measured, settings_of
+from sjc.experiments.records import Record, measured, settings_of
 
-GOALS = (0.8, 0.9)  # IoU whose steps and seconds are told
+GOALS = (0.8, 0.9)  # IoU whose steps and seconds the tables have
 TINY = 1e-9  # for the logarithm of nothing
 FORMED = 0.2  # IoU below which a run never formed: the box is full of fog, or empty
 
@@ -53,17 +53,18 @@ def average(record: Record, variant: str, key: str) -> float:
 
 def typical(record: Record, variant: str, key: str) -> float:
     """The mean; of a ratio the geometric one, which a run that never formed does not decide."""
-    found = values(record, variant, key)
-    return exp(mean(log(max(v, TINY)) for v in found)) if MEASURES[key].ratio else mean(found)
+    numbers = values(record, variant, key)
+    return exp(mean(log(max(v, TINY)) for v in numbers)) if MEASURES[key].ratio else mean(numbers)
 
 
 def _pairs(record: Record, a: str, b: str, key: str) -> dict[tuple[str, int], float]:
-    found = {}
+    """a - b, or log(a / b) of a ratio, by prompt and seed."""
+    by_variant = {}
     for name in (a, b):
         cells = [c for c in record["cells"] if c["settings"]["variant"] == name]
         numbers = {(c["settings"]["prompt"], c["settings"]["seed"]): c["measured"][key] for c in cells}
-        found[name] = {k: log(max(v, TINY)) if MEASURES[key].ratio else v for k, v in numbers.items()}
-    return {pair: found[a][pair] - found[b][pair] for pair in found[a] if pair in found[b]}
+        by_variant[name] = {k: log(max(v, TINY)) if MEASURES[key].ratio else v for k, v in numbers.items()}
+    return {pair: value - by_variant[b][pair] for pair, value in by_variant[a].items() if pair in by_variant[b]}
 
 
 def differences(record: Record, a: str, b: str, key: str) -> list[float]:
@@ -84,7 +85,7 @@ def sure(record: Record, a: str, b: str, key: str) -> bool:
 
 
 def beats(record: Record, a: str, b: str, key: str) -> bool | None:
-    """Whether `a` is better than `b`, both made from the same starts; None where that cannot be told, or was not run."""
+    """Whether `a` is better than `b`, both made from the same starts; None where one cannot tell or one was not run."""
     if not {a, b} <= set(settings_of(record, "variant")) or not sure(record, a, b, key):
         return None
     return (mean(differences(record, a, b, key)) > 0) == MEASURES[key].more
@@ -94,17 +95,6 @@ def wins(record: Record, a: str, b: str, key: str) -> str:
     """Of how many starts `a` is better than `b`: "14 of 18"."""
     change = differences(record, a, b, key)
     return f"{sum((one > 0) == MEASURES[key].more and one != 0 for one in change)} of {len(change)}"
-
-
-def lower(record: Record, a: str, b: str, key: str) -> str:
-    """Of how many starts the number of `a` is lower than that of `b`: "14 of 18"."""
-    change = differences(record, a, b, key)
-    return f"{sum(one < 0 for one in change)} of {len(change)}"
-
-
-def quotient(record: Record, a: str, b: str, key: str) -> float:
-    """The typical (geometric mean) a / b of a ratio."""
-    return exp(mean(differences(record, a, b, key)))
 
 
 def unformed(record: Record, variant: str) -> list[tuple[str, int]]:
@@ -124,8 +114,8 @@ def arrival(record: Record, variant: str, goal: float) -> tuple[float, float] | 
 
     Objects that never get there count, which the mean over those that do leaves out.
     """
-    found = curves(record, variant)
-    steps, seconds, iou = ([0.0, *found[key]] for key in ("step", "seconds", "iou"))
+    means = curves(record, variant)
+    steps, seconds, iou = ([0.0, *means[key]] for key in ("step", "seconds", "iou"))
     for i in range(1, len(iou)):
         if iou[i] >= goal:
             share = (goal - iou[i - 1]) / (iou[i] - iou[i - 1])
@@ -134,7 +124,7 @@ def arrival(record: Record, variant: str, goal: float) -> tuple[float, float] | 
 
 
 def arrivals(record: Record, variant: str, goal: float) -> list[tuple[float, float] | None]:
-    """For every object the (steps, seconds) at which its IoU was first seen at the goal, None where it never was."""
+    """For every object the (steps, seconds) at which its IoU was first at the goal; None where it never was."""
     made: list[tuple[float, float] | None] = []
     for run in measured(record, variant=variant):
         curve: dict[str, Any] = run["curve"]
@@ -143,30 +133,27 @@ def arrivals(record: Record, variant: str, goal: float) -> list[tuple[float, flo
     return made
 
 
-def overtaking(record: Record, a: str, b: str) -> str:
-    """After how many steps and seconds the mean IoU of `a` is what `b` ends at, as a sentence."""
+def overtaking(record: Record, a: str, b: str) -> float | None:
+    """The share of the steps of `b` after which the mean IoU of `a` is what `b` ends at; None where it never is."""
     one, other = curves(record, a), curves(record, b)
-    ends, steps, seconds = (other[key][-1] for key in ("iou", "step", "seconds"))
-    told = f"{b} ends at {ends:.3g} after {steps:g} steps, {seconds:.0f} s"
-    for step, spent, iou in zip(one["step"], one["seconds"], one["iou"], strict=True):
-        if iou >= ends:
-            return f"{told}; {a} is there after {step:g} ({step / steps:.1%}), {spent:.0f} s."
-    return f"{told}; {a} does not get there."
+    steps = (step for step, iou in zip(one["step"], one["iou"], strict=True) if iou >= other["iou"][-1])
+    reached = next(steps, None)
+    return None if reached is None else reached / other["step"][-1]
 
 
 def front(points: Sequence[tuple[float, float]], more: bool) -> list[int]:
     """Which of (cost, worth) are the Pareto front: no other is as cheap or cheaper and better. By cost."""
-    sign, best, kept = (1 if more else -1), float("-inf"), []
+    sign, best, undominated = (1 if more else -1), float("-inf"), []
     for i in sorted(range(len(points)), key=lambda i: (points[i][0], -sign * points[i][1])):
         if sign * points[i][1] > best:
             best = sign * points[i][1]
-            kept.append(i)
-    return kept
+            undominated.append(i)
+    return undominated
 
 
-def told_arrivals(found: list[tuple[float, float] | None]) -> str:
-    """How many got there, and their mean steps and seconds."""
-    there = [one for one in found if one]
+def arrivals_text(reached: list[tuple[float, float] | None]) -> str:
+    """How many arrived, and their mean steps and seconds."""
+    there = [one for one in reached if one]
     if not there:
-        return f"0 of {len(found)}"
-    return f"{len(there)} of {len(found)}, {mean(s for s, _ in there):.0f}, {mean(t for _, t in there):.3g} s"
+        return f"0 of {len(reached)}"
+    return f"{len(there)} of {len(reached)}, {mean(s for s, _ in there):.0f}, {mean(t for _, t in there):.3g} s"

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sjc.experiments.harness import Experiment, model_digest, weights_of
+from sjc.experiments.harness import Experiment, model_digest
 from sjc.experiments.page import table
+from sjc.experiments.records import weights_of
 from sjc.output.files import read_json, write_bytes
 
 HEADER = """\
 # Experiments
 
-The claims of the paper, each measured by one command: `python3 build.py experiments NAME` (all without a name; `--quick`
-for a little of everything). The answers are sentences that the command writes from its numbers. Finished cells are kept
-and passed over by the next call; `--pages` writes the pages anew from their records and measures nothing. Rows may run side
-by side in processes of their own.
+Each experiment measures claims of the paper. `python3 build.py experiments NAME` runs one, without a name it runs all,
+and `--quick` runs a little of everything. The command writes pages, pictures and answers from its numbers. It saves
+every finished cell and continues there when you start it again; `--pages` rewrites the pages from the saved records
+without measuring anything. You can run several experiments side by side.
 
-`sjc experiment denoiser`, `ood` and `paas` need no clone: on drawn discs, or with `--model` and `--pictures DIR` on a model
-of pixels and pictures like those it was trained on.
+You can run `sjc experiment denoiser`, `ood` and `paas` without a clone of this repository: on drawn discs, or with
+`--model` and `--pictures DIR` on a model of pixels and pictures like those it was trained on.
 
 """
 
-# A page stays true of the model it was measured with; what the model that ships now would say is not known.
+# A page stays true of the model it was measured with; what today's model would come to is not known.
 EARLIER = """\
-The embedded model that ships has the digest {}. Measured with an earlier release of it (the digest stands on each page): {}.
+The embedded model that ships now has the digest {}. These experiments were measured with an earlier release
+of it, whose digest stands on each page: {}.
 
 """
 HEAD = ["experiment", "question", "answer"]
@@ -37,9 +39,9 @@ def text(experiments: Iterable[Experiment], folder: Path) -> str:
     for experiment in experiments:
         path = folder / f"{experiment.name}.json"
         record = read_json(path) if path.is_file() else None
-        found = experiment.answer(record) if record else "not run here"
+        answer = experiment.answer(record) if record else "not run here"
         name = f"[{experiment.name}]({experiment.name}.md)" if record else experiment.name
-        rows.append([name, experiment.question, found.replace("|", "\\|")])
+        rows.append([name, experiment.question, answer.replace("|", "\\|")])
         if record and record["model"] == "embedded" and set(weights_of(record)) - {shipped}:
             earlier.append(experiment.name)
     return HEADER + (EARLIER.format(shipped, ", ".join(earlier)) if earlier else "") + table(HEAD, rows)

@@ -6,7 +6,7 @@ from statistics import mean
 
 from experiments.compare import beats
 from sjc.experiments.claims import Claim
-from sjc.experiments.harness import Record, measured, settings_of
+from sjc.experiments.records import Record, measured, settings_of
 
 
 def _not(held: bool | None) -> bool | None:
@@ -15,14 +15,14 @@ def _not(held: bool | None) -> bool | None:
 
 def _both(record: Record, a: str, b: str, keys: tuple[str, ...]) -> bool | None:
     """Whether `a` beats `b` by all of the keys; None where it loses by none and one cannot tell."""
-    found = [beats(record, a, b, key) for key in keys]
-    return False if False in found else None if None in found else True
+    verdicts = [beats(record, a, b, key) for key in keys]
+    return False if False in verdicts else None if None in verdicts else True
 
 
 def _all(record: Record, a: str, others: tuple[str, ...], key: str) -> bool | None:
     """Whether `a` beats all of them; None where none beats it and one cannot be told apart."""
-    found = [beats(record, a, b, key) for b in others]
-    return False if False in found else None if None in found else True
+    verdicts = [beats(record, a, b, key) for b in others]
+    return False if False in verdicts else None if None in verdicts else True
 
 
 LONG, EVEN = "paper, guidance 100", 5  # what is compared with, and the share of its steps that is asked for
@@ -53,28 +53,25 @@ def _long(record: Record) -> bool | None:
 
 SCHEDULE = (
     Claim(
-        "In 3D noise levels at random are enough, no falling ones are needed (released code)",
+        "In 3D, random noise levels are enough; falling ones are not needed (released code)",
         lambda record: _not(beats(record, "as set", "uniform σ", "solid")),
-        "Random ones over all levels are worse, but it is the range that tells: at random from 0.7 to 3, which "
-        "falling ones "
-        "pass through, they end alike, a little later. Higher levels ask for blurs, lower ones shake a surface "
-        "that is done; a "
-        "run of 150 steps has no time to average that out, one of 10,000 has: see the row paper.",
+        "Random levels over the whole range are worse, but the cause is the range: random levels from 0.7 to 3, the "
+        "range that the falling ones cover, end equally well, a little later. Higher levels ask for blurred objects, "
+        "lower ones disturb a finished surface. A run of 150 steps is too short to average that out; one of 10,000 "
+        "is long enough (see the experiment paper).",
     ),
     Claim(
-        "A large guidance scale makes the better object (100 in the released code)",
+        "A large guidance scale makes a better object (100 in the released code)",
         lambda record: beats(record, "guidance 20", "as set", "solid"),
-        "Silhouettes and, but for one object, colours are worse with it; IoU differs less than the objects do. "
-        "The small "
-        "network's captions name object, colour and view of every picture it has seen: what it paints without "
-        "guidance is "
-        "right already, and guidance overshoots colours and edges. The large models' captions do not: they need it "
-        "(docs/models.md).",
+        "With it silhouettes get worse, and so do colours for all objects but one; IoU changes less than it differs "
+        "between objects. The small network was trained on captions that name object, colour and view of every "
+        "picture, so it paints the right thing without guidance, and guidance overshoots edges and colours. The "
+        "captions of large models are not like that; those models need guidance (docs/models.md).",
     ),
     Claim(
-        "One noise a view is enough (released code)",
+        "One noise per view is enough (released code)",
         lambda record: _not(beats(record, "2 noises", "as set", "solid")),
-        "A second noise costs nearly as much as a second view, which gains more.",
+        "A second noise costs nearly as much time as a second view, and a second view gains more.",
     ),
 )
 
@@ -82,23 +79,21 @@ EMPTINESS = (
     Claim(
         "The emptiness loss clears space (Fig. 7)",
         lambda record: beats(record, "λ 10, then 200", "λ 0", "fog"),
-        "The starts that never form decide: there the whole box is full, whatever λ.",
+        "The starts that never form an object decide this: there the whole box stays full, whatever λ is.",
     ),
     Claim(
-        "A weight that grows by 20 at half time is better than a constant small one (Fig. 7)",
+        "A weight that grows by a factor of 20 at half time is better than a small constant one (Fig. 7)",
         lambda record: beats(record, "λ 10, then 200", "λ 10", "solid"),
-        "It clears more and is higher in most starts, by a hundredth: less than the objects differ. One start "
-        "of the torus "
-        "fails with every λ: all space is full from the first fifteen steps on, and no weight opens it again.",
+        "It clears more space, and its IoU is higher in most starts, but only by a hundredth, which is less than the "
+        "objects differ by. One start of the torus fails with every λ: all space is full from the first fifteen "
+        "steps on, and no weight opens it again.",
     ),
     Claim(
-        "It is better than a constant large one, which eats the object (Fig. 7)",
+        "It is better than a large constant one, which eats the object away (Fig. 7)",
         lambda record: beats(record, "λ 10, then 200", "λ 200", "solid"),
-        "Nothing is eaten, rather the other way round: the large one is higher in nearly every start. This "
-        "network is sure of "
-        "every outline from the first steps on, so a large weight only clears sooner. Likely: the large models "
-        "are less "
-        "sure, and need the small weight at first.",
+        "The large weight eats nothing away; its IoU is higher in nearly every start. This network is sure of every "
+        "outline from the first steps on, so a large weight only clears space sooner. Likely, though not measured: "
+        "large models are less sure at first and need the small weight then.",
     ),
 )
 
@@ -106,89 +101,81 @@ CENTRE = (
     Claim(
         "The centre depth loss keeps the object in the middle (released code)",
         lambda record: beats(record, "weight 10", "off", "offset"),
-        "At weight 10 it moves nothing; at 100 it swells every object into a block, by which the chair, that "
-        "drifts most, comes "
-        "nearer the middle and the duck goes farther off. They drift because words for a quarter of all "
-        "azimuths blur backs "
-        "into fronts; words for every ten degrees mend that, and leave the loss nothing to do. It is off in "
-        "all presets.",
+        "At weight 10 it moves nothing. At weight 100 it swells every object into a block; that brings the chair, "
+        "which drifts furthest, nearer to the middle and takes the duck farther away. Objects drift because each of "
+        "the paper's four view words stands for a quarter of all azimuths, which blurs backs into fronts. Words for "
+        "every ten degrees cure that and leave the loss nothing to do, so it is off in all presets.",
     ),
 )
 
 VIEWS = (
     Claim(
-        "View-dependent prompts lessen many faces (four words, as released)",
+        "View-dependent prompts reduce the many-faces problem (four words, as released)",
         lambda record: beats(record, "paper's words", "no words", "frontness"),
-        "Four words name a quarter of all azimuths each, and the field averages over what is seen within it: "
-        "that blurs a "
-        "chair's back as much as a second face would. Words for every ten degrees (fine words) lessen it for "
-        "chair, mug and car; "
-        "the duck's back looks little like a front with any words.",
+        "Each of the four words stands for a quarter of all azimuths, and the field averages over the views in it. "
+        "That blurs a chair's back as much as a second face would. Words for every ten degrees (fine words) reduce "
+        "the problem for chair, mug and car; the duck's back looks little like its front with any words.",
     ),
     Claim(
-        "They make the better object",
+        "They make a better object",
         lambda record: beats(record, "paper's words", "no words", "solid"),
-        "The objects differ by less than the prompts.",
+        "The prompts change less than the objects differ by.",
     ),
 )
 
 BASELINE = (
     Claim(
-        "SJC, as released, makes better objects than score distillation as stable-dreamfusion has it (Fig. 6)",
+        "SJC as released makes better objects than score distillation as in stable-dreamfusion (Fig. 6)",
         lambda record: beats(record, "SJC paper", "SDS, guidance 100", "solid"),
-        "By colour error and fog it does, in every start; by IoU on four of six objects, which is too few. "
-        "With Eq. 16 and "
-        "one noise both gradients differ by the weight alone; what differs beside it are noise levels and "
-        "regularisers.",
+        "By colour error and fog it does, in every start; by IoU only for four of six objects, which is too few to "
+        "decide. With Eq. 16 and one noise, both gradients differ by their weight alone; the other differences are "
+        "noise levels and regularisers.",
     ),
     Claim(
-        "It does at the same guidance",
+        "It does so at the same guidance",
         lambda record: beats(record, "SJC paper", "SDS, guidance 1", "solid"),
-        "Both are (D - y)/σ at one noise, times 1 - ᾱ in score distillation, which mutes low noise: no worse "
-        "than 1/σ by "
-        "itself with noise at random. What wins are the range of noise levels, carving and opacity entropy "
-        "(SJC as set: rows schedule and method).",
+        "Both gradients are (D - y)/σ at one noise; score distillation multiplies it by 1 - ᾱ, which mutes low "
+        "noise. With random noise levels that is no worse than 1/σ. What makes SJC as set better is the range of "
+        "noise levels, carving and opacity entropy (see the experiments schedule and method).",
     ),
 )
 
 METHOD = (
     Claim(
-        "A uniform fog is the better start (released code), compared with the soft ball of the presets",
+        "A uniform fog is a better start (released code) than the soft ball of the presets",
         lambda record: beats(record, "fog at the start", "as set", "solid"),
-        "The starts end alike.",
+        "Objects come out alike from both.",
     ),
     Claim(
         "A learned background is better than one that is drawn anew for every view (released code)",
         lambda record: beats(record, "learned background", "as set", "solid"),
-        "Lower in nearly every start: the background takes on the object's colour, and what has the "
-        "background's colour need "
-        "not be there: a grey hammer loses its head, a pink chair its back. One that is drawn anew cannot be leant on.",
+        "IoU is lower in nearly every start. The background takes on the object's colour, and then parts of that "
+        "colour need not exist: a grey hammer loses its head, a pink chair its back. A background that is drawn anew "
+        "cannot stand in for a part.",
     ),
     Claim(
-        "The score, weighted by 1/σ (released code), is better than the denoiser's correction as it is",
+        "The score weighted by 1/σ (released code) is better than the denoiser's correction as it is",
         lambda record: _both(record, "weight 1/σ", "as set", ("solid", "color")),
-        "By IoU it gains less than a hundredth, and there is less fog; by colour error it loses: low noise, "
-        "which 1/σ makes "
-        "loud, asks for texture.",
+        "It gains less than a hundredth of IoU and leaves less fog, but the colour error grows: 1/σ amplifies low "
+        "noise, which asks for texture.",
     ),
 )
 
 PAPER = (
     Claim(
-        "The settings of the released code form an object (IoU of at least 0.6, the guidance of 100 included)",
+        "The settings of the released code form an object (IoU of at least 0.6, with a guidance of 100)",
         _formed,
-        "See the curve.",
+        "The curve shows how the IoU develops.",
     ),
     Claim(
-        "The method wants a guidance of 100",
+        "The method needs a guidance of 100",
         lambda record: _all(record, "paper, guidance 100", ("paper, guidance 7.5", "paper, guidance 20"), "solid"),
-        "Three objects are too few to tell; the curve shows why it would: when the emptiness loss grows by 20 "
-        "at half time, "
-        "only a strong score withstands it.",
+        "Three objects are too few to decide. The curve suggests why it would need it: when the emptiness loss grows "
+        "by a factor of 20 at half time, only a strong score holds the object together.",
     ),
     Claim(
-        "It takes 10,000 steps",
+        "The method needs 10,000 steps",
         _long,
-        "A narrow range of noise levels, several views a step, carving and opacity entropy get there sooner.",
+        "A narrow range of noise levels, several views per step, carving and opacity entropy get there sooner.",
     ),
 )

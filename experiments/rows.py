@@ -8,24 +8,23 @@ from benchmarks.prompts import SCORED
 from experiments import answers, paper_claims
 from experiments.ablation import PROMPTS, Ablation, Variant
 
-TOLD = (
-    "Two variants are told apart by the differences of runs from the same start, averaged over an object's seeds, by "
-    "Student's t over the objects (95 %) or by all of six or more objects lying on one side; fog by quotients "
-    "instead of "
-    "differences. "
+COMPARISON = (
+    "Two variants count as different where their paired differences do: runs from the same start are subtracted and "
+    "averaged over an object's seeds, and over the objects either Student's t (95 %) or all of six or more objects on "
+    "one side must say so. Fog is compared by quotients instead of differences. "
 )
 HOW = (
-    f"Preset ablation, the tuning prompts {', '.join(PROMPTS)}; the same seed starts every variant alike. IoU, "
-    "silhouettes "
-    "and colour as the benchmark has them (benchmarks/scoring.py); on the way on a lattice of 64 cells. "
-    f"{TOLD}"
+    f"The preset is ablation; the prompts are {', '.join(PROMPTS)}. The same seed starts every variant alike. IoU, "
+    "silhouettes and colours are scored as in the benchmark (benchmarks/scoring.py); IoU during a run is measured on a "
+    f"lattice of 64 cells along an edge. {COMPARISON}"
 )
 EVEN = "Every variant makes the same number of steps. "
 
 SCHEDULE = Ablation(
     "schedule",
-    "Uniform or falling noise levels, and which guidance, views, noises, grid and step size?",
-    HOW + "One setting is changed at a time; seconds are of the steps alone.",
+    "Are falling noise levels better than random ones, and which guidance, number of views, noises, grid and step "
+    "size?",
+    HOW + "One setting is changed at a time. Seconds count the steps alone.",
     {
         "as set": Variant(),
         "uniform σ": Variant({"sigma_schedule": "uniform", "sigma_max": 0.0, "sigma_min": 0.0}),
@@ -53,13 +52,19 @@ SCHEDULE = Ablation(
 EMPTINESS = Ablation(
     "emptiness",
     "Does the emptiness loss clear space, and does it need its schedule (Fig. 7)?",
-    HOW + EVEN + "λ is the weight over the run's first half and, times 20 in the schedule, its second. The preset's other "
-    "regularisers (carving, opacity entropy) are off in every variant but the last: the paper has none of them.",
+    HOW
+    + EVEN
+    + "λ is the weight during the first half of the run; the schedule multiplies it by 20 for the second half. The "
+    "preset's other regularisers (carving, opacity entropy) are off in every variant but the last, because the "
+    "paper has neither.",
     {
         "λ 10, then 200": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0}),
         "λ 0": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_weight": 0.0}),
         "λ 10": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_multiplier": 1.0}),
-        "λ 200": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_weight": 200.0, "emptiness_multiplier": 1.0}),
+        "λ 200": Variant({
+            "carving_weight": 0.0, "opacity_entropy_weight": 0.0,
+            "emptiness_weight": 200.0, "emptiness_multiplier": 1.0,
+        }),
         "β 1": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_beta": 1.0}),
         "β 100": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_beta": 100.0}),
         "as set": Variant(),
@@ -72,15 +77,15 @@ EMPTINESS = Ablation(
 )  # fmt: skip
 
 ASYMMETRIC = ("a pink chair", "a white duck", "a green car", "a purple mug")
-OF_ASYMMETRIC = HOW.replace(
-    f"the tuning prompts {', '.join(PROMPTS)}", f"the asymmetric objects {', '.join(ASYMMETRIC)}"
-)
+OF_ASYMMETRIC = HOW.replace(", ".join(PROMPTS), ", ".join(ASYMMETRIC))
 VIEWS = Ablation(
     "views",
     "Do view-dependent prompts prevent many faces?",
-    OF_ASYMMETRIC + EVEN
-    + "Front-ness of the back views: error against the true back over the sum of the errors against the true " "back and the "
-    "true front; 0 is right, above 0.5 the back looks more like a front. Perp-Neg (arXiv 2304.04968) with weight 1.",
+    OF_ASYMMETRIC
+    + EVEN
+    + "Front-ness of back views is the error against the true back, divided by the sum of the errors against the "
+    "true back and the true front: 0 means a perfect back, and above 0.5 the back looks more like a front. "
+    "Perp-Neg (arXiv 2304.04968) has weight 1.",
     {
         "fine words": Variant(),
         "paper's words": Variant({"view_words": "paper"}),
@@ -101,8 +106,10 @@ DRIFTING = {"view_words": "paper"}
 CENTRE = Ablation(
     "centre",
     "Does the centre depth loss keep an object in the middle that drifts?",
-    OF_ASYMMETRIC + EVEN + "With the preset's fine view words nothing drifts, so all variants but the last have the paper's. "
-    "Offset: distance between the centres of mass of mesh and truth, in world units (the box is 2 wide).",
+    OF_ASYMMETRIC
+    + EVEN
+    + "With the preset's fine view words nothing drifts, so all variants but the last use the paper's. The offset is "
+    "the distance between the centres of mass of mesh and truth, in world units (the box is 2 wide).",
     {
         "off": Variant(DRIFTING),
         "weight 10": Variant({**DRIFTING, "center_depth_weight": 10.0}),
@@ -125,11 +132,14 @@ SDS = {
 BASELINE = Ablation(
     "baseline",
     "Is SJC better than score distillation as stable-dreamfusion has it, in the same engine (Fig. 6)?",
-    HOW + EVEN + "SDS: upstream gradient w(t) (eps_hat - n), w = 1 - abar_t, t uniform over 2 to 98 % of the ticks, opacity "
-    "entropy 1e-3 in bits, opacity sparsity 0 (its default), no emptiness and no carving loss. Field, " "renderer, cameras, "
-    "background, view words, optimiser and step sizes are this engine's on both sides; its hash-grid field, " "its shading, its "
-    "density blob and its normal losses are out of scope. With Eq. 16 and one noise the gradients of both differ by "
-    "the weight alone. Guidance 100 is its default, 1 the preset's. SJC paper: uniform σ, 1/σ, the paper's form of the "
+    HOW
+    + EVEN
+    + "SDS has the upstream gradient w(t) (eps_hat - n) with w = 1 - abar_t, t uniform over 2 to 98 % of the ticks, "
+    "an opacity entropy of 1e-3 in bits, opacity sparsity 0 (its default), and neither emptiness nor carving loss. "
+    "Field, renderer, cameras, background, view words, optimiser and step sizes are this engine's on both sides; "
+    "the hash-grid field, shading, density blob and normal losses of stable-dreamfusion are left out. With Eq. 16 "
+    "and one noise, the gradients of both methods differ by the weight alone. Guidance 100 is the default of "
+    "stable-dreamfusion, 1 that of the preset. SJC paper has uniform σ, weight 1/σ and the paper's form of the "
     "regularisers, in this engine's scale of λ.",
     {
         "SJC as set": Variant(),
@@ -156,14 +166,12 @@ PAPER_METHOD = {
 }  # fmt: skip
 PAPER = Ablation(
     "paper",
-    "Does the default reach, in a fifth of the steps, what the paper's settings end at?",
-    "The default preset against the paper's noise levels (any tick alike), weight 1/σ, one view a step, Adamax "
-    "with step size "
-    "0.05, emptiness loss and 10,000 steps, at four guidance scales; grid, cameras, start and background are "
-    "this engine's on "
-    "both sides. Three of the tuning prompts, one seed: six prompts and three seeds would take 8 hours. IoU on "
-    "the way on a "
-    "lattice of 64 cells. " + TOLD,
+    "Does the default reach what the paper's settings end at in a fifth of their steps?",
+    "The default preset is compared with the paper's settings at four guidance scales: noise levels "
+    "drawn from all ticks, weight 1/σ, one view per step, Adamax with step size 0.05, emptiness loss "
+    "and 10,000 steps. Grid, cameras, start and background are this engine's on both sides. Three "
+    "prompts and one seed were used, because six prompts and three seeds would take 8 hours. IoU during "
+    "a run is measured on a lattice of 64 cells along an edge. " + COMPARISON,
     {
         "default": Variant(),
         **{f"paper, guidance {s:g}": Variant({**PAPER_METHOD, "guidance": s}) for s in (7.5, 20.0, 50.0, 100.0)},
@@ -180,11 +188,13 @@ PAPER = Ablation(
 
 METHOD = Ablation(
     "method",
-    "What does each part that the paper has not bring, and would its own choices or others' ideas help?",
-    HOW + EVEN + "One thing is taken away, put back as released, or added. Total variation: mean squared difference of "
-    "neighbouring voxels, times its weight. Score clip: bound on every element of the score. What is added "
-    "here and wins "
-    "nothing stays a setting that is off in the presets. Seconds were taken beside other work: here steps count.",
+    "What does each part bring that the paper does not have, and would the paper's choices or others' ideas help?",
+    HOW
+    + EVEN
+    + "Each variant takes one part away, puts it back as released, or adds one. Total variation is the mean squared "
+    "difference of neighbouring voxels, times its weight; the score clip bounds every element of the score. "
+    "Additions that gain nothing stay settings that are off in the presets. Seconds were taken on a busy machine, "
+    "so only steps count here.",
     {
         "as set": Variant(),
         "no carving": Variant({"carving_weight": 0.0}),
@@ -207,11 +217,13 @@ METHOD = Ablation(
 
 PRESETS = Ablation(
     "presets",
-    "Which settings get to IoU 0.8 in the least time, which to the best IoU, and is the default well chosen?",
-    HOW.replace("Preset ablation, the", "The presets and changes of the default, the") + "One seed; `quality` is on the page generate3d. Seconds of the steps alone, taken beside other work: their "
-    "quotients count. What won here was tried on the sixteen scored prompts before it might become the " "default, and lost there: guidance 1 ends at "
-    "IoU 0.832 and colour error 6.3 (benchmarks/results/quality-guidance-1.json, seed 0) against 0.853 and " "6.3; boat, airplane, chair and table, thin or flat, "
-    "lose 0.04 to 0.09. The default keeps its guidance.",
+    "Which settings reach IoU 0.8 soonest, which end with the best IoU, and is the default well chosen?",
+    HOW.replace("The preset is ablation", "The presets and changes of the default are compared")
+    + "One seed was used; the preset quality is measured in the experiment generate3d. Seconds count the steps alone "
+    "and were taken on a busy machine, so their quotients matter. The winner here, guidance 1, was tried on the "
+    "sixteen scored prompts before it could become the default, and lost there: it ends at IoU 0.832 and colour "
+    "error 6.3 (benchmarks/results/quality-guidance-1.json, seed 0) against 0.853 and 6.3; boat, airplane, chair "
+    "and table, which are thin or flat, lose 0.04 to 0.09. The default keeps its guidance.",
     {
         "default": Variant(),
         "fast": Variant({"preset": "fast"}),
@@ -230,9 +242,9 @@ PRESETS = Ablation(
 
 GENERATE3D = Ablation(
     "generate3d",
-    "How near does text to 3D come to the truth (Fig. 5)?",
-    "The presets on the sixteen scored prompts; scored by benchmarks/scoring.py. Seconds of the steps alone. "
-    + TOLD
+    "How close does text to 3D come to the true solids (Fig. 5)?",
+    "The presets make the sixteen scored prompts; benchmarks/scoring.py scores them. Seconds count the steps alone. "
+    + COMPARISON
     + "The picture shows every object of the default from three sides; `sjc generate` writes a turntable of each.",
     {"embedded (default)": Variant(), "fast": Variant({"preset": "fast"}), "quality": Variant({"preset": "quality"})},
     ("solid", "silhouette", "color", "seconds"),

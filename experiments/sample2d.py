@@ -15,9 +15,10 @@ from benchmarks.prompts import TUNING
 from benchmarks.quality import digest
 from experiments import world_pictures
 from sjc.experiments import page
-from sjc.experiments.claims import Claim
-from sjc.experiments.harness import Cell, Experiment, Options, Record, measured, model_digest
+from sjc.experiments.claims import Claim, verdict
+from sjc.experiments.harness import Cell, Experiment, Options, model_digest
 from sjc.experiments.pictures import row, to_text
+from sjc.experiments.records import Record, measured
 from sjc.guidance.empirical import EmpiricalDenoiser
 from sjc.guidance.paas import Denoise, paas
 from sjc.guidance.prompts import view_prompt
@@ -38,6 +39,7 @@ DATA, REFERENCE = 400, 480  # pictures of the empirical denoiser; pictures that 
 CASES = {"pictures": (64, 60), "text": (8, 16)}  # samples, updates
 LAWS = ("single", "random", "annealed")
 TRUE = "true pictures"
+NAMES = {"single": "a single noise level", "random": "random noise levels", "annealed": "falling noise levels"}
 MEASURES = {
     "pixels": "Fréchet distance, pixels",
     "features": "Fréchet distance, features",
@@ -65,9 +67,9 @@ def sample(denoise: Denoise, law: SigmaLaw, count: int, updates: int, seed: int,
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d]: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1
-    S2)^1/2).
+    """Fréchet distance of the normal distributions fitted to rows [n, d] and [m, d].
 
+    That is |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2).
     With centred data A, B over the root of their counts, tr (S1 S2)^1/2 is the nuclear norm of A B^T, which needs no
     root of a d x d matrix and holds for fewer rows than columns, too.
     """
@@ -90,18 +92,19 @@ def compare(samples: Tensor, reference: Tensor, things: Tensor | None) -> dict[s
     flat, other = samples.flatten(1), reference.flatten(1)
     root = flat.shape[1] ** 0.5
     between = torch.cdist(flat, flat) / root
-    found = {
+    numbers = {
         "pixels": frechet(samples, reference),
         "features": frechet(model.features(samples), model.features(reference)),
         "nearest": float((torch.cdist(flat, other) / root).amin(1).mean()),
         "spread": float(between.sum() / (len(flat) * (len(flat) - 1))),
     }
-    return found if things is None else {**found, "named": classifier.accuracy(model, samples, things)}
+    return numbers if things is None else {**numbers, "named": classifier.accuracy(model, samples, things)}
 
 
 def of_prompts(count: int, seed: int) -> tuple[Tensor, Tensor, list[str]]:
-    """True pictures of the tuning prompts by turns: [count, 3, 32, 32], objects [count], prompts with their view's
-    words.
+    """True pictures of the tuning prompts by turns.
+
+    Returns pictures [count, 3, 32, 32], objects [count], and the prompts with the words of their views.
     """
     bank, names, rng = world_pictures.bank(), list(world.THINGS), random.Random(seed)
     views, described, texts = [], [], []
@@ -131,8 +134,8 @@ def compute(case: str, law: str, seed: int, options: Options) -> dict[str, Any]:
         denoise = EmpiricalDenoiser(world_pictures.labelled(DATA, seed)[0])
     if law != TRUE:
         samples = sample(denoise, law_of(law, model.schedule), count, updates, seed, samples.shape[-1])
-    found: dict[str, Any] = compare(samples, reference, things)
-    return {**found, "picture": to_text(row(samples[:8]))} if seed == 0 else found
+    numbers: dict[str, Any] = compare(samples, reference, things)
+    return {**numbers, "picture": to_text(row(samples[:8]))} if seed == 0 else numbers
 
 
 def cells(options: Options) -> list[Cell]:
@@ -169,16 +172,19 @@ def annealed_wins(record: Record, case: str) -> bool | None:
 
 
 def answer(record: Record) -> str:
-    """For each case the law nearest the true pictures in features, and how far from the floor."""
-    parts = []
+    """For each case the law nearest the true pictures in features, where the seeds can tell."""
+    subjects = {"pictures": "for varied pictures,", "text": "for text prompts,"}
+    clauses = []
     for case in CASES:
         ranked, sure = nearest(record, case)
-        far = {law: mean(values(record, case, law, "features")) for law in (*LAWS, TRUE)}
-        verdict = f"{ranked[0]} is nearest" if sure else f"{ranked[0]} and {ranked[1]} cannot be told apart"
-        told = ", ".join(f"{law} {far[law]:.3g}" for law in (*ranked, TRUE))
-        named = ", ".join(f"{mean(values(record, case, law, 'named')):.0%}" for law in ranked) if case == "text" else ""
-        parts.append(f"{case}: {verdict} (Fréchet distance in features: {told})" + (f", objects named right: {named}" if named else ""))  # fmt: skip
-    return "; ".join(parts) + "."
+        names = [NAMES[law] for law in ranked]
+        verb = "comes" if ranked[0] == "single" else "come"
+        nearer, apart = f"{names[0]} {verb} nearest to true pictures", f"{names[0]} and {names[1]} cannot be told apart"
+        result = nearer if sure else apart
+        clauses.append(f"{subjects[case]} {result}")
+    sentence = "; ".join(clauses)
+    claim = f"the paper's claim about varied pictures {verdict(annealed_wins(record, 'pictures'))}"
+    return f"{sentence[0].upper()}{sentence[1:]}; {claim}."
 
 
 def tables(record: Record) -> str:
@@ -204,17 +210,14 @@ def figure(record: Record) -> Figure:
 EXPERIMENT = Experiment(
     "sample2d",
     "Which noise levels make PAAS a sampler of pictures: one, random ones, or falling ones (Fig. 4)?",
-    f"From mid-grey, x + {RATE:g} (D(x + σn) - x) with one new noise an update; σ = {SINGLE:g}, any tick from "
-    f"{LOW:g} to {HIGH:g}, "
-    f"or falling over the same range. pictures: the exact denoiser of {DATA} pictures of the world, "
-    f"{CASES['pictures'][0]} samples, "
-    f"{CASES['pictures'][1]} updates; text: the model on the {len(TUNING)} tuning prompts with view words, guidance 1, "
-    f"{CASES['text'][0]} samples, {CASES['text'][1]} updates. Compared with {REFERENCE} true pictures of the "
-    "same kind; the last row is "
-    "what as many true pictures come to: few samples leave a Fréchet distance above 0. Features: the last "
-    "layer of a small "
-    "classifier of the world's objects (training.classifier). Distances between pictures are root mean squares per "
-    "value, range [-1, 1].",
+    f"Sampling starts from mid-grey and repeats x + {RATE:g} (D(x + σn) - x) with one new noise per update. σ is "
+    f"either {SINGLE:g} always, or any tick from {LOW:g} to {HIGH:g}, or falls over the same range. In the case "
+    f"pictures, D is the exact denoiser of {DATA} pictures of the world ({CASES['pictures'][0]} samples, "
+    f"{CASES['pictures'][1]} updates); in the case text, it is the model on the {len(TUNING)} tuning prompts with "
+    f"view words and guidance 1 ({CASES['text'][0]} samples, {CASES['text'][1]} updates). Samples are compared with "
+    f"{REFERENCE} true pictures of the same kind. The last row shows what as many true pictures come to: with few "
+    "samples, a Fréchet distance stays above 0. Features are the last layer of a small classifier of the world's "
+    "objects (training.classifier). Distances between pictures are root mean squares per value, range [-1, 1].",
     cells,
     answer,
     tables,
@@ -223,16 +226,14 @@ EXPERIMENT = Experiment(
         Claim(
             "Varied pictures need falling noise levels (Fig. 4, bedrooms)",
             lambda record: annealed_wins(record, "pictures"),
-            "The samples of the laws differ by less than the seeds.",
+            "The three kinds of samples differ by less than the seeds do.",
         ),
         Claim(
-            "So does text",
+            "Text prompts need falling noise levels, too",
             lambda record: annealed_wins(record, "text"),
-            "A prompt with view words leaves nearly one picture: all laws lie where as many true pictures do, "
-            "and there is "
-            "little left to fall through. That is the paper's other case, simple aligned pictures (faces), for "
-            "which one "
-            "noise level is enough.",
+            "A prompt with view words leaves nearly one possible picture. With any of the noise levels, samples are "
+            "as near to the reference as true pictures are, so there is little left to gain. This is like the "
+            "paper's other case, simple aligned pictures (faces), for which one noise level is enough.",
         ),
     ),
 )

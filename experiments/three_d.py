@@ -16,11 +16,12 @@ from scipy.ndimage import binary_dilation
 
 from benchmarks import scoring
 from sjc.appearance.appearance import Appearance
+from sjc.appearance.views import arrays, views
 from sjc.errors import SjcError
 from sjc.experiments.pictures import row, to_text
 from sjc.field.cameras import look_at, rays
 from sjc.guidance.schedules import SigmaLaw, VESchedule
-from sjc.job.export import arrays, views, write_mesh
+from sjc.job.export import write_mesh
 from sjc.machine.devices import choose_device
 from sjc.models import distilled
 from sjc.models.loading import load_denoiser
@@ -28,7 +29,7 @@ from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from sjc.output.mesh import extract_mesh
 from sjc.output.voxelize import inside_lattice
-from sjc.settings_schema import Settings
+from sjc.settings import Settings
 from training import pictures, world
 from training.prompts import parse
 
@@ -71,7 +72,8 @@ def compute(settings: Settings, sds: bool = False) -> dict[str, Any]:
 def _computed(settings: Settings, sds: bool) -> dict[str, Any]:
     """Kept for the process: the first variant of several rows is one and the same."""
     denoiser = model(settings.model, settings.device, distilled.built_in(settings))
-    run = Optimization(replace(settings, prompt=denoiser.check_prompt(settings.prompt)), denoiser, choose_device(settings.device))  # fmt: skip
+    checked = replace(settings, prompt=denoiser.check_prompt(settings.prompt))
+    run = Optimization(checked, denoiser, choose_device(settings.device))
     if sds:
         run.law = sds_law(denoiser.schedule)
     paint = Appearance(denoiser, settings).paint
@@ -84,16 +86,16 @@ def _computed(settings: Settings, sds: bool) -> dict[str, Any]:
         run.advance()
         seconds += time.perf_counter() - began
         if run.step in marks:
-            found = solid(*arrays(run.field, paint), settings)
-            for key, value in (("step", run.step), ("seconds", seconds), ("iou", scoring.iou(found, truth))):
+            occupied = solid(*arrays(run.field, paint), settings)
+            for key, value in (("step", run.step), ("seconds", seconds), ("iou", scoring.iou(occupied, truth))):
                 curve[key].append(round(float(value), 4))
     density, color = arrays(run.field, paint)
-    found = solid(density, color, settings)
+    occupied = solid(density, color, settings)
     measured = {
         "seconds": seconds,
         "curve": curve,
         **final(density, color, settings),
-        **strays(found, truth, density),
+        **strays(occupied, truth, density),
         **fronts(run, paint, settings),
     }
     if settings.seed == 0:
@@ -121,7 +123,7 @@ def final(density: NDArray[Any], color: NDArray[Any], settings: Settings) -> dic
     return {key: float(value) for key, value in asdict(score).items() if key in ("solid", "silhouette", "color")}
 
 
-def strays(found: Solid, truth: Solid, density: NDArray[Any]) -> dict[str, float]:
+def strays(made: Solid, truth: Solid, density: NDArray[Any]) -> dict[str, float]:
     """What lies where it should not.
 
     floaters: the mesh's volume more than FAR cells from the truth, in volumes of the truth. fog: mean density there,
@@ -131,36 +133,36 @@ def strays(found: Solid, truth: Solid, density: NDArray[Any]) -> dict[str, float
     n = len(density)
     nearest = ((np.arange(COARSE) + 0.5) * n / COARSE).astype(int)
     on_lattice = density[np.ix_(nearest, nearest, nearest)]
-    centre = [np.argwhere(one).mean(0) * 2 / COARSE for one in (found, truth) if one.any()]
+    centre = [np.argwhere(one).mean(0) * 2 / COARSE for one in (made, truth) if one.any()]
     return {
-        "floaters": float((found & away).sum() / truth.sum()),
-        "fog": float(on_lattice[away & ~found].mean()),
+        "floaters": float((made & away).sum() / truth.sum()),
+        "fog": float(on_lattice[away & ~made].mean()),
         "offset": float(np.linalg.norm(centre[0] - centre[1])) if len(centre) == 2 else 2.0,
     }
 
 
 def fronts(run: Optimization, paint: NDArray[Any], settings: Settings) -> dict[str, float]:
-    """front-ness of the back views: e_back / (e_back + e_front), errors against the true view of the back and of the
-    front.
+    """front-ness of the back views: e_back / (e_back + e_front).
 
-    0: the back is exact; 0.5: it is as near the one as the other; above, the many-faces problem. Errors are root mean
-    squares of pictures in flat colours on grey; both true views are seen from one elevation.
+    e_back and e_front are the errors against the true view of the back and of the front. 0: the back is exact; 0.5: it
+    is as near the one as the other; above, the many-faces problem. Errors are root mean squares of pictures in flat
+    colours on grey; both true views have one elevation.
     """
     prompt = settings.prompt
     fov = (settings.fov_min + settings.fov_max) / 2
     shares = []
     for azimuth in BACK:
-        seen = _seen(run, paint, azimuth, settings)
+        view = _rendered_view(run, paint, azimuth, settings)
         # A second face may look from here as the front does from half a turn on, or from across the back.
         back, turned, across = (
-            float(np.sqrt(np.square(seen - _truth_view(prompt, a, fov, settings.radius)).mean()))
+            float(np.sqrt(np.square(view - _truth_view(prompt, a, fov, settings.radius)).mean()))
             for a in (azimuth, (azimuth + 180) % 360, (180 - azimuth) % 360)
         )
         shares.append(back / max(back + min(turned, across), 1e-9))
     return {"frontness": float(np.mean(shares))}
 
 
-def _seen(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Settings) -> NDArray[np.float64]:
+def _rendered_view(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Settings) -> NDArray[np.float64]:
     fov = (settings.fov_min + settings.fov_max) / 2
     camera = look_at([azimuth], [VIEW_ELEVATION], settings.radius, fov)
     shown = next(iter(views(run.field, camera, VIEW_SIZE, paint, settings.renderer)))[0]
@@ -169,8 +171,8 @@ def _seen(run: Optimization, paint: NDArray[Any], azimuth: float, settings: Sett
 
 @cache
 def _truth_view(prompt: str, azimuth: float, fov: float, radius: float) -> NDArray[np.float64]:
-    """The exact object of a prompt in its plain colours on the paper of `sjc.job.export`, [32, 32, 3] sRGB."""
-    from sjc.job.export import PAPER
+    """The exact object of a prompt in its plain colours on the paper of `sjc.appearance.views`, [32, 32, 3] sRGB."""
+    from sjc.appearance.views import PAPER
 
     described = parse(prompt)
     origins, directions = rays(look_at([azimuth], [VIEW_ELEVATION], radius, fov), 2 * VIEW_SIZE, 2 * VIEW_SIZE)

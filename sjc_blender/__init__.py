@@ -1,7 +1,7 @@
 """SJC Text to 3D: type a sentence, watch it grow in the viewport, keep the mesh.
 
 Nothing heavy is imported here: Blender reads this file of every extension at each start, and plain Python may import
-the rooms that need no Blender (jobs, process, environment). What is registered stands in `registration`.
+the rooms that need no Blender (queue, worker, install, models). What is registered stands in `registration`.
 """
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import Job
+    from .job import Job
 
 
 class Bar:

@@ -10,17 +10,18 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import live
+from . import live, session, timer
 from .backend.sjc.errors import SjcError
 from .install.environment import clean_environment, quiet
-from .queue import queue as jobs
+from .problems import Problem
+from .queue.records import JobRecord
 
 SECONDS = 120.0  # a conversion that takes longer hangs
 WAIT_SECONDS = 0.05
 AGAIN = "Import Result tries again; Retry goes on with the job."
 
 
-def bring_in(record: jobs.Job) -> None:
+def bring_in(record: JobRecord) -> None:
     """The mesh of a job folder, or its newest volume. Raises SjcError when it holds neither."""
     import bpy
 
@@ -37,7 +38,7 @@ def bring_in(record: jobs.Job) -> None:
         return
     conversion = Conversion(record, newest)
     if not bpy.app.background:
-        live.follow(conversion.turn)
+        timer.follow(conversion.turn)
         return
     while not conversion.done:
         time.sleep(WAIT_SECONDS)
@@ -47,7 +48,7 @@ def bring_in(record: jobs.Job) -> None:
 class Conversion:
     """A process that writes the .vdb of a snapshot `npz`."""
 
-    def __init__(self, record: jobs.Job, npz: Path) -> None:
+    def __init__(self, record: JobRecord, npz: Path) -> None:
         from .scene import convert
 
         self.record, self.npz, self.vdb = record, npz, npz.with_suffix(".vdb")
@@ -69,9 +70,9 @@ class Conversion:
         """What it has written. Raises SjcError with its last word."""
         assert self.process.stderr is not None
         with self.process.stderr as stream:
-            said = stream.read().strip().splitlines() or ["no message"]
+            lines = stream.read().strip().splitlines() or ["no message"]
         if self.process.returncode != 0 or not self.vdb.is_file():
-            raise SjcError(f"{self.npz} cannot be shown: {said[-1]}")
+            raise SjcError(f"{self.npz} cannot be shown: {lines[-1]}")
         return self.vdb
 
     def turn(self) -> bool:
@@ -81,11 +82,11 @@ class Conversion:
         try:
             _show(self.record, self.result())
         except SjcError as error:
-            live.complain(self.record, jobs.Problem("folder", str(error), AGAIN))
+            session.complain(self.record, Problem("folder", str(error), AGAIN))
         return True
 
 
-def _show(record: jobs.Job, vdb: Path) -> None:
+def _show(record: JobRecord, vdb: Path) -> None:
     import bpy
 
     from .scene import volumes
@@ -94,7 +95,7 @@ def _show(record: jobs.Job, vdb: Path) -> None:
         record.id,
         vdb,
         name=f"{record.prompt} volume",
-        location=live.place(record).location,
+        location=live.placement_of(record).location,
         size=live.output_settings()["size"],
     )
     if not bpy.app.background:

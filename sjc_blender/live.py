@@ -1,4 +1,4 @@
-"""The scene follows the jobs: messages become volumes and meshes; one timer keeps it going.
+"""What messages of the worker do to the scene: snapshots become volumes, results become meshes.
 
 Everything runs on Blender's main thread and looks objects up by the job they belong to: after an undo or a file load
 every kept reference would be dead. Only what a job needs in the scene is remembered here (where it stands, whether its
@@ -11,54 +11,58 @@ import contextlib
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .backend.sjc import settings as schema
+from . import timer, user_preferences
 from .backend.sjc.errors import SjcError
-from .queue import queue as jobs
+from .backend.sjc.job.folder import SNAPSHOTS
+from .backend.sjc.settings import to_json
+from .problems import Problem
+from .queue.records import JobRecord
 
 if TYPE_CHECKING:
     import bpy
 
-TICK_SECONDS, IDLE_SECONDS = 0.1, 1.0
 COLORS = "sjc_colors"  # property of a latent model's objects: preview (the volume) or final (the mesh)
 ROW_SPACING = 1.5  # sizes between the objects of a batch
 
-SMALL_WORDS = frozenset([
+NO_TAGS = frozenset([
     "a", "an", "and", "at", "by", "for", "from", "in", "is", "its", "of", "on", "or", "that", "the", "to", "with",
 ])  # fmt: skip
 
-Listener = Callable[[jobs.Job, dict[str, Any]], None]
-listeners: list[Listener] = []  # the panel's mirror, tests
-longest_tick = 0.0  # seconds, since the add-on was switched on
+Listener = Callable[[JobRecord, dict[str, Any]], None]
+listeners: list[Listener] = []  # called after every message: the panel, tests
 
 
 @dataclass
-class Place:
-    """What the scene knows of a job.  renewed: the scene was replaced (undo, load), so a missing volume comes back."""
+class Placement:
+    """Where a job's objects stand, and what became of its volume.
+
+    shown: the volume was in the scene once. renewed: the scene was replaced since (undo, file load), so a missing
+    volume comes back. gone: the person deleted the volume, so it is no longer updated; the job goes on.
+    """
 
     location: tuple[float, float, float]
     shown: bool = False
     renewed: bool = False
-    gone: bool = False  # the person deleted the volume: its updating stops, not the job
+    gone: bool = False
 
 
-_places: dict[str, Place] = {}
+_placements: dict[str, Placement] = {}
 
 
-def expect(record: jobs.Job, location: tuple[float, float, float] | None) -> None:
+def expect(record: JobRecord, location: tuple[float, float, float] | None) -> None:
     """Remember where a job's object shall stand; None: at the 3D cursor."""
     import bpy
 
-    _places[record.id] = Place(tuple(location or bpy.context.scene.cursor.location))
+    _placements[record.id] = Placement(tuple(location or bpy.context.scene.cursor.location))
 
 
 def in_a_row(index: int) -> tuple[float, float, float]:
-    """Place number `index` of a batch: beside each other along X, from the 3D cursor."""
+    """Location of object number `index` of a batch: in a row along X, from the 3D cursor on."""
     import bpy
 
     x, y, z = bpy.context.scene.cursor.location
@@ -71,8 +75,8 @@ def output_settings() -> dict[str, Any]:
 
     chosen = getattr(bpy.context.scene, "sjc_output", None)
     defaults = {
-        "size": 1.0, "smooth": True, "smooth_repeats": 0, "decimate": 1.0, "mark_as_asset": False, "volume_to_mesh": False,
-        "copy_beside": False,
+        "size": 1.0, "smooth": True, "smooth_repeats": 0, "decimate": 1.0,
+        "mark_as_asset": False, "volume_to_mesh": False, "copy_beside": False,
     }  # fmt: skip
     return {name: getattr(chosen, name, default) for name, default in defaults.items()}
 
@@ -94,7 +98,7 @@ def mesh_of(job_id: str) -> bpy.types.Object | None:
 # ------------------------------------------------------------------------------------------------------------ messages
 
 
-def handle(record: jobs.Job, message: dict[str, Any]) -> None:
+def handle(record: JobRecord, message: dict[str, Any]) -> None:
     """Bring the scene up to date with one message."""
     kind = message["type"]
     if kind == "snapshot" and record.snapshots:
@@ -103,16 +107,21 @@ def handle(record: jobs.Job, message: dict[str, Any]) -> None:
         try:
             finish(record)
         except SjcError as error:  # the job's files are there; only the scene does not have them
-            record.problem = jobs.Problem("folder", str(error), "Retry tries again.")
+            record.problem = Problem("folder", str(error), "Retry tries again.")
+    tell(record, message)
+
+
+def tell(record: JobRecord, message: dict[str, Any]) -> None:
+    """Hand a message on to the listeners."""
     for listener in tuple(listeners):
         listener(record, message)
 
 
-def show(record: jobs.Job) -> None:
+def show(record: JobRecord) -> None:
     """The newest snapshot in the scene. One that cannot be read is passed over; the next one comes soon."""
     from .scene import volumes
 
-    where = place(record)
+    where = placement_of(record)
     if where.gone:
         return
     try:
@@ -132,13 +141,13 @@ def show(record: jobs.Job) -> None:
         shown[COLORS] = "preview"
 
 
-def finish(record: jobs.Job) -> bpy.types.Object:
+def finish(record: JobRecord) -> bpy.types.Object:
     """The finished mesh in the scene, the volume hidden; one undo step. Raises SjcError for a file that is no mesh."""
     import bpy
 
     from .scene import meshes, volumes
 
-    where, wanted = place(record), output_settings()
+    where, wanted = placement_of(record), output_settings()
     made = meshes.import_mesh(
         record.folder / "mesh.glb",
         job_id=record.id,
@@ -165,7 +174,7 @@ def finish(record: jobs.Job) -> bpy.types.Object:
     return made
 
 
-def _threshold(record: jobs.Job) -> float:
+def _threshold(record: JobRecord) -> float:
     """The density at which the worker cut the mesh."""
     try:
         return float(json.loads((record.folder / "run.json").read_text("utf-8"))["mesh"]["threshold"])
@@ -173,30 +182,29 @@ def _threshold(record: jobs.Job) -> float:
         return 1.0
 
 
-def _thin_history(record: jobs.Job) -> None:
+def _thin_history(record: JobRecord) -> None:
     """Bring a long history within its limits: in the window by a thread, whose end the timer sees."""
     import bpy
 
     from .scene import history
-    from .ui import preferences
 
-    limits, thinned = preferences.history_limits(), []
+    limits, thinned = user_preferences.history_limits(), []
 
     def work() -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
-            thinned.append(history.thin(record.folder / history.SNAPSHOTS, *limits))
+            thinned.append(history.thin(record.folder / SNAPSHOTS, *limits))
 
     def turn() -> bool:
         if thread.is_alive():
             return False
-        if thinned and thinned[0].name != history.SNAPSHOTS:
+        if thinned and thinned[0].name != SNAPSHOTS:
             _use_thinned(record.id, thinned[0])
         return True
 
     thread = threading.Thread(target=work, name="history", daemon=True)
     thread.start()
     if not bpy.app.background:
-        follow(turn)
+        timer.follow(turn)
         return
     thread.join()
     turn()
@@ -206,116 +214,44 @@ def _use_thinned(job_id: str, thinned: Path) -> None:
     from .scene import history, volumes
 
     volumes.use_history(job_id, thinned)
-    long_history = thinned.with_name(history.SNAPSHOTS)
+    long_history = thinned.with_name(SNAPSHOTS)
     if not volumes.uses(long_history):  # a copy that the person made may still show it
         history.drop(long_history)
 
 
-def complain(record: jobs.Job, problem: jobs.Problem) -> None:
-    """Something is wrong with a job that has ended or was made elsewhere: the panel tells until it is taken off."""
-    from . import api
-
-    record.problem = problem
-    api.queue().take_in(record)
-    for listener in tuple(listeners):
-        listener(record, {"type": "error", "code": problem.code, "text": problem.text, "hint": problem.hint})
-
-
 def tags_of(prompt: str) -> list[str]:
     """The words of a prompt that one would look for in the Asset Browser."""
-    words = (word.strip(".,;:!?\"'()").lower() for word in prompt.split())
-    return [word for word in words if word and word not in SMALL_WORDS]
+    tags = (word.strip(".,;:!?\"'()").lower() for word in prompt.split())
+    return [word for word in tags if word and word not in NO_TAGS]
 
 
-def properties_of(record: jobs.Job) -> dict[str, Any]:
+def properties_of(record: JobRecord) -> dict[str, Any]:
     """Custom properties of a result: how to make it again."""
     s = record.settings
     return {
         "prompt": record.prompt,
         "seed": s.seed,
-        "settings": json.dumps(json.loads(schema.to_json(s)), ensure_ascii=False),
+        "settings": json.dumps(json.loads(to_json(s)), ensure_ascii=False),
         "folder": str(Path(record.folder)),
     }
 
 
-def place(record: jobs.Job) -> Place:
-    """What the scene knows of a job."""
-    if record.id not in _places:
+def placement_of(record: JobRecord) -> Placement:
+    """Where a job's objects stand; at the 3D cursor if nobody said so before."""
+    if record.id not in _placements:
         expect(record, None)
-    return _places[record.id]
-
-
-# --------------------------------------------------------------------------------------------------------------- timer
-
-
-def keep_pumping() -> None:
-    """Have the timer run; in background Blender there is none, and `wait` pumps."""
-    import bpy
-
-    if not bpy.app.background and not bpy.app.timers.is_registered(tick):
-        bpy.app.timers.register(tick, first_interval=0.0, persistent=True)
-
-
-def tick() -> float | None:
-    """One turn of the timer: never raises, never waits; None ends it when nothing is left to do."""
-    global longest_tick  # noqa: PLW0603
-    from . import api
-    from .scene import volumes
-
-    began = time.perf_counter()
-    busy = True
-    try:
-        busy = api.pump()
-        if current := api.queue().current:
-            volumes.follow_timeline(current.id)
-        _ask_followed()
-        busy = busy or bool(_followed)
-    except Exception:  # noqa: BLE001 (a timer that raises is never called again)
-        import traceback
-
-        traceback.print_exc()
-    longest_tick = max(longest_tick, time.perf_counter() - began)
-    return TICK_SECONDS if busy else None
-
-
-def follow(turn: Callable[[], bool]) -> None:
-    """Have the timer ask `turn`, at every turn of it, whether something that goes on beside Blender has come to its
-    end.
-    """
-    _followed.append(turn)
-    keep_pumping()
-
-
-_followed: list[Callable[[], bool]] = []
-
-
-def _ask_followed() -> None:
-    for turn in tuple(_followed):
-        ended = True  # one that raises, too
-        try:
-            ended = turn()
-        finally:
-            if ended:
-                _followed.remove(turn)
-
-
-def stop_timer() -> None:
-    """Take the timer out."""
-    import bpy
-
-    with contextlib.suppress(ValueError):
-        bpy.app.timers.unregister(tick)
+    return _placements[record.id]
 
 
 def renew(*_arguments: Any) -> None:
     """Handler of undo, redo and file load: volumes that went with the old scene may come back."""
-    for one in _places.values():
+    for one in _placements.values():
         one.renewed = True
         one.gone = False
 
 
 def before_save(filepath: str) -> None:
-    """The .blend is about to be written: paths of volumes relative where they can be, their files beside it if wanted."""
+    """The .blend is about to be written: make paths of volumes relative, and copy their files beside it if wanted."""
     from .scene import volumes
 
     if output_settings()["copy_beside"] and filepath:
@@ -329,6 +265,5 @@ def before_save(filepath: str) -> None:
 
 def forget() -> None:
     """At switching off."""
-    _places.clear()
-    _followed.clear()
+    _placements.clear()
     listeners.clear()

@@ -1,14 +1,12 @@
-"""Where things are: the backend, its environment, the output folder, the queue's memory, job folders."""
+"""Where things are: the backend, its environment, the output folder, the list of jobs, job folders."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from .backend.sjc.errors import SjcError
-from .backend.sjc.job import run as job_folder_rules
-from .backend.sjc.settings_schema import Settings
+from .backend.sjc.job.folder import FIELD, JOB, MESH, RUN, SNAPSHOTS
 from .install import environment
 
 BACKEND = environment.PACKAGE
@@ -37,7 +35,7 @@ def user_folder(name: str = "") -> Path:
 
 
 def backend() -> environment.Backend:
-    """What is known of the backend's environment; asks nobody."""
+    """What was last written down about the backend's environment; starts no process."""
     chosen = getattr(preferences(), "backend_python", "")
     return environment.stored(user_folder("environment"), chosen)
 
@@ -75,23 +73,13 @@ def state_file() -> Path:
     return output_folder() / STATE
 
 
-def free_folder(parent: Path, settings: Settings, taken: Collection[Path]) -> Path:
-    """<parent>/<prompt>-<seed>, with a number where that is on the disk or promised to another job."""
-    base = job_folder_rules.default_folder(settings, parent)
-    candidate, n = base, 1
-    while candidate in taken or candidate.exists():
-        n += 1
-        candidate = parent / f"{job_folder_rules.slug(settings.prompt)}-{settings.seed}-{n}"
-    return candidate
-
-
 def job_folder(path: Path) -> Path:
     """The job folder that a person named, by itself or by a file in it. Raises SjcError."""
     folder = path if path.is_dir() else path.parent
     if not path.exists():
         raise SjcError(f"{path} is not there.")
-    if folder.name == "snapshots":
+    if folder.name == SNAPSHOTS:
         folder = folder.parent
-    if not any((folder / name).is_file() for name in ("job.json", "mesh.glb", "field.npz")):
+    if not any((folder / name).is_file() for name in (JOB, RUN, MESH, FIELD)):
         raise SjcError(f"{folder} is no job folder: it holds neither job.json nor mesh.glb.")
     return folder

@@ -1,4 +1,4 @@
-"""What went wrong, in words that help: exit codes, last words and error messages become a text and a hint.  No bpy."""
+"""What went wrong, in words that help: exit codes, log lines and error messages become a text and a hint.  No bpy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,23 @@ BACKEND = "Install the backend again, or choose another Python for it (Backend i
 RETRY = "Retry goes on from the last checkpoint. If it happens again, Open Log tells more."
 CRASH = "Retry goes on from the last checkpoint. If it happens again, update the graphics driver or set Device to cpu."
 
-# What the last words of a process say about its end: (pattern, code, text, hint).
-_LAST_WORDS = (
-    (r"MemoryError|out of memory|not enough memory|cannot allocate memory", "memory", "The computer or its graphics card ran out of memory.", MEMORY),
+# What the last lines of a process's log say about its end: (pattern, code, text, hint).
+_EXIT_MESSAGES = (
+    (
+        r"MemoryError|out of memory|not enough memory|cannot allocate memory",
+        "memory",
+        "The computer or its graphics card ran out of memory.",
+        MEMORY,
+    ),
     (r"No space left on device|disk is full|disk quota|not enough space", "disk", "The disk is full.", DISK),
-    (r"(ModuleNotFoundError|ImportError|DLL load failed).*", "backend", "The backend's Python lacks something: {}", BACKEND),
+    (
+        r"(ModuleNotFoundError|ImportError|DLL load failed).*",
+        "backend",
+        "The backend's Python lacks something: {}",
+        BACKEND,
+    ),
     (r"can't open file.*", "backend", "The worker's program is missing: {}", "Install the add-on again."),
-)  # fmt: skip
+)
 _WINDOWS_MEMORY, _WINDOWS_LEAST = (0xC0000017, 0xC000012D), 0xC0000000
 
 
@@ -43,14 +53,19 @@ class Problem:
     details: str = ""
 
 
-def of_exit(code: int, tail: Iterable[str], said_hello: bool = True) -> Problem:
-    """Why a process ended by itself.  code: as subprocess gives it, negative for a signal; tail: its last lines of log."""
+def of_exit(code: int, tail: Iterable[str], had_started: bool = True) -> Problem:
+    """Why a process ended by itself.
+
+    code: the exit code as subprocess gives it, negative for a signal.
+    tail: the last lines of its log.
+    had_started: whether its first message has come.
+    """
     lines = [line.strip() for line in tail if line.strip() and not line.startswith("(not understood")]
     details = "\n".join(lines)
-    for pattern, kind, text, hint in _LAST_WORDS:
+    for pattern, kind, text, hint in _EXIT_MESSAGES:
         for line in reversed(lines[-5:]):
-            if found := re.search(pattern, line, re.IGNORECASE):
-                return Problem(kind, text.format(found[0][:200]), hint, details)
+            if match := re.search(pattern, line, re.IGNORECASE):
+                return Problem(kind, text.format(match[0][:200]), hint, details)
     last = f': "{lines[-1][:200]}"' if lines else ""
     unsigned = code & 0xFFFFFFFF
     if code == -9 or unsigned in _WINDOWS_MEMORY:
@@ -60,7 +75,7 @@ def of_exit(code: int, tail: Iterable[str], said_hello: bool = True) -> Problem:
         return Problem("worker", f"The worker crashed ({_signal(-code)}){last}", CRASH, details)
     if unsigned >= _WINDOWS_LEAST and code > 0:
         return Problem("worker", f"The worker crashed (0x{unsigned:08X}){last}", CRASH, details)
-    if not said_hello:
+    if not had_started:
         return Problem("backend", f"The worker did not start (exit code {code}){last}", BACKEND, details)
     how = _signal(-code) if code < 0 else f"exit code {code}"
     return Problem("worker", f"The worker ended unexpectedly ({how}){last}", RETRY, details)

@@ -8,37 +8,19 @@ from typing import Any
 
 import bpy
 
-from . import api, live
+from . import live, session, timer
 from .scene import preview, volumes
-from .ui import backend_task, loras, model_picker, preferences, presets, properties, ui_state
+from .ui import backend_task, loras, model_picker, operators, panels, preferences, presets, properties, ui_state
 from .ui.languages import translations
-from .ui.operators import backend as operators_backend
-from .ui.operators import jobs, lora
-from .ui.operators import output as operators_output
-from .ui.operators import scene as operators_scene
-from .ui.panels import backend as panels_backend
-from .ui.panels import main as panels
-from .ui.panels import settings as panels_settings
 
-# Sub-panels stand in the order of their registration: Settings, Queue, Output, History, Backend.
 CLASSES: tuple[type, ...] = (
     *loras.CLASSES,
     *properties.CLASSES,
     *preferences.CLASSES,
-    *jobs.CLASSES,
-    *operators_scene.CLASSES,
-    *operators_output.CLASSES,
-    *operators_backend.CLASSES,
-    *lora.CLASSES,
+    *operators.CLASSES,
     *model_picker.CLASSES,
     *presets.CLASSES,
     *panels.CLASSES,
-    panels_settings.SJC_PT_settings,
-    panels_settings.SJC_PT_advanced,
-    panels.SJC_PT_queue,
-    panels_settings.SJC_PT_output,
-    panels.SJC_PT_history,
-    panels_backend.SJC_PT_backend,
 )
 
 
@@ -52,8 +34,8 @@ def scene_replaced(*_arguments: Any) -> None:
 def file_loaded(*_arguments: Any) -> None:
     """After a file load: so, too, and the window manager may be a new one, the list of jobs another."""
     live.renew()
-    volumes.place_all()
-    api.follow_file(same_scene=False)
+    volumes.centre_all()
+    session.follow_file(same_scene=False)
     backend_task.refresh()
     ui_state.start()
 
@@ -67,7 +49,7 @@ def saving(*arguments: Any) -> None:
 @bpy.app.handlers.persistent
 def saved(*_arguments: Any) -> None:
     """After a .blend was written: perhaps for the first time, or to another place."""
-    api.follow_file(same_scene=True)
+    session.follow_file(same_scene=True)
     ui_state.start()
 
 
@@ -75,7 +57,7 @@ def saved(*_arguments: Any) -> None:
 def leaving(*_arguments: Any) -> None:
     """Blender quits: the worker ends with it."""
     backend_task.stop()
-    api.close()
+    session.close()
 
 
 def at_exit() -> None:
@@ -107,7 +89,7 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.attach()
     translations.register()
-    for name, draw in operators_scene.MENUS:
+    for name, draw in operators.MENUS:
         getattr(bpy.types, name).append(draw)
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
@@ -125,11 +107,11 @@ def unregister() -> None:
     if not _on:
         return
     _on = False
-    for timer in (_begin, ui_state.follow_worker):
-        if bpy.app.timers.is_registered(timer):
-            bpy.app.timers.unregister(timer)
+    for function in (_begin, ui_state.follow_worker):
+        if bpy.app.timers.is_registered(function):
+            bpy.app.timers.unregister(function)
     leaving()
-    live.stop_timer()
+    timer.stop()
     live.forget()
     model_picker.stop()
     preview.close()
@@ -137,7 +119,7 @@ def unregister() -> None:
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).remove(handler)
-    for name, draw in operators_scene.MENUS:
+    for name, draw in operators.MENUS:
         getattr(bpy.types, name).remove(draw)
     translations.unregister()
     properties.detach()

@@ -8,14 +8,13 @@ MESHES, VOLUMES, LIVE, MATERIALS = (
 JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
 
 FAULTS = [
-    # ------------------------------------------------------------------------------------- worker, its supervisor,
-    # queue
+    # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
-        """        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
+        """        write_npz(path, density, color, meta=meta, half=True, compress=False)
         if self.fault""",
-        """        threading.Timer(0.5, files.write_npz, (path, density, color), {"meta": meta}).start()
+        """        threading.Timer(0.5, write_npz, (path, density, color), {"meta": meta}).start()
         if self.fault""",
         (f"{JOBS}::test_a_job_from_beginning_to_end",),
     ),
@@ -53,7 +52,7 @@ FAULTS = [
         "start-lost-behind-free",
         f"{SJC}/worker/serve.py",
         'if kind == "start" and self.busy:',
-        'if kind == "start" and (self.busy or not self.starts.empty()):',
+        'if kind == "start" and (self.busy or not self.accepted.empty()):',
         (f"{WORKER}::test_free_and_start_at_once",),
     ),
     Fault(
@@ -61,7 +60,7 @@ FAULTS = [
         f"{SJC}/worker/serve.py",
         "        error = error.__cause__\n",
         "        break\n",
-        (f"{WORKER}::test_errors_in_words",),
+        (f"{WORKER}::test_errors_are_explained",),
     ),
     Fault(
         "message-lost-for-a-nan",
@@ -144,8 +143,8 @@ FAULTS = [
     Fault(
         "half-finished-folder-begun-anew",
         "sjc_blender/queue/queue.py",
-        "            job = read_folder(place)\n",
-        "            job = Job(settings=read_folder(place).settings, folder=place, state=State.STOPPED)\n"
+        "            job = read_folder(path)\n",
+        "            job = JobRecord(settings=read_folder(path).settings, folder=path, state=State.STOPPED)\n"
         '            job.folder.joinpath("job.json").unlink()\n',
         (f"{JOB_LIST}::test_a_half_finished_folder_of_anybody_is_taken_up",),
     ),
@@ -159,8 +158,8 @@ FAULTS = [
     Fault(
         "curves-of-a-long-run-forget-its-beginning",
         "sjc_blender/queue/curves.py",
-        "points[:] = _thinned(points, 2 * _span(points) / MOST)",
-        "del points[: MOST // 2]",
+        "points[:] = _thinned(points, 2 * _span(points) / MAX_POINTS)",
+        "del points[: MAX_POINTS // 2]",
         ("tests/addon/test_curves.py::test_a_long_run_stays_small_and_whole",),
     ),
     Fault(
@@ -184,14 +183,13 @@ FAULTS = [
         "        folder.mkdir(parents=True, exist_ok=True)\n",
         (f"{JOBS}::test_two_queues_of_one_blender_on_one_folder",),
     ),
-    # ---------------------------------------------------------------------------------------------- models, in the
-    # panel
+    # ----------------------------------------------------------------------------------------- models, in the panel
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/models/model_list.py",
         'folder = parent / "snapshots" / revision',
         'folder = next(iter(sorted((parent / "snapshots").iterdir())))',
-        ("tests/addon/test_models.py::test_of_two_snapshots_the_one_that_counts",),
+        ("tests/addon/test_model_lookup.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(
         "pinned-model-of-the-main-branch",
@@ -205,14 +203,14 @@ FAULTS = [
         "sjc_blender/models/lookup.py",
         "        self._threads[model].start()\n",
         "        self._threads[model].run()\n",
-        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+        ("tests/addon/test_model_lookup.py::test_the_cache_looks_in_threads_and_only_when_something_changed",),
     ),
     Fault(
         "changes-on-the-disk-not-seen",
         "sjc_blender/models/lookup.py",
         "if before is None or before[1] != now:",
         "if before is None:",
-        ("tests/addon/test_models.py::test_the_shelf_looks_in_threads_and_only_when_something_changed",),
+        ("tests/addon/test_model_lookup.py::test_the_cache_looks_in_threads_and_only_when_something_changed",),
     ),
     # -------------------------------------------------------------------------------------------------------- the scene
     Fault(
@@ -220,28 +218,28 @@ FAULTS = [
         "sjc_blender/scene/glb.py",
         "[points[:, 0], -points[:, 2], points[:, 1]]",
         "[points[:, 0], points[:, 1], points[:, 2]]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-mirrored",
         "sjc_blender/scene/glb.py",
         "[points[:, 0], -points[:, 2], points[:, 1]]",
         "[points[:, 0], points[:, 2], points[:, 1]]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-half-in-the-ground",
         "sjc_blender/scene/meshes.py",
         "(low[1] + high[1]) / 2, low[2]]",
         "(low[1] + high[1]) / 2, (low[2] + high[2]) / 2]",
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "mesh-colours-taken-for-srgb",
         "sjc_blender/scene/meshes.py",
         'paint.data.foreach_set("color", triangles.colors.reshape(-1))',
         'paint.data.foreach_set("color_srgb", triangles.colors.reshape(-1))',
-        (f"{MESHES}::test_it_stands_on_its_place_in_its_colours[5.0.1]",),
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
         "material-encodes-once-more",
@@ -305,8 +303,8 @@ FAULTS = [
     Fault(
         "conversion-waited-for",
         "sjc_blender/incoming.py",
-        "    if not bpy.app.background:\n        live.follow",
-        "    if bpy.app.background:\n        live.follow",
+        "    if not bpy.app.background:\n        timer.follow",
+        "    if bpy.app.background:\n        timer.follow",
         (f"{LIVE}::test_an_import_without_volumes_is_not_waited_for[5.0.1]",),
     ),
     Fault(
@@ -342,7 +340,7 @@ FAULTS = [
         f"{SJC}/models/model_list.py",
         """if folder and (folder / "model_index.json").is_file()]""",
         """if folder]""",
-        ("tests/addon/test_models.py::test_the_picker_lists_what_can_be_chosen",),
+        ("tests/addon/test_model_lookup.py::test_the_picker_lists_what_can_be_chosen",),
     ),
     Fault(
         "paths-beside-the-blend-absolute",

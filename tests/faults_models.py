@@ -96,8 +96,8 @@ FAULTS = [
     Fault(
         "the-model-before-for-another-guidance",
         f"{SJC}/job/run.py",
-        "job.settings.lora, job.built_in, job.settings.runtime",
-        "job.settings.lora, job.settings.runtime",
+        "chosen.lora, self.built_in, chosen.runtime",
+        "chosen.lora, chosen.runtime",
         (f"{DISTILLED}::test_a_job_takes_it_and_the_next_takes_over_what_is_the_same",),
     ),
 ]

@@ -30,8 +30,8 @@ class BuildError(Exception):
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """Return the process environment without what would bend the environment's own Python, plus `extra`."""
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    return {**kept, "PYTHONUTF8": "1", **extra}
+    own = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    return {**own, "PYTHONUTF8": "1", **extra}
 
 
 def say(text: str) -> None:

@@ -103,9 +103,9 @@ def _settings(python: Path, options: list[str]) -> dict[str, object]:
     import subprocess
 
     code = (
-        "import json, sys; from sjc import cli, settings as s; from sjc.errors import SjcError\n"
+        "import json, sys; from sjc import cli, settings; from sjc.errors import SjcError\n"
         "args = cli.build_parser().parse_args(['generate', 'x', *sys.argv[1:]])\n"
-        "print(json.dumps(s.overrides(args)))"
+        "print(json.dumps(settings.overrides(args)))"
     )
     done = subprocess.run([python, "-c", code, *options], capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -31,7 +31,7 @@ def closure(requirements: list[str]) -> dict[str, tuple[str, str]]:
 
     markers: dict[str, set[str]] = {}
     queue = [(Requirement(text), "") for text in requirements]
-    seen = set()
+    visited = set()
     while queue:
         requirement, extra = queue.pop()
         condition = str(requirement.marker or "")
@@ -40,16 +40,16 @@ def closure(requirements: list[str]) -> dict[str, tuple[str, str]]:
         name = canonicalize_name(requirement.name)
         markers.setdefault(name, set()).add("" if "extra" in condition else condition)
         for wanted in ("", *sorted(requirement.extras)):
-            if (name, wanted) not in seen:
-                seen.add((name, wanted))
+            if (name, wanted) not in visited:
+                visited.add((name, wanted))
                 needs = importlib.metadata.requires(name) or []
                 queue += [(Requirement(text), wanted) for text in needs]
     return {
         name: (
             importlib.metadata.version(name).split("+")[0],
-            "" if "" in found else " or ".join(f"({text})" for text in sorted(found)),
+            "" if "" in conditions else " or ".join(f"({text})" for text in sorted(conditions)),
         )
-        for name, found in sorted(markers.items())
+        for name, conditions in sorted(markers.items())
     }
 
 

@@ -19,14 +19,14 @@ CAUGHT = 1  # pytest's exit code for "tests ran and some failed"; anything else 
 
 def load_faults(root: Path = ROOT) -> list[object]:
     """The mistakes in tests/faults*.py of the tree at `root`, imported from their paths."""
-    found = []
+    faults = []
     for path in sorted((root / "tests").glob("faults*.py")):
         spec = importlib.util.spec_from_file_location(f"sjc_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
-        found += module.FAULTS
-    return found
+        faults += module.FAULTS
+    return faults
 
 
 def apply(root: Path, fault: object) -> str:

@@ -1,5 +1,4 @@
-"""The extension as people install it: a zip that Blender's own tool has built and checked, and a repository to serve
-it.
+"""The extension as people install it: a zip that Blender's own tool built and checked, and a repository to serve it.
 
 The tool is `blender_ext.py`: plain Python that comes with Blender. It is taken from the bpy wheel that the tests use,
 or is called through a Blender program. It zips files in whatever order the disk gives them and with their times; so the
@@ -31,16 +30,16 @@ TAGS = "modules/_bpy_internal/extensions/tags.py"  # in Blender's scripts folder
 
 def contents(root: Path = ROOT) -> dict[str, Path]:
     """Return {place in the zip: source} of everything that ships, sorted by place."""
-    found = {name: root / name for name in BESIDE}
+    sources = {name: root / name for name in BESIDE}
     for folder, place in ((root / PACKAGE, ""), (root / "backend", "backend/")):
         for path in folder.rglob("*"):
             parts = path.relative_to(folder).parts
             if path.is_file() and not _left_out(parts) and not (place and parts[0] in NOT_SHIPPED):
-                found[place + "/".join(parts)] = path
-    missing = [name for name, path in found.items() if not path.is_file()]
+                sources[place + "/".join(parts)] = path
+    missing = [name for name, path in sources.items() if not path.is_file()]
     if missing:
         raise BuildError(f"{' and '.join(missing)} must ship and cannot be found at {root}.")
-    return dict(sorted(found.items()))
+    return dict(sorted(sources.items()))
 
 
 def _left_out(parts: tuple[str, ...]) -> bool:
@@ -57,7 +56,7 @@ def version(root: Path = ROOT) -> str:
 
 
 def build_zip(root: Path = ROOT) -> Path:
-    """Write dist/sjc_blender-VERSION.zip and return its path. Raises BuildError when Blender's tool finds it wanting."""
+    """Write dist/sjc_blender-VERSION.zip and return its path. Raises BuildError when Blender's tool refuses it."""
     source = root / "build" / "package"
     shutil.rmtree(source, ignore_errors=True)
     for place, original in contents(root).items():
@@ -120,8 +119,8 @@ def tool(root: Path = ROOT) -> tuple[list[str | Path], list[str | Path]]:
 
 def _script(root: Path) -> Path | None:
     """Blender's tool in the newest bpy wheel that is ready."""
-    found = (path for pattern in WHEELS for path in root.glob(f"{pattern}/{SCRIPT}"))
-    return max(found, key=lambda path: path.parts[-6], default=None)
+    paths = (path for pattern in WHEELS for path in root.glob(f"{pattern}/{SCRIPT}"))
+    return max(paths, key=lambda path: path.parts[-6], default=None)
 
 
 def _program() -> str | None:
@@ -129,8 +128,8 @@ def _program() -> str | None:
     blender = shutil.which("blender")
     if blender is None:
         return None
-    said = subprocess.run([blender, "--version"], capture_output=True, text=True, check=False).stdout
-    match = re.search(r"Blender (\d+)\.(\d+)", said)
+    output = subprocess.run([blender, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"Blender (\d+)\.(\d+)", output)
     return blender if match and (int(match[1]), int(match[2])) >= OLDEST_BLENDER else None
 
 
@@ -145,5 +144,5 @@ def _call(command: list[str | Path]) -> None:
         check=False,
     )
     if done.returncode != 0:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise BuildError("\n".join([f"{command[-1]}: Blender's extension tool says no:", *said[-8:]]))
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise BuildError("\n".join([f"{command[-1]}: Blender's extension tool says no:", *lines[-8:]]))

@@ -34,8 +34,8 @@ class Outcome:
 
 def rooms(root: Path = ROOT) -> list[str]:
     """Return the rooms that hold tests, in the order in which they run."""
-    found = {path.parent.relative_to(root / "tests").parts[0] for path in (root / "tests").glob("*/**/test_*.py")}
-    return [room for room in ORDER if room in found] + sorted(found - set(ORDER))
+    names = {path.parent.relative_to(root / "tests").parts[0] for path in (root / "tests").glob("*/**/test_*.py")}
+    return [room for room in ORDER if room in names] + sorted(names - set(ORDER))
 
 
 def split(arguments: list[str], root: Path = ROOT) -> tuple[dict[str, list[str]], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -64,38 +65,63 @@ PATTERNS = {reason: re.compile(pattern, re.IGNORECASE) for reason, pattern in FO
 # `sjc models convert` reads pickled weights, and nothing else may: tensors only, in a process of its own.
 CONVERTER, TENSORS_ONLY = "backend/sjc/models/convert.py", "weights_only=True"
 
-# Third-party wording, kept as it is.
+# Names that do not say what they hold.
+CHECK_NAMES = False
+EMPTY_NAMES = frozenset({"told", "said", "found", "seen", "most", "kept", "trouble"})
+
+# Third-party wording, which stays as it is.
 UNTOUCHED = ("LICENSE",)
 
 
 def check_text(name: str, text: str) -> list[str]:
     """Return one line for every forbidden phrase in `text`."""
-    found = []
+    breaches = []
     for number, line in enumerate(text.splitlines(), start=1):
         reasons = [reason for reason, pattern in PATTERNS.items() if pattern.search(line)]
         if name == CONVERTER and TENSORS_ONLY in line:
             reasons = [reason for reason in reasons if reason != "loads a pickle"]
-        found += [f"{name}:{number}: {reason}" for reason in reasons]
-    return found
+        breaches += [f"{name}:{number}: {reason}" for reason in reasons]
+    return breaches
+
+
+def check_names(name: str, text: str) -> list[str]:
+    """Return one line for every new variable, argument, attribute, function or import that is called by EMPTY_NAMES."""
+    breaches = []
+    for node in ast.walk(ast.parse(text)):
+        chosen: list[str | None] = []
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            chosen = [node.id if isinstance(node, ast.Name) else node.attr]
+        elif isinstance(node, ast.arg):
+            chosen = [node.arg]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.ExceptHandler | ast.MatchAs):
+            chosen = [node.name]
+        elif isinstance(node, ast.alias):
+            chosen = [node.asname]
+        breaches += [
+            f"{name}:{node.lineno}: '{word}' does not say what it holds: name the thing"
+            for word in chosen
+            if word in EMPTY_NAMES
+        ]
+    return breaches
 
 
 def check_lengths(lengths: dict[str, int]) -> list[str]:
     """Return one line for every module above its limit, and one when too many sources lie above LONG."""
-    found = []
+    breaches = []
     for name, n in lengths.items():
         limit = TOO_LONG_TESTS if name.startswith("tests/") else TOO_LONG
         if n > limit:
-            found.append(f"{name}: {n} lines, at most {limit}: split it")
+            breaches.append(f"{name}: {n} lines, at most {limit}: split it")
     sources = {name: n for name, n in lengths.items() if not name.startswith("tests/")}
     long = [name for name, n in sources.items() if n > LONG]
     if len(long) > max(1, LONG_SHARE * len(sources)):
-        found.append(f"{len(long)} of {len(sources)} modules have more than {LONG} lines: {', '.join(long)}")
-    return found
+        breaches.append(f"{len(long)} of {len(sources)} modules have more than {LONG} lines: {', '.join(long)}")
+    return breaches
 
 
 def check(root: Path = ROOT) -> list[str]:
     """Return every breach of the house rules in the tree at `root`."""
-    found = []
+    breaches = []
     lengths = {}
     for path in our_files(root):
         if path.name in UNTOUCHED:
@@ -104,7 +130,9 @@ def check(root: Path = ROOT) -> list[str]:
             text = (root / path).read_text("utf-8")
         except UnicodeDecodeError:
             continue  # a picture or weights
-        found += check_text(path.as_posix(), text)
+        breaches += check_text(path.as_posix(), text)
         if path.suffix == ".py":
+            if CHECK_NAMES:
+                breaches += check_names(path.as_posix(), text)
             lengths[path.as_posix()] = text.count("\n")
-    return found + check_lengths(lengths)
+    return breaches + check_lengths(lengths)

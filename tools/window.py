@@ -1,5 +1,4 @@
-"""A Blender with a window, wherever a root account on Debian is: Debian 13 in a folder, with Blender 4.3 and a virtual
-display.
+"""A Blender with a window for root on Debian: Debian 13 in a folder, with Blender 4.3 and a virtual display.
 
 `ensure` makes the folder. `inside` gives the command line that runs a program in it, with this machine's Python and the
 project's environment at their usual paths, because that system has no torch. They are mounted in a namespace of their
@@ -84,20 +83,20 @@ def ensure(folder: Path = FOLDER) -> Path:
     if not (folder / BASE).exists():
         _make_base(folder)
     _add_packages(folder)
-    said = _call(folder, ["chroot", folder, "blender", "--version"], "starting Blender")
+    output = _call(folder, ["chroot", folder, "blender", "--version"], "starting Blender")
     (folder / READY).write_text(_wanted(), "utf-8")
-    say(f"setup: {said.splitlines()[0].strip()} with a window is ready in {folder}")
+    say(f"setup: {output.splitlines()[0].strip()} with a window is ready in {folder}")
     return folder
 
 
 def mirror(sources: Path = Path("/etc/apt")) -> str:
     """The address of a Debian mirror, as this machine's own apt sources name it; "" when there is none."""
-    found = []
+    addresses = []
     for path in [sources / "sources.list", *sorted((sources / "sources.list.d").glob("*"))]:
         if path.suffix in (".list", ".sources") and path.is_file():
             text = path.read_text("utf-8", "replace")
-            found += re.findall(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
-    return found[0] if found else ""
+            addresses += re.findall(r"^(?:URIs:|deb(?: \[[^\]]*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
+    return addresses[0] if addresses else ""
 
 
 def inside(

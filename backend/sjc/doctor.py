@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import SjcError
 from .models import distilled, model_files, model_list
-from .settings_schema import plain
+from .settings import plain
 
 Line = dict[str, Any]
 MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0
@@ -51,7 +51,7 @@ def _device() -> tuple[bool, str]:
     from .machine.devices import choose_device, device_name
 
     if not torch.cuda.is_available() and (card := _nvidia()):
-        return (False, f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA.")
+        return False, f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA."
     return True, device_name(choose_device("auto"))
 
 
@@ -61,7 +61,7 @@ def _nvidia() -> str:
     if not program:
         return ""
     try:
-        seen = subprocess.run(
+        done = subprocess.run(
             [program, "--query-gpu=name", "--format=csv,noheader"],
             capture_output=True,
             text=True,
@@ -70,7 +70,7 @@ def _nvidia() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return seen.stdout.strip().splitlines()[0] if seen.returncode == 0 and seen.stdout.strip() else ""
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
 
 
 def _renderer() -> tuple[bool, str]:
@@ -133,8 +133,9 @@ def model_info(model: str) -> list[Line]:
     rows.append({"name": "memory", "text": _plan(files)})
     if once := distilled.scale(files.folder):
         rows.append({"name": "guidance", "text": f"{plain(once)} in one call (distilled)"})
-    words = model_files.read_card(files.folder).get("words", {})
-    rows += [{"name": kind, "text": ", ".join(words[kind])} for kind in ("objects", "colors", "parts") if kind in words]
+    vocabulary = model_files.read_card(files.folder).get("words", {})
+    kinds = (kind for kind in ("objects", "colors", "parts") if kind in vocabulary)
+    rows += [{"name": kind, "text": ", ".join(vocabulary[kind])} for kind in kinds]
     return rows
 
 

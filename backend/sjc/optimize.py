@@ -36,13 +36,16 @@ from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.schedules import sigma_law
 from .machine import threads
-from .settings_schema import Settings
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .guidance.denoiser import Denoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
+OnViews = Callable[[Cameras, Tensor], None]
+"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
+
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
@@ -104,10 +107,13 @@ class Optimization:
 
     denoiser: the model that scores renders.  The caller has checked that it can read the prompt.
     device: where the field lives.
+    on_views: called with every step's cameras and background, for a denoiser that knows what they should show.
     """
 
-    def __init__(self, settings: Settings, denoiser: Denoiser, device: torch.device) -> None:
-        self.settings, self.denoiser, self.device = settings, denoiser, device
+    def __init__(
+        self, settings: Settings, denoiser: Denoiser, device: torch.device, on_views: OnViews | None = None
+    ) -> None:
+        self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step = 0
         self.unchecked = 1 if device.type == "cpu" else UNCHECKED
@@ -212,6 +218,8 @@ class Optimization:
             self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
         )
         background = self._background(cameras, directions)
+        if self.on_views:
+            self.on_views(cameras, background)
         flat = composite(rendered, background)
         y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
         if size != self.denoiser.size:

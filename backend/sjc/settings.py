@@ -1,7 +1,8 @@
 """Settings of a run: built from a preset and changes, checked, written, read, and shown.  Standard library only.
 
-The schema is `settings_schema.Settings`.  Whatever comes in, strings from a command line, numbers from JSON, values
-from a panel, goes through `resolve`, and everything wrong with it comes back at once, one line each.
+The knobs themselves stand in settings_schema.py; everybody else imports them from here.  Whatever comes in (strings
+from a command line, numbers from JSON, values from a panel) goes through `resolve`, and everything wrong with it comes
+back at once, one line each.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from .guidance.prompts import clean_prompt
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [
-    "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "Settings", "Spec", "add_arguments", "coerce", "docs_table",
-    "from_json", "from_namespace", "overrides", "resolve", "to_arguments", "to_json", "validate",
+    "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "Color", "Settings", "Spec", "Value", "add_arguments", "coerce",
+    "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job", "to_arguments",
+    "to_json", "validate",
 ]  # fmt: skip
 
 DEFAULT_PRESET = "embedded"
@@ -59,6 +61,14 @@ def resolve(preset: str | None = None, overrides: Mapping[str, object] | None = 
     lines += _relations(settings, wrong={line.partition(":")[0] for line in lines})
     if lines:
         raise SjcError("\n".join(lines))
+    return settings
+
+
+def resolve_job(overrides: Mapping[str, object]) -> Settings:
+    """The settings of a job that is to begin: as `resolve`, and with a prompt that says something. Raises SjcError."""
+    settings = resolve(None, overrides)
+    if not settings.prompt:
+        raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
     return settings
 
 
@@ -306,7 +316,7 @@ def docs_table() -> str:
                 cells = [f"`{spec.name}`{basic}", f"`{_plain_value(spec.default)}`" if spec.default != "" else ""]
                 lines.append(_row([*cells, spec.allowed(), spec.symbol, spec.description]))
         lines.append("")
-    lines += ["Settings with a star stand in the panel; the others under Advanced.", "", "### Presets", ""]
+    lines += ["Settings with a star are in the panel itself, and the others are under Advanced.", "", "### Presets", ""]
     lines += [_row(["setting", *PRESETS]), "|---" * (len(PRESETS) + 1) + "|"]
     resolved = {name: resolve(name) for name in PRESETS}
     for name in SPECS:

@@ -81,9 +81,9 @@ def accuracy(model: Classifier, pictures: Tensor, things: Tensor) -> float:
     return float((model(pictures).argmax(1) == things).float().mean())
 
 
-def write(model: Classifier, path: Path, told: dict[str, Any]) -> None:
+def write(model: Classifier, path: Path, metadata: dict[str, Any]) -> None:
     """Weights as safetensors, whole, with what is told of them as metadata."""
-    write_bytes(path, save(model.state_dict(), {key: str(value) for key, value in told.items()}))
+    write_bytes(path, save(model.state_dict(), {key: str(value) for key, value in metadata.items()}))
 
 
 def load(path: Path) -> Classifier:
@@ -97,9 +97,9 @@ def main(words: list[str]) -> int:
     """Train on the bank of the first word, test on views of its own, write to the second."""
     source, out = map(Path, words)
     model = train(batches(Bank.load(source), SEED))
-    found = accuracy(model, *batches(make_bank(TEST_VIEWS, TEST_SEED), TEST_SEED)(TEST_PICTURES))
-    write(model, out, {"accuracy on unseen views": found, "steps": STEPS, "batch": BATCH, "seed": SEED})
-    print(f"{out}: {found:.3f} of unseen views named right")
+    score = accuracy(model, *batches(make_bank(TEST_VIEWS, TEST_SEED), TEST_SEED)(TEST_PICTURES))
+    write(model, out, {"accuracy on unseen views": score, "steps": STEPS, "batch": BATCH, "seed": SEED})
+    print(f"{out}: {score:.3f} of unseen views named right")
     return 0
 
 

@@ -35,10 +35,10 @@ WARM_UP = 50
 
 
 def guided(teacher: nn.Module, empty: tuple[Tensor, Tensor], scale: float) -> Predicts:
-    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u); v_u is that of `empty`, ids and mask
-    [1,L].
+    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u).
 
-    The same as guiding D or the noise: at one noisy picture all three are the same affine map of v.
+    v_u is that of `empty`, ids and mask [1,L]. The same as guiding D or the noise: at one noisy picture all three are
+    the same affine map of v.
     """
     teacher.eval().requires_grad_(False)
 
@@ -46,8 +46,8 @@ def guided(teacher: nn.Module, empty: tuple[Tensor, Tensor], scale: float) -> Pr
     def predict(z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         ids = torch.cat([ids, empty[0].expand_as(ids)])
         mask = torch.cat([mask, empty[1].expand_as(mask)])
-        told, untold = teacher(torch.cat([z, z]), torch.cat([t, t]), ids, mask).chunk(2)
-        return untold + scale * (told - untold)
+        conditioned, unconditioned = teacher(torch.cat([z, z]), torch.cat([t, t]), ids, mask).chunk(2)
+        return unconditioned + scale * (conditioned - unconditioned)
 
     return predict
 
@@ -70,20 +70,20 @@ def add_adapter(unet: UNet2DConditionModel, rank: int) -> dict[str, nn.Parameter
 @contextmanager
 def swapped(own: dict[str, nn.Parameter], other: dict[str, Tensor]) -> Iterator[None]:
     """The parameters' values are `other`'s for a while: the moving average's, to score and save it."""
-    kept = {name: p.detach().clone() for name, p in own.items()}
+    averages = {name: p.detach().clone() for name, p in own.items()}
     with torch.no_grad():
         for name, p in own.items():
             p.copy_(other[name])
         yield
         for name, p in own.items():
-            p.copy_(kept[name])
+            p.copy_(averages[name])
 
 
 @torch.no_grad()
 def score(
     student: nn.Module, teacher: Predicts, held: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor
 ) -> dict[str, float]:
-    """Root mean square difference of the student's D and the teacher's guided one, by noise level, on fixed pictures."""
+    """Root mean square difference of the student's D and the teacher's guided D, by noise level, on fixed pictures."""
     out = {}
     for kind, (x, ids, mask) in held.items():
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7))

@@ -53,8 +53,8 @@ class Backend:
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The process environment for the worker and the doctor: nothing that bends another interpreter's imports."""
     foreign = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    kept = {k: v for k, v in os.environ.items() if k not in foreign and not k.startswith(("PIP_", "UV_"))}
-    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", **(extra or {})}
+    variables = {k: v for k, v in os.environ.items() if k not in foreign and not k.startswith(("PIP_", "UV_"))}
+    return {**variables, "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", **(extra or {})}
 
 
 def worker_command(python: str | Path) -> list[str]:
@@ -101,9 +101,9 @@ def stored(home: Path, chosen: str = "") -> Backend:
 
 def use(home: Path, python: str | Path) -> Backend:
     """Ask the doctor of `python` and write down the answer. Blocks for seconds to a minute. Raises SjcError."""
-    found = doctor(interpreter(python))
-    write(home, found)
-    return found
+    backend = doctor(interpreter(python))
+    write(home, backend)
+    return backend
 
 
 def write(home: Path, backend: Backend, made: bool = False) -> None:
@@ -154,10 +154,10 @@ def doctor(python: str | Path, seconds: float = DOCTOR_SECONDS) -> Backend:
     return _understood(python, done.stdout, done.stderr)
 
 
-def _understood(python: str, said: str, log: str) -> Backend:
+def _understood(python: str, answer: str, log: str) -> Backend:
     """The doctor's lines as a state: what must work is named first when it does not."""
     try:
-        lines = json.loads(said.strip().splitlines()[-1])
+        lines = json.loads(answer.strip().splitlines()[-1])
         by_name = {line["name"]: line for line in lines}
         device = by_name["device"]["text"]
     except (ValueError, IndexError, KeyError, TypeError):
@@ -181,11 +181,11 @@ def find_pythons() -> list[tuple[tuple[int, int], str]]:
     """((major, minor), path) of Pythons that could make an environment, best first. Starts each: about 50 ms apiece."""
     names = [f"python3.{minor}" for minor in (12, 13, 11, 14)] + ["python3", "python"]
     candidates = [shutil.which(name) for name in names] + [_own_python()]
-    found: dict[str, tuple[int, int]] = {}
+    versions: dict[str, tuple[int, int]] = {}
     for path in candidates:
-        if path and path not in found and (version := probe(path)) and version >= OLDEST:
-            found[path] = version
-    return sorted(((version, path) for path, version in found.items()), key=lambda x: x[0] != (3, 12))
+        if path and path not in versions and (version := probe(path)) and version >= OLDEST:
+            versions[path] = version
+    return sorted(((version, path) for path, version in versions.items()), key=lambda x: x[0] != (3, 12))
 
 
 def _own_python() -> str | None:

@@ -100,10 +100,10 @@ class Installer:
             self._fill(python, uv)
             self.stage = "doctor"
             self._say("asking the doctor")
-            found = self._examine(python)
-            environment.write(self.home, found, made=True)
-            self.result, self.state = found, "done"
-            self._say(f"ready: {found.text}")
+            backend = self._examine(python)
+            environment.write(self.home, backend, made=True)
+            self.result, self.state = backend, "done"
+            self._say(f"ready: {backend.text}")
             self._clean()
         except (SjcError, OSError) as error:
             self.state = "cancelled" if self.asked_to_stop.is_set() else "failed"
@@ -112,10 +112,10 @@ class Installer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _find(self) -> str:
-        found = environment.find_pythons()
-        if not found:
+        pythons = environment.find_pythons()
+        if not pythons:
             raise SjcError("no Python 3.11 or newer was found; install one from python.org, or choose one here.")
-        return found[0][1]
+        return pythons[0][1]
 
     def _make_venv(self, base: str, uv: str | None) -> None:
         self._say(f"making an environment with {base}")
@@ -143,23 +143,23 @@ class Installer:
         self._call([*own, "pip", "install", "--python", str(python), "--torch-backend", self.build, *common])
 
     def _examine(self, python: Path) -> environment.Backend:
-        found = environment.doctor(python)
+        backend = environment.doctor(python)
         self._check_stop()
-        if found.state != "ready":
-            raise SjcError(f"the new environment does not pass the doctor: {found.text}")
-        return found
+        if backend.state != "ready":
+            raise SjcError(f"the new environment does not pass the doctor: {backend.text}")
+        return backend
 
     def _call(self, command: list[str]) -> None:
         """Run one program, its words into the log. The person's PIP_* and UV_* settings are kept. Raises SjcError."""
         self._check_stop()
-        kept = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
+        own_settings = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
         own_group = (
             {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
         self.process = subprocess.Popen(
-            command, env=environment.clean_environment(kept), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, env=environment.clean_environment(own_settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", **own_group,
         )  # fmt: skip
         assert self.process.stdout is not None
@@ -170,8 +170,8 @@ class Installer:
         if self.process.returncode != 0:
             lines = [line for line in self.tail if line.strip()]
             errors = [line for line in lines if re.search(r"error|×|failed", line, re.IGNORECASE)]
-            said = (errors or lines or ["no message"])[-1].strip()
-            raise SjcError(f"{Path(command[0]).stem} failed: {said[:300]}")
+            message = (errors or lines or ["no message"])[-1].strip()
+            raise SjcError(f"{Path(command[0]).stem} failed: {message[:300]}")
 
     def _check_stop(self) -> None:
         if self.asked_to_stop.is_set():

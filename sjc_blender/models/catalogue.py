@@ -11,11 +11,11 @@ from . import lookup
 
 __all__ = ["Entry", "key_of", "listing", "stamp"]
 
-Entry = tuple[str, lookup.Found]  # what the model's field takes, and what is known of it
+Entry = tuple[str, lookup.ModelInfo]  # what the model's field takes, and what is known of it
 
 
 def key_of(used: Iterable[str]) -> str:
-    """The models that were used before, as one text: what a `models.Shelf` asks by."""
+    """The models that were used before, as one text: what a `lookup.ModelCache` asks by."""
     return "\n".join(dict.fromkeys(name.strip() for name in used if name.strip()))
 
 
@@ -26,7 +26,7 @@ def listing(key: str, environment: Mapping[str, str] = os.environ) -> list[Entry
     """
     here = [lookup.EMBEDDED, *model_list.cached(lookup.hub_folder(environment))]
     entries = [(name, lookup.look(name, environment)) for name in dict.fromkeys([*here, *key.splitlines()])]
-    return [(name, found) for name, found in entries if name in here or found.kind != "bad"]
+    return [(name, info) for name, info in entries if name in here or info.kind != "bad"]
 
 
 def stamp(key: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:

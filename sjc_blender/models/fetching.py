@@ -1,7 +1,6 @@
 """Downloads a model with the backend's Python, asks how large it is, or removes it: `sjc models` in a process.
 
-No bpy,
-no torch.
+No bpy, no torch.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class _Work:
 
 
 class Ask(_Work):
-    """Asks the hub, in a process of the backend's, what a download of `model` would be; `answer` once `poll` says done."""
+    """Asks the hub, in a process of the backend's, how large `model` is; `answer` holds it once `poll` says done."""
 
     def __init__(self, python: str | Path, model: str) -> None:
         super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")
@@ -84,7 +83,7 @@ class Ask(_Work):
             self.process = _begin(self.command)
             if self.cancelled:
                 self.process.kill()
-            said, complaint = self.process.communicate(timeout=ASK_SECONDS)
+            output, errors = self.process.communicate(timeout=ASK_SECONDS)
         except OSError as error:
             self.answer = Offer(problem=_no_start(self.command[0], error))
         except subprocess.TimeoutExpired:
@@ -92,15 +91,15 @@ class Ask(_Work):
             self.process.kill()
             self.answer = Offer(problem="The hub did not answer in time; try again later.")
         else:
-            self.answer = _offer(said, complaint)
+            self.answer = _offer(output, errors)
 
 
-def _offer(said: str, complaint: str) -> Offer:
+def _offer(output: str, errors: str) -> Offer:
     try:
-        found = json.loads(said.strip().splitlines()[-1])
-        return Offer(int(found["download_bytes"]), str(found["licence"]), bool(found["gated"]))
+        answer = json.loads(output.strip().splitlines()[-1])
+        return Offer(int(answer["download_bytes"]), str(answer["licence"]), bool(answer["gated"]))
     except (ValueError, KeyError, TypeError, IndexError):
-        return Offer(problem=_last_line(complaint.splitlines()) or "The hub was asked and nothing came back.")
+        return Offer(problem=_last_line(errors.splitlines()) or "The hub was asked and nothing came back.")
 
 
 def _command(python: str | Path, action: str, model: str) -> list[str]:
@@ -121,8 +120,8 @@ def _no_start(program: str, error: OSError) -> str:
 
 
 def _last_line(lines: list[str]) -> str:
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1].removeprefix("sjc: ") if said else ""
+    messages = [line.strip() for line in lines if line.strip()]
+    return messages[-1].removeprefix("sjc: ") if messages else ""
 
 
 class Remove(_Work):
@@ -160,7 +159,7 @@ class Fetch(_Work):
 
     def __init__(self, python: str | Path, model: str) -> None:
         super().__init__(_command(python, "fetch", model), "fetch")
-        self.place = lookup.cache_folder(model)
+        self.folder = lookup.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
 
     def poll(self) -> Progress:
@@ -181,10 +180,10 @@ class Fetch(_Work):
             return
         if self.state == "cancelled":
             self.process.kill()
-        said: list[str] = []
+        errors: list[str] = []
         readers = [
             threading.Thread(target=read, args=(stream,), daemon=True)
-            for read, stream in ((self._read_size, self.process.stdout), (said.extend, self.process.stderr))
+            for read, stream in ((self._read_size, self.process.stdout), (errors.extend, self.process.stderr))
         ]
         for reader in readers:
             reader.start()
@@ -195,7 +194,7 @@ class Fetch(_Work):
         if self.process.returncode == 0:
             self._end("done", "")
         else:
-            self._end("failed", _last_line(said) or "the download ended without a word")
+            self._end("failed", _last_line(errors) or "the download ended without a word")
 
     def _runs(self) -> bool:
         assert self.process is not None
@@ -211,7 +210,7 @@ class Fetch(_Work):
 
     def _measure(self) -> None:
         if self.total > 0 and self.state == "running":
-            here = min(_bytes_below(self.place), self.total)
+            here = min(_bytes_below(self.folder), self.total)
             self.factor = here / self.total
             self.text = f"{lookup.readable_size(here)} / {lookup.readable_size(self.total)}"
 
@@ -222,9 +221,9 @@ class Fetch(_Work):
 
 def _bytes_below(folder: Path) -> int:
     """Of all files, half-loaded ones among them; the cache's links to them count nothing."""
-    found = 0
+    size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):  # renamed in this moment
-                found += (Path(parent) / name).lstat().st_size
-    return found
+                size += (Path(parent) / name).lstat().st_size
+    return size

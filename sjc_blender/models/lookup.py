@@ -1,6 +1,6 @@
 """What is known of a chosen model: is it here, how large is it, what is missing.  No bpy, no torch, no network.
 
-`look` reads the disk, by the same rules as the worker (guidance/model_files); `Shelf` has it done in threads and
+`look` reads the disk, by the same rules as the worker (models/model_files); `ModelCache` has it done in threads and
 remembers the answers, so that a panel can draw them at any time.
 """
 
@@ -18,7 +18,17 @@ from ..backend.sjc.errors import SjcError
 from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list
 from ..backend.sjc.models.memory_plan import Plan
 
-__all__ = ["Found", "Shelf", "cache_folder", "hub_folder", "hub_offline", "look", "memory", "readable_size", "stamp"]
+__all__ = [
+    "ModelCache",
+    "ModelInfo",
+    "cache_folder",
+    "hub_folder",
+    "hub_offline",
+    "look",
+    "memory",
+    "readable_size",
+    "stamp",
+]
 
 EMBEDDED = "embedded"
 RECHECK_SECONDS = 5.0
@@ -26,7 +36,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelInfo:
     """One answer.  kind: embedded, folder, cached (a hub model on this machine), missing (to be downloaded), bad.
 
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's
@@ -65,15 +75,14 @@ def hub_offline(environment: Mapping[str, str] = os.environ) -> str:
     return next((name for name in names if environment.get(name, "").upper() in yes), "")
 
 
-def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
+def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
     """What there is of `model`: "embedded", a folder, or a hub id such as name/model or name/model@revision.
 
-    Reads the
-    disk; never raises.
+    Reads the disk; never raises.
     """
     model = model.strip()
     if not model:
-        return Found(
+        return ModelInfo(
             "bad", Path(), problem="No model is chosen; give embedded, a folder, or a hub id such as name/model."
         )
     try:
@@ -82,9 +91,9 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> Found:
         folder = model_files.locate(model)
         return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)
     except SjcError as error:
-        return Found("bad", Path(model), problem=str(error))
+        return ModelInfo("bad", Path(model), problem=str(error))
     except OSError as error:
-        return Found("bad", Path(model), problem=f"{model} cannot be read: {error.strerror or error}.")
+        return ModelInfo("bad", Path(model), problem=f"{model} cannot be read: {error.strerror or error}.")
 
 
 def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:
@@ -93,9 +102,9 @@ def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any,
     folder = model_files.EMBEDDED if model == EMBEDDED else Path(model).expanduser()
     repository = cache_folder(model, environment)
     refs = repository / "refs"
-    places = [refs, *_children(refs), repository / "snapshots"]
-    places += [place for base in (folder, *_children(repository / "snapshots")) for place in _model_places(base)]
-    return tuple((str(place), _time(place)) for place in places)
+    paths = [refs, *_children(refs), repository / "snapshots"]
+    paths += [path for base in (folder, *_children(repository / "snapshots")) for path in _model_files(base)]
+    return tuple((str(path), _time(path)) for path in paths)
 
 
 def readable_size(size: int) -> str:
@@ -103,29 +112,29 @@ def readable_size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _in_cache(model: str, cache: Path) -> Found:
+def _in_cache(model: str, cache: Path) -> ModelInfo:
     """As the hub's library looks without a network: refs/main names the snapshot, or the revision in the id."""
     snapshot = model_list.snapshot(cache, model)
-    return _checked("cached", snapshot) if snapshot else Found("missing", cache)
+    return _checked("cached", snapshot) if snapshot else ModelInfo("missing", cache)
 
 
-def _checked(kind: str, folder: Path) -> Found:
+def _checked(kind: str, folder: Path) -> ModelInfo:
     files = model_files.check(folder)
     licence = model_list.licence(folder)
-    return Found(kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of)
+    return ModelInfo(kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of)
 
 
-def memory(found: Found, on_cpu: bool, free: int | None) -> Plan:
+def memory(info: ModelInfo, on_cpu: bool, free: int | None) -> Plan:
     """Where the parts of a model will go and how many bytes that takes, by the worker's own rule.
 
     on_cpu: whether the worker computes there. free: bytes of the device, None if nobody knows.
     """
-    large = found.size > memory_plan.HALF_PRECISION_ABOVE
+    large = info.size > memory_plan.HALF_PRECISION_ABOVE
     kind, dtype = ("cpu", "float32") if on_cpu else ("cuda", "float16" if large else "float32")
-    return memory_plan.plan(found.numbers, kind, dtype, free)
+    return memory_plan.plan(info.numbers, kind, dtype, free)
 
 
-def _model_places(folder: Path) -> list[Path]:
+def _model_files(folder: Path) -> list[Path]:
     return [folder, folder / "model_index.json", *(folder / part for part in ("unet", "text_encoder", "tokenizer"))]
 
 
@@ -147,7 +156,7 @@ def _expanded(path: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser()
 
 
-class Shelf(Generic[Answer]):
+class ModelCache(Generic[Answer]):
     """Answers that were given.  `known` and `stale` touch no disk; `ask` looks in a thread.
 
     look: finds an answer. stamp: changes when look's answer may have. clock: for tests.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["MOST", "Curves"]
+__all__ = ["MAX_POINTS", "Curves"]
 
-MOST = 400  # points of a series: more than a panel has pixels
+MAX_POINTS = 400  # points of a series: more than a panel has pixels
 Point = tuple[int, float]
 
 
 class Curves(dict[str, list[Point]]):
-    """{what was measured: [(step, value)]}, by rising step; of a long run about evenly chosen ones, and always the
-    newest.
+    """{what was measured: [(step, value)]}, by rising step.
+
+    Of a long run points about evenly spaced, and always the newest.
     """
 
     def add(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -21,11 +22,11 @@ class Curves(dict[str, list[Point]]):
             points = self.setdefault(name, [])
             while points and points[-1][0] >= step:
                 points.pop()
-            if len(points) > 1 and points[-1][0] - points[-2][0] < _span(points) / MOST:
+            if len(points) > 1 and points[-1][0] - points[-2][0] < _span(points) / MAX_POINTS:
                 points.pop()
             points.append((step, value))
-            if len(points) > MOST:
-                points[:] = _thinned(points, 2 * _span(points) / MOST)
+            if len(points) > MAX_POINTS:
+                points[:] = _thinned(points, 2 * _span(points) / MAX_POINTS)
 
 
 def _span(points: list[Point]) -> int:
@@ -34,8 +35,8 @@ def _span(points: list[Point]) -> int:
 
 def _thinned(points: list[Point], gap: float) -> list[Point]:
     """First, last, and of those between only such as are `gap` steps apart."""
-    kept = points[:1]
+    thinned = points[:1]
     for point in points[1:-1]:
-        if point[0] - kept[-1][0] >= gap:
-            kept.append(point)
-    return [*kept, points[-1]]
+        if point[0] - thinned[-1][0] >= gap:
+            thinned.append(point)
+    return [*thinned, points[-1]]

@@ -70,10 +70,10 @@ class Lock:
     def _read(self) -> dict[str, Any]:
         """What the file says; {} for a missing or damaged one, which holds nobody off."""
         try:
-            said = json.loads(self.path.read_text("utf-8"))
+            content = json.loads(self.path.read_text("utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
-        return said if isinstance(said, dict) and isinstance(said.get("holders"), dict) else {}
+        return content if isinstance(content, dict) and isinstance(content.get("holders"), dict) else {}
 
     def _is_new(self) -> bool:
         """Whether an empty file may be one that is just being written."""
@@ -84,12 +84,12 @@ class Lock:
 
     def _bury(self) -> None:
         """Put the lock of the dead out of the way.  Raises Taken if somebody lives."""
-        said = self._read()
-        if not said and self._is_new():
+        content = self._read()
+        if not content and self._is_new():
             raise Taken("another Blender that is just taking it")
-        if said and said.get("host") != socket.gethostname():
-            raise Taken(f"the computer {said.get('host')} (if that is over, delete {self.path})")
-        for pid, born in said.get("holders", {}).items():
+        if content and content.get("host") != socket.gethostname():
+            raise Taken(f"the computer {content.get('host')} (if that is over, delete {self.path})")
+        for pid, born in content.get("holders", {}).items():
             own = pid == str(os.getpid())
             if not own and pid.isdigit() and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
                 raise Taken(f"another Blender or its worker (process {pid})")

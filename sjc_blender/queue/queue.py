@@ -15,28 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.settings_schema import Settings
+from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from ..worker.pipes import newest
 from ..worker.process import USUAL, Times, WorkerProcess
 from . import queue_file
 from .locks import Lock
 from .queue_file import Failed, ListFile, lock_folder, read_folder
-from .records import Job, Snapshot, State
+from .records import JobRecord, State
 
-__all__ = ["Job", "Problem", "Queue", "Snapshot", "State", "read_folder"]
+__all__ = ["Queue"]
 
 Message = dict[str, Any]
-Event = tuple[Job | None, Message]
+Event = tuple[JobRecord | None, Message]
 CANCEL_SECONDS, CANCEL_STEPS = (5.0, 3.0)  # how long a cancelled job may take: so many seconds, or so many of its steps
 CANCEL_LONGEST = 30.0
 
 
 class Queue:
-    """All jobs.  command: gives the worker's command, or raises SjcError. package: the folder of the add-on's own
-    `sjc`.
+    """All jobs, and the one worker that makes them.
 
-    state_file: where the list is kept. environment: further variables of the process. times, clock: for tests.
+    command: gives the worker's command line, or raises SjcError.
+    package: the folder of the add-on's own `sjc`.
+    state_file: where the list is kept; None keeps none.
+    environment: further variables of the worker's process.
+    times, clock: for tests.
     """
 
     def __init__(
@@ -51,8 +54,8 @@ class Queue:
     ) -> None:
         self.command, self.package, self.environment = command, package, environment
         self.state_file, self.times, self.clock = state_file, times, clock
-        self.jobs: list[Job] = []
-        self.current: Job | None = None
+        self.jobs: list[JobRecord] = []
+        self.current: JobRecord | None = None
         self.process: WorkerProcess | None = None
         self.hello: Message | None = None  # the present worker's first message: device, versions
         self._folder_lock: Lock | None = None
@@ -80,41 +83,41 @@ class Queue:
 
     # ------------------------------------------------------------------------------------------------ for the caller
 
-    def add(self, settings: Settings, folder: Path, resume: bool = False) -> Job:
+    def add(self, settings: Settings, folder: Path, resume: bool = False) -> JobRecord:
         """A new job at the end of the list.  resume: go on with what the folder holds."""
-        place = Path(folder).absolute()
-        job = Job(settings=settings, folder=place, resume=resume, total=settings.steps)
+        path = Path(folder).absolute()
+        job = JobRecord(settings=settings, folder=path, resume=resume, total=settings.steps)
         with contextlib.suppress(OSError):  # takes the name; what is wrong with the folder is told at the start
             job.folder.mkdir(parents=True, exist_ok=True)
         self.jobs.append(job)
         self._changed = True
         return job
 
-    def pause(self, job: Job) -> None:
+    def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
         if job is self.current and job.state in {State.STARTING, State.RUNNING}:
-            self._tell("pause")
+            self._send("pause")
             job.state, job.text = State.PAUSED, "pausing after this step"
 
-    def resume(self, job: Job) -> None:
+    def resume(self, job: JobRecord) -> None:
         """Go on after a pause; one that has ended is taken up again."""
         if job is self.current and job.state is State.PAUSED:
-            self._tell("resume")
+            self._send("resume")
             job.state, job.text = State.RUNNING, "going on"
         elif job.finished:
             self.retry(job)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: JobRecord) -> None:
         """Stop it; what was made stays and can be taken up again."""
         if job.state is State.WAITING:
             self._end(job, State.STOPPED, "cancelled before its start")
         elif job is self.current and job.state is not State.STOPPING:
             patience = max(CANCEL_SECONDS, CANCEL_STEPS / job.it_s if job.it_s > 0 else 0.0)
             self._cancel_by = self.clock() + min(patience, CANCEL_LONGEST)
-            self._tell("cancel")
+            self._send("cancel")
             job.state, job.text = State.STOPPING, "stopping after this step"
 
-    def retry(self, job: Job, anew: bool = False) -> None:
+    def retry(self, job: JobRecord, anew: bool = False) -> None:
         """Take up a stopped or failed job where its folder stands; `anew` begins again from nothing."""
         if not job.finished or job not in self.jobs:
             return
@@ -128,31 +131,31 @@ class Queue:
             job.wait_again()
         self._changed = True
 
-    def take_up(self, folder: Path) -> Job:
+    def take_up(self, folder: Path) -> JobRecord:
         """Go on with a job folder, whoever began it.
 
         Raises SjcError for one that is finished or at work, and where no settings can be read.
         """
-        place = Path(folder).absolute()
-        job = next((job for job in self.jobs if job.folder == place), None)
+        path = Path(folder).absolute()
+        job = next((job for job in self.jobs if job.folder == path), None)
         if job is None:
-            job = read_folder(place)
+            job = read_folder(path)
             if job.state is not State.FINISHED:
                 self.jobs.append(job)
         if job.state is State.FINISHED:
-            raise SjcError(f"{place} is finished; import it, or generate with its settings.")
+            raise SjcError(f"{path} is finished; import it, or generate with its settings.")
         if not job.finished:
-            raise SjcError(f"{place} is in the queue already ({job.state.value}).")
+            raise SjcError(f"{path} is in the queue already ({job.state.value}).")
         self.retry(job)
         return job
 
-    def take_in(self, job: Job) -> None:
+    def take_in(self, job: JobRecord) -> None:
         """Have a job in the list as it is, for it has something to tell."""
         if job not in self.jobs:
             self.jobs.append(job)
         self._changed = True
 
-    def remove(self, job: Job) -> None:
+    def remove(self, job: JobRecord) -> None:
         """Take it off the list, stopping it first; its folder stays unless it is empty."""
         if job is self.current:
             self._removed.add(job.id)
@@ -165,7 +168,7 @@ class Queue:
                 job.folder.rmdir()
             self._changed = True
 
-    def move(self, job: Job, delta: int) -> None:
+    def move(self, job: JobRecord, delta: int) -> None:
         """Earlier (negative) or later in the list, as far as it goes."""
         if job in self.jobs:
             index = self.jobs.index(job)
@@ -175,7 +178,7 @@ class Queue:
     def snapshot_now(self) -> None:
         """Ask the running job for its present state."""
         if self.current:
-            self._tell("snapshot_now")
+            self._send("snapshot_now")
 
     @property
     def freeing(self) -> bool:
@@ -217,18 +220,19 @@ class Queue:
             self._list.release()
 
     def keep_at(self, state_file: Path) -> None:
-        """Keep the list at another place from now on, joined with what it holds there; if that cannot be had, as
-        before.
+        """Keep the list in another file from now on, joined with the jobs that the file holds.
+
+        Where another Blender has that file, or it cannot be read, the list stays in its old one.
         """
         if self._list is None or self._list.path == state_file:
             return
         moved = ListFile(state_file)
         if self.jobs or state_file.exists():  # else its folder is not made yet
-            found = moved.take(known={job.folder for job in self.jobs})
+            jobs = moved.take(known={job.folder for job in self.jobs})
             if moved.problem:
                 moved.release()
                 return
-            self.jobs += found
+            self.jobs += jobs
         self._list.save([])
         self._list.release()
         self._list, self.state_file = moved, state_file
@@ -293,14 +297,14 @@ class Queue:
         process.start()
         self.process = process
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: JobRecord) -> None:
         assert self.process is not None
         settings = asdict(job.settings)
         self.process.send("start", folder=str(job.folder), settings=settings, resume=job.resume)
-        if told_before := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
-            self.process.send(told_before)
+        if command := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
+            self.process.send(command)
 
-    def _tell(self, command: str) -> None:
+    def _send(self, command: str) -> None:
         """To a worker that has its job; one that is starting is told with its job."""
         if self.process and self.hello:
             self.process.send(command)
@@ -342,13 +346,13 @@ class Queue:
             job.take(message)
         self._events.append((job, message))
 
-    def _add_snapshot(self, job: Job, message: Message) -> bool:
+    def _add_snapshot(self, job: JobRecord, message: Message) -> bool:
         snapshot = queue_file.snapshot_at(Path(message["path"]), message["step"])
         if snapshot:
             job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
         return snapshot is not None
 
-    def _done(self, job: Job, message: Message) -> None:
+    def _done(self, job: JobRecord, message: Message) -> None:
         state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(message["state"], State.FAILED)
         if state is State.FAILED and job.problem is None:
             job.problem = Problem("bug", "The worker gave up without a reason.", "Open Log tells more.")
@@ -356,13 +360,13 @@ class Queue:
         text = at if state is State.STOPPED else job.problem.text if job.problem else state.value
         self._end(job, state, text, message)
 
-    def _fail(self, job: Job, problem: Problem, message: Message | None = None) -> None:
+    def _fail(self, job: JobRecord, problem: Problem, message: Message | None = None) -> None:
         job.problem = problem
-        told = message or {"type": "error", **asdict(problem)}
-        self._events.append((job, told))
+        error = message or {"type": "error", **asdict(problem)}
+        self._events.append((job, error))
         self._end(job, State.FAILED, problem.text)
 
-    def _end(self, job: Job, state: State, text: str, message: Message | None = None) -> None:
+    def _end(self, job: JobRecord, state: State, text: str, message: Message | None = None) -> None:
         job.state, job.text, job.eta_s = state, text, None
         self._events.append((job, message or {"type": "done", "state": state.value}))
         self._changed = True

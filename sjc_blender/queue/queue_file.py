@@ -1,4 +1,4 @@
-"""Jobs on disk: the queue's list, which survives a restart, and the job folder, which is the truth.  No bpy, no NumPy."""
+"""The queue's list of jobs on disk, which survives a restart, and jobs read from their folders.  No bpy, no NumPy."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import contextlib
 import errno
 import json
 import os
-import re
 import uuid
-import zipfile
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..backend.sjc import settings as schema
+from ..backend.sjc import settings
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.settings_schema import Settings
+from ..backend.sjc.job import folder as job_folder
+from ..backend.sjc.job.folder import resumable
+from ..backend.sjc.settings import Settings
 from ..problems import DISK, Problem
 from .locks import Lock, Taken
-from .records import Job, Snapshot, State
+from .records import JobRecord, Snapshot, State
 
 __all__ = [
     "Failed", "ListFile", "load", "lock_folder", "read_folder", "rescan", "resumable", "save", "snapshot_at",
 ]  # fmt: skip
 
 VERSION = 1
-_NUMBERED = re.compile(r"f_(\d{4,})\.npz")
 NOT_KEPT = "Jobs made here work, but are not remembered after quitting."
 INTERRUPTED = "Blender ended while this was running; Retry goes on from its last checkpoint."
 
@@ -47,8 +46,8 @@ class ListFile:
         self.problem: Problem | None = None
         self._lock, self._mine = Lock(path.with_name(f".{path.name}.lock")), False
 
-    def take(self, known: Collection[Path]) -> list[Job]:
-        """Make it ours if nobody has it; gives the jobs that it holds, but those of folders that are `known`."""
+    def take(self, known: Collection[Path]) -> list[JobRecord]:
+        """Make it ours if nobody has it; returns the jobs that it holds, except those of folders that are `known`."""
         if self._mine:
             return []
         try:
@@ -69,7 +68,7 @@ class ListFile:
             )
         return []
 
-    def save(self, jobs: Iterable[Job]) -> None:
+    def save(self, jobs: Iterable[JobRecord]) -> None:
         """Write it, if it is ours."""
         if self._mine:
             try:
@@ -105,7 +104,7 @@ def lock_folder(folder: Path) -> Lock:
     return lock
 
 
-def save(path: Path, jobs: Iterable[Job]) -> None:
+def save(path: Path, jobs: Iterable[JobRecord]) -> None:
     """Write the list, whole.  Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = {"sjc_queue": VERSION, "jobs": [_written(job, path.parent) for job in jobs]}
@@ -117,7 +116,7 @@ def save(path: Path, jobs: Iterable[Job]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: Path) -> list[Job]:
+def load(path: Path) -> list[JobRecord]:
     """The list as it was; what was running is stopped now, or finished if its folder says so.
 
     An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
@@ -132,11 +131,11 @@ def load(path: Path) -> list[Job]:
         raise SjcError(f"{path} is no list of jobs.")
     if data["sjc_queue"] != VERSION:
         raise SjcError(f"The list of jobs {path} was written by another version of this program.")
-    found = (_read(entry, path.parent) for entry in data["jobs"])
-    return [job for job in found if job is not None]
+    jobs = (_read(entry, path.parent) for entry in data["jobs"])
+    return [job for job in jobs if job is not None]
 
 
-def _written(job: Job, parent: Path) -> dict[str, Any]:
+def _written(job: JobRecord, parent: Path) -> dict[str, Any]:
     """Folders inside the list's own are relative to it: both may be moved together."""
     folder = job.folder.relative_to(parent) if job.folder.is_relative_to(parent) else job.folder
     return {
@@ -154,17 +153,17 @@ def _written(job: Job, parent: Path) -> dict[str, Any]:
     }
 
 
-def _changes(settings: Settings) -> dict[str, Any]:
+def _changes(chosen: Settings) -> dict[str, Any]:
     """The preset and what differs from it: a list of a thousand jobs stays small."""
-    base = asdict(schema.resolve(settings.preset))
-    return {"preset": settings.preset} | {k: v for k, v in asdict(settings).items() if v != base[k]}
+    base = asdict(settings.resolve(chosen.preset))
+    return {"preset": chosen.preset} | {k: v for k, v in asdict(chosen).items() if v != base[k]}
 
 
-def _read(entry: Any, parent: Path) -> Job | None:
+def _read(entry: Any, parent: Path) -> JobRecord | None:
     try:
         problem = entry["problem"]
-        job = Job(
-            settings=schema.resolve(None, entry["settings"]),
+        job = JobRecord(
+            settings=settings.resolve(None, entry["settings"]),
             folder=parent / str(entry["folder"]),
             resume=bool(entry["resume"]),
             id=str(entry["id"]) or uuid.uuid4().hex,
@@ -188,73 +187,32 @@ def _read(entry: Any, parent: Path) -> Job | None:
 # ----------------------------------------------------------------------------------------------------------- folders
 
 
-def read_folder(folder: Path) -> Job:
+def read_folder(folder: Path) -> JobRecord:
     """A job made elsewhere: finished, or stopped and to be resumed.  Raises SjcError where no settings can be read."""
-    settings = _settings_of(folder)
-    job = Job(settings=settings, folder=folder, resume=True, state=State.STOPPED, total=settings.steps)
+    chosen = job_folder.read_settings(folder)
+    job = JobRecord(settings=chosen, folder=folder, resume=True, state=State.STOPPED, total=chosen.steps)
     rescan(job)
     return job
 
 
-def _settings_of(folder: Path) -> Settings:
-    """From job.json, or from run.json where that alone is left."""
-    for name in ("job.json", "run.json"):
-        path = folder / name
-        try:
-            text = path.read_text("utf-8")
-            return schema.from_json(text if name == "job.json" else json.dumps(json.loads(text)["settings"]))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError, TypeError, SjcError) as error:
-            raise SjcError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    raise SjcError(f"{folder} has no job.json: it is no job folder.")
-
-
-def rescan(job: Job) -> None:
+def rescan(job: JobRecord) -> None:
     """Take from the folder what it says: snapshots, the step of the newest, whether the job is finished."""
-    job.snapshots = _snapshots(job.folder / "snapshots")
+    snapshots = (snapshot_at(npz) for npz in job_folder.snapshots(job.folder))
+    job.snapshots = [snapshot for snapshot in snapshots if snapshot]  # damaged ones are left out
     job.total = job.total or job.settings.steps
     if job.snapshots:
         job.step = max(job.step, job.snapshots[-1].step)
-    if (job.folder / "run.json").is_file() and (job.folder / "mesh.glb").is_file():
+    if job_folder.finished(job.folder):
         job.state, job.step, job.text, job.problem = State.FINISHED, job.total, "finished", None
-
-
-def resumable(folder: Path) -> bool:
-    """Whether a worker can go on with what lies there."""
-    return (folder / "job.json").is_file() and not (folder / "run.json").exists()
-
-
-def _snapshots(folder: Path) -> list[Snapshot]:
-    """f_0001, f_0002 ... up to the first gap; damaged ones are left out."""
-    try:
-        numbers = {int(m[1]) for name in os.listdir(folder) if (m := _NUMBERED.fullmatch(name))}  # noqa: PTH208
-    except OSError:
-        return []
-    found, number = [], 1
-    while number in numbers:
-        if snapshot := snapshot_at(folder / f"f_{number:04d}.npz"):
-            found.append(snapshot)
-        number += 1
-    return found
 
 
 def snapshot_at(npz: Path, step: int | None = None) -> Snapshot | None:
     """The snapshot of an npz file, None if it is cut off or its volume is missing.  Reads a few hundred bytes."""
     vdb, png = npz.with_suffix(".vdb"), npz.with_suffix(".png")
+    meta = job_folder.snapshot_meta(npz)
     try:
-        with zipfile.ZipFile(npz) as archive:  # a zip file's directory stands at its end: a cut one has none
-            found = _step(archive) if step is None else step
-        if vdb.stat().st_size == 0:
+        if meta is None or vdb.stat().st_size == 0:
             return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except OSError:
         return None
-    return Snapshot(found, npz, vdb, png if png.is_file() else None)
-
-
-def _step(archive: zipfile.ZipFile) -> int:
-    """The step in `meta`, a NumPy scalar of text: a short header, then UTF-32."""
-    raw = archive.read("meta.npy")
-    start = 10 + int.from_bytes(raw[8:10], "little")
-    meta = json.loads(raw[start:].decode("utf-32-le").rstrip("\0"))
-    return int(meta.get("step", 0))
+    return Snapshot(int(meta.get("step", 0)) if step is None else step, npz, vdb, png if png.is_file() else None)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..backend.sjc.settings_schema import Settings
+from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from .curves import Curves
 
-__all__ = ["Job", "Snapshot", "State"]
+__all__ = ["JobRecord", "Snapshot", "State"]
 
 
 class State(enum.StrEnum):
@@ -44,7 +44,7 @@ class Snapshot:
 
 
 @dataclass(eq=False)
-class Job:
+class JobRecord:
     """One prompt on its way to a mesh.  folder: the job folder. resume: go on with what it holds.
 
     stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s:

@@ -1,6 +1,4 @@
-"""Every difference between the Blender versions 4.3 to 5.2 that this add-on meets; no other module asks for the
-version.
-"""
+"""Every difference between Blender 4.3 and 5.2 that the add-on meets; no other module asks for the version."""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ def main(npz: str, vdb: str) -> int:
     """Read, convert, write."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "backend"))  # a process of its own: no other code sees this path
     from sjc.errors import SjcError
-    from sjc.output import files
+    from sjc.output.npz import read_npz
     from sjc.output.vdb import write_live_vdb
 
     try:
-        field = files.read_npz(npz)
+        field = read_npz(npz)
         write_live_vdb(vdb, field.density, field.color, bounds=field.bounds)
     except (SjcError, ValueError) as error:
         print(error, file=sys.stderr)

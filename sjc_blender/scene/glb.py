@@ -40,7 +40,7 @@ class Triangles:
 
 
 def read(path: str | os.PathLike[str]) -> Triangles:
-    """The one coloured mesh of `path`. Raises SjcError with one line for a missing, cut short, damaged or foreign file."""
+    """The one coloured mesh of `path`. Raises SjcError for a file that is missing, cut short, damaged or foreign."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -60,24 +60,24 @@ def read(path: str | os.PathLike[str]) -> Triangles:
     faces = _outward(upright, _proper(faces))
     if uv is None:
         return Triangles(upright, faces, colors)
-    _, first, place = np.unique(upright, axis=0, return_index=True, return_inverse=True)
-    return Triangles(upright[first], place.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture)
+    _, first, inverse = np.unique(upright, axis=0, return_index=True, return_inverse=True)
+    return Triangles(upright[first], inverse.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture)
 
 
 def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """The JSON and the binary chunk of a GLB container."""
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
         raise SjcError(f"{path} is no glTF 2.0 binary file.")
-    found: dict[int, bytes] = {}
+    chunks: dict[int, bytes] = {}
     at = 12
     if len(data) < struct.unpack_from("<I", data, 8)[0]:
         raise SjcError(f"{path} is cut short.")
     while at + 8 <= len(data):
         length, kind = struct.unpack_from("<II", data, at)
-        found.setdefault(kind, data[at + 8 : at + 8 + length])
+        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
         at += 8 + length
     try:
-        return json.loads(found[_JSON]), found.get(_BIN, b"")
+        return json.loads(chunks[_JSON]), chunks.get(_BIN, b"")
     except (KeyError, ValueError) as error:
         raise SjcError(f"{path} is damaged: its JSON part cannot be read.") from error
 

@@ -1,46 +1,41 @@
 """A job's snapshots as files: the newest whole one, the history thinned, copies. No bpy: it may run in a thread.
 
-A volume sequence finds its files by number, f_0001.vdb, f_0002.vdb ... without gaps, and Blender keeps what it has read
-by
-path: a file of another content needs another path. So a thinned history gets a new folder and new numbers.
+A volume sequence finds its files by number, f_0001.vdb, f_0002.vdb ... without gaps, and Blender keeps what it has
+read by path: a file of another content needs another path. So a thinned history gets a new folder and new numbers.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import zipfile
 from pathlib import Path
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.output import files
+from ..backend.sjc.job import folder as job_folder
 from . import vdb
 
-MOST, MOST_BYTES = 100, 10**9
-SNAPSHOTS, HISTORY = "snapshots", "history"
-_NAME = re.compile(r"f_(\d{4,})\.vdb")
+MAX_FILES, MAX_BYTES = 100, 10**9
+HISTORY = "history"
 
 
 def number(path: Path) -> int:
     """The number of a snapshot's file, f_0012.vdb -> 12; 1 for a file of another name."""
-    match = _NAME.fullmatch(path.name)
-    return int(match[1]) if match else 1
+    return job_folder.snapshot_number(path) or 1
 
 
 def volumes(folder: Path) -> list[Path]:
     """The .vdb files f_0001, f_0002 ... of `folder`, up to the first gap."""
-    there = {number(path): path for path in folder.glob("f_*.vdb") if _NAME.fullmatch(path.name)}
-    return [there[n] for n in range(1, len(there) + 1) if all(m in there for m in range(1, n + 1))]
+    return job_folder.numbered(folder, ".vdb")
 
 
-def newest(job_folder: Path) -> Path | None:
+def newest(job: Path) -> Path | None:
     """The newest whole snapshot of a job folder: its .vdb, or its .npz where no whole .vdb is left; None without any.
 
     Damaged ones (a copy cut short, a disk that was full) are passed over.
     """
-    thinned = [path for folder in _histories(job_folder) for path in volumes(folder)]
-    for npz in reversed(files.snapshots(job_folder / SNAPSHOTS)):
+    thinned = [path for folder in _histories(job) for path in volumes(folder)]
+    for npz in reversed(job_folder.snapshots(job)):
         if _whole(npz.with_suffix(".vdb")):
             return npz.with_suffix(".vdb")
         if thinned and _whole(thinned[-1]):
@@ -50,23 +45,23 @@ def newest(job_folder: Path) -> Path | None:
     return None
 
 
-def thin(folder: Path, most: int = MOST, most_bytes: int = MOST_BYTES) -> Path:
-    """The folder of a history of at most `most` files and `most_bytes`: `folder`, or a new one beside it.
+def thin(folder: Path, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> Path:
+    """The folder of a history of at most `max_files` files and `max_bytes`: `folder`, or a new one beside it.
 
     Chosen evenly; the last is always among them, the first where there are two. The new folder holds links where the
     file system has them, else copies; it appears whole. Raises SjcError when it cannot be written.
     """
     paths = volumes(folder)
-    kept = _evenly(paths, most, most_bytes)
-    if len(kept) == len(paths):
+    chosen = _evenly(paths, max_files, max_bytes)
+    if len(chosen) == len(paths):
         return folder
     target = _free(folder.parent)
-    _fill(target, {f"{files.snapshot_stem(n)}.vdb": path for n, path in enumerate(kept, start=1)})
+    _fill(target, {f"{job_folder.snapshot_stem(n)}.vdb": path for n, path in enumerate(chosen, start=1)})
     return target
 
 
 def drop(folder: Path) -> None:
-    """Remove the .vdb files of `folder` after its thinned history took their place; the .npz files belong to the job."""
+    """Remove the .vdb files of `folder` once a thinned history replaces them; the .npz files belong to the job."""
     for path in volumes(folder):
         path.unlink(missing_ok=True)
 
@@ -77,32 +72,32 @@ def copy_to(folder: Path, target: Path) -> Path:
     return target
 
 
-def _evenly(paths: list[Path], most: int, most_bytes: int) -> list[Path]:
+def _evenly(paths: list[Path], max_files: int, max_bytes: int) -> list[Path]:
     sizes = [path.stat().st_size for path in paths]
-    count = min(len(paths), max(1, most))
+    count = min(len(paths), max(1, max_files))
     while count > 1:
         chosen = [round(i * (len(paths) - 1) / (count - 1)) for i in range(count)]
         total = sum(sizes[i] for i in chosen)
-        if total <= most_bytes:
+        if total <= max_bytes:
             return [paths[i] for i in chosen]
-        count = min(count - 1, max(1, count * most_bytes // total))
+        count = min(count - 1, max(1, count * max_bytes // total))
     return paths[-1:]
 
 
-def _histories(job_folder: Path) -> list[Path]:
+def _histories(job: Path) -> list[Path]:
     """history, history-2 ..., the newest last."""
-    found = []
-    while (path := _nth(job_folder, len(found) + 1)).is_dir():
-        found.append(path)
-    return found
+    folders: list[Path] = []
+    while (path := _nth(job, len(folders) + 1)).is_dir():
+        folders.append(path)
+    return folders
 
 
-def _nth(job_folder: Path, n: int) -> Path:
-    return job_folder / (HISTORY if n == 1 else f"{HISTORY}-{n}")
+def _nth(job: Path, n: int) -> Path:
+    return job / (HISTORY if n == 1 else f"{HISTORY}-{n}")
 
 
-def _free(job_folder: Path) -> Path:
-    return _nth(job_folder, len(_histories(job_folder)) + 1)
+def _free(job: Path) -> Path:
+    return _nth(job, len(_histories(job)) + 1)
 
 
 def _fill(target: Path, sources: dict[str, Path]) -> None:

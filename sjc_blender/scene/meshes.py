@@ -49,8 +49,10 @@ def import_mesh(
 
 def find(job_id: str) -> Any | None:
     """The mesh object of a job, the newest where it was imported twice."""
-    found = [item for item in bpy.data.objects if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene]
-    return max(found, key=lambda item: item.session_uid, default=None)
+    meshes = [
+        item for item in bpy.data.objects if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene
+    ]
+    return max(meshes, key=lambda item: item.session_uid, default=None)
 
 
 def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
@@ -127,9 +129,9 @@ def set_threshold(surface_object: Any, threshold: float) -> None:
 
 
 def _modifier(target: Any, name: str, kind: str, *, wanted: bool) -> Any | None:
-    found = target.modifiers.get(name)
+    modifier = target.modifiers.get(name)
     if wanted:
-        return found or target.modifiers.new(name, kind)
-    if found:
-        target.modifiers.remove(found)
+        return modifier or target.modifiers.new(name, kind)
+    if modifier:
+        target.modifiers.remove(modifier)
     return None

@@ -15,17 +15,16 @@ WIDE = 100.0  # positive values that span more than this factor are drawn by the
 
 
 def picture(points: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
-    """[HEIGHT, WIDTH, 4] f4, bottom row first: a line from the first step to the last, from the lowest value to the
-    highest.
+    """[HEIGHT, WIDTH, 4] f4, bottom row first: a line over all steps, from the lowest value to the highest.
 
     What is not finite is left out; nothing at all is an empty sheet.
     """
     sheet = np.empty((HEIGHT, WIDTH, 4), np.float32)
     sheet[:] = PAPER
-    found = np.array([p for p in points if np.isfinite(p[1])], np.float64).reshape(-1, 2)
-    if not len(found):
+    finite = np.array([p for p in points if np.isfinite(p[1])], np.float64).reshape(-1, 2)
+    if not len(finite):
         return sheet
-    steps, values = found.T
+    steps, values = finite.T
     if values.min() > 0 and values.max() > WIDE * values.min():
         values = np.log(values)
     low, high = values.min(), values.max()
@@ -39,8 +38,9 @@ def picture(points: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
-    """[HEIGHT, WIDTH] how much of each pixel the line covers: in every column it reaches from its lowest to its highest
-    point.
+    """[HEIGHT, WIDTH] how much of each pixel the line covers.
+
+    In every column it reaches from its lowest point to its highest.
     """
     columns = np.arange(WIDTH)
     edges = np.interp(np.arange(WIDTH + 1) - 0.5, x, y)

@@ -8,7 +8,7 @@ import bpy.utils.previews
 import numpy as np
 from numpy.typing import NDArray
 
-_KEPT = 4  # icons that may still stand on a screen about to be redrawn
+_MAX_ICONS = 4  # icons that may still stand on a screen about to be redrawn
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 _plots: bpy.utils.previews.ImagePreviewCollection | None = None
 _number = 0
@@ -25,14 +25,14 @@ def update(picture: Path | None) -> bool:
         return False
     if _icons is None:
         _icons = bpy.utils.previews.new()
-    for old in list(_icons)[: 1 - _KEPT]:
+    for old in list(_icons)[: 1 - _MAX_ICONS]:
         del _icons[old]
     _icons.load(str(picture), str(picture), "IMAGE")
     return True
 
 
 def icon(picture: Path | None) -> int:
-    """The icon's number of a picture that `update` has loaded, for `template_icon`; 0 for any other. Touches no disk."""
+    """The icon's number, for `template_icon`, of a picture that `update` has loaded; 0 for others. Reads no disk."""
     if picture is None or _icons is None or str(picture) not in _icons:
         return 0
     number: int = _icons[str(picture)].icon_id

@@ -27,7 +27,7 @@ class Header:
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Read the head of a .vdb written by this program. Raises SjcError for one that is cut short, foreign or missing."""
+    """Read the head of a .vdb that this program wrote. Raises SjcError for a cut short, foreign or missing file."""
     try:
         with Path(path).open("rb") as stream:
             return _read(stream, path)

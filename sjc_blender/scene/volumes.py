@@ -8,9 +8,8 @@ the *next* frame: where the user stands the volume shows the result, also to who
 and from there on the history plays.
 
 Where it stands: before 5.0 Blender draws volumes half a voxel off (compat). That half voxel is taken back in the
-object's
-*delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no parent is
-needed. A delta does not turn with the object, so it is worked out again at every snapshot and after every file load.
+object's *delta* location: Location, which the artist sees and animates and Alt-G clears, stays what it is, and no
+parent is needed. A delta does not turn with the object, so it is worked out again at every snapshot and file load.
 
 A volume is known by the job in a custom property of its datablock; nothing here keeps a reference, which an undo would
 kill.
@@ -84,8 +83,9 @@ def follow_timeline(job_id: str) -> None:
 
 
 def hide(job_id: str) -> Any | None:
-    """At the end: the history on the timeline, the object hidden in viewport (the eye: Alt-H) and render. -> it, or
-    None.
+    """At the end: the history on the timeline, the object hidden in viewport (the eye: Alt-H) and render.
+
+    Gives the object, or None where there is none.
     """
     target = find(job_id)
     if target is None:
@@ -116,7 +116,7 @@ def use_history(job_id: str, folder: Path) -> None:
     rest(job_id)
 
 
-def place_all() -> None:
+def centre_all() -> None:
     """After a file load: the half voxel of every volume of ours, for the Blender that runs now."""
     for item in bpy.data.objects:
         if item.type == "VOLUME" and item.data and _VOXEL in item.data and item.library is None:

@@ -71,7 +71,7 @@ def install(python: str = "", build: str = "auto") -> None:
 
 
 def check(python: str) -> None:
-    """Begin to ask the doctor of `python`; the answer counts from then on. Raises SjcError when busy or for no Python."""
+    """Begin to check `python`, which is the backend from then on. Raises SjcError when busy or for no Python."""
     path = str(environment.interpreter(python))
     _begin(lambda: Check(home(), path), "checking")
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-MOST = 1000
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.job import folder as job_folder
+
+MAX_JOBS = 1000
 _known: dict[tuple[Path, int], tuple[str, str] | None] = {}  # (job.json, its time) -> prompt, model; None: damaged
 
 
 @dataclass(frozen=True)
-class Past:
+class HistoryEntry:
     """A job folder.  when: local time as text; finished: it holds a mesh; model: as its settings name it."""
 
     prompt: str
@@ -22,34 +24,34 @@ class Past:
     model: str = ""
 
 
-def jobs_in(parent: Path, most: int = MOST) -> list[Past]:
+def jobs_in(parent: Path, max_jobs: int = MAX_JOBS) -> list[HistoryEntry]:
     """The job folders in `parent`, the newest first; what cannot be read is passed over, a missing folder is empty."""
     try:
-        folders = [(f.stat().st_mtime, f) for f in parent.iterdir() if (f / "job.json").is_file()]
+        folders = [(f.stat().st_mtime, f) for f in parent.iterdir() if (f / job_folder.JOB).is_file()]
     except OSError:
         return []
-    found = (_read(folder, changed) for changed, folder in sorted(folders, reverse=True)[:most])
-    return [past for past in found if past]
+    entries = (_read(folder, changed) for changed, folder in sorted(folders, reverse=True)[:max_jobs])
+    return [entry for entry in entries if entry]
 
 
-def _read(folder: Path, changed: float) -> Past | None:
-    path = folder / "job.json"
+def _read(folder: Path, changed: float) -> HistoryEntry | None:
+    path = folder / job_folder.JOB
     try:
         key = (path, path.stat().st_mtime_ns)
     except OSError:
         return None
     if key not in _known:
-        _known[key] = _settings(path)
+        _known[key] = _settings(folder)
     if (settings := _known[key]) is None:
         return None
-    finished = (folder / "run.json").is_file() and (folder / "mesh.glb").is_file()
     when = datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 (for the person at this clock)
-    return Past(settings[0], folder, when, finished, settings[1])
+    return HistoryEntry(settings[0], folder, when, job_folder.finished(folder), settings[1])
 
 
-def _settings(path: Path) -> tuple[str, str] | None:
+def _settings(folder: Path) -> tuple[str, str] | None:
+    """Prompt and model, unchecked: a job of another version, whose settings we do not know, stands in the list, too."""
     try:
-        settings = json.loads(path.read_text("utf-8"))
-        return str(settings["prompt"]), str(settings.get("model", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        stored = job_folder.stored_settings(folder)
+        return str(stored["prompt"]), str(stored.get("model", ""))
+    except (SjcError, KeyError):
         return None

@@ -1,8 +1,8 @@
-"""Labels and tooltips of settings, presets, stages and states.  No bpy; every text here is translated (translations)."""
+"""Labels and tooltips of settings, presets, stages and states, all of which are translated.  No bpy."""
 
 from __future__ import annotations
 
-from ..backend.sjc.settings_schema import Spec, plain
+from ..backend.sjc.settings import Spec, plain
 
 ACRONYMS = {
     "Fov": "FOV",
@@ -125,7 +125,7 @@ def label(spec: Spec) -> str:
 
 
 def tooltip(spec: Spec) -> str:
-    """A setting's description as Blender wants it, without the final full stop; what 0 stands for and the unit follow."""
+    """A setting's description as Blender wants it, without a full stop; its unit and what 0 means follow."""
     text = spec.description.rstrip(".")
     if spec.unit:
         text += f" ({spec.unit})"

@@ -44,15 +44,15 @@ def follow(group: Any, _context: Any) -> None:
     global _busy  # noqa: PLW0603
     scene = group.id_data
     try:
-        found = lora_text.parse(group.lora)
+        entries = lora_text.parse(group.lora)
     except SjcError:
-        found = ()
+        entries = ()
     _busy = True
     try:
         scene.sjc_loras.clear()
-        for one in found:
-            entry = scene.sjc_loras.add()
-            entry.path, entry.weight = str(one.path), one.weight
+        for entry in entries:
+            row = scene.sjc_loras.add()
+            row.path, row.weight = str(entry.path), entry.weight
     finally:
         _busy = False
 

@@ -1,7 +1,7 @@
 """The choice of a model: the picker of those there are, what is known of the chosen one, the button that fetches it.
 
 `draw` may come sixty times a second, so it reads what is remembered; a timer has the disk read in a thread
-(models.Shelf).
+(lookup.ModelCache).
 """
 
 from __future__ import annotations
@@ -15,126 +15,126 @@ from bpy.app.translations import pgettext_iface as iface_
 from ..backend.sjc.models import memory_plan
 from ..models import catalogue, fetching, lookup
 from . import labels, paragraph, ui_state
-from .languages.messages import said
+from .languages.messages import translated
 
 TICK_SECONDS = 0.1
 
 ICONS = {"missing": "IMPORT", "bad": "ERROR"}
 
-shelf = lookup.Shelf(lookup.look, lookup.stamp)
-lists = lookup.Shelf(catalogue.listing, catalogue.stamp)  # by what was used before
+model_cache = lookup.ModelCache(lookup.look, lookup.stamp)
+list_cache = lookup.ModelCache(catalogue.listing, catalogue.stamp)  # by what was used before
 offers: dict[str, fetching.Offer] = {}  # what the hub said of models that are not here
-_wanted: set[tuple[lookup.Shelf[Any], str]] = set()
+_wanted: set[tuple[lookup.ModelCache[Any], str]] = set()
 
 
 def draw(layout: Any, context: Any) -> None:
     """What is known of the scene's model."""
     model = context.scene.sjc.model
-    found = shelf.known(model)
-    for one, key in ((shelf, model), (lists, used(context))):
+    info = model_cache.known(model)
+    for one, key in ((model_cache, model), (list_cache, used_models(context))):
         if one.stale(key):
             _want(one, key)
     column = layout.column(align=True)
-    if found is None:
+    if info is None:
         column.label(text="Looking for the model", icon="SORTTIME")
         return
-    icon = ICONS.get(found.kind, "CHECKMARK")
-    offer = offers.get(model.strip()) if found.kind == "missing" else None
-    paragraph.paragraph(column, context, line(found, offer), icon=icon, most=6)
-    if found.kind == "missing":
+    icon = ICONS.get(info.kind, "CHECKMARK")
+    offer = offers.get(model.strip()) if info.kind == "missing" else None
+    paragraph.paragraph(column, context, description_of(info, offer), icon=icon, max_lines=6)
+    if info.kind == "missing":
         _draw_missing(column, context, model)
-    elif found.kind in ("folder", "cached"):
-        fits, said_of_it = needs(found, context.scene.sjc.device, context.window_manager.sjc.backend_text)
-        paragraph.paragraph(column, context, said_of_it, icon="MEMORY" if fits else "ERROR", most=4)
+    elif info.kind in ("folder", "cached"):
+        fits, text = memory_note(info, context.scene.sjc.device, context.window_manager.sjc.backend_text)
+        paragraph.paragraph(column, context, text, icon="MEMORY" if fits else "ERROR", max_lines=4)
 
 
-def needs(found: lookup.Found, device: str, backend: str) -> tuple[bool, str]:
+def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool, str]:
     """(whether it fits, a sentence) of the memory that a model takes. backend: the doctor's line about its device."""
     on_cpu = device == "cpu" or backend.startswith("cpu")
     stated = re.search(r"(\d+) GB\)", backend)
     free = memory_plan.free_bytes("cpu") if on_cpu else int(stated[1]) * 2**30 if stated else None
-    plan = lookup.memory(found, on_cpu, free)
+    plan = lookup.memory(info, on_cpu, free)
     size = lookup.readable_size(plan.needed)
     if free is None:
         return True, iface_("Needs {} of memory").format(size)
-    told = iface_("Needs {} of memory, there are {}").format(size, lookup.readable_size(free))
+    text = iface_("Needs {} of memory, there are {}").format(size, lookup.readable_size(free))
     if not plan.fits:
-        return False, f"{told}: {iface_('too little, take a smaller model')}"
+        return False, f"{text}: {iface_('too little, take a smaller model')}"
     if plan.network_in_pieces:
-        return True, f"{told}: {iface_('the network comes layer by layer, which is slow')}"
+        return True, f"{text}: {iface_('the network comes layer by layer, which is slow')}"
     if plan.decoder_on_host:
-        return True, f"{told}: {iface_('text encoders and autoencoder work on the CPU')}"
+        return True, f"{text}: {iface_('text encoders and autoencoder work on the CPU')}"
     if plan.texts_on_host:
-        return True, f"{told}: {iface_('text encoders work on the CPU')}"
-    return True, told
+        return True, f"{text}: {iface_('text encoders work on the CPU')}"
+    return True, text
 
 
 def _draw_missing(column: Any, context: Any, model: str) -> None:
     """Where a download would go, or what keeps Blender offline."""
     variable = lookup.hub_offline()
     if variable:
-        kept = iface_("The variable {} keeps it offline: unset it and start Blender again").format(variable)
-        paragraph.paragraph(column, context, kept, icon="INTERNET")
+        text = iface_("The variable {} keeps it offline: unset it and start Blender again").format(variable)
+        paragraph.paragraph(column, context, text, icon="INTERNET")
     elif not bpy.app.online_access:
         paragraph.paragraph(column, context, labels.OFFLINE, icon="INTERNET")
         column.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
     else:
         offer = offers.get(model.strip())
         if offer and offer.problem:
-            paragraph.paragraph(column, context, said(offer.problem), icon="ERROR", most=4)
+            paragraph.paragraph(column, context, translated(offer.problem), icon="ERROR", max_lines=4)
         elif offer and offer.gated:
-            paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", most=6)
+            paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", max_lines=6)
         if offer is None or offer.problem:
             column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model
 
 
-def line(found: lookup.Found, offer: fetching.Offer | None = None) -> str:
+def description_of(info: lookup.ModelInfo, offer: fetching.Offer | None = None) -> str:
     """An answer in the language of the interface. offer: what the hub said of a model that is not here."""
-    if found.kind == "bad":
-        return said(found.problem)
-    size, licence = (offer.size, offer.licence) if offer else (found.size, found.licence)
-    parts = [iface_(labels.MODEL_STATES[found.kind])]
+    if info.kind == "bad":
+        return translated(info.problem)
+    size, licence = (offer.size, offer.licence) if offer else (info.size, info.licence)
+    parts = [iface_(labels.MODEL_STATES[info.kind])]
     if size:
         parts.append(lookup.readable_size(size))
-    if found.kind != "embedded":
-        parts.append(str(found.folder))
+    if info.kind != "embedded":
+        parts.append(str(info.folder))
     if licence:
         parts.append(iface_("licence {}").format(licence))
     return ", ".join(parts)
 
 
-def used(context: Any) -> str:
+def used_models(context: Any) -> str:
     """The models of earlier jobs and of the scene, as `lists` asks by them."""
-    past = sorted({entry.model for entry in context.window_manager.sjc.history})
-    return catalogue.key_of([*past, context.scene.sjc.model])
+    earlier = sorted({entry.model for entry in context.window_manager.sjc.history})
+    return catalogue.key_of([*earlier, context.scene.sjc.model])
 
 
-def in_menu(name: str, found: lookup.Found) -> str:
+def menu_label(name: str, info: lookup.ModelInfo) -> str:
     """A model's line in the picker: id, family, size, state."""
-    shown = iface_("Embedded") if found.kind == "embedded" else name
-    state = iface_(labels.PICKER_STATES[found.kind])
-    if found.kind == "missing" and name in offers:
-        found = lookup.Found("missing", found.folder, offers[name].size)
-    size = lookup.readable_size(found.size) if found.size else ""
-    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, found.family, size, state) if part)
+    shown = iface_("Embedded") if info.kind == "embedded" else name
+    state = iface_(labels.PICKER_STATES[info.kind])
+    if info.kind == "missing" and name in offers:
+        info = lookup.ModelInfo("missing", info.folder, offers[name].size)
+    size = lookup.readable_size(info.size) if info.size else ""
+    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, info.family, size, state) if part)
 
 
 def draw_list(layout: Any, context: Any, hub_model: str) -> None:
     """The models there are, with what can be done with them; a hub id that is not here, with its size and download."""
-    key = catalogue.key_of([*used(context).splitlines(), hub_model])
-    if lists.stale(key):
-        _want(lists, key)
-    entries = lists.known(key)
+    key = catalogue.key_of([*used_models(context).splitlines(), hub_model])
+    if list_cache.stale(key):
+        _want(list_cache, key)
+    entries = list_cache.known(key)
     column = layout.column(align=True)
     if entries is None:
         column.label(text="Looking for models", icon="SORTTIME")
-    for name, found in entries or ():
+    for name, info in entries or ():
         row = column.row(align=True)
-        row.label(text=in_menu(name, found), icon=ICONS.get(found.kind, "CHECKMARK"), translate=False)
-        if found.kind == "cached":
+        row.label(text=menu_label(name, info), icon=ICONS.get(info.kind, "CHECKMARK"), translate=False)
+        if info.kind == "cached":
             row.operator("sjc.remove_model", text="", icon="TRASH").model = name
-        elif found.kind == "missing" and name == hub_model.strip():
+        elif info.kind == "missing" and name == hub_model.strip():
             _draw_missing(layout.column(align=True), context, name)
 
 
@@ -145,12 +145,12 @@ class SJC_MT_models(bpy.types.Menu):
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
-        entries = lists.known(used(context))
+        entries = list_cache.known(used_models(context))
         if entries is None:
             self.layout.label(text="Looking for models", icon="SORTTIME")
-        for name, found in entries or ():
-            icon = ICONS.get(found.kind, "CHECKMARK")
-            button = self.layout.operator("sjc.pick_model", text=in_menu(name, found), icon=icon, translate=False)
+        for name, info in entries or ():
+            icon = ICONS.get(info.kind, "CHECKMARK")
+            button = self.layout.operator("sjc.pick_model", text=menu_label(name, info), icon=icon, translate=False)
             button.model = name
         self.layout.separator()
         self.layout.operator("sjc.choose_model", text="Other Folder", icon="FILE_FOLDER")
@@ -161,8 +161,8 @@ CLASSES = (SJC_MT_models,)
 
 def look_again() -> None:
     """The disk has changed by our doing."""
-    shelf.forget()
-    lists.forget()
+    model_cache.forget()
+    list_cache.forget()
     ui_state.redraw()
 
 
@@ -171,7 +171,7 @@ def tick() -> float | None:
     while _wanted:
         one, key = _wanted.pop()
         one.ask(key)
-    if shelf.busy or lists.busy:
+    if model_cache.busy or list_cache.busy:
         return TICK_SECONDS
     ui_state.redraw()
     return None
@@ -184,7 +184,7 @@ def stop() -> None:
         bpy.app.timers.unregister(tick)
 
 
-def _want(one: lookup.Shelf[Any], key: str) -> None:
+def _want(one: lookup.ModelCache[Any], key: str) -> None:
     _wanted.add((one, key))
     if not bpy.app.background and not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=0.0, persistent=True)

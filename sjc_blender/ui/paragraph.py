@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 from typing import Any
 
-from .languages.messages import said
+from .languages.messages import translated
 
 PIXELS_PER_COLUMN = 7.0  # of the interface font at scale 1, about
 MARGIN = 40  # pixels that a panel's frame takes
@@ -26,10 +26,10 @@ def wrapped(text: str, width: int) -> list[str]:
     return [line for part in text.splitlines() for line in textwrap.wrap(part, width) or [""]]
 
 
-def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", most: int = 8) -> None:
-    """A text in several labels, translated as a whole; after `most` lines it is cut."""
-    lines = wrapped(said(text), columns(context) - (3 if icon != "NONE" else 0))
+def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", max_lines: int = 8) -> None:
+    """A text in several labels, translated as a whole; after `max_lines` lines it is cut."""
+    lines = wrapped(translated(text), columns(context) - (3 if icon != "NONE" else 0))
     column = layout.column(align=True)
-    for number, line in enumerate(lines[:most]):
-        shown = f"{line} ..." if number == most - 1 and len(lines) > most else line
+    for number, line in enumerate(lines[:max_lines]):
+        shown = f"{line} ..." if number == max_lines - 1 and len(lines) > max_lines else line
         column.label(text=shown, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE", translate=False)

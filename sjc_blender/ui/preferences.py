@@ -1,4 +1,4 @@
-"""The add-on's preferences, and what they mean for a new job.
+"""The add-on's preferences as a person sees them; what they mean stands in `user_preferences`.
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -7,14 +7,12 @@ from typing import Any
 
 import bpy
 
-from .. import __package__ as package
-from .. import places
-from ..worker import process
+from ..user_preferences import ADD_ON
+from . import backend_task, model_picker
+from .panels.backend import draw_backend
 
 
 def _changed_python(_self: Any, _context: Any) -> None:
-    from . import backend_task
-
     if not backend_task.running():  # the answer that is awaited says more than the record
         backend_task.refresh()
 
@@ -22,11 +20,11 @@ def _changed_python(_self: Any, _context: Any) -> None:
 class SJC_AP_preferences(bpy.types.AddonPreferences):
     """One for all files."""
 
-    bl_idname = package
+    bl_idname = ADD_ON
 
     output_folder: bpy.props.StringProperty(
-        name="Output Folder", description="Where job folders go while the .blend is not saved; empty: sjc in your documents",
-        subtype="DIR_PATH",
+        name="Output Folder", subtype="DIR_PATH",
+        description="Where job folders go while the .blend is not saved; empty: sjc in your documents",
     )  # fmt: skip
     backend_python: bpy.props.StringProperty(
         name="Use Existing Python", description="Python program or environment folder that has the backend's packages; "
@@ -67,11 +65,8 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""
-        from . import model_picker
-        from .panels import backend as panels_backend
-
         layout = self.layout
-        panels_backend.draw_backend(layout, context)
+        draw_backend(layout, context)
         box = layout.box()
         box.label(text="Models")
         box.prop(self, "hub_model")
@@ -86,31 +81,6 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
             column = layout.column(align=True)
             for name in names:
                 column.prop(self, name)
-
-
-def defaults() -> dict[str, Any]:
-    """Settings of a new job that come from the preferences, where the scene does not say otherwise."""
-    device = getattr(places.preferences(), "device", "auto").strip()
-    return {} if device in ("", "auto") else {"device": device}
-
-
-def worker_environment() -> dict[str, str]:
-    """Further variables of the worker's process."""
-    threads = getattr(places.preferences(), "threads", 0)
-    return {"OMP_NUM_THREADS": str(threads)} if threads else {}
-
-
-def worker_times() -> process.Times:
-    """How long to wait for the worker."""
-    chosen, usual = places.preferences(), process.Times()
-    hello = float(getattr(chosen, "start_seconds", usual.hello))
-    return process.Times(hello=hello, silence=float(getattr(chosen, "silence_seconds", usual.silence)))
-
-
-def history_limits() -> tuple[int, int]:
-    """(snapshots, bytes) that a job keeps for the timeline, as `scene.history.thin` takes them."""
-    chosen = places.preferences()
-    return getattr(chosen, "history_count", 100), getattr(chosen, "history_mb", 1000) * 1_000_000
 
 
 CLASSES = (SJC_AP_preferences,)

@@ -8,7 +8,7 @@ import bpy
 from bl_operators.presets import AddPresetBase
 from bl_ui.utils import PresetPanel
 
-from ..backend.sjc.settings_schema import SPECS
+from ..backend.sjc.settings import SPECS
 
 SUBDIR = "sjc_blender"
 LEFT_OUT = ("prompt", "negative_prompt", "seed", "overwrite")  # what belongs to one object, not to a way of making

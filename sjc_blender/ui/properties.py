@@ -1,5 +1,4 @@
-"""What Blender remembers of us: settings (from the one schema) and output on the Scene, the drawn copy on
-WindowManager.
+"""Properties of the scene (settings, from the one schema; output) and of the window manager (what panels draw).
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -10,12 +9,11 @@ from typing import Any
 
 import bpy
 
-from ..backend.sjc import settings as schema
-from ..backend.sjc.settings_schema import PRESETS, SPECS, Spec, Value
+from ..backend.sjc.settings import PRESETS, SPECS, Spec, Value, resolve
 from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
-KEPT = (
+UNCHANGED = (
     "prompt", "negative_prompt", "model", "lora", "preset", "seed", "device", "renderer", "runtime", "overwrite",
 )  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
@@ -78,8 +76,8 @@ def _on_choice(spec: Spec) -> dict[str, Any]:
 
 
 def _take_preset(group: Any, _context: Any) -> None:
-    """A new preset: its values, for all but KEPT. None of them has an update that touches the preset."""
-    apply(group, {name: value for name, value in _values_of(group.preset).items() if name not in KEPT})
+    """A new preset: its values, for all but UNCHANGED. None of them has an update that touches the preset."""
+    apply(group, {name: value for name, value in _values_of(group.preset).items() if name not in UNCHANGED})
 
 
 def _leave_gap(name: str, low: float) -> Callable[[Any, Any], None]:
@@ -105,11 +103,11 @@ def settings_from(scene: Any) -> dict[str, Value]:
     """What differs from the scene's preset, by name, with the preset itself: as `api.generate` takes it."""
     group = scene.sjc
     base = _values_of(group.preset)
-    found: dict[str, Value] = {"preset": group.preset}
+    changes: dict[str, Value] = {"preset": group.preset}
     for spec in SPECS.values():
         if spec.name not in ("preset", "overwrite") and not _same(getattr(group, spec.name), base[spec.name], spec):
-            found[spec.name] = _plain(getattr(group, spec.name), spec)
-    return found
+            changes[spec.name] = _plain(getattr(group, spec.name), spec)
+    return changes
 
 
 def apply(group: Any, values: Mapping[str, Any]) -> None:
@@ -120,7 +118,7 @@ def apply(group: Any, values: Mapping[str, Any]) -> None:
 
 
 def _values_of(preset: str) -> dict[str, Value]:
-    chosen = schema.resolve(preset)
+    chosen = resolve(preset)
     return {name: getattr(chosen, name) for name in SPECS}
 
 
@@ -171,8 +169,8 @@ class SJC_PG_output(bpy.types.PropertyGroup):
         options=set(),
     )  # fmt: skip
     copy_beside: bpy.props.BoolProperty(
-        name="Copy beside .blend", description="When the .blend is saved, bring the files of its volumes into sjc beside it",
-        options=set(),
+        name="Copy beside .blend", options=set(),
+        description="When the .blend is saved, bring the files of its volumes into sjc beside it",
     )  # fmt: skip
 
 
@@ -198,7 +196,7 @@ class SJC_PG_job(bpy.types.PropertyGroup):
     }
 
 
-class SJC_PG_past(bpy.types.PropertyGroup):
+class SJC_PG_history(bpy.types.PropertyGroup):
     """A job folder of the history."""
 
     __annotations__ = {**_texts("prompt", "folder", "when", "model"), "finished": bpy.props.BoolProperty()}
@@ -211,13 +209,13 @@ class SJC_PG_curve(bpy.types.PropertyGroup):
 
 
 class SJC_PG_runtime(bpy.types.PropertyGroup):
-    """The copy that panels draw; filled by `mirror` and `backend_task`, never by `draw`."""
+    """The copy that panels draw; filled by `ui_state` and `backend_task`, never by `draw`."""
 
     __annotations__ = {
         "jobs": bpy.props.CollectionProperty(type=SJC_PG_job),
         "active_job": bpy.props.IntProperty(name="Job", description="A job of the queue"),
-        "history": bpy.props.CollectionProperty(type=SJC_PG_past),
-        "active_past": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
+        "history": bpy.props.CollectionProperty(type=SJC_PG_history),
+        "active_history": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
         "curves": bpy.props.CollectionProperty(type=SJC_PG_curve),
         "worker_alive": bpy.props.BoolProperty(),
         "freeing": bpy.props.BoolProperty(),
@@ -228,7 +226,7 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
     }
 
 
-CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_past, SJC_PG_curve, SJC_PG_runtime)
+CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_history, SJC_PG_curve, SJC_PG_runtime)
 
 
 def attach() -> None:

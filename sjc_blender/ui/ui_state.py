@@ -11,9 +11,11 @@ from typing import Any
 
 import bpy
 
-from .. import api, places
+from .. import places, session
 from ..backend.sjc.errors import SjcError
-from ..queue import queue as jobs
+from ..job import Job, job_of
+from ..problems import Problem
+from ..queue.records import JobRecord
 from ..scene import plot, preview
 from . import job_history
 
@@ -22,7 +24,7 @@ CURVE_SECONDS = 1.0  # curves are drawn no more often
 _drawn_at = 0.0
 
 
-def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
+def on_message(record: JobRecord, message: dict[str, Any]) -> None:
     """A job has news (see `live.listeners`): one entry is brought up to date, or all of them at its end."""
     runtime = bpy.context.window_manager.sjc
     if message["type"] == "heartbeat":
@@ -41,7 +43,7 @@ def on_message(record: jobs.Job, message: dict[str, Any]) -> None:
 
 def refresh() -> None:
     """All of the queue, as it is now."""
-    queue, runtime = api.queue(), bpy.context.window_manager.sjc
+    queue, runtime = session.queue(), bpy.context.window_manager.sjc
     ids = [record.id for record in queue.jobs]
     if list(runtime.jobs.keys()) != ids:
         chosen, pictures = _chosen(runtime), {entry.name: entry.picture for entry in runtime.jobs}
@@ -71,12 +73,12 @@ def refresh_history() -> None:
     folder = places.output_folder()
     runtime.output_folder = str(folder)
     runtime.history.clear()
-    for found in job_history.jobs_in(folder):
+    for job in job_history.jobs_in(folder):
         entry = runtime.history.add()
-        entry.name = entry.folder = str(found.folder)
-        entry.prompt, entry.when, entry.finished = found.prompt, found.when, found.finished
-        entry.model = found.model
-    runtime.active_past = max(0, min(runtime.active_past, len(runtime.history) - 1))
+        entry.name = entry.folder = str(job.folder)
+        entry.prompt, entry.when, entry.finished = job.prompt, job.when, job.finished
+        entry.model = job.model
+    runtime.active_history = max(0, min(runtime.active_history, len(runtime.history) - 1))
     redraw()
 
 
@@ -89,17 +91,17 @@ def start() -> None:
 
 def follow_worker() -> float | None:
     """A timer, while a worker is being ended: its end comes without a message. None once it is gone."""
-    if api.queue().process is not None:
+    if session.queue().process is not None:
         return WORKER_SECONDS
     refresh()
     return None
 
 
-def job_of(job_id: str) -> api.Job:
+def job_with(job_id: str) -> Job:
     """The job of an entry. Raises SjcError when it has left the queue."""
-    for record in api.queue().jobs:
+    for record in session.queue().jobs:
         if record.id == job_id:
-            return api.Job(record)
+            return job_of(record)
     raise SjcError("That job is no longer in the queue.")
 
 
@@ -116,13 +118,14 @@ def _chosen(runtime: Any) -> str:
     return runtime.jobs[runtime.active_job].name if 0 <= runtime.active_job < len(runtime.jobs) else ""
 
 
-def _copy(entry: Any, record: jobs.Job) -> None:
-    problem = record.problem or jobs.Problem("", "")
+def _copy(entry: Any, record: JobRecord) -> None:
+    problem = record.problem or Problem("", "")
     values = {
-        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "colors": record.colors, "text": record.text,
-        "folder": str(record.folder), "warnings": "\n".join(record.warnings), "step": record.step, "total": record.total,
-        "progress": record.progress, "rate": record.it_s, "seconds": record.seconds,
-        "eta": -1.0 if record.eta_s is None else record.eta_s, "problem_code": problem.code, "problem_text": problem.text,
+        "prompt": record.prompt, "state": record.state.value, "stage": record.stage, "text": record.text,
+        "colors": record.colors, "folder": str(record.folder), "warnings": "\n".join(record.warnings),
+        "step": record.step, "total": record.total, "progress": record.progress, "rate": record.it_s,
+        "seconds": record.seconds, "eta": -1.0 if record.eta_s is None else record.eta_s,
+        "problem_code": problem.code, "problem_text": problem.text,
         "problem_hint": problem.hint, "problem_details": problem.details,
     }  # fmt: skip
     for name, value in values.items():
@@ -130,13 +133,13 @@ def _copy(entry: Any, record: jobs.Job) -> None:
         setattr(entry, name, value.encode("utf-8", "replace").decode() if isinstance(value, str) else value)
 
 
-def _show_picture(runtime: Any, record: jobs.Job) -> None:
+def _show_picture(runtime: Any, record: JobRecord) -> None:
     picture = next((s.png for s in reversed(record.snapshots) if s.png), None)
     if picture and preview.update(picture):
         runtime.jobs[record.id].picture = str(picture)
 
 
-def _show_curves(runtime: Any, record: jobs.Job) -> None:
+def _show_curves(runtime: Any, record: JobRecord) -> None:
     """The job's curves as pictures; a millisecond, so not at every step."""
     global _drawn_at
     now = time.monotonic()

@@ -68,12 +68,12 @@ def lines_of(stream: IO[bytes], longest: int, wait: Callable[[float], None] = ti
 
 def newest(events: list[tuple[Any, Message]]) -> list[tuple[Any, Message]]:
     """Without the progress and the snapshots that newer ones of the same job have overtaken; (job, message) pairs."""
-    seen: set[tuple[int, str]] = set()
-    kept: list[tuple[Any, Message]] = []
+    overtaken: set[tuple[int, str]] = set()
+    remaining: list[tuple[Any, Message]] = []
     for job, message in reversed(events):
         key = (id(job), message["type"])
-        if message["type"] in {"progress", "snapshot"} and key in seen:
+        if message["type"] in {"progress", "snapshot"} and key in overtaken:
             continue
-        seen.add(key)
-        kept.append((job, message))
-    return kept[::-1]
+        overtaken.add(key)
+        remaining.append((job, message))
+    return remaining[::-1]

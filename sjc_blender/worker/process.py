@@ -83,7 +83,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = self._garbage = 0
         self._refused = ""
-        self._told = self._over = self._stopping = False
+        self._reported = self._over = self._stopping = False
         self._stages: list[tuple[float, Callable[[], None]]] = []
         self._readers: list[threading.Thread] = []
         self._polled = self._waited = self._ended_at = 0.0
@@ -137,9 +137,9 @@ class WorkerProcess:
             return []
         ended = self._has_ended()
         messages = self.inbox.take()
-        problem = self._trouble(ended)
-        if problem and not self._told and not self._stopping:
-            self._told = True
+        problem = self._current_problem(ended)
+        if problem and not self._reported and not self._stopping:
+            self._reported = True
             self.stop()
             messages.append(problem)
         if ended:
@@ -180,7 +180,7 @@ class WorkerProcess:
         self._ended_at = self._ended_at or self.clock()
         return not any(r.is_alive() for r in self._readers) or self.clock() - self._ended_at > 1.0
 
-    def _trouble(self, ended: bool) -> Message | None:
+    def _current_problem(self, ended: bool) -> Message | None:
         assert self._process is not None
         now = self.clock()
         self._waited += min(now - self._polled, self.times.gap)
@@ -192,8 +192,8 @@ class WorkerProcess:
         if self._garbage > GARBAGE_LINES:
             return self._error("worker", "What the worker says makes no sense; it was ended.", problems.RETRY)
         if ended:
-            found = problems.of_exit(self._process.returncode, self.tail, self.hello is not None)
-            return self._error(found.code, found.text, found.hint)
+            exit_problem = problems.of_exit(self._process.returncode, self.tail, self.hello is not None)
+            return self._error(exit_problem.code, exit_problem.text, exit_problem.hint)
         if self.hello is None and self._waited > self.times.hello:
             text = f"The worker said nothing for {self.times.hello:.0f} s after its start; it was ended."
             return self._error("backend", text, "Try again; if it stays so, use Check or Install Backend.")

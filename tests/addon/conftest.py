@@ -3,7 +3,7 @@
 import pytest
 
 from sjc_blender.worker.process import WorkerProcess
-from tests.addon.players import PACKAGE, QUICK, Watched, fake
+from tests.addon.helpers import PACKAGE, QUICK, Watched, fake
 
 
 @pytest.fixture

@@ -3,24 +3,24 @@
 import pytest
 
 from benchmarks import worker
-from sjc import settings as schema
 from sjc.errors import SjcError
-from tests.addon.players import fake
+from sjc.settings import resolve
+from tests.addon.helpers import fake
 
-SETTINGS = schema.resolve("test", {"prompt": "a red mushroom", "steps": 8})
+SETTINGS = resolve("test", {"prompt": "a red mushroom", "steps": 8})
 
 
 def test_first_volume_and_loss(monkeypatch):
     monkeypatch.setattr(worker, "worker_command", lambda _python: fake("ok"))
-    found = worker.benchmark(SETTINGS, quick=True)
-    (first,) = found["first"]
+    timings = worker.benchmark(SETTINGS, quick=True)
+    (first,) = timings["first"]
     assert first["cold_s"] > first["warm_s"] >= 0  # the cold one starts a Python
-    assert found["summary"]["first_volume_warm_s"] == first["warm_s"]
-    assert found["loss"]["seconds"]["with"][0] > 0
-    assert f"{first['cold_s']:.1f} s" in worker.text(found)
+    assert timings["summary"]["first_volume_warm_s"] == first["warm_s"]
+    assert timings["loss"]["seconds"]["with"][0] > 0
+    assert f"{first['cold_s']:.1f} s" in worker.text(timings)
 
 
-def test_a_worker_in_trouble_ends_it_with_one_line(monkeypatch):
+def test_a_failing_worker_ends_it_with_one_line(monkeypatch):
     monkeypatch.setattr(worker, "worker_command", lambda _python: fake("memory"))
     with pytest.raises(SjcError, match="the worker failed"):
         worker.benchmark(SETTINGS, quick=True)

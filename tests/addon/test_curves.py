@@ -11,25 +11,25 @@ from sjc_blender.scene import plot
 
 
 def test_a_long_run_stays_small_and_whole():
-    found = curves.Curves()
+    series = curves.Curves()
     for step in range(1, 20_001):
-        found.add(step, {"sigma": 3 - step / 10_000, "score": 1.0})
-    assert set(found) == {"sigma", "score"}
-    steps = [step for step, _ in found["sigma"]]
-    assert len(steps) <= curves.MOST
+        series.add(step, {"sigma": 3 - step / 10_000, "score": 1.0})
+    assert set(series) == {"sigma", "score"}
+    steps = [step for step, _ in series["sigma"]]
+    assert len(steps) <= curves.MAX_POINTS
     assert steps == sorted(set(steps))
     assert steps[0] == 1
     assert steps[-1] == 20_000
-    assert max(np.diff(steps)) < 4 * 20_000 / curves.MOST, "no part of the run is left out"
-    assert len(steps) > curves.MOST / 4
-    assert all(value == 3 - step / 10_000 for step, value in found["sigma"])
+    assert max(np.diff(steps)) < 4 * 20_000 / curves.MAX_POINTS, "no part of the run is left out"
+    assert len(steps) > curves.MAX_POINTS / 4
+    assert all(value == 3 - step / 10_000 for step, value in series["sigma"])
 
 
 def test_a_job_taken_up_at_an_earlier_step_draws_over():
-    found = curves.Curves()
+    series = curves.Curves()
     for step, value in ((1, 5.0), (2, 4.0), (3, 3.0), (2, 7.0), (3, 8.0)):
-        found.add(step, {"loss": value})
-    assert found == {"loss": [(1, 5.0), (2, 7.0), (3, 8.0)]}
+        series.add(step, {"loss": value})
+    assert series == {"loss": [(1, 5.0), (2, 7.0), (3, 8.0)]}
 
 
 def line_of(sheet):
@@ -45,16 +45,16 @@ def test_a_falling_line_falls_from_edge_to_edge():
     assert sheet.dtype == np.float32
     assert (sheet >= 0).all()
     assert (sheet <= 1).all()
-    seen = line_of(sheet)
-    assert seen[0][0] == pytest.approx(plot.MARGIN, abs=1)
-    assert seen[-1][0] == pytest.approx(plot.WIDTH - 1 - plot.MARGIN, abs=1)
-    rows = [row for _, row in seen]
+    line = line_of(sheet)
+    assert line[0][0] == pytest.approx(plot.MARGIN, abs=1)
+    assert line[-1][0] == pytest.approx(plot.WIDTH - 1 - plot.MARGIN, abs=1)
+    rows = [row for _, row in line]
     assert rows[2] > plot.HEIGHT - plot.MARGIN - 8
     assert rows[-2] < plot.MARGIN + 8
     assert all(a >= b for a, b in itertools.pairwise(rows[2:-2]))
 
 
-def test_a_peak_between_two_columns_is_seen():
+def test_a_peak_between_two_columns_shows():
     points = [(step, 5.0 if step == 501 else 1.0) for step in range(1, 1001)]
     ink = plot.picture(points)[..., 3]
     assert ink[plot.HEIGHT - plot.MARGIN - 3].max() > 0.9
@@ -77,7 +77,7 @@ def test_odd_series_are_a_picture_too(points, inked):
 
 def test_it_is_quick():
     """Blender's main thread draws four of them once a second."""
-    points = [(step, float(np.sin(step))) for step in range(curves.MOST)]
+    points = [(step, float(np.sin(step))) for step in range(curves.MAX_POINTS)]
     took = []
     for _ in range(20):
         began = time.thread_time()

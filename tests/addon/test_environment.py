@@ -55,10 +55,10 @@ def test_nothing_there_is_missing(tmp_path):
 
 
 def test_this_environment_passes_and_is_remembered(tmp_path):
-    found = environment.use(tmp_path, sys.executable)
-    assert found.state == "ready", found
-    assert "cpu" in found.text or "cuda" in found.text
-    assert environment.stored(tmp_path) == found
+    backend = environment.use(tmp_path, sys.executable)
+    assert backend.state == "ready", backend
+    assert "cpu" in backend.text or "cuda" in backend.text
+    assert environment.stored(tmp_path) == backend
 
 
 @pytest.mark.parametrize("record", ["", "{", "[]", '{"python": 3}', '"x"'])
@@ -69,9 +69,9 @@ def test_a_damaged_record_is_no_record(tmp_path, record):
 
 def test_an_environment_that_went_away_is_broken(tmp_path):
     environment.write(tmp_path, environment.Backend("ready", str(tmp_path / "gone" / "python"), "CPU"))
-    found = environment.stored(tmp_path)
-    assert found.state == "broken"
-    assert "install it again" in found.text
+    backend = environment.stored(tmp_path)
+    assert backend.state == "broken"
+    assert "install it again" in backend.text
 
 
 def test_other_requirements_make_it_stale(tmp_path, monkeypatch):
@@ -120,10 +120,10 @@ def test_the_worker_environment_is_clean(monkeypatch):
     assert not {"PYTHONPATH", "PIP_TARGET"} & set(clean)
 
 
-def test_found_pythons_can_make_environments():
-    found = environment.find_pythons()
-    assert found
-    assert all(version >= (3, 11) and os.access(path, os.X_OK) for version, path in found)
+def test_the_pythons_offered_can_make_environments():
+    pythons = environment.find_pythons()
+    assert pythons
+    assert all(version >= (3, 11) and os.access(path, os.X_OK) for version, path in pythons)
 
 
 def test_installs_and_records(tmp_path, pip_only):
@@ -132,9 +132,9 @@ def test_installs_and_records(tmp_path, pip_only):
     end = finish(install)
     assert end.state == "done", (end, list(install.tail))
     assert end.factor == 1.0
-    kept = environment.stored(home)
-    assert kept.state == "ready"
-    assert Path(kept.python).is_relative_to(home)
+    backend = environment.stored(home)
+    assert backend.state == "ready"
+    assert Path(backend.python).is_relative_to(home)
     assert "going on with pip" in install.log.read_text("utf-8")
 
 
@@ -175,12 +175,12 @@ def test_unknown_builds_are_refused(tmp_path):
 
 def test_the_bar_grows(tmp_path, pip_only):
     install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w")).start()
-    seen = []
+    factors = []
     while install.poll().state == "running":
-        seen.append(install.poll().factor)
+        factors.append(install.poll().factor)
         time.sleep(0.02)
-    assert seen == sorted(seen)
-    assert seen[0] < 0.5
+    assert factors == sorted(factors)
+    assert factors[0] < 0.5
 
 
 def test_requirements_cover_what_the_backend_imports():

@@ -11,20 +11,20 @@ from typing import ClassVar
 
 import pytest
 
-from sjc.job import run as job_module
-from sjc.models import layout
-from sjc.models import model_files as worker_rules
+from sjc.job import run
+from sjc.models import layout, model_files
 from sjc.models.loading import load_denoiser
 from sjc.settings import from_json, resolve, to_json
 from sjc_blender.models import catalogue, fetching, lookup
-from tests.addon.players import until
+from tests.addon.helpers import until
 
 ID = "some-people/some-model"
 
 
 class HubServer(http.server.BaseHTTPRequestHandler):
-    """The few answers of a model hub that a download needs: the list of files, the revision, the files.  root: the
-    model's folder.
+    """The few answers of a model hub that a download needs: the list of files, the revision, the files.
+
+    root: the model's folder.
     """
 
     root: Path
@@ -84,17 +84,15 @@ class HubServer(http.server.BaseHTTPRequestHandler):
         return None
 
     def commit_of(self, path):
-        """The commit that a path means: of the branch, tag or commit in it, of main without one; None if there is no
-        such.
-        """
+        """The commit that a path means: of the branch, tag or commit in it, else of main; None if there is none."""
         for start in (f"/api/models/{ID}/tree/", f"/api/models/{ID}/revision/", f"/{ID}/resolve/"):
             if path.startswith(start):
                 named = path.removeprefix(start).partition("/")[0]
                 return self.commits.get(named, named if named in self.commits.values() else None)
         return self.commits["main"] if path == f"/api/models/{ID}" else None
 
-    def send_json(self, found):
-        data = json.dumps(found).encode()
+    def send_json(self, answer):
+        data = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -106,7 +104,7 @@ class HubServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A hub on this machine that has the embedded model under ID, as the library's real client sees it."""
-    server_class = type("Hub", (HubServer,), {"root": worker_rules.EMBEDDED, "held": threading.Event(), "asked": []})
+    server_class = type("Hub", (HubServer,), {"root": model_files.EMBEDDED, "held": threading.Event(), "asked": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), server_class)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
@@ -135,8 +133,8 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     hub.held.set()
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "done", job.poll().text
-    found = lookup.look(ID)
-    assert (found.kind, found.size) == ("cached", worker_rules.check(worker_rules.EMBEDDED).weight_bytes)
+    info = lookup.look(ID)
+    assert (info.kind, info.size) == ("cached", model_files.check(model_files.EMBEDDED).weight_bytes)
 
 
 def test_a_model_is_removed_by_the_backend(hub):
@@ -223,17 +221,17 @@ def test_a_pinned_revision(hub, named, tmp_path):
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "done", job.poll().text
     assert lookup.stamp(pinned) != before
-    found = lookup.look(pinned)
-    assert (found.kind, found.folder.name) == ("cached", "d" * 40)
+    info = lookup.look(pinned)
+    assert (info.kind, info.folder.name) == ("cached", "d" * 40)
     assert lookup.look(ID).kind == "missing"
     assert [name for name, _ in catalogue.listing("")] == [lookup.EMBEDDED, pinned]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(lookup.hub_folder()))
-        assert worker_rules.locate(pinned) == found.folder
+        assert model_files.locate(pinned) == info.folder
         loaded = load_denoiser(pinned)
         assert (loaded.origin.source, loaded.origin.revision) == (pinned, "d" * 40)
         settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
-        job_module.check_early(from_json(to_json(settings)))
+        run.check_early(from_json(to_json(settings)))
 
 
 def test_a_revision_that_the_hub_has_not(hub):

@@ -10,9 +10,8 @@ import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.queue import locks, queue_file
-from sjc_blender.queue import queue as jobs
-from sjc_blender.queue.queue import State
-from tests.addon.players import chosen, loaded, until
+from sjc_blender.queue.records import JobRecord, State
+from tests.addon.helpers import chosen, loaded, until
 
 # ------------------------------------------------------------------------------------------------- two Blenders,
 # restart
@@ -21,7 +20,7 @@ OWNER = """
 import sys, time
 sys.path[:0] = {path!r}
 from pathlib import Path
-from tests.addon.players import Watched, chosen
+from tests.addon.helpers import Watched, chosen
 q = Watched("slow:0.05", Path({state!r}))
 job = q.add(chosen(steps=40), Path({folder!r}))
 waiting = q.add(chosen("a blue tree"), Path({folder!r} + "-2"))
@@ -72,7 +71,7 @@ def test_an_owner_that_crashes_leaves_no_orphan_and_its_job_goes_on(queue, tmp_p
     q.retry(first)
     q.run()
     assert [first.state, second.state] == [State.FINISHED, State.FINISHED]
-    assert [m for m in q.said(first, "status") if m["stage"] == "resume"]
+    assert [m for m in q.messages(first, "status") if m["stage"] == "resume"]
 
 
 def test_close_saves_the_running_job(queue, tmp_path):
@@ -207,7 +206,7 @@ def test_a_list_of_many_is_saved_quickly(queue, tmp_path):
     q = queue("ok", tmp_path / "list.json")
     q.command = list
     for i in range(300):
-        q.jobs.append(jobs.Job(chosen(seed=i), tmp_path / str(i), state=State.STOPPED))
+        q.jobs.append(JobRecord(chosen(seed=i), tmp_path / str(i), state=State.STOPPED))
     began = time.thread_time()
     q._save()
     assert time.thread_time() - began < 0.25
@@ -222,11 +221,11 @@ def test_read_folder(queue, tmp_path):
     q = queue()
     job = q.add(chosen(), tmp_path / "job")
     q.run()
-    back = jobs.read_folder(job.folder)
+    back = queue_file.read_folder(job.folder)
     assert (back.state, back.prompt, back.progress) == (State.FINISHED, job.prompt, 1.0)
     assert [s.step for s in back.snapshots] == [2, 4, 6, 8]
     (job.folder / "run.json").unlink()
-    half = jobs.read_folder(job.folder)
+    half = queue_file.read_folder(job.folder)
     assert (half.state, half.resume, half.step) == (State.STOPPED, True, 8)
 
 
@@ -235,7 +234,7 @@ def test_a_folder_that_is_none_is_one_line(tmp_path, text):
     if text is not None:
         (tmp_path / "job.json").write_text(text)
     with pytest.raises(SjcError) as caught:
-        jobs.read_folder(tmp_path)
+        queue_file.read_folder(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -254,7 +253,7 @@ def test_a_half_finished_folder_of_anybody_is_taken_up(queue, tmp_path):
         q.take_up(tmp_path / "job")
     q.run()
     assert taken.state is State.FINISHED
-    assert q.said(taken, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
+    assert q.messages(taken, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
     with pytest.raises(SjcError, match="is finished"):
         q.take_up(tmp_path / "job")
     q.clear_finished()

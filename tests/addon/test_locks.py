@@ -18,8 +18,8 @@ def test_a_lock_of_the_dead_is_taken_over(tmp_path):
     lock = locks.Lock(tmp_path / ".lock")
     lock.take()
     lock.release()
-    said = {"host": socket.gethostname(), "holders": {str(dead.pid): "123"}}
-    lock.path.write_text(json.dumps(said))
+    content = {"host": socket.gethostname(), "holders": {str(dead.pid): "123"}}
+    lock.path.write_text(json.dumps(content))
     lock.take()
     assert str(os.getpid()) in lock.path.read_text()
     lock.release()
@@ -29,12 +29,12 @@ def test_a_lock_of_the_dead_is_taken_over(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="births are known on Linux and Windows only")
 def test_a_later_process_with_the_same_number_holds_nothing(tmp_path):
     lock = locks.Lock(tmp_path / ".lock")
-    said = {"host": socket.gethostname(), "holders": {str(os.getppid()): "1"}}
-    lock.path.write_text(json.dumps(said))
+    content = {"host": socket.gethostname(), "holders": {str(os.getppid()): "1"}}
+    lock.path.write_text(json.dumps(content))
     lock.take()
     lock.release()
-    said["holders"] = {str(os.getppid()): locks.birth(os.getppid())}
-    lock.path.write_text(json.dumps(said))
+    content["holders"] = {str(os.getppid()): locks.birth(os.getppid())}
+    lock.path.write_text(json.dumps(content))
     with pytest.raises(locks.Taken, match=str(os.getppid())):
         lock.take()
 

@@ -1,4 +1,4 @@
-"""One worker process with every fault that it can have: told in one message, ended in bounded time, never waited for."""
+"""One worker process with every fault it can have: each is one message, an end in bounded time, and no wait for it."""
 
 import io
 import json
@@ -15,10 +15,9 @@ import pytest
 from sjc_blender import problems
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.queue import locks
-from sjc_blender.worker import process as processes
 from sjc_blender.worker.pipes import CHUNK, Inbox, lines_of
-from sjc_blender.worker.process import Times
-from tests.addon.players import chosen, fake, until
+from sjc_blender.worker.process import Times, WorkerProcess
+from tests.addon.helpers import chosen, fake, until
 
 
 def heard(process, condition, seconds=60):
@@ -99,14 +98,14 @@ def test_stderr_goes_to_the_tail_and_the_log(worker, tmp_path):
     assert log.read_text("utf-8").splitlines() == ["before", *(f"line {i} é" for i in range(250))]
 
 
-def test_a_log_that_cannot_be_written_is_no_trouble(worker, tmp_path):
+def test_a_log_that_cannot_be_written_does_no_harm(worker, tmp_path):
     process = worker("exit:3", log=tmp_path / "gone" / "worker.log")
     assert "the driver did not answer" in error_of(process)["text"]
     assert not (tmp_path / "gone").exists()
 
 
 def test_a_log_does_not_fill_the_disk(worker, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "LOG_BYTES", 1000)
+    monkeypatch.setattr("sjc_blender.worker.process.LOG_BYTES", 1000)
     script = "import sys\nfor i in range(999): print('x' * 50, file=sys.stderr)"
     process = worker(command=[sys.executable, "-c", script], log=tmp_path / "log")
     heard(process, lambda _: not process.alive)
@@ -119,7 +118,7 @@ def test_a_log_does_not_fill_the_disk(worker, tmp_path, monkeypatch):
 
 def test_no_such_program(tmp_path):
     with pytest.raises(SjcError, match=r"does not start: .*nothing: No such file"):
-        processes.WorkerProcess([str(tmp_path / "nothing")]).start()
+        WorkerProcess([str(tmp_path / "nothing")]).start()
 
 
 def test_no_such_script(worker, tmp_path):
@@ -143,11 +142,11 @@ def test_a_python_that_lacks_a_package(worker):
     assert "Install the backend" in error["hint"]
 
 
-@pytest.mark.parametrize(("fault", "words"), [("wrong-protocol", "protocol 2"), ("wrong-hash", "other sources")])
-def test_one_that_is_not_ours(worker, fault, words):
+@pytest.mark.parametrize(("fault", "excerpt"), [("wrong-protocol", "protocol 2"), ("wrong-hash", "other sources")])
+def test_one_that_is_not_ours(worker, fault, excerpt):
     process = worker(fault)
     error = error_of(process)
-    assert words in error["text"]
+    assert excerpt in error["text"]
     assert process.hello is None
 
 
@@ -231,20 +230,20 @@ def test_a_flood_neither_grows_nor_stops_the_reader(worker, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(
-    ("number", "reason", "words"),
+    ("number", "reason", "excerpt"),
     [
         (signal.SIGKILL, "memory", "memory ran out"),
         (signal.SIGSEGV, "worker", "SIGSEGV"),
         (signal.SIGTERM, "worker", "SIGTERM"),
     ],
 )
-def test_killed_from_outside(worker, number, reason, words):
+def test_killed_from_outside(worker, number, reason, excerpt):
     process = worker()
     heard(process, lambda got: got)
     os.kill(process.pid, number)
     error = error_of(process, 20)
     assert error["reason"] == reason
-    assert words in error["text"]
+    assert excerpt in error["text"]
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -374,7 +373,7 @@ def test_the_inbox_merges_progress_and_keeps_what_matters():
 
 
 @pytest.mark.parametrize(
-    ("code", "tail", "reason", "words"),
+    ("code", "tail", "reason", "excerpt"),
     [
         (1, ["RuntimeError: CUDA out of memory. Tried ..."], "memory", "ran out of memory"),
         (1, ["OSError: [Errno 28] No space left on device"], "disk", "disk is full"),
@@ -387,8 +386,8 @@ def test_the_inbox_merges_progress_and_keeps_what_matters():
         (0, [], "worker", "exit code 0"),
     ],
 )
-def test_ends_in_words(code, tail, reason, words):
+def test_every_end_is_explained(code, tail, reason, excerpt):
     problem = problems.of_exit(code, tail)
     assert problem.code == reason
-    assert words in problem.text
+    assert excerpt in problem.text
     assert problem.hint

@@ -104,7 +104,7 @@ def test_an_endless_line_is_refused_unread():
 
 
 def hello(package, **changes):
-    said = {
+    message = {
         "type": "hello",
         "protocol": protocol.VERSION,
         "pid": 1,
@@ -112,7 +112,7 @@ def hello(package, **changes):
         "device": "CPU",
         "versions": {},
     }
-    return {**said, "hash": protocol.source_hash(package), **changes}
+    return {**message, "hash": protocol.source_hash(package), **changes}
 
 
 def test_hello_of_the_same_sources_passes(tmp_path):
@@ -121,12 +121,12 @@ def test_hello_of_the_same_sources_passes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "excerpt"),
     [({"protocol": 99}, "protocol 99"), ({"hash": "0"}, "other sources"), ({"type": "status"}, "not hello")],
 )
-def test_hello_of_another_does_not(tmp_path, changes, words):
+def test_hello_of_another_does_not(tmp_path, changes, excerpt):
     (tmp_path / "a.py").write_text("x = 1\n")
-    assert words in protocol.check_hello(hello(tmp_path, **changes), tmp_path)
+    assert excerpt in protocol.check_hello(hello(tmp_path, **changes), tmp_path)
 
 
 def test_the_hash_sees_names_and_contents(tmp_path):

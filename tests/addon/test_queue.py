@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.queue import queue as jobs
-from sjc_blender.queue.queue import State
+from sjc_blender.queue.queue_file import read_folder
+from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
-from tests.addon.players import QUICK, chosen, fake, loaded, until
+from tests.addon.helpers import QUICK, chosen, fake, loaded, until
 
 PROMPTS = ['a "red" mushroom', "버섯 🍄", "it's \\ {} % $HOME `ls` ; rm", "a" * 300]
 
@@ -154,7 +154,7 @@ def test_cancel_keeps_the_work_and_retry_goes_on(queue, tmp_path):
     assert (job.state, job.resume) == (State.WAITING, True)
     q.run()
     assert job.state is State.FINISHED
-    assert q.said(job, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
+    assert q.messages(job, "status")[-2]["text"] == f"resuming at step {stopped_at} of 40"
     assert [s.step for s in job.snapshots] == list(range(2, 41, 2))
 
 
@@ -172,12 +172,12 @@ def test_cancel_while_paused_or_starting_or_waiting(queue, tmp_path):
     q.cancel(third)
     q.run()
     assert third.state is State.STOPPED
-    assert [q.said(job, "done")[0]["state"] for job in (first, second, third)] == ["stopped"] * 3
+    assert [q.messages(job, "done")[0]["state"] for job in (first, second, third)] == ["stopped"] * 3
 
 
 def test_cancel_ends_one_that_does_not_listen(queue, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "CANCEL_SECONDS", 0.3)
-    monkeypatch.setattr(jobs, "CANCEL_STEPS", 0.0)
+    monkeypatch.setattr("sjc_blender.queue.queue.CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr("sjc_blender.queue.queue.CANCEL_STEPS", 0.0)
     q = queue(["hang:3", "ok"], times=Times(message=0.2, terminate=0.2))
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     q.run_until(lambda: job.step == 2)
@@ -197,7 +197,7 @@ def test_retry_anew_forgets_what_was(queue, tmp_path):
     q.retry(job, anew=True)
     q.run()
     assert job.state is State.FINISHED
-    assert not [m for m in q.said(job, "status") if m["stage"] == "resume"]
+    assert not [m for m in q.messages(job, "status") if m["stage"] == "resume"]
     q.retry(job, anew=True)  # and a finished one too
     assert job.step == 0
     q.run()
@@ -257,8 +257,8 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
     q.resume(job)
     q.run()
     assert job.state is State.FINISHED
-    assert q.said(job, "progress")[0]["step"] <= at < 60
-    assert [m for m in q.said(job, "status") if m["stage"] == "resume"]
+    assert q.messages(job, "progress")[0]["step"] <= at < 60
+    assert [m for m in q.messages(job, "status") if m["stage"] == "resume"]
 
 
 # ------------------------------------------------------------------------------------------------------------- the
@@ -266,7 +266,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "words"),
+    ("fault", "code", "excerpt"),
     [
         ("exit:2", "backend", "exit code 2"),
         ("no-import", "backend", "No module named 'torch'"),
@@ -278,7 +278,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
         ("garbage", "worker", "makes no sense"),
     ],
 )
-def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, words):
+def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, excerpt):
     q = queue([fault, "ok"])
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     if fault in {"memory", "disk-full"}:  # those the process outlives, with the same fault
@@ -286,7 +286,7 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, wo
     q.run()
     assert job.state is State.FAILED
     assert job.problem.code == code
-    assert words in job.problem.text
+    assert excerpt in job.problem.text
     assert job.problem.hint
     assert "Traceback" not in job.problem.text
     assert job.text == job.problem.text
@@ -296,20 +296,20 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, wo
 
 
 @pytest.mark.parametrize(
-    ("fault", "times", "words"),
+    ("fault", "times", "excerpt"),
     [
         ("hang:2", Times(hello=60, silence=6.0, message=0.1, terminate=0.1), "hangs"),
         ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "said nothing"),
     ],
 )
-def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, words):
+def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, excerpt):
     q = queue([fault, "ok"], times=times)
     job, following = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
     q.turn()
     q.times = QUICK  # of the next process
     q.run()
     assert job.state is State.FAILED
-    assert words in job.problem.text
+    assert excerpt in job.problem.text
     assert following.state is State.FINISHED
     q.retry(job)
     q.run()
@@ -392,7 +392,7 @@ def test_truncated_snapshots_are_left_out(queue, tmp_path):
     assert job.state is State.FINISHED
     assert [s.npz.stem for s in job.snapshots] == ["f_0001", "f_0003"]
     assert any("step 4 is damaged" in line for line in job.warnings)
-    assert [s.npz.stem for s in jobs.read_folder(job.folder).snapshots] == ["f_0001", "f_0003"]
+    assert [s.npz.stem for s in read_folder(job.folder).snapshots] == ["f_0001", "f_0003"]
 
 
 # ------------------------------------------------------------------------------------------------------------ the

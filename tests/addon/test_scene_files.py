@@ -7,9 +7,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from sjc.output.files import write_npz
 from sjc.output.glb import read_glb, to_gltf, write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.output.npz import write_npz
 from sjc.output.vdb import write_vdb
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.scene import convert, glb, history, vdb
@@ -41,16 +41,16 @@ def test_head_of_our_vdb(tmp_path, half, compress):
     assert vdb.read_header(tmp_path / "a.vdb") == vdb.Header(("density", "color"), pytest.approx(0.1))
 
 
-def test_every_cut_of_a_vdb_is_found(tmp_path):
+def test_a_vdb_cut_anywhere_is_refused(tmp_path):
     path = tmp_path / "a.vdb"
     write_vdb(path, *ball(), half=True, compress=False)
     data = path.read_bytes()
     for length in [0, 5, 8, 20, 57, 70, 100, 200, 400, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(SjcError) as told:
+        with pytest.raises(SjcError) as refusal:
             vdb.read_header(path)
-        assert str(path) in str(told.value)
-        assert "\n" not in str(told.value)
+        assert str(path) in str(refusal.value)
+        assert "\n" not in str(refusal.value)
 
 
 def test_what_is_no_vdb(tmp_path):
@@ -86,16 +86,16 @@ def test_an_inverted_mesh_is_turned_and_its_broken_faces_are_left_out(tmp_path, 
     assert np.einsum("ij,ij->", a, np.cross(b, c)) / 6 == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.1)
 
 
-def test_every_cut_of_a_glb_is_found(tmp_path, mesh):
+def test_a_glb_cut_anywhere_is_refused(tmp_path, mesh):
     path = tmp_path / "mesh.glb"
     write_glb(path, mesh)
     data = path.read_bytes()
     for length in [0, 3, 12, 19, 20, 60, 400, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(SjcError) as told:
+        with pytest.raises(SjcError) as refusal:
             glb.read(path)
-        assert str(path) in str(told.value)
-        assert "\n" not in str(told.value)
+        assert str(path) in str(refusal.value)
+        assert "\n" not in str(refusal.value)
 
 
 def test_a_foreign_or_damaged_glb_is_one_line(tmp_path, mesh):
@@ -151,38 +151,38 @@ def numbers(folder):
 
 
 def test_thinned_evenly_into_a_new_folder(long_history):
-    thinned = history.thin(long_history, most=100)
-    kept = numbers(thinned)
+    thinned = history.thin(long_history, max_files=100)
+    chosen = numbers(thinned)
     assert thinned == long_history.parent / "history"
     assert [path.name for path in history.volumes(thinned)] == [f"f_{n:04d}.vdb" for n in range(1, 101)]
-    assert (kept[0], kept[-1]) == (1, 250)
-    assert {b - a for a, b in itertools.pairwise(kept)} == {2, 3}
+    assert (chosen[0], chosen[-1]) == (1, 250)
+    assert {b - a for a, b in itertools.pairwise(chosen)} == {2, 3}
     assert numbers(long_history) == list(range(1, 251))
     assert not list(long_history.parent.glob(".*~"))
 
 
 def test_thinned_by_bytes(long_history):
-    kept = numbers(history.thin(long_history, most=1000, most_bytes=20_500))
-    assert len(kept) == 20
-    assert (kept[0], kept[-1]) == (1, 250)
-    assert numbers(history.thin(long_history, most_bytes=10)) == [250]
+    chosen = numbers(history.thin(long_history, max_files=1000, max_bytes=20_500))
+    assert len(chosen) == 20
+    assert (chosen[0], chosen[-1]) == (1, 250)
+    assert numbers(history.thin(long_history, max_bytes=10)) == [250]
 
 
 def test_a_second_thinning_gets_a_folder_of_its_own(long_history):
-    first = history.thin(long_history, most=10)
-    again = history.thin(long_history, most=5)
+    first = history.thin(long_history, max_files=10)
+    again = history.thin(long_history, max_files=5)
     assert (first.name, again.name) == ("history", "history-2")
     assert len(numbers(again)) == 5
 
 
 def test_a_short_history_stays(long_history):
-    assert history.thin(long_history, most=250) == long_history
+    assert history.thin(long_history, max_files=250) == long_history
     assert not (long_history.parent / "history").exists()
 
 
 def test_dropping_the_long_one_leaves_the_thinned(long_history):
     (long_history / "f_0001.npz").write_bytes(b"x")
-    thinned = history.thin(long_history, most=10)
+    thinned = history.thin(long_history, max_files=10)
     before = numbers(thinned)
     history.drop(long_history)
     assert [path.name for path in long_history.iterdir()] == ["f_0001.npz"]
@@ -194,13 +194,13 @@ def test_without_links_there_are_copies(long_history, monkeypatch):
         raise OSError
 
     monkeypatch.setattr(os, "link", refuse)
-    assert len(numbers(history.thin(long_history, most=7))) == 7
+    assert len(numbers(history.thin(long_history, max_files=7))) == 7
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(long_history):
     (long_history.parent / "history").write_text("in the way")
     with pytest.raises(SjcError, match="history could not be written"):
-        history.thin(long_history, most=3)
+        history.thin(long_history, max_files=3)
     assert not list(long_history.parent.glob(".*~"))
 
 

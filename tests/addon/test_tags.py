@@ -14,5 +14,5 @@ from sjc_blender.live import tags_of
         ("the", []),
     ],
 )
-def test_words_that_one_would_look_for(prompt, tags):
+def test_tags_are_what_one_would_look_for(prompt, tags):
     assert tags_of(prompt) == tags

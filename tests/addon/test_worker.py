@@ -11,15 +11,14 @@ from dataclasses import asdict
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.backend.sjc.job import run as engine_job
-from sjc_blender.backend.sjc.worker import protocol
-from sjc_blender.backend.sjc.worker import serve as workers
+from sjc_blender.backend.sjc.job import run
+from sjc_blender.backend.sjc.worker import protocol, serve
 from sjc_blender.install import environment
 from sjc_blender.queue import locks
-from sjc_blender.queue import queue as jobs
-from sjc_blender.queue.queue import State
+from sjc_blender.queue.queue_file import read_folder
+from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
-from tests.addon.players import Watched, chosen, until
+from tests.addon.helpers import Watched, chosen, until
 
 PATIENT = Times(hello=120, silence=120, message=30, terminate=10)
 
@@ -92,15 +91,15 @@ def test_a_cancelled_job_goes_on_where_it_stopped(finished):
     assert (state, problem) == (State.STOPPED, None)
     assert 5 <= step < 12
     assert second.state is State.FINISHED, second.problem
-    (resumed,) = [m["text"] for m in queue.said(second, "status") if m["stage"] == "resume"]
+    (resumed,) = [m["text"] for m in queue.messages(second, "status") if m["stage"] == "resume"]
     assert resumed == f"resuming at step {step} of 12"
-    assert [s.step for s in jobs.read_folder(second.folder).snapshots] == [3, 6, 9, 12]
+    assert [s.step for s in read_folder(second.folder).snapshots] == [3, 6, 9, 12]
 
 
 @pytest.mark.slow
 def test_the_second_job_takes_over_the_model(finished):
     queue, first, second = finished
-    (one,), (two,) = (queue.said(job, "result") for job in (first, second))
+    (one,), (two,) = (queue.messages(job, "result") for job in (first, second))
     assert two["seconds"]["load"] < one["seconds"]["load"] / 4
 
 
@@ -190,7 +189,7 @@ def test_shutdown_ends_it(worker, tmp_path):
     until(lambda: not process.alive, process.poll)
     assert process._process.returncode == 0
     assert not locks.birth(process.pid)
-    assert jobs.read_folder(tmp_path / "a").state is State.STOPPED
+    assert read_folder(tmp_path / "a").state is State.STOPPED
 
 
 @pytest.mark.parametrize(("every", "asked"), [(0, True), (4, False)])
@@ -207,9 +206,9 @@ def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monke
         def run(self):
             wanted.extend([self.wants_snapshot(), self.wants_snapshot()])
 
-    monkeypatch.setattr(engine_job, "Job", Recorded)
-    monkeypatch.setattr(engine_job, "check_early", lambda _settings: None)
-    serving = workers.Worker(io.BytesIO(), io.BytesIO())
+    monkeypatch.setattr(run, "Job", Recorded)
+    monkeypatch.setattr(run, "check_early", lambda _settings: None)
+    serving = serve.Worker(io.BytesIO(), io.BytesIO())
     serving._work(tmp_path / "job", asdict(chosen(snapshot_every=every)), resume=False)
     assert wanted == [asked, False]
 
@@ -232,7 +231,7 @@ class OutOfMemoryError(RuntimeError):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "words"),
+    ("error", "code", "excerpt"),
     [
         (SjcError("the prompt is empty"), "input", "the prompt is empty"),
         (MemoryError(), "memory", "run out of memory"),
@@ -247,11 +246,11 @@ class OutOfMemoryError(RuntimeError):
         (KeyError(), "bug", "KeyError"),
     ],
 )
-def test_errors_in_words(error, code, words):
-    told = workers.told(raised(error, error.__cause__))
-    assert told["code"] == code
-    assert words in told["text"]
-    assert "\n" not in told["text"]
-    assert ("traceback" in told) == (code == "bug")
-    assert told["hint"] or code == "input"
-    protocol.decode(protocol.encode({"type": "error", **told}), protocol.DOWN)
+def test_errors_are_explained(error, code, excerpt):
+    message = serve.told(raised(error, error.__cause__))
+    assert message["code"] == code
+    assert excerpt in message["text"]
+    assert "\n" not in message["text"]
+    assert ("traceback" in message) == (code == "bug")
+    assert message["hint"] or code == "input"
+    protocol.decode(protocol.encode({"type": "error", **message}), protocol.DOWN)

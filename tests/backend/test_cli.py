@@ -14,12 +14,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from sjc import cli
+from sjc import commands
 from sjc.cli import main
 from sjc.job import checkpoint
+from sjc.job import folder as job_folder
 from sjc.job import run as job
+from sjc.job.folder import CHECKPOINT
 from sjc.models import loading
-from sjc.output import files
+from sjc.output import npz
 from tests.backend.stubs import StubDenoiser, bent
 from tests.backend.tiny_models import CARD, tiny_unet, word_model
 
@@ -103,7 +105,7 @@ def test_generate_makes_the_files_and_prints_where_they_are(here, tiny, capsys):
     assert record["mesh"]["faces"] > 100
     for name in ("field.npz", "field.vdb", "curves.png", "checkpoint.safetensors", "a-red-mushroom.sjc"):
         assert (folder / name).stat().st_size > 0
-    assert len(files.snapshots(folder / "snapshots")) == 2
+    assert len(job_folder.snapshots(folder)) == 2
     # The same again takes the next free folder.
     assert sjc("generate", "a red mushroom", *options(tiny, "--seed", 0)) == 0
     assert (here / "outputs" / "a-red-mushroom-0-2" / "mesh.glb").is_file()
@@ -249,7 +251,7 @@ def test_a_full_disk_is_one_line_and_resumable(here, stub, tiny, capsys, monkeyp
     if allowed:
         assert sjc("resume", "j") == 0
         assert (here / "j" / "run.json").is_file()
-        assert [files.read_npz(p).meta["step"] for p in files.snapshots(here / "j/snapshots")] == [2, 4]
+        assert [npz.read_npz(p).meta["step"] for p in job_folder.snapshots(here / "j")] == [2, 4]
 
 
 # ------------------------------------------------------------------------------------------------------------- model
@@ -314,7 +316,7 @@ def test_a_model_that_is_not_there(here, capsys):
 def unfinished(here, stub, tiny, monkeypatch, capsys):
     """A job stopped by Ctrl-C after two of its four steps."""
 
-    class Presses(cli._CtrlC):
+    class Presses(commands.CtrlC):
         asked_for = 0
 
         def __call__(self):
@@ -324,7 +326,7 @@ def unfinished(here, stub, tiny, monkeypatch, capsys):
             return super().__call__()
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_CtrlC", Presses)
+        patch.setattr(commands, "CtrlC", Presses)
         assert sjc("generate", PROMPT, "--out", "j", *options(tiny)) == 130
     assert "go on with: sjc resume j" in capsys.readouterr().err
     assert int(checkpoint.load(here / "j")[0]["step"]) == 2
@@ -336,7 +338,7 @@ def test_ctrl_c_then_resume_equals_an_uninterrupted_run(here, unfinished, tiny, 
     assert sjc("resume", "j") == 0
     assert "resuming at step 2 of 4" in capsys.readouterr().err
     assert sjc("generate", PROMPT, "--out", "whole", *options(tiny)) == 0
-    one, two = (files.read_npz(here / name / "field.npz") for name in ("j", "whole"))
+    one, two = (npz.read_npz(here / name / "field.npz") for name in ("j", "whole"))
     np.testing.assert_array_equal(one.density, two.density)
     np.testing.assert_array_equal(one.color, two.color)
     assert (here / "j/mesh.glb").read_bytes() == (here / "whole/mesh.glb").read_bytes()
@@ -351,7 +353,7 @@ def test_resuming_what_is_none(here, capsys):
 
 @pytest.mark.parametrize("kind", ["cut", "foreign", "newer", "another grid"])
 def test_resuming_from_a_bad_checkpoint_loses_nothing(unfinished, capsys, kind):
-    path = unfinished / checkpoint.NAME
+    path = unfinished / CHECKPOINT
     if kind == "cut":
         path.write_bytes(path.read_bytes()[:500])
     elif kind == "foreign":
@@ -392,7 +394,7 @@ def test_batch_goes_on_where_it_stopped(here, stub, tiny, capsys):
 
 
 def test_batch_from_standard_input_after_ctrl_c(here, stub, tiny, capsys, monkeypatch):
-    class Presses(cli._CtrlC):
+    class Presses(commands.CtrlC):
         count = 0
 
         def __call__(self):
@@ -404,7 +406,7 @@ def test_batch_from_standard_input_after_ctrl_c(here, stub, tiny, capsys, monkey
         return sjc("batch", "-", "--out", "many", *options(tiny))
 
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "_CtrlC", Presses)
+        patch.setattr(commands, "CtrlC", Presses)
         assert run() == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert [p.name for p in (here / "many").iterdir()] == ["001-a-red-mushroom-0"]
@@ -472,7 +474,7 @@ print(time.process_time(), file=sys.stderr)
 
 
 def test_ctrl_c_twice_ends_at_once():
-    with cli._CtrlC() as stop:
+    with commands.CtrlC() as stop:
         assert not stop()
         os.kill(os.getpid(), 2)
         time.sleep(0.01)

@@ -220,9 +220,9 @@ def any_settings(draw):
     try:
         return resolve(None, values)
     except SjcError as error:
-        said = (" is above ", "doublings", "has no words", "ends what does not begin")
+        phrases = (" is above ", "doublings", "has no words", "ends what does not begin")
         for line in str(error).splitlines():
-            assert any(words in line for words in said), line
+            assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
         for name in (*related, "coarse_to_fine", "perp_neg", "score_clip_end"):
             values.pop(name, None)

@@ -51,16 +51,17 @@ ON = """
 import os, sys
 from pathlib import Path
 import sjc_blender
-from sjc_blender import api, live, places
+from sjc_blender import api, live, places, user_preferences
 from sjc_blender.install import environment
-from sjc_blender.queue import queue as jobs
-from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.problems import Problem
+from sjc_blender.queue.records import JobRecord, State
+from sjc_blender.backend.sjc.settings import PRESETS, SPECS, coerce, resolve, to_json
 
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui import backend_task, ui_state as mirror, preferences, properties, paragraph as text, labels as words
-from sjc_blender.ui.panels import main as panels, backend as panels_backend, settings as panels_settings
+from sjc_blender.ui import backend_task, labels, paragraph, preferences, properties, ui_state
+from sjc_blender.ui.panels import backend, main, settings
 bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
 scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
 
@@ -142,8 +143,8 @@ def lent_python(tmp_path_factory):
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     # A path in a .pth file brings the packages, but not their .pth files: no editable `sjc`.
     Path(site, "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", "utf-8")
-    found = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
-    assert "No module named 'sjc'" in found.stderr
+    imports = subprocess.run([python, "-c", "import torch, sjc"], capture_output=True, text=True, check=False)
+    assert "No module named 'sjc'" in imports.stderr
     return python
 
 

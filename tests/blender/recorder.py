@@ -24,10 +24,10 @@ class Button:
 
 
 class Layout:
-    """seen: [(function, its arguments)], shared by all parts of one layout. folded: panels within are closed."""
+    """calls: [(function, its arguments)], shared by all parts of one layout. folded: panels within are closed."""
 
-    def __init__(self, seen=None, folded=False):
-        object.__setattr__(self, "seen", [] if seen is None else seen)
+    def __init__(self, calls=None, folded=False):
+        object.__setattr__(self, "calls", [] if calls is None else calls)
         object.__setattr__(self, "folded", folded)
 
     def __setattr__(self, name, value):
@@ -38,7 +38,7 @@ class Layout:
 
         def call(*given, **named):
             self._check(name, given, named)
-            self.seen.append((name, given, named))
+            self.calls.append((name, given, named))
             if name == "operator":
                 return Button(given[0])
             if name == "panel":
@@ -48,7 +48,7 @@ class Layout:
         return call
 
     def _part(self):
-        return Layout(self.seen, self.folded)
+        return Layout(self.calls, self.folded)
 
     def _check(self, name, given, named):
         known = FUNCTIONS[name].parameters.keys()
@@ -73,11 +73,11 @@ class Layout:
 
     def texts(self):
         """All that can be read, in order."""
-        return [named["text"] for _, _, named in self.seen if named.get("text")]
+        return [named["text"] for _, _, named in self.calls if named.get("text")]
 
     def operators(self):
         """All buttons, in order."""
-        return [given[0] for name, given, _ in self.seen if name == "operator"]
+        return [given[0] for name, given, _ in self.calls if name == "operator"]
 
 
 def draw(cls, context, folded=False, **more):

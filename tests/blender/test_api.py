@@ -1,4 +1,4 @@
-"""The scripting API in the installed extension: with the real worker and the embedded model, and with a scripted one."""
+"""The scripting API in the installed extension, with the real worker and embedded model, and with a scripted one."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ for kind in shown:
 """
 
 
-def seen(path):
+def measure(path):
     """(linear RGB of the upper third, of the lower third of what is opaque, its height and its middle in pixels)."""
     picture = np.asarray(Image.open(path).convert("RGBA")) / 255
     opaque = picture[..., 3] > 0.9
@@ -78,7 +78,7 @@ def seen(path):
 
 @pytest.mark.timeout(900)
 def test_generate_with_the_real_worker(each_blender, given):
-    """A mushroom in a few seconds: it stands where it shall, looks like one, and is still there in the reopened .blend."""
+    """A mushroom in seconds: it stands where it shall, looks like one, and is still there in the reopened .blend."""
     got = each_blender(
         ENABLE
         + """
@@ -96,7 +96,8 @@ bpy.ops.wm.save_mainfile()
 bpy.ops.wm.open_mainfile(filepath=bpy.data.filepath)
 again = about(job)
 result = {
-    **about(job), "again": again, "heard": sorted(set(heard)), "inside": hello["folder"], "package": str(places.BACKEND),
+    **about(job), "again": again, "heard": sorted(set(heard)),
+    "inside": hello["folder"], "package": str(places.BACKEND),
     "low": points.min(0).tolist(), "high": points.max(0).tolist(),
     "prompt": bpy.data.objects[again["mesh"]]["prompt"], "seed": bpy.data.objects[again["mesh"]]["seed"],
     "hidden": bpy.data.objects[again["volume"]].hide_render, "path": bpy.data.objects[again["volume"]].data.filepath,
@@ -127,7 +128,7 @@ result = {
     assert got["again"]["volume"]
     assert got["warnings"] == {}
     for kind, least in (("mesh", 60), ("volume", 50)):
-        cap, stem, height, middle = seen(given["home"] / f"{kind}.png")
+        cap, stem, height, middle = measure(given["home"] / f"{kind}.png")
         assert height > least, f"{kind}: 96 pixels are 1.5 m, so one of a metre has 64"
         assert middle == pytest.approx(48, abs=6)
         assert cap[0] > 0.3, (kind, cap)
@@ -292,7 +293,7 @@ api.close()
 
 
 def test_news_that_come_at_once(in_blender, given):
-    """A slow main thread gets many messages in one turn: none is lost, and a finished job has its mesh when it says so."""
+    """A slow main thread gets many messages in one turn: none is lost, and a finished job has its mesh by then."""
     got = in_blender(
         ENABLE
         + """
@@ -326,7 +327,7 @@ api.close()
         **given,
     )
     assert got["told"]
-    assert all(told == ["finished", True] for told in got["told"])
+    assert all(news == ["finished", True] for news in got["told"])
     assert got["broken"] == 1
     assert [job["mesh"] for job in got["jobs"]] == ["a red cube", "a blue cube"]
     assert got["same"]
@@ -361,6 +362,6 @@ api.close()
     assert got["seeds"][1] == 5
     assert got["removed"] == ["stopped", 2]
     assert "no longer in the queue" in got["closed"]
-    assert ["holds no prompts" in said for said in got["bad"]] == [True, True, False]
+    assert ["holds no prompts" in message for message in got["bad"]] == [True, True, False]
     assert got["bad"][2] == "1: prompt: needs text, not int."
     assert got["beside"] == str(given["home"] / "here")

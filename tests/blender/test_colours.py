@@ -14,7 +14,7 @@ from sjc_blender.install import environment
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui.panels import main as panels, settings as panels_settings
+from sjc_blender.ui.panels import main, settings
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
 
@@ -32,12 +32,12 @@ def test_colours_are_called_a_preview_only_where_they_are_one(in_blender, tmp_pa
 result = {}
 for fault in ("latent", "ok"):
     fake(fault)
-    seen = []
+    states = []
     def look(record, message):
         if message["type"] == "snapshot":
             layout = Layout()
-            panels.draw_running(layout, bpy.context, runtime.jobs[record.id])
-            seen.append([text for text in layout.texts() if "Colours" in text])
+            main.draw_running(layout, bpy.context, runtime.jobs[record.id])
+            states.append([text for text in layout.texts() if "Colours" in text])
     live.listeners.append(look)
     job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
     live.listeners.remove(look)
@@ -45,19 +45,19 @@ for fault in ("latent", "ok"):
     for target in (job.mesh_object, job.volume_object):
         target.hide_set(False)
         bpy.context.view_layer.objects.active = target
-        texts = draw(panels_settings.SJC_PT_output, bpy.context).texts()
+        texts = draw(settings.SJC_PT_output, bpy.context).texts()
         shown[target.type] = [text for text in texts if "Colours" in text]
-    result[fault] = [seen, shown]
+    result[fault] = [states, shown]
     api.close()
 """,
         home=tmp_path,
         backend=sys.executable,
     )
-    seen, shown = got["latent"]
-    assert seen
-    assert all(texts == ["Colours: preview"] for texts in seen)
+    states, shown = got["latent"]
+    assert states
+    assert all(texts == ["Colours: preview"] for texts in states)
     assert shown == {"MESH": ["Colours: final"], "VOLUME": ["Colours: preview"]}
-    seen, shown = got["ok"]
-    assert seen
-    assert not any(seen)
+    states, shown = got["ok"]
+    assert states
+    assert not any(states)
     assert shown == {"MESH": [], "VOLUME": []}

@@ -60,7 +60,7 @@ def mesh():
     return extract_mesh(density, color, threshold=50)
 
 
-def test_place_axes_and_colour(mesh, in_blender, tmp_path):
+def test_position_axes_and_colour(mesh, in_blender, tmp_path):
     write_glb(tmp_path / "mesh.glb", mesh, "a red mushroom", {"prompt": "a red mushroom", "seed": 7})
     got = in_blender(READ, path=tmp_path / "mesh.glb", middle=[0, 0, 0])
     points = np.array(got["points"])
@@ -135,5 +135,5 @@ def test_colours_span_the_whole_range(in_blender, tmp_path):
     write_glb(tmp_path / "ramp.glb", Mesh(vertices, faces, colors), "ramp")
     got = in_blender(READ, path=tmp_path / "ramp.glb", middle=[0, 0, 0])
     at = np.array(got["points"])[got["corners"]] if got["domain"] == "CORNER" else np.array(got["points"])
-    place = np.argmin(np.abs(at[:, None] - vertices[None]).sum(-1), axis=1) % len(values)
-    np.testing.assert_allclose(np.array(got["encoded"])[:, 0], values[place], atol=2 / 255)
+    nearest = np.argmin(np.abs(at[:, None] - vertices[None]).sum(-1), axis=1) % len(values)
+    np.testing.assert_allclose(np.array(got["encoded"])[:, 0], values[nearest], atol=2 / 255)

@@ -11,22 +11,23 @@ bpy.ops.extensions.package_install_files(
 
 def left():
     # Everything of ours that Blender knows.
-    found = {name for name in dir(bpy.types) if name.startswith("SJC_")}
+    left_over = {name for name in dir(bpy.types) if name.startswith("SJC_")}
     for owner in (bpy.types.Scene, bpy.types.WindowManager):
-        found |= {f"{owner.__name__}.{name}" for name in dir(owner) if name.startswith("sjc")}
+        left_over |= {f"{owner.__name__}.{name}" for name in dir(owner) if name.startswith("sjc")}
     for name in dir(bpy.app.handlers):
         hooked = getattr(bpy.app.handlers, name)
         if isinstance(hooked, list):
-            found |= {f"handler {name}" for f in hooked if "sjc_blender" in f.__module__}
+            left_over |= {f"handler {name}" for f in hooked if "sjc_blender" in f.__module__}
     for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.VIEW3D_MT_mesh_add):
-        found |= {f"menu {f.__name__}" for f in getattr(menu.draw, "_draw_funcs", ()) if "sjc_blender" in f.__module__}
-    found |= {f"operator {name}" for name in dir(bpy.ops.sjc)}
-    return sorted(found)
+        left_over |= {f"menu {f.__name__}" for f in getattr(menu.draw, "_draw_funcs", ()) if "sjc_blender" in f.__module__}
+    left_over |= {f"operator {name}" for name in dir(bpy.ops.sjc)}
+    return sorted(left_over)
 
 def timers():
-    part = sys.modules.get(module + ".live"), sys.modules.get(module + ".registration"), sys.modules.get(module + ".ui.backend_task")
-    live, registration, task = part
-    known = [live.tick, registration._begin, task.tick]
+    timer, registration, task = (
+        sys.modules.get(f"{module}.{name}") for name in ("timer", "registration", "ui.backend_task")
+    )
+    known = [timer.tick, registration._begin, task.tick]
     return [f.__name__ for f in known if bpy.app.timers.is_registered(f)]
 
 def warnings():
@@ -51,7 +52,8 @@ for turn in range(2):
     result["backend"] = str(places.BACKEND)
     result["package"] = str(Path(package.__file__).parent)
     result["worker"] = (places.BACKEND / "sjc_worker.py").is_file()
-    result["model"] = (places.BACKEND / "sjc" / "embedded" / "model" / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    model = places.BACKEND / "sjc" / "embedded" / "model"
+    result["model"] = (model / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     result["user_folder"] = str(places.user_folder("environment"))
     result["preferences"] = places.preferences() is not None
     result["tops"] = sorted({name.split(".")[0] for name in sys.modules} & {"sjc", "sjc_blender", "training", "torch"})

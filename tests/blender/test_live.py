@@ -1,4 +1,4 @@
-"""The scene follows a job: the newest snapshot, one undo step, what the person deleted stays away, hidden at the end."""
+"""The scene follows a job: newest snapshot, one undo step; a deleted volume stays away; hidden at the end."""
 
 import sys
 
@@ -8,10 +8,9 @@ ON = """
 import os, sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from sjc_blender import api, live
+from sjc_blender import api, live, timer, user_preferences
 from sjc_blender.install import environment
 from sjc_blender.scene import assets, history, meshes, preview, volumes
-from sjc_blender.ui import preferences
 
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["home"]) / "scene.blend"))
@@ -21,7 +20,8 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 pushed = []
 undo = SimpleNamespace(ed=SimpleNamespace(undo_push=lambda message: pushed.append(message)))
 window = SimpleNamespace(
-    app=SimpleNamespace(background=False, timers=bpy.app.timers), context=bpy.context, ops=undo, data=bpy.data, path=bpy.path
+    app=SimpleNamespace(background=False, timers=bpy.app.timers), ops=undo,
+    context=bpy.context, data=bpy.data, path=bpy.path,
 )
 
 def follow(job, until, each=lambda: None):
@@ -40,8 +40,8 @@ def in_window(call):
 def ask_followed():
     "Turns of the timer until nothing beside Blender goes on any more."
     deadline = time.monotonic() + 60
-    while live._followed and time.monotonic() < deadline:
-        in_window(live._ask_followed)
+    while timer.following() and time.monotonic() < deadline:
+        in_window(timer.ask_all)
         time.sleep(0.01)
 
 def begin(prompt):
@@ -60,30 +60,31 @@ def live(each_blender, tmp_path):
 
 def test_the_newest_snapshot_and_one_undo_step(live):
     got = live("""
-preferences.history_limits = lambda: (2, 10**9)
+user_preferences.history_limits = lambda: (2, 10**9)
 job = begin("a red cube")
-seen = []
+shown_files = []
 def look():
     shown = job.volume_object
     if shown:
         entry = [Path(bpy.path.abspath(shown.data.filepath)).name, job.record.snapshots[-1].vdb.name, len(pushed)]
-        if entry not in seen:
-            seen.append(entry)
+        if entry not in shown_files:
+            shown_files.append(entry)
 follow(job, lambda: False, look)
 shown = job.volume_object
 result = {
-    "seen": seen, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
+    "shown_files": shown_files, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
     "hidden": [shown.hide_render, shown.hide_get()], "frames": [shown.data.frame_duration, len(job.record.snapshots)],
 }
 ask_followed()
 files = lambda name: sorted(path.name for path in (job.folder / name).glob("*.vdb"))
-result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), volumes.folder_of(shown.data).name]
+folder = volumes.folder_of(shown.data).name
+result["thinned"] = [shown.data.frame_duration, files("history"), files("snapshots"), folder]
 api.close()
 """)
     assert got["state"] == "finished"
-    during = [entry for entry in got["seen"] if entry[2] == 0]
+    during = [entry for entry in got["shown_files"] if entry[2] == 0]
     assert len(during) >= 3
-    assert all(shown == newest for shown, newest, _ in got["seen"])
+    assert all(shown == newest for shown, newest, _ in got["shown_files"])
     assert got["pushed"] == ["Text to 3D (SJC)"]
     assert (got["mesh"], got["volumes"]) == ("a red cube", ["a red cube volume"])
     assert got["hidden"] == [True, True]
@@ -130,7 +131,7 @@ pushed.clear()
 began = time.perf_counter()
 brought = in_window(lambda: api.import_result(half))
 result = {"seconds": time.perf_counter() - began, "at once": brought.volume_object is not None}
-busy = bool(live._followed)
+busy = timer.following()
 ask_followed()
 result["then"] = [busy, brought.volume_object.name, list(pushed), brought.error, len(api.jobs())]
 for path in half.glob("snapshots/*.vdb"):
@@ -144,9 +145,9 @@ api.close()
     assert got["seconds"] < 1
     assert got["at once"] is False
     assert got["then"] == [True, "a red cube volume.001", ["Import Volume (SJC)"], None, 1]
-    said, nothing, jobs = got["failed"]
-    assert "cannot be shown: the disk is full" in said
-    assert "Import Result tries again" in said
+    error, nothing, jobs = got["failed"]
+    assert "cannot be shown: the disk is full" in error
+    assert "Import Result tries again" in error
     assert (nothing, jobs) == (True, ["a red cube", "a red cube"])
 
 

@@ -15,8 +15,8 @@ import sjc_blender
 home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
-from sjc_blender.ui import loras, model_picker as model_line, properties
-from sjc_blender.ui.panels import settings as panels_settings
+from sjc_blender.ui import loras, model_picker, properties
+from sjc_blender.ui.panels import settings
 scene = bpy.context.scene
 
 def refused(call, **named):
@@ -52,7 +52,7 @@ bpy.ops.sjc.add_lora(filepath=given["two"])
 result["added"] = [scene.sjc.lora, rows()]
 scene.sjc_loras[1].weight = 0.6
 result["weighed"] = [scene.sjc.lora, properties.settings_from(scene)["lora"]]
-result["shown"] = [draw(panels_settings.SJC_PT_settings, bpy.context).operators()]
+result["shown"] = [draw(settings.SJC_PT_settings, bpy.context).operators()]
 bpy.ops.sjc.remove_lora(index=0)
 result["removed"] = [scene.sjc.lora, rows()]
 scene.sjc.lora = given["one"] + ":-1.5"
@@ -89,13 +89,15 @@ def test_the_memory_of_the_chosen_model(in_blender, tmp_path):
     got = in_blender(
         ON
         + """
-from sjc_blender.models import lookup as models
-found = models.Found("folder", home, size=7_000_000_000, numbers={"unet": 1_000_000_000, "text_encoder": 2_000_000_000, "vae": 10})
+from sjc_blender.models import lookup
+numbers = {"unet": 1_000_000_000, "text_encoder": 2_000_000_000, "vae": 10}
+info = lookup.ModelInfo("folder", home, size=7_000_000_000, numbers=numbers)
 card = "cuda:0 (NVIDIA Thing 80GB, {} GB)"
 result = [
-    model_line.needs(found, device, backend)
+    model_picker.memory_note(info, device, backend)
     for device, backend in (
-        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", card.format(0)), ("auto", "mps"), ("cpu", card.format(24)),
+        ("auto", card.format(24)), ("auto", card.format(3)), ("auto", card.format(1)), ("auto", card.format(0)),
+        ("auto", "mps"), ("cpu", card.format(24)),
     )
 ]
 """,

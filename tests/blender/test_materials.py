@@ -1,4 +1,4 @@
-"""Pictures of the live volume and of the mesh: red, green and blue where they are; and the artist's hold on materials."""
+"""Pictures of the live volume and of the mesh: red, green and blue where they are; materials stay the artist's."""
 
 import numpy as np
 import pytest
@@ -78,18 +78,18 @@ def looked_at(folder, engine, mesh, light):
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     scale = 1.4 / (high - low).max()
     base = [(low[0] + high[0]) / 2, 0, low[2]]
-    seen = {
+    measured = {
         "volume": [at(VOLUME_X + x, LIFT + z) for (x, _, z), _ in BALLS],
         "mesh": [at(MESH_X + (x - base[0]) * scale, (z - base[2]) * scale) for (x, _, z), _ in BALLS],
     }
     for x in (VOLUME_X, MESH_X):
         np.testing.assert_allclose(at(x - 0.9, LIFT + 0.5), light, atol=0.03)
-    return seen
+    return measured
 
 
-def in_their_colours(seen, least):
+def in_their_colours(measured, least):
     """Each ball shines in its own channel alone, at least so bright."""
-    for axis, color in enumerate(seen):
+    for axis, color in enumerate(measured):
         others = np.delete(color, axis)
         assert color[axis] > least, (axis, color)
         assert color[axis] > 3 * others.max(), (axis, color)
@@ -97,17 +97,17 @@ def in_their_colours(seen, least):
 
 def test_volume_and_mesh_show_their_colours_in_cycles(each_blender, balls, folder):
     each_blender(SCENE + RENDER, folder=folder, engine="cycles", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280)
-    seen = looked_at(folder, "cycles", balls[2], 0.5)
-    in_their_colours(seen["volume"], 0.25)
-    in_their_colours(seen["mesh"], 0.25)
+    measured = looked_at(folder, "cycles", balls[2], 0.5)
+    in_their_colours(measured["volume"], 0.25)
+    in_their_colours(measured["mesh"], 0.25)
 
 
 def test_a_volume_in_the_dark_glows_in_its_colours(in_blender, balls, folder):
     """No black fog before lamps are set; the mesh, as any mesh, needs light."""
     in_blender(SCENE + RENDER, folder=folder, engine="cycles", light=0.0, width=WIDTH, pixels=PIXELS, timeout=280)
-    seen = looked_at(folder, "cycles", balls[2], 0.0)
-    in_their_colours(seen["volume"], 0.25)
-    assert np.max(seen["mesh"]) < 0.2
+    measured = looked_at(folder, "cycles", balls[2], 0.0)
+    in_their_colours(measured["volume"], 0.25)
+    assert np.max(measured["mesh"]) < 0.2
 
 
 def test_thin_parts_of_a_volume_stay_thin(in_blender, balls, tmp_path):
@@ -121,8 +121,8 @@ def test_thin_parts_of_a_volume_stay_thin(in_blender, balls, tmp_path):
 
 def test_mesh_shows_its_colours_in_workbench(each_blender, balls, folder):
     each_blender(SCENE + RENDER, folder=folder, engine="workbench", light=0.5, width=WIDTH, pixels=PIXELS, timeout=280)
-    seen = looked_at(folder, "workbench", balls[2], workbench_ground(folder))
-    in_their_colours(seen["mesh"], 0.25)
+    measured = looked_at(folder, "workbench", balls[2], workbench_ground(folder))
+    in_their_colours(measured["mesh"], 0.25)
 
 
 def workbench_ground(folder):
@@ -135,9 +135,9 @@ def workbench_ground(folder):
 @pytest.mark.timeout(900)
 def test_volume_and_mesh_show_their_colours_in_eevee(in_blender, balls, folder):
     in_blender(SCENE + RENDER, folder=folder, engine="eevee", light=0.5, width=WIDTH, pixels=PIXELS, timeout=800)
-    seen = looked_at(folder, "eevee", balls[2], 0.5)
-    in_their_colours(seen["volume"], 0.2)
-    in_their_colours(seen["mesh"], 0.2)
+    measured = looked_at(folder, "eevee", balls[2], 0.5)
+    in_their_colours(measured["volume"], 0.2)
+    in_their_colours(measured["mesh"], 0.2)
 
 
 def test_materials_are_shared_and_the_artists_edits_stay(each_blender, folder):

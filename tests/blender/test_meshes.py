@@ -1,4 +1,4 @@
-"""The result in the scene, in every Blender: where it stands, its colours, normals, properties; modifiers and assets."""
+"""The result in the scene, in every Blender: where it stands, colours, normals, properties; modifiers and assets."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def evaluated(item):
 
 @pytest.fixture(scope="module")
 def mesh():
-    """A solid that is unlike itself along every axis: a ball with a knob on +x, one on +y, one below; painted by place."""
+    """A solid that is unlike itself along every axis: a ball with knobs on +x, +y and below, coloured by position."""
     n = 40
     c = (np.arange(n) + 0.5) * 2 / n - 1
     p = np.stack(np.meshgrid(c, c, c, indexing="ij"), -1)
@@ -35,7 +35,7 @@ def mesh():
     return extract_mesh(density, (p * 0.5 + 0.5).astype("f4"), threshold=50)
 
 
-def test_it_stands_on_its_place_in_its_colours(each_blender, mesh, tmp_path):
+def test_it_stands_at_its_location_in_its_colours(each_blender, mesh, tmp_path):
     write_glb(tmp_path / "mesh.glb", mesh, "x")
     got = each_blender(
         COMMON
@@ -44,7 +44,9 @@ other = bpy.data.objects.new("other", None)
 bpy.context.collection.objects.link(other)
 other.select_set(True)
 bpy.context.view_layer.objects.active = other
-given_properties = {"prompt": "a red mushroom", "seed": 2**31 - 1, "big": 2**40, "settings": {"steps": 3}, "folder": "/x"}
+given_properties = {
+    "prompt": "a red mushroom", "seed": 2**31 - 1, "big": 2**40, "settings": {"steps": 3}, "folder": "/x"
+}
 item = meshes.import_mesh(
     Path(given["path"]), name="a red mushroom", location=(1, 2, 3), size=1.5, properties=given_properties, job_id="j"
 )
@@ -232,7 +234,7 @@ result = {
 
 
 def test_a_texture_is_packed_and_shown_the_right_way_up(each_blender, mesh, tmp_path):
-    """Seams are welded; the pixel under a corner's UV has the colour of that place; the file needs nothing beside it."""
+    """Seams are welded; the pixel under a corner's UV has that corner's colour; the file needs nothing beside it."""
     unwrapped = textured(mesh, 256, lambda points, _: points * 0.5 + 0.5)
     write_glb(tmp_path / "mesh.glb", unwrapped, "x")
     got = each_blender(

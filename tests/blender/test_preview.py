@@ -7,8 +7,8 @@ from PIL import Image
 from sjc.output.vdb import write_vdb
 
 
-def test_pictures_are_kept_once_and_few_at_a_time(each_blender, tmp_path):
-    """In the background Blender gives icons no number; what is kept is seen in the collection."""
+def test_pictures_are_loaded_once_and_few_at_a_time(each_blender, tmp_path):
+    """In the background Blender gives icons no number; the collection tells which pictures it holds."""
     for n in range(1, 9):
         Image.new("RGB", (30 + n, 32), (30 * n, 0, 0)).save(tmp_path / f"f_{n:04d}.png")
     got = each_blender(
@@ -46,7 +46,7 @@ preview.close()
     assert got["anew"] == [True, ["f_0008.png"]]
 
 
-def test_curves_are_pictures_of_which_two_are_kept(each_blender):
+def test_curves_are_pictures_of_which_two_stay(each_blender):
     got = each_blender("""
 from sjc_blender.scene import plot, preview
 keys = [preview.plot(name, plot.picture([(1, 1.0), (2, n)])) for n in range(3) for name in ("loss", "noise level")]
@@ -80,7 +80,8 @@ from pathlib import Path
 from sjc_blender.scene import meshes, volumes
 
 def show(n):
-    return volumes.show_snapshot("j", Path(given["folder"], f"f_{n:04d}.vdb"), name="ball", location=(3, 0, 0), size=1.4)
+    path = Path(given["folder"], f"f_{n:04d}.vdb")
+    return volumes.show_snapshot("j", path, name="ball", location=(3, 0, 0), size=1.4)
 
 def radius():
     mesh = surface.evaluated_get(bpy.context.evaluated_depsgraph_get()).data

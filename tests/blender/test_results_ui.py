@@ -19,8 +19,9 @@ mesh, surface = api.jobs()[0].mesh_object, bpy.data.objects["a blue tree volume 
 result = {"kinds": [[m.type for m in o.modifiers] for o in (mesh, surface)], "iterations": mesh.modifiers[0].iterations}
 for target in (mesh, surface):
     bpy.context.view_layer.objects.active = target
-    layout = draw(panels_settings.SJC_PT_output, bpy.context)
-    result[target.name] = [given[1] for name, given, _ in layout.seen if name == "prop" and given[0] != scene.sjc_output]
+    layout = draw(settings.SJC_PT_output, bpy.context)
+    drawn = [given for name, given, _ in layout.calls if name == "prop"]
+    result[target.name] = [given[1] for given in drawn if given[0] != scene.sjc_output]
 api.close()
 """
     )
@@ -41,7 +42,7 @@ bpy.ops.sjc.generate()
 mesh = api.jobs()[0].mesh_object
 bpy.context.view_layer.objects.active = mesh
 mesh.select_set(True)
-offered = lambda: draw(panels_settings.SJC_PT_output, bpy.context).operators()
+offered = lambda: draw(settings.SJC_PT_output, bpy.context).operators()
 result = {"before": offered()}
 bpy.ops.sjc.refine(kind="SMOOTH")
 result["smoothed"] = offered()
@@ -50,7 +51,7 @@ bpy.ops.sjc.mark_asset()
 data = mesh.asset_data
 result["after"] = [offered(), [m.type for m in mesh.modifiers], data.description, sorted(tag.name for tag in data.tags)]
 result["files"] = {}
-for name, options in panels_settings.EXPORTS.items():
+for name, options in settings.EXPORTS.items():
     room, _, word = name.partition(".")
     path = home / ("cube.glb" if "gltf" in name else "cube.obj")
     getattr(getattr(bpy.ops, room), word)(filepath=str(path), **options)
@@ -67,7 +68,7 @@ api.close()
     assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *exports]
     assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *exports]
     assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
-    assert all("Select a mesh that was made here" in said for said in got["refused"])
+    assert all("Select a mesh that was made here" in message for message in got["refused"])
     assert got["without glTF"] == exports[1:]
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
@@ -146,9 +147,9 @@ def test_history_lists_job_folders_newest_first(tmp_path):
         if name == "broken":
             (folder / "job.json").write_text("{", "utf-8")
         os.utime(folder, (number * 1000, number * 1000))
-    found = job_history.jobs_in(tmp_path)
-    assert [(one.prompt, one.finished) for one in found] == [("half", False), ("new", True), ("old", True)]
-    assert job_history.jobs_in(tmp_path, most=2) == found[:1]
+    entries = job_history.jobs_in(tmp_path)
+    assert [(entry.prompt, entry.finished) for entry in entries] == [("half", False), ("new", True), ("old", True)]
+    assert job_history.jobs_in(tmp_path, max_jobs=2) == entries[:1]
     assert job_history.jobs_in(tmp_path / "nowhere") == []
 
 
@@ -162,11 +163,11 @@ def test_history_reads_a_job_once(tmp_path, monkeypatch):
         (folder / "job.json").write_text(json.dumps({"prompt": f"number {n}"}), "utf-8")
     assert len(job_history.jobs_in(tmp_path)) == 1000
     read = []
-    monkeypatch.setattr(job_history, "_settings", lambda path: read.append(path) or ("new", ""))
-    assert {one.prompt for one in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
+    monkeypatch.setattr(job_history, "_settings", lambda folder: read.append(folder) or ("new", ""))
+    assert {entry.prompt for entry in job_history.jobs_in(tmp_path)} == {f"number {n}" for n in range(1000)}
     assert read == []
     changed = tmp_path / "job-7" / "job.json"
     changed.write_text("{}", "utf-8")
     os.utime(changed, (5, 5))
-    assert "new" in {one.prompt for one in job_history.jobs_in(tmp_path)}
-    assert read == [changed]
+    assert "new" in {entry.prompt for entry in job_history.jobs_in(tmp_path)}
+    assert read == [changed.parent]

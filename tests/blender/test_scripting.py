@@ -1,4 +1,4 @@
-"""Every example of docs/scripting.md, as it stands there, in the installed extension."""
+"""Every example of docs/for-scripters.md, as it stands there, in the installed extension."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "scripting.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "for-scripters.md"
 MODULE_EXAMPLE = "In the bpy module"
 RESTART_EXAMPLE = "After a restart"
 # Texts that stand in the examples' comments are what they print.
-SAID = re.compile(r"^(?:.*\S  )?# (.+)$", re.MULTILINE)
+PRINTED = re.compile(r"^(?:.*\S  )?# (.+)$", re.MULTILINE)
 
 PRELUDE = """
 import contextlib, importlib, io, os, shutil, time
@@ -70,13 +70,13 @@ api.close()
 
 def examples():
     """[(heading, source)] of the Python blocks; several under one heading are numbered from the second on."""
-    found, heading = [], ""
+    named_blocks, heading = [], ""
     for part in re.split(r"^## (.+)$", PAGE.read_text("utf-8"), flags=re.MULTILINE):
         if part.startswith("\n"):
             blocks = re.findall(r"^```python\n(.*?)^```$", part, flags=re.MULTILINE | re.DOTALL)
-            found += [(heading if n == 1 else f"{heading} {n}", block) for n, block in enumerate(blocks, 1)]
+            named_blocks += [(heading if n == 1 else f"{heading} {n}", block) for n, block in enumerate(blocks, 1)]
         heading = part
-    return found
+    return named_blocks
 
 
 BY_NAME = dict(examples())
@@ -118,19 +118,19 @@ def test_in_every_blender(each_blender, scripted):
     assert got["In the background"]["saved"] == pytest.approx([1, 1.5], abs=1e-5)
     assert [line.split(" finished ")[0] for line in got["Many"]["printed"].splitlines()] == [tree, duck, red]
     assert got["Many"]["states"] == ["finished"] * 3
-    told = got["Progress"]["printed"].splitlines()
-    assert any(f"{red}: running" in line for line in told)
-    assert told[-1] == f"{red}: finished 100%"
+    lines = got["Progress"]["printed"].splitlines()
+    assert any(f"{red}: running" in line for line in lines)
+    assert lines[-1] == f"{red}: finished 100%"
     assert got["Progress"]["renamed"]
     assert got["Results made elsewhere"]["states"] == ["finished"]
-    assert got["Errors"]["printed"].splitlines() == SAID.findall(BY_NAME["Errors"])
+    assert got["Errors"]["printed"].splitlines() == PRINTED.findall(BY_NAME["Errors"])
 
 
 def test_with_the_real_worker(in_blender, given):
     got = in_blender(PRELUDE + RUN_ALL, **given, examples=[(name, BY_NAME[name]) for name in REAL])
     assert got["In Blender's console"]["printed"].startswith("<Job 'a red mushroom' finished 100%")
     assert got["In Blender's console"]["brought"] == ["a red mushroom"]
-    assert got["Errors 2"]["printed"].splitlines() == SAID.findall(BY_NAME["Errors 2"])
+    assert got["Errors 2"]["printed"].splitlines() == PRINTED.findall(BY_NAME["Errors 2"])
 
 
 def test_after_a_restart(each_blender, scripted):

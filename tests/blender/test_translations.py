@@ -31,7 +31,7 @@ def test_every_text_has_a_korean_one(in_blender):
         + ui_texts.REGISTERED
         + """
 from sjc_blender.ui.languages import translations
-result = {"texts": found, "korean": {text: words for (context, text), words in translations.table()["ko_KR"].items()}}
+result = {"texts": texts, "korean": {text: korean for (context, text), korean in translations.table()["ko_KR"].items()}}
 """
     )
     needed = {**ui_texts.in_sources(), **got["texts"]}
@@ -40,12 +40,12 @@ result = {"texts": found, "korean": {text: words for (context, text), words in t
     assert not missing, "\n" + "\n".join(f"{where}: {text!r}" for text, where in missing.items())
     left_over = set(got["korean"]) - set(needed)
     assert not left_over
-    for text, words in got["korean"].items():
-        assert sorted(re.findall(r"\{\w*\}", text)) == sorted(re.findall(r"\{\w*\}", words)), text
-        assert text.endswith(".") == words.endswith("."), text
+    for text, translation in got["korean"].items():
+        assert sorted(re.findall(r"\{\w*\}", text)) == sorted(re.findall(r"\{\w*\}", translation)), text
+        assert text.endswith(".") == translation.endswith("."), text
 
 
-def test_a_forgotten_text_would_be_found(tmp_path):
+def test_a_forgotten_text_would_be_noticed(tmp_path):
     import ast
 
     source = """
@@ -59,8 +59,8 @@ class SJC_OT_x:
         self.poll_message_set("Not now")
         raise SjcError(f"not {self} this")
 """
-    found = {text for text, _ in ui_texts._drawn(ast.parse(source))}
-    assert found == {
+    texts = {text for text, _ in ui_texts._drawn(ast.parse(source))}
+    assert texts == {
         "One sentence of advice",
         "Some Button",
         "Some reason",
@@ -71,7 +71,7 @@ class SJC_OT_x:
     }
 
 
-def test_a_forgotten_error_of_the_engine_would_be_found():
+def test_a_forgotten_error_of_the_engine_would_be_noticed():
     import ast
 
     source = """
@@ -82,11 +82,11 @@ raise ValueError("not shown")
 warnings.append(f"Only {share} is left.")
 note = ["A thing to know."]
 """
-    found = {text for text, _ in ui_texts.raised(ast.parse(source))}
-    assert found == {"A plain sentence.", "{} cannot be {}. Do this.", "Only {} is left.", "A thing to know."}
+    texts = {text for text, _ in ui_texts.raised(ast.parse(source))}
+    assert texts == {"A plain sentence.", "{} cannot be {}. Do this.", "Only {} is left.", "A thing to know."}
 
 
-def test_sentences_in_pieces_are_still_said():
+def test_sentences_in_pieces_are_still_raised():
     """Every run of words between gaps and punctuation stands in the file that puts the sentence together."""
     for name, texts in ui_texts.BUILT.items():
         source = (ui_texts.ENGINE / name).read_text("utf-8")
@@ -110,30 +110,32 @@ result = {"languages": list(first), "contexts": sorted({context for context, _ i
     assert got == {"languages": ["ko_KR"], "contexts": ["*", "Operator"]}
 
 
-def test_errors_are_said_in_the_language_of_the_interface(in_blender):
-    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps is kept. (The wheels have
-    English alone, so the language is named here.)"""
+def test_errors_are_shown_in_the_language_of_the_interface(in_blender):
+    """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps stays.
+
+    The wheels have English alone, so the language is named here.
+    """
     got = in_blender(
         SWITCH_ON
         + """
-from sjc_blender.ui.languages.messages import said, said_in
-from sjc_blender.backend.sjc import settings as schema
+from sjc_blender.ui.languages.messages import translated, translated_in
+from sjc_blender.backend.sjc import settings
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.problems import of_exit
 try:
-    schema.resolve(None, {"steps": -3, "grid": "many"})
+    settings.resolve(None, {"steps": -3, "grid": "many"})
 except SjcError as error:
     bad = str(error)
 crash = of_exit(-11, ["last words"]).text
-result = {"english": [said(bad), said(crash)], "raw": [bad, crash]}
-result["korean"] = [said_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
+result = {"english": [translated(bad), translated(crash)], "raw": [bad, crash]}
+result["korean"] = [translated_in("ko_KR", text) for text in (bad, crash, "nothing of ours", "The disk is full.")]
 from sjc_blender.backend.sjc.models import model_files
 try:
     model_files.locate("nowhere at all")
 except SjcError as error:
-    result["engine"] = said_in("ko_KR", str(error))
+    result["engine"] = translated_in("ko_KR", str(error))
 knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
-result["unknown"] = said_in("ko_KR", knows + " For other words choose a bigger model with --model.")
+result["unknown"] = translated_in("ko_KR", knows + " For other words choose a bigger model with --model.")
 """
     )
     assert got["english"] == got["raw"]

@@ -1,10 +1,10 @@
-"""The panel and its buttons in Blender, from the stage: properties, reasons, drawing in every state, presets, history."""
+"""The panel and its buttons in Blender, from the stage: properties, reasons, drawing, presets, history."""
 
 import sys
 
 import pytest
 
-from sjc.settings_schema import PRESETS, SPECS
+from sjc.settings import PRESETS, SPECS
 from tests.blender.conftest import ON, RECORDER
 
 # ---------------------------------------------------------------------------------------------------------- properties
@@ -56,10 +56,11 @@ def test_presets_set_values_and_leave_what_is_personal(ui):
 group = scene.sjc
 group.prompt, group.seed, group.device, group.steps = "a blue tree", 7, "cpu", 3
 result = {}
-for preset in schema.PRESETS:
+for preset in PRESETS:
     group.preset = preset
     result[preset] = properties.settings_from(scene)
-    assert schema.resolve(None, result[preset]) == schema.resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    expected = resolve(preset, {"prompt": "a blue tree", "seed": 7, "device": "cpu"})
+    assert resolve(None, result[preset]) == expected
 group.preset = "fast"
 group.steps, group.learning_rate, group.background_color = 33, 0.03, (0.1, 0.2, 0.3)
 result["changed"] = properties.settings_from(scene)
@@ -74,14 +75,14 @@ result["changed"] = properties.settings_from(scene)
 def test_every_bound_that_the_panel_allows_is_a_setting(ui):
     got = ui("""
 result = []
-for spec in schema.SPECS.values():
+for spec in SPECS.values():
     if spec.low is None or spec.kind == "color":
         continue
     for value in (spec.low, spec.high, 0 if spec.zero else spec.low, (spec.low or 1) / 2):
         setattr(scene.sjc, spec.name, type(spec.default)(value))
         chosen = properties.settings_from(scene).get(spec.name, spec.default)
         try:
-            schema.coerce(spec.name, chosen)
+            coerce(spec.name, chosen)
         except Exception as error:
             result.append(str(error))
     scene.sjc.property_unset(spec.name)
@@ -152,7 +153,7 @@ result = {
 """)
     assert "2: prompt: needs text" in got["bad"]
     assert "stepz" in got["bad"]
-    assert "line 1 is no JSON object" in got["worse"]
+    assert "line 1: this is no JSON object" in got["worse"]
     assert "holds no prompts" in got["empty"]
     assert 'no text "none"' in got["none"]
     assert "no job folder" in got["file"]
@@ -174,7 +175,7 @@ DRAW = """
 import builtins
 queue = api.queue()
 folder = home / "sjc" / "one"
-record = jobs.Job(settings=schema.resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
+record = JobRecord(settings=resolve("test", {"prompt": "a red mushroom " * 6}), folder=folder, total=8)
 queue.jobs.append(record)
 PANELS = [cls for cls in sjc_blender.registration.CLASSES
           if issubclass(cls, bpy.types.Panel) and not issubclass(cls, sjc_blender.ui.presets.SJC_PT_presets)]
@@ -196,7 +197,7 @@ def everything():
     return json_of(runtime), json_of(scene.sjc), json_of(scene.sjc_output), sorted(o.name for o in bpy.data.objects)
 
 def json_of(group):
-    found = {}
+    values = {}
     for prop in group.bl_rna.properties:
         value = getattr(group, prop.identifier)
         if prop.type == "COLLECTION":
@@ -205,8 +206,8 @@ def json_of(group):
             continue
         elif getattr(prop, "is_array", False):
             value = list(value)
-        found[prop.identifier] = value
-    return found
+        values[prop.identifier] = value
+    return values
 
 def draw_all(folded=False):
     global watching
@@ -216,7 +217,7 @@ def draw_all(folded=False):
         layout = draw(cls, bpy.context, folded)
         watching = False
         drawn[cls.__name__] = {"texts": layout.texts(), "operators": layout.operators()}
-    for cls, entries in ((panels.SJC_UL_jobs, runtime.jobs), (panels.SJC_UL_history, runtime.history)):
+    for cls, entries in ((main.SJC_UL_jobs, runtime.jobs), (main.SJC_UL_history, runtime.history)):
         for entry in entries:
             layout = Layout()
             cls.draw_item(None, bpy.context, layout, runtime, entry, 0, runtime, "active_job", 0, 0)
@@ -235,20 +236,20 @@ def test_panels_draw_in_every_state_without_touching_anything(each_blender, tmp_
         + DRAW
         + """
 result = {"empty": draw_all()}
-for state in jobs.State:
+for state in State:
     record.state, record.step, record.stage = state, 3, "optimise"
-    record.eta_s = 75.0 if state is jobs.State.RUNNING else None
+    record.eta_s = 75.0 if state is State.RUNNING else None
     record.problem = None
     record.curves.add(3, {"sigma": 1.2345, "score": 0.5, "new_number": 7.0})
     queue.current = record if record.active else None
-    if state is jobs.State.FAILED:
+    if state is State.FAILED:
         for code in ("input", "folder", "locked", "memory", "disk", "backend", "worker", "bug", "strange"):
-            record.problem = jobs.Problem(code, "What happened. " * 9, "What to do. " * 30, "details")
-            mirror.refresh()
+            record.problem = Problem(code, "What happened. " * 9, "What to do. " * 30, "details")
+            ui_state.refresh()
             result[f"failed {code}"] = draw_all()
         continue
-    record.warnings = ["a warning"] if state is jobs.State.PAUSED else []
-    mirror.refresh()
+    record.warnings = ["a warning"] if state is State.PAUSED else []
+    ui_state.refresh()
     result[str(state)] = draw_all()
     result[f"{state} folded"] = draw_all(folded=True)
 queue.current = None
@@ -258,7 +259,7 @@ for state in ("missing", "installing", "checking", "fetching", "ready", "broken"
     runtime.worker_alive = state == "ready"
     result[f"backend {state}"] = draw_all()
     layout = Layout()
-    panels_backend.draw_backend(layout, bpy.context)
+    backend.draw_backend(layout, bpy.context)
     result[f"backend {state}"]["mend"] = layout.operators()
 runtime.queue_problem, runtime.queue_hint = "The list is locked.", "Close the other Blender."
 result["locked list"] = draw_all()
@@ -267,7 +268,7 @@ class Preferences:
     layout, hub_model = Layout(), ""
     bl_rna = preferences.SJC_AP_preferences.bl_rna
 preferences.SJC_AP_preferences.draw(Preferences, bpy.context)
-result["preferences"] = [given[1] for name, given, _ in Preferences.layout.seen if name == "prop"]
+result["preferences"] = [given[1] for name, given, _ in Preferences.layout.calls if name == "prop"]
 result["touched"] = touched
 """,
         home=home,
@@ -320,8 +321,8 @@ def test_every_setting_is_drawn_once(ui):
         RECORDER
         + """
 result = []
-for cls in (panels.SJC_PT_main, panels_settings.SJC_PT_settings, panels_settings.SJC_PT_advanced):
-    result += [given[1] for name, given, _ in draw(cls, bpy.context).seen if name == "prop"]
+for cls in (main.SJC_PT_main, settings.SJC_PT_settings, settings.SJC_PT_advanced):
+    result += [given[1] for name, given, _ in draw(cls, bpy.context).calls if name == "prop"]
 """
     )
     assert sorted(got) == sorted(set(SPECS) - {"overwrite", "lora"})  # LoRA files are a list: test_loras
@@ -334,12 +335,12 @@ wide = SimpleNamespace(region=SimpleNamespace(width=600), preferences=bpy.contex
 narrow = SimpleNamespace(region=SimpleNamespace(width=200), preferences=bpy.context.preferences)
 sentence = "Close other programs or lower the grid and then retry " * 2
 result = {
-    "columns": [text.columns(wide), text.columns(narrow)],
-    "narrow": text.wrapped(sentence, 22),
-    "long": text.wrapped("x" * 50, 20),
-    "korean": text.wrapped("다른 프로그램을 닫거나 격자를 줄인 뒤 다시 시도하세요", 20),
-    "lines": text.wrapped("one\\n\\ntwo", 20),
-    "empty": text.wrapped("", 20),
+    "columns": [paragraph.columns(wide), paragraph.columns(narrow)],
+    "narrow": paragraph.wrapped(sentence, 22),
+    "long": paragraph.wrapped("x" * 50, 20),
+    "korean": paragraph.wrapped("다른 프로그램을 닫거나 격자를 줄인 뒤 다시 시도하세요", 20),
+    "lines": paragraph.wrapped("one\\n\\ntwo", 20),
+    "empty": paragraph.wrapped("", 20),
 }
 """)
     assert got["columns"][0] > 3 * got["columns"][1]
@@ -391,10 +392,10 @@ result["failed"] = [failed.state, failed.problem_code, bool(failed.problem_hint)
 from sjc_blender.ui.operators import scene as operators_scene
 result["copied"] = operators_scene.error_text(runtime, failed.name).splitlines()
 bpy.ops.sjc.free_memory()
-result["freeing"] = mirror.follow_worker()
+result["freeing"] = ui_state.follow_worker()
 while api.pump():
     pass
-result["freed"] = [mirror.follow_worker(), runtime.worker_alive]
+result["freed"] = [ui_state.follow_worker(), runtime.worker_alive]
 fake("ok")
 bpy.ops.sjc.retry(job=failed.name)
 while api.pump():
@@ -408,7 +409,7 @@ scene.sjc.prompt = "a gray duck"
 refused(bpy.ops.sjc.generate)
 half = runtime.jobs[len(runtime.jobs) - 1].folder
 bpy.ops.sjc.clear_finished()
-mirror.refresh_history()
+ui_state.refresh_history()
 result["unfinished"] = [past.prompt for past in runtime.history if not past.finished]
 fake("ok")
 bpy.ops.sjc.free_memory()
@@ -421,8 +422,8 @@ bpy.ops.sjc.clear_finished()
 result["cleared"] = len(runtime.jobs)
 live_queue = api.queue()
 for n in range(3):
-    live_queue.add(schema.resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
-mirror.refresh()
+    live_queue.add(resolve("test", {"prompt": f"number {n}"}), home / "sjc" / f"n{n}")
+ui_state.refresh()
 ids = [e.name for e in runtime.jobs]
 bpy.ops.sjc.move(job=ids[2], delta=-2)
 result["moved"] = [e.prompt for e in runtime.jobs], runtime.active_job
@@ -480,11 +481,11 @@ assert bpy.utils.preset_find("Mine", presets.SUBDIR) is None
 def test_a_new_job_leaves_the_picture_of_the_running_one(ui):
     got = ui("""
 queue = api.queue()
-first = queue.add(schema.resolve("test", {"prompt": "one"}), home / "sjc" / "one")
-mirror.refresh()
+first = queue.add(resolve("test", {"prompt": "one"}), home / "sjc" / "one")
+ui_state.refresh()
 runtime.jobs[first.id].picture = "f_0001.png"
-queue.add(schema.resolve("test", {"prompt": "two"}), home / "sjc" / "two")
-mirror.refresh()
+queue.add(resolve("test", {"prompt": "two"}), home / "sjc" / "two")
+ui_state.refresh()
 result = [[entry.prompt, entry.picture] for entry in runtime.jobs]
 api.close()
 """)
@@ -506,10 +507,10 @@ def test_preferences_reach_a_new_job(ui):
     got = ui("""
 class Chosen:
     device, threads, start_seconds, silence_seconds, history_count, history_mb = "cuda:1", 3, 90, 12, 50, 200
-usual = [preferences.defaults(), preferences.worker_environment(), preferences.history_limits()]
+usual = [user_preferences.defaults(), user_preferences.worker_environment(), user_preferences.history_limits()]
 places.preferences = lambda: Chosen
-result = [usual, preferences.defaults(), preferences.worker_environment(), preferences.history_limits(),
-          [preferences.worker_times().hello, preferences.worker_times().silence]]
+result = [usual, user_preferences.defaults(), user_preferences.worker_environment(), user_preferences.history_limits(),
+          [user_preferences.worker_times().hello, user_preferences.worker_times().silence]]
 """)
     assert got == [[{}, {}, [100, 10**9]], {"device": "cuda:1"}, {"OMP_NUM_THREADS": "3"}, [50, 200_000_000], [90, 12]]
 
@@ -556,7 +557,8 @@ class Slow:
     def poll(self):
         self.turn += 1
         state = self.ended or ("failed" if self.turn > 3 else "running")
-        return installer.Progress(state, "packages", self.turn / 10, "no network" if state == "failed" else f"line {self.turn}")
+        text = "no network" if state == "failed" else f"line {self.turn}"
+        return installer.Progress(state, "packages", self.turn / 10, text)
 
 installer.Installer = Slow
 result = {}
@@ -605,9 +607,12 @@ def test_a_file_load_brings_the_panel_back(ui):
     got = ui("""
 folder = home / "sjc" / "one"
 folder.mkdir(parents=True)
-(folder / "job.json").write_text(schema.to_json(schema.resolve("test", {"prompt": "a red mushroom"})))
+(folder / "job.json").write_text(to_json(resolve("test", {"prompt": "a red mushroom"})))
 bpy.ops.wm.open_mainfile(filepath=str(home / "scene.blend"))
 runtime = bpy.context.window_manager.sjc
-result = {"history": [past.prompt for past in runtime.history], "state": runtime.backend_state, "made": (home / "sjc" / places.STATE).exists()}
+result = {
+    "history": [entry.prompt for entry in runtime.history], "state": runtime.backend_state,
+    "made": (home / "sjc" / places.STATE).exists(),
+}
 """)
     assert got == {"history": ["a red mushroom"], "state": "ready", "made": False}

@@ -16,7 +16,8 @@ for path in given["files"]:
     grids, metadata = openvdb.readAll(path)
     names = {grid.name: grid for grid in grids}
     # One voxel more on each side: nothing may stand outside the block.
-    back, paint = np.full([n + 2 for n in density.shape], -1, "f4"), np.full([n + 2 for n in density.shape] + [3], -1, "f4")
+    shape = [n + 2 for n in density.shape]
+    back, paint = np.full(shape, -1, "f4"), np.full([*shape, 3], -1, "f4")
     names["density"].copyToArray(back, ijk=(-1, -1, -1))
     names["color"].copyToArray(paint, ijk=(-1, -1, -1))
     counted = openvdb.read(path, "density").activeVoxelCount(), names["color"].activeVoxelCount()

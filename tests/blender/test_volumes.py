@@ -135,7 +135,9 @@ result = {
     "hidden": [item.hide_get(), item.hide_render], "path": item.data.filepath,
     "active": item.data.grids.active_index, "material": item.data.materials[0],
     "selected": [o.name for o in bpy.context.selected_objects], "current": bpy.context.view_layer.objects.active.name,
-    "same counts": counts == [len(bpy.data.volumes), len(bpy.data.objects), len(bpy.data.materials), len(bpy.data.collections)],
+    "same counts": counts == [
+        len(bpy.data.volumes), len(bpy.data.objects), len(bpy.data.materials), len(bpy.data.collections)
+    ],
     "shown": shown_number(item),
 }
 """,
@@ -204,8 +206,8 @@ def test_undo_and_redo(each_blender, snapshots):
         COMMON
         + """
 def state():
-    found = volumes.find("job")
-    return [sum(i.type == "VOLUME" for i in bpy.data.objects), found and Path(found.data.filepath).name]
+    item = volumes.find("job")
+    return [sum(i.type == "VOLUME" for i in bpy.data.objects), item and Path(item.data.filepath).name]
 
 bpy.ops.ed.undo_push(message="start")
 show(1)
@@ -262,9 +264,7 @@ result["mode"] = [item.data.is_sequence, item.data.frame_start, item.data.frame_
 
 
 def test_hidden_at_the_end_with_its_history(each_blender, snapshots):
-    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, over and
-    over.
-    """
+    """Untouched, the timeline shows the result where the user stands, and from the next frame on the history, again."""
     got = each_blender(
         COMMON
         + """
@@ -282,7 +282,7 @@ result = {
     "frames": [at(frame) for frame in (3, 4, 5, 9, 10)],
 }
 scene.frame_set(3)
-volumes.use_history("job", history.thin(folder, most=3))
+volumes.use_history("job", history.thin(folder, max_files=3))
 result["thinned"] = [at(frame) for frame in (3, 4, 5, 6, 7)]
 result["nobody"] = [volumes.hide("other job"), volumes.rest("other job")]
 """,
@@ -340,7 +340,7 @@ bpy.ops.wm.open_mainfile(filepath=str(moved / "scene.blend"))
 item = volumes.find("job")
 bpy.context.scene.frame_set(2)
 result["reopened"] = [item.data.is_sequence, item.data.frame_duration, item.name, shown_number(item)]
-volumes.place_all()
+volumes.centre_all()
 result["delta"] = list(item.delta_location)
 far = moved.with_name("far") / "deep" / "er"
 far.mkdir(parents=True)

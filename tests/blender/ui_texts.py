@@ -1,4 +1,4 @@
-"""Every text that a person can read in the interface, gathered from the sources (ast) and from what Blender registered."""
+"""Every text that a person can read in the interface: from the sources (ast), and from what Blender registered."""
 
 import ast
 from pathlib import Path
@@ -7,12 +7,16 @@ ROOT = Path(__file__).resolve().parents[2] / "sjc_blender"
 KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
 RAISED = {"SjcError", "Problem", "Failed"}
-LEAST_LETTERS = 8  # as `said` has it: what is less has no words to translate
-BESIDE = ("prompts.py",)  # rooms without bpy whose texts a button shows
+LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to translate
+LABELS = "ui/labels.py"
+# Where a job's problems are put into words.
+ADVISING = (
+    "problems.py", "queue/queue.py", "live.py", "incoming.py", "worker/process.py", "queue/queue_file.py",
+)  # fmt: skip
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
 # complaints; test data.
-NO_WORKER = {"cli.py", "convert.py", "model_removal.py", "fake_worker.py", "protocol.py", "empirical.py"}
+NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "models/prompt_encoder.py": (
@@ -36,10 +40,10 @@ CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 REGISTERED = """
 from sjc_blender import registration
 
-found = {}
+texts = {}
 def note(text, where):
     if text:
-        found.setdefault(text, where)
+        texts.setdefault(text, where)
 
 for cls in registration.CLASSES:
     kind = cls.bl_rna.base.identifier if cls.bl_rna.base else ""
@@ -58,48 +62,41 @@ for cls in registration.CLASSES:
         for item in getattr(prop, "enum_items_static", ()):
             note(item.name, f"{cls.__name__}.{name}")
             note(item.description, f"{cls.__name__}.{name}")
-result = found
+result = texts
 """
 
 
 def in_sources():
-    """{text: file:line} of the literals in sjc_blender/ui and beside it, the words of words.py, the advice of
-    trouble.py.
-    """
-    found = {}
-    for path in [*sorted((ROOT / "ui").glob("*.py")), *(ROOT / name for name in BESIDE)]:
-        if path.stem == "translations" or path.stem.startswith("korean"):
-            continue
-        tree = ast.parse(path.read_text("utf-8"))
-        for text, line in [*_drawn(tree), *(_words(tree) if path.stem == "words" else ())]:
-            found.setdefault(text, f"{path.name}:{line}")
-    for name in (
-        "trouble.py",
-        "jobs.py",
-        "live.py",
-        "incoming.py",
-        "process.py",
-        "queue_file.py",
-        "backend/sjc/worker/serve.py",
-    ):
-        path = ROOT.parent / name if name.startswith("backend") else ROOT / name
-        for text, line in _advice(ast.parse(path.read_text("utf-8"))):
-            found.setdefault(text, f"{path.name}:{line}")
-    rooms = [*ROOT.glob("*.py"), *(ROOT / "scene").glob("*.py"), *(ROOT / "ui").glob("*.py")]
-    for path in [*sorted(rooms), ROOT.parent / "backend" / "sjc" / "settings.py"]:
-        for text, line in _with_gaps(ast.parse(path.read_text("utf-8"))):
-            found.setdefault(text, f"{path.name}:{line}")
+    """{text: file:line} of every text that the add-on's sources show, and of the errors that the engine raises."""
+    texts = {}
+
+    def note(path, pairs):
+        for text, line in pairs:
+            texts.setdefault(text, f"{path.relative_to(ROOT.parent)}:{line}")
+
+    for path in sorted((ROOT / "ui").rglob("*.py")):
+        if "languages" not in path.parts:
+            note(path, _drawn(_parsed(path)))
+    note(ROOT / LABELS, _labels(_parsed(ROOT / LABELS)))
+    for path in (*(ROOT / name for name in ADVISING), ENGINE / "worker" / "serve.py"):
+        note(path, _advice(_parsed(path)))
+    rooms = [path for path in sorted(ROOT.rglob("*.py")) if "languages" not in path.parts]
+    for path in [*rooms, ENGINE / "settings.py"]:
+        note(path, _with_gaps(_parsed(path)))
     for path in sorted(ENGINE.rglob("*.py")):
         if path.name not in NO_WORKER and path.parent.name != "experiments":
-            for text, line in raised(ast.parse(path.read_text("utf-8"))):
-                found.setdefault(text, f"{path.relative_to(ENGINE)}:{line}")
-    for name, texts in BUILT.items():
-        found.update(dict.fromkeys(texts, name))
-    return found
+            note(path, raised(_parsed(path)))
+    for name, sentences in BUILT.items():
+        texts.update(dict.fromkeys(sentences, name))
+    return texts
+
+
+def _parsed(path):
+    return ast.parse(path.read_text("utf-8"))
 
 
 def raised(tree):
-    """Sentences of a tree's SjcErrors and warnings: plain, f-strings with {} for what is filled in, and sums of both."""
+    """Sentences of a tree's SjcErrors and warnings: plain ones, f-strings with {} for their gaps, and sums of both."""
     for node in ast.walk(tree):
         parts = []
         if isinstance(node, ast.Call):
@@ -147,7 +144,7 @@ def _advice(tree):
     """What a failed job says: sentences at module level and among the words of problems."""
     yield from _constants(tree)
     for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_LAST_WORDS":
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_EXIT_MESSAGES":
             for row in node.value.elts:
                 for part in row.elts[2:]:
                     yield from _literals(part)
@@ -201,8 +198,8 @@ def _constants(tree):
                     yield text, line
 
 
-def _words(tree):
-    """The values of the tables in words.py: labels, tooltips; of pairs the first."""
+def _labels(tree):
+    """The values of the tables of labels and tooltips; of pairs the first."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
             for value in node.value.values:

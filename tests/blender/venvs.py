@@ -119,9 +119,7 @@ def _has_python(version):
 
 
 def _find_python(minor):
-    """Return a Python of that minor version: ours, or one on the path, or the Windows launcher's, or one that pyenv
-    keeps.
-    """
+    """Return a Python of that minor version: ours, or one of the path, of the Windows launcher, or of pyenv."""
     managed = sorted(Path.home().glob(f".pyenv/versions/{minor}.*/bin/python{minor}"))
     candidates = [[sys.executable], [f"python{minor}"], ["py", f"-{minor}"], *([path] for path in managed)]
     for command in candidates:

@@ -22,7 +22,7 @@ FOVS = (PRIOR.fov_min, (PRIOR.fov_min + PRIOR.fov_max) / 2, PRIOR.fov_max)
 
 @cache
 def layers(prompt):
-    """Of a prompt with fine view words: premultiplied colour [F, 3, S, S] in [0, 1] and coverage [F, 1, S, S] per FoV."""
+    """Of a prompt with fine words: premultiplied colour [F, 3, S, S] in [0, 1] and coverage [F, 1, S, S] by FoV."""
     words = prompt.split()
     azimuth, elevation = float(words[1]), float(words[3])
     described = parse(" ".join(words[6:]))
@@ -33,8 +33,8 @@ def layers(prompt):
     hit = (part != EMPTY).float()[:, None]
     rgb = palette[part.long().clamp_max(len(palette) - 1)] * hit
     full = torch.cat([rgb, hit], 1).view(len(FOVS), SIZE * SUPERSAMPLE, SIZE * SUPERSAMPLE, 4)
-    seen = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
-    return seen[:, :3], seen[:, 3:]
+    picture = torch.nn.functional.avg_pool2d(full.permute(0, 3, 1, 2), SUPERSAMPLE)
+    return picture[:, :3], picture[:, 3:]
 
 
 class Oracle:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sjc import settings
-from sjc.job import export
+from sjc.appearance import views as field_views
 from sjc.optimize import Optimization
 from sjc.output.colour import linear_to_srgb, pixel_paint
 from sjc.output.mesh import extract_mesh
@@ -25,7 +25,7 @@ def mesh():
     run = Optimization(chosen, Oracle(), torch.device("cpu"))
     while not run.done:
         run.advance()
-    return extract_mesh(*export.arrays(run.field, pixel_paint(MEAN_SHADE)))
+    return extract_mesh(*field_views.arrays(run.field, pixel_paint(MEAN_SHADE)))
 
 
 @pytest.mark.timeout(600)

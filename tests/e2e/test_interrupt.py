@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from sjc.output import files
+from sjc.output import npz
 from tests.backend.tiny_models import CARD, word_model
 
 
@@ -50,6 +50,6 @@ def test_ctrl_c_and_resume(tmp_path):
     ]
     whole.communicate(timeout=300)
     assert resume.returncode == whole.returncode == 0
-    one, two = (files.read_npz(tmp_path / name / "field.npz") for name in ("parts", "whole"))
+    one, two = (npz.read_npz(tmp_path / name / "field.npz") for name in ("parts", "whole"))
     np.testing.assert_array_equal(one.density, two.density)
     np.testing.assert_array_equal(one.color, two.color)

@@ -138,12 +138,12 @@ def test_errors_are_one_line(error, code, monkeypatch, capsys):
 
 
 def test_lint_goes_on_after_a_failure_and_fails(monkeypatch, capsys):
-    seen = []
+    calls = []
     monkeypatch.setattr(build.Environment, "ensure", lambda _self: Path("python"))
-    monkeypatch.setattr(build, "run", lambda command: seen.append(command[2]) or len(seen) == 1)
+    monkeypatch.setattr(build, "run", lambda command: calls.append(command[2]) or len(calls) == 1)
     monkeypatch.setattr(build.rules, "check", list)
     assert build.main(["lint"]) == 1
-    assert seen == ["ruff", "ruff", "mypy"]
+    assert calls == ["ruff", "ruff", "mypy"]
     assert "lint: ruff check failed" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Who may import whom; asked of a fresh interpreter, because this one has long imported everything."""
+"""Who may import whom: by the table in CONTRIBUTING.md, and what light modules load in a fresh interpreter."""
 
 import ast
 import os
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tools import imports
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = ROOT / "backend"
@@ -38,9 +40,9 @@ def imports_of(path):
 
 
 def modules(folder):
-    found = sorted(folder.rglob("*.py"))
-    assert found, f"no modules in {folder}"
-    return found
+    paths = sorted(folder.rglob("*.py"))
+    assert paths, f"no modules in {folder}"
+    return paths
 
 
 @pytest.mark.parametrize("name", ["sjc", "sjc.errors", "sjc.settings"])
@@ -56,34 +58,91 @@ def test_output_works_without_torch(stage_folder):
     assert "torch" not in brought
 
 
-@pytest.mark.parametrize(("folder", "forbidden"), [("sjc", "training"), ("sjc", "bpy"), ("training", "bpy")])
+@pytest.mark.parametrize(("folder", "forbidden"), [("sjc", "bpy"), ("training", "bpy")])
 def test_backend_never_imports(folder, forbidden):
-    found = [
+    breaches = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in modules(BACKEND / folder)
         for line, name in imports_of(path)
         if name.split(".")[0] == forbidden
     ]
-    assert not found
-
-
-@pytest.mark.parametrize("room", ["guidance", "field", "output"])
-def test_rooms_of_the_engine_do_not_know_each_other(room):
-    others = {"guidance", "field", "output", "optimize", "job", "cli"} - {room}
-    found = []
-    for path in modules(BACKEND / "sjc" / room):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 2:
-                names = [node.module] if node.module else [alias.name for alias in node.names]
-                found += [f"{path.name}:{node.lineno}" for name in names if name.split(".")[0] in others]
-    assert not found
+    assert not breaches
 
 
 def test_inside_sjc_imports_are_relative():
-    found = [
+    breaches = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in modules(BACKEND / "sjc")
         for line, name in imports_of(path)
         if name.split(".")[0] == "sjc"
     ]
-    assert not found
+    assert not breaches
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    circle = imports.find_circle(imports.import_graph())
+    assert not circle, " -> ".join(circle)
+
+
+def test_rooms_import_what_the_table_of_layers_allows():
+    layers = imports.read_layers((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    assert len(layers) > 20
+    problems = imports.check_layers(layers, imports.import_graph())
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A project of two rooms, in which `sjc.a` imports `sjc.b` and nothing imports back."""
+    for name, text in (
+        ("backend/sjc/__init__.py", ""),
+        ("backend/sjc/a/__init__.py", ""),
+        ("backend/sjc/a/one.py", "from ..b.two import x\n"),
+        ("backend/sjc/b/__init__.py", ""),
+        ("backend/sjc/b/two.py", "x = 1\n"),
+        ("sjc_blender/__init__.py", "from .backend.sjc.a import one\n"),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return tmp_path
+
+
+def test_the_graph_sees_relative_staged_and_late_imports_but_no_typing(tree):
+    two = tree / "backend/sjc/b/two.py"
+    two.write_text("if TYPE_CHECKING:\n    from ..a import one\n", "utf-8")
+    graph = imports.import_graph(tree)
+    assert graph["sjc.a.one"] == {"sjc.b.two"}
+    assert graph["sjc_blender"] == {"sjc.a.one"}
+    assert imports.find_circle(graph) == []
+    two.write_text("def f():\n    from ..a import one\n", "utf-8")
+    circle = imports.find_circle(imports.import_graph(tree))
+    assert set(circle) == {"sjc.a.one", "sjc.b.two"}
+    assert circle[0] == circle[-1]
+
+
+TABLE = {"sjc.b": "", "sjc.a": "`sjc.b`", "sjc": "", "sjc_blender": "`sjc.a`"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, None),
+        ({"sjc_blender": "`sjc.*`"}, None),
+        ({"sjc.a": ""}, "sjc.a.one imports sjc.b.two: CONTRIBUTING.md does not allow sjc.a -> sjc.b"),
+        ({"sjc_blender": "`sjc.a`, `sjc.b`"}, "allows sjc_blender -> sjc.b, which no module uses"),
+        ({"sjc.b": "`sjc.a`"}, "CONTRIBUTING.md allows a circle of rooms: "),
+        ({"sjc.c": ""}, "has a room sjc.c without modules"),
+        ({"sjc.a": "`sjc.b`, `sjc.d`"}, "allows to import sjc.d, which is no room"),
+        ({"sjc.b": None, "sjc.a": ""}, "sjc.b.two belongs to no room"),
+    ],
+)
+def test_table_and_imports_are_compared_both_ways(tree, change, message):
+    rows = {room: allowed for room, allowed in {**TABLE, **change}.items() if allowed is not None}
+    table = "".join(f"| `{room}` | {allowed} | words |\n" for room, allowed in rows.items())
+    layers = imports.read_layers(
+        f"# T\n\n## Layers\n\n| room | may import | what it is |\n|---|---|---|\n{table}\n## N\n"
+    )
+    assert len(layers) == len(rows)
+    problems = imports.check_layers(layers, imports.import_graph(tree))
+    assert (not problems) if message is None else any(message in problem for problem in problems)

@@ -11,6 +11,7 @@ from tools.environment import read_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 
 
@@ -54,7 +55,7 @@ def test_licence_is_whole():
     assert PROJECT["license"] == "GPL-3.0-or-later"
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/blender.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md", *PAGES])
 def test_links_within_the_documents_lead_somewhere(name):
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / name).read_text("utf-8"))
     missing = [link for link in links if not (ROOT / name).parent.joinpath(link).exists()]
@@ -65,7 +66,8 @@ def test_commands_in_the_documents_exist():
     import build
 
     known = set(build.parser()._subparsers._group_actions[0].choices)
-    for name in ("README.md", "CONTRIBUTING.md"):
+    pages = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/for-researchers.md")
+    for name in pages:
         named = re.findall(r"python3 build\.py ([a-z-]+)", (ROOT / name).read_text("utf-8"))
         assert named
         assert set(named) <= known
@@ -86,14 +88,13 @@ def test_the_page_of_blenders_names_every_version_and_every_test():
         assert (row.split("|")[2].strip().startswith("every")) is everywhere, name
 
 
-def test_the_readme_quotes_the_experiments_pages():
+def test_the_page_of_benchmarks_quotes_the_experiments_pages():
     """Every decimal number of a row stands on the page that the row names."""
-    rows = re.findall(
-        r"^\| \[\w+\]\((docs/experiments/\w+\.md)\)(.+)\|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
-    )
+    page = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[\w+\]\((experiments/\w+\.md)\)(.+)\|$", page, re.MULTILINE)
     assert len(rows) >= 6
     for page, words in rows:
         numbers = re.findall(r"\d+\.\d+", words)
         assert numbers
-        told = set(re.findall(r"\d+\.\d+", (ROOT / page).read_text("utf-8")))
-        assert set(numbers) <= told, (page, set(numbers) - told)
+        on_page = set(re.findall(r"\d+\.\d+", (ROOT / "docs" / page).read_text("utf-8")))
+        assert set(numbers) <= on_page, (page, set(numbers) - on_page)

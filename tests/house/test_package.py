@@ -27,8 +27,8 @@ def tree(tmp_path):
 @pytest.fixture
 def with_tool(tree, monkeypatch):
     """The same tree with Blender's real tool, lent by this project."""
-    found = package.tool()
-    monkeypatch.setattr(package, "tool", lambda _root=None: found)
+    tool = package.tool()
+    monkeypatch.setattr(package, "tool", lambda _root=None: tool)
     return tree
 
 

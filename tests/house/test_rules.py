@@ -34,8 +34,8 @@ HARMLESS = [
 
 @pytest.mark.parametrize("text", BREACHES.values(), ids=BREACHES)
 def test_each_breach_is_found_with_its_line(text):
-    found = rules.check_text("a.md", f"fine\n{text}\n")
-    assert [line.split(": ")[0] for line in found] == ["a.md:2"]
+    breaches = rules.check_text("a.md", f"fine\n{text}\n")
+    assert [line.split(": ")[0] for line in breaches] == ["a.md:2"]
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -48,6 +48,35 @@ def test_only_the_converter_reads_a_pickle_and_only_its_tensors():
     assert rules.check_text(rules.CONVERTER, safe) == []
     assert rules.check_text(rules.CONVERTER, BREACHES["pickle"]) != []
     assert rules.check_text("backend/sjc/worker/serve.py", safe) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "found = 1",
+        "a, (kept, b) = c",
+        "for seen in a: pass",
+        "def told(): pass",
+        "def f(*, most): pass",
+        "async def f(said=1): pass",
+        "self.trouble = 1",
+        "if (found := a): pass",
+        "x = [kept for kept in a]",
+        "lambda seen: 1",
+        "from a import b as found",
+        "with a as kept: pass",
+        "class told: pass",
+        "said: str",
+    ],
+)
+def test_a_name_that_says_nothing_is_refused_where_it_is_chosen(text):
+    (breach,) = rules.check_names("a.py", f"\n{text}\n")
+    assert breach.startswith("a.py:2: ")
+
+
+def test_names_of_others_may_be_read_and_longer_ones_chosen():
+    text = "print(found)\nx = y.kept\nfound_paths = f(most=1)\nfrom a import seen\n'told'\n"
+    assert rules.check_names("a.py", text) == []
 
 
 def test_module_lengths():

@@ -63,7 +63,7 @@ def test_a_script_stands_for_debians_python(venvs, monkeypatch, tmp_path):
     assert pip[-1] == "bpy==5.2.3"
     assert "3.13" in pip
     assert loads[:2] == [str(script), "-c"]
-    said = subprocess.run([script, "-c", "two words"], capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f"{ROOT} ")
-    assert said.endswith("/usr/bin/python3.13 -c two words\n")
+    output = subprocess.run([script, "-c", "two words"], capture_output=True, text=True, check=True).stdout
+    assert output.startswith(f"{ROOT} ")
+    assert output.endswith("/usr/bin/python3.13 -c two words\n")
     assert f"PYTHONPATH={tmp_path}/bpy52/site" in script.read_text()

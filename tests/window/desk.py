@@ -26,10 +26,10 @@ PATIENCE = 600.0  # seconds for anything that should take a few, on a machine th
 
 
 class Desk:
-    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go."""
+    """folder: the system with Blender; archive: the extension; pictures: where screenshots go; size: of the screen."""
 
-    def __init__(self, folder, archive, pictures):
-        self.system, self.pictures = folder, pictures
+    def __init__(self, folder, archive, pictures, size=(WIDTH, HEIGHT)):
+        self.system, self.pictures, self.size = folder, pictures, size
         self.home = Path(tempfile.mkdtemp(prefix="sjc-", dir=folder / "tmp"))
         self.here = Path("/", self.home.relative_to(folder))  # the same, seen from inside
         self.known, self.reports = {}, []
@@ -37,7 +37,8 @@ class Desk:
         shutil.copyfile(archive, self.home / archive.name)
         shutil.copyfile(INSIDE, self.home / INSIDE.name)
         self.environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.here), "LANG": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.here), "LANG": "C.UTF-8",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
             "LP_NUM_THREADS": "0",  # Blender's main thread draws by itself: what drawing takes is counted as its time
             "BLENDER_USER_RESOURCES": str(self.here / "blender"), "XDG_RUNTIME_DIR": str(self.here),
             "TMPDIR": str(self.here), "OMP_NUM_THREADS": "1",
@@ -48,7 +49,7 @@ class Desk:
 
     def sit_down(self, archive):
         """Switch the screen on, install the extension, start Blender."""
-        size = f"{WIDTH}x{HEIGHT}x24"
+        size = "x".join(map(str, (*self.size, 24)))
         screen = self._start(
             "screen", ["chroot", self.system, "Xvfb", "-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"],
             stdout=subprocess.PIPE,
@@ -63,7 +64,7 @@ class Desk:
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        geometry = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
+        geometry = ["--window-geometry", "0", "0", *map(str, self.size)]
         script = ["--python-exit-code", "3", "--python", self.here / INSIDE.name, "--", self.here]
         self.blender = self._start(
             "blender", window.inside(self.system, ["blender", *geometry, *script]), stdin=subprocess.DEVNULL
@@ -127,15 +128,25 @@ class Desk:
         self.reports.append(report)
         assert check(report)
 
+    def process(self, number):
+        """This machine's number of a process that has another one inside, where processes are counted anew."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                text = status.read_text("utf-8", "replace")
+                numbers = next((line.split()[1:] for line in text.splitlines() if line.startswith("NSpid:")), [])
+                if numbers[-1:] == [str(number)] and status.with_name("root").readlink() == self.system:
+                    return int(numbers[0])
+        raise AssertionError(f"there is no process {number} inside")
+
     def log(self):
         """What Blender has printed last."""
         return (self.home / "blender.log").read_text("utf-8", "replace")[-3000:]
 
     # ------------------------------------------------------------------------------------------- mouse and keyboard
 
-    def does(self, *words):
+    def does(self, *command):
         """Send the hand's commands (xdotool's)."""
-        self.hand.stdin.write(" ".join(words) + "\n")
+        self.hand.stdin.write(" ".join(command) + "\n")
         self.hand.stdin.flush()
 
     def point(self, x, y):
@@ -188,7 +199,7 @@ class Desk:
             if name in self.under_the_mouse(*self.known[name]):
                 return self.known[name]
             time.sleep(0.3)
-        left, top, width, height = self.ask(f"result = place({area!r}, {part!r})")["box"]
+        left, top, width, height = self.ask(f"result = region_of({area!r}, {part!r})")["box"]
         if height < 3 * UNIT:  # a bar: along it
             spots = [(x, top + height // 2) for x in range(left + UNIT // 2, left + width, UNIT)]
         else:  # panels: down, at two places, because some rows hold two buttons
@@ -197,20 +208,20 @@ class Desk:
                 for share in (0.25, 0.7)
                 for y in range(top + UNIT // 2, top + height, UNIT - 4)
             ]
-        seen = []
+        labels_read = []
         for x, y in spots:
-            found = self.under_the_mouse(x, y)
-            if name in found:
+            label = self.under_the_mouse(x, y)
+            if name in label:
                 # A little further, if that is still the same one: away from the edge.
                 inner = (x + UNIT // 4, y) if height < 3 * UNIT else (x, y + UNIT // 4)
                 self.known[name] = inner if name in self.under_the_mouse(*inner) else (x, y)
                 return self.known[name]
-            seen += [found] * bool(found)
+            labels_read += [label] * bool(label)
         self.picture("missed")
-        raise AssertionError(f"{name} is nowhere in {area} {part}, only {sorted(set(seen))}")
+        raise AssertionError(f"{name} is nowhere in {area} {part}, only {sorted(set(labels_read))}")
 
     def click(self, name, until="True", area="VIEW_3D", part="UI"):
-        """Find and press; again if what should come does not, because Blender swallows clicks while its panels slide."""
+        """Find and press, and once more if nothing comes of it: Blender swallows clicks while its panels slide."""
         for _ in range(5):
             self.click_at(*self.find(name, area, part))
             self.settle()
@@ -238,7 +249,7 @@ class Desk:
         raise AssertionError(f"{' '.join(keys)} was pressed in vain: {expression}")
 
     def fill(self, name, text, area="VIEW_3D", part="UI"):
-        """Type into a field, in place of what it holds; once more if a key was lost, as happens while software draws."""
+        """Type into a field instead of what it holds; once more if a key was lost, as happens while software draws."""
         spot = self.find(name, area, part)
         for _ in range(8):
             # While the panel slides, it is deaf: a click would be lost, and what is typed then goes to the viewport.
@@ -259,8 +270,9 @@ class Desk:
         raise AssertionError(f"{text!r} cannot be typed into {name}")
 
     def is_typed_into(self, x, y):
-        """Whether a click has opened a field: it then does not copy its data path, now and when panels have come to
-        rest.
+        """Whether a click has opened a field.
+
+        It then does not copy its data path, now and when panels have come to rest.
         """
         for _ in range(5):
             if self.under_the_mouse(x, y, keys=("ctrl+shift+c",)):
@@ -270,22 +282,20 @@ class Desk:
 
     def over_the_viewport(self):
         """The mouse to where keys are meant for the 3D scene."""
-        left, top, width, height = self.ask("result = place('VIEW_3D', 'WINDOW')")["box"]
+        left, top, width, height = self.ask("result = region_of('VIEW_3D', 'WINDOW')")["box"]
         self.point(left + width // 4, top + height // 2)
         self.settle()
 
     def open_tab(self, name):
-        """Open the viewport's sidebar with its key and one of its tabs with the mouse: down the tabs, until it is that
-        one.
-        """
-        if not self.ask("result = place('VIEW_3D')"):
+        """Open the viewport's sidebar with its key, and one of its tabs with the mouse: down the tabs until it is that."""
+        if not self.ask("result = region_of('VIEW_3D')"):
             self.over_the_viewport()
             self.press("n")
-        left, top, width, height = self.wait_for("place('VIEW_3D')", "the sidebar")["box"]
+        left, top, width, height = self.wait_for("region_of('VIEW_3D')", "the sidebar")["box"]
         for y in range(top + UNIT, top + height, UNIT):
             self.click_at(left + width - UNIT // 2, y)
             self.settle()
-            if self.ask("result = place('VIEW_3D')['tab']") == name:
+            if self.ask("result = region_of('VIEW_3D')['tab']") == name:
                 return
         self.picture("missed")
         raise AssertionError(f"the sidebar has no tab {name}")
@@ -294,27 +304,30 @@ class Desk:
         """Open our tab and choose a Python for the backend in the file browser."""
         self.open_tab("SJC")
         self.picture("01_no_backend")
-        self.click("sjc.use_python", until="place('FILE_BROWSER')")
+        self.click("sjc.use_python", until="region_of('FILE_BROWSER')")
         self.fill("params.directory", str(python.parent), "FILE_BROWSER")
         self.fill("params.filename", python.name, "FILE_BROWSER", "EXECUTE")
         self.picture("02_file_browser")
-        self.click("file.execute", "not place('FILE_BROWSER')", "FILE_BROWSER", "EXECUTE")
+        self.click("file.execute", "not region_of('FILE_BROWSER')", "FILE_BROWSER", "EXECUTE")
         self.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
         self.picture("03_ready")
 
     def unfold(self, panel, below):
-        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel."""
-        left, top, width, height = self.ask("result = place('VIEW_3D')")["box"]
+        """Open a sub-panel that stands below a button: its header is no button, so clicks tell, and draws of the panel.
+
+        -> (x, y) of the header, None where the panel was open already.
+        """
+        left, top, width, height = self.ask("result = region_of('VIEW_3D')")["box"]
         drawn = self.drawn()
         if panel in drawn:
-            return
+            return None
         for y in range(self.find(below)[1] + UNIT, top + height, UNIT // 2):
             if self.under_the_mouse(left + width // 4, y):
                 continue
             self.click_at(left + width // 4, y)
             now = self.drawn()
             if panel in now:
-                return
+                return left + width // 4, y
             if now != drawn:  # another one: as it was
                 self.click_at(left + width // 4, y)
                 drawn = self.drawn()
@@ -324,7 +337,7 @@ class Desk:
     def drawn(self):
         """The panels of ours that are unfolded."""
         self.settle()
-        self.ask("opened.clear(); ours('ui.mirror').redraw()")
+        self.ask("opened.clear(); ours('ui.ui_state').redraw()")
         self.settle()
         return set(self.ask("result = sorted(opened)"))
 

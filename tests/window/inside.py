@@ -1,7 +1,7 @@
 """Runs inside the Blender of the window tests: answers questions, keeps time. It presses nothing.
 
 A question is a file `ask.json` in the folder that stands after `--`: {"id", "script"}; the script's `result` goes to
-`answer.json`. What every script can use: `bpy`, `api`, `live`, `ours(module)`, `place(area)`,
+`answer.json`. What every script can use: `bpy`, `api`, `live`, `ours(module)`, `region_of(area)`,
 `times`, `opened` and `paths`.
 """
 
@@ -27,9 +27,7 @@ def ours(name):
 
 
 def queued():
-    """Seconds that this thread has stood ready without a processor since it began; 0 where the system does not count
-    them.
-    """
+    """Seconds that this thread has stood ready without a processor since it began; 0 where the system counts none."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text("ascii").split()[1]) * 1e-9
     except (OSError, ValueError, IndexError):
@@ -40,9 +38,8 @@ class Times:
     """Longest gap between two turns of the main loop, and longest time of each callback of ours; all in seconds.
 
     A turn is seen by a timer that wants to be called every 0.01 s; what it does itself is not counted. Everything is
-    kept
-    twice: by the clock, and less the time in which other programs held the processors ("net"), which says what Blender
-    and we have done ourselves, however busy the machine is.
+    kept twice: by the clock, and less the time in which other programs held the processors ("net"), which says what
+    Blender and we have done ourselves, however busy the machine is.
     """
 
     def __init__(self):
@@ -95,9 +92,10 @@ opened = {}  # panel -> how often it was drawn: a folded one is not
 paths = {}  # volume -> the files that it has shown, in order
 
 
-def place(kind, part="UI"):
-    """The first area's region of that kind: {"box": left, top, width, height in pixels of the screen, "tab"}; None: not
-    there.
+def region_of(kind, part="UI"):
+    """The region of the first area of that kind; None where there is none.
+
+    Gives {"box": left, top, width, height in pixels of the screen, "tab"}.
     """
     windows = bpy.context.window_manager.windows
     for window in windows:
@@ -113,12 +111,12 @@ def place(kind, part="UI"):
 
 def watch():
     """Keep the time of the extension's timers and of its panels."""
-    for name, functions in {"live": ["tick"], "ui.backend_task": ["tick"], "ui.mirror": ["follow_worker"]}.items():
+    for name, functions in {"timer": ["tick"], "ui.backend_task": ["tick"], "ui.ui_state": ["follow_worker"]}.items():
         module = ours(name)
         for function in functions:
             setattr(module, function, times.timed(f"{name}.{function}", getattr(module, function)))
-    for name in ("panels", "panels_settings", "panels_backend"):
-        for cls in vars(ours(f"ui.{name}")).values():
+    for name in ("main", "settings", "backend"):
+        for cls in vars(ours(f"ui.panels.{name}")).values():
             if isinstance(cls, type) and issubclass(cls, bpy.types.Panel) and cls.__name__.startswith("SJC_"):
                 cls.draw = counted(cls.__name__, times.timed(f"draw {cls.__name__}", cls.draw))
 
@@ -133,7 +131,7 @@ def counted(name, draw):
 
 def answer(asked):
     """Run a question's script."""
-    names = {"bpy": bpy, "api": ours("api"), "live": ours("live"), "ours": ours, "place": place, "times": times,
+    names = {"bpy": bpy, "api": ours("api"), "live": ours("live"), "ours": ours, "region_of": region_of, "times": times,
              "opened": opened, "paths": paths, "result": None}  # fmt: skip
     try:
         exec(compile(asked["script"], "question", "exec"), names)

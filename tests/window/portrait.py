@@ -1,51 +1,96 @@
-"""`python3 -m tests.window.portrait`: the README's picture of the panel at work, docs/images/panel.png.
+"""`python3 -m tests.window.portrait [NAME ...]`: the documentation's pictures, taken in a Blender with a window.
 
-The default preset, paused where the object is there and the volume still grows, in Material Preview.
+    film    docs/images/sentence_to_mesh.webp   a prompt becomes a volume becomes a mesh
+    panel   docs/images/panel.png               the whole window, a job paused on its way
+    guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
+
+Without a name all of them are made. It needs what the window's tests need: Debian, and the root account.
 """
 
-import shutil
+import argparse
+import contextlib
+import importlib.util
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from tests.window.desk import Desk
 from tools import package, window
-from tools.common import ROOT
+from tools.common import ROOT, BuildError
 from tools.environment import Environment
 
-PROMPT, STEP = "a red mushroom", 120
-PICTURE = ROOT / "docs" / "images" / "panel.png"
-SCENE = """
-for item in bpy.data.objects:
-    item.hide_set(True)
-area = next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D')
-view = area.spaces.active
-view.overlay.show_cursor = view.overlay.show_object_origins = False
-view.region_3d.view_distance, view.region_3d.view_location = 4.2, (0.9, 0, 0.1)
-view.region_3d.view_rotation = __import__('mathutils').Euler((1.25, 0, 0.6)).to_quaternion()
-"""
-SHADED = "next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active.shading.type = 'MATERIAL'"
+IMAGES = ROOT / "docs" / "images"
+NAMES = ("film", "panel", "guide")
 
 
-def main() -> None:
-    """Make the picture."""
+@contextlib.contextmanager
+def seated(size=None):
+    """A desk with Blender open and the extension on; everything has ended afterwards."""
+    from tests.window.desk import HEIGHT, WIDTH, Desk
+
     archive = package.build_zip()
     with tempfile.TemporaryDirectory() as folder:
-        desk = Desk(window.ensure(), archive, Path(folder))
+        desk = Desk(window.ensure(), archive, Path(folder), size or (WIDTH, HEIGHT))
         try:
             desk.sit_down(archive)
-            desk.choose(Environment().python)
-            desk.ask(SCENE)
-            desk.fill("sjc.prompt", PROMPT)
-            desk.click("sjc.generate", until="api.jobs()")
-            desk.wait_for(f"api.jobs()[0].record.step >= {STEP}", f"step {STEP}")
-            desk.click("sjc.pause", until="api.jobs()[0].state == 'paused'")
-            desk.ask(SHADED)
-            desk.over_the_viewport()
-            shutil.copyfile(desk.picture("panel"), PICTURE)
+            yield desk
         finally:
             desk.stand_up()
-    print(PICTURE)
+
+
+def ready(desk):
+    """Give the desk the project's own environment as its backend."""
+    desk.ask(f"bpy.ops.sjc.use_python(filepath={str(Environment().python)!r})")
+    desk.wait_for("bpy.context.window_manager.sjc.backend_state == 'ready'", "the doctor's answer")
+
+
+def film():
+    """The animation."""
+    from tests.window import film as scenes
+
+    with seated(scenes.SIZE) as desk:
+        ready(desk)
+        return [scenes.make(desk, IMAGES / "sentence_to_mesh.webp")]
+
+
+def panel():
+    """The whole window."""
+    from tests.window import guide
+
+    with seated() as desk:
+        ready(desk)
+        return [guide.window_at_work(desk, IMAGES / "panel.png")]
+
+
+def guide():
+    """The cut-outs of the artists' guide."""
+    from tests.window import guide as shots
+
+    with seated(shots.SIZE) as desk:
+        return shots.make(desk, IMAGES, lambda: ready(desk))
+
+
+def main(words):
+    """Make the named pictures and print where they are -> exit code."""
+    parser = argparse.ArgumentParser(prog="python3 -m tests.window.portrait", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; without one: all")
+    names = parser.parse_args(words).names
+    if unknown := [name for name in names if name not in NAMES]:
+        parser.error(f"{', '.join(unknown)}: unknown; there are {', '.join(NAMES)}")
+    if importlib.util.find_spec("PIL") is None:  # a system's Python: the project's own has what is needed
+        command = [str(Environment().ensure()), "-m", "tests.window.portrait", *names]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    if reason := window.obstacle():
+        print(reason, file=sys.stderr)
+        return 2
+    for name in names or NAMES:
+        for path in {"film": film, "panel": panel, "guide": guide}[name]():
+            print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BuildError as error:
+        sys.exit(str(error))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from ..field.grid import VoxelField
     from ..guidance.denoiser import Denoiser
-    from ..job.export import Look, Paint
     from ..output.bake import View
     from ..output.mesh import Mesh
-    from ..settings_schema import Settings
+    from ..settings import Settings
+    from .views import Look, Paint
 
 
 class Appearance:
@@ -40,13 +40,13 @@ class Appearance:
 
     def latent(self, field: VoxelField) -> NDArray[np.float32] | None:
         """[N,N,N,C] what a latent model's field holds, None for pixels."""
-        from ..job.export import channels
+        from .views import channels
 
         return None if self.autoencoder is None else channels(field)
 
     def painted(self, field: VoxelField) -> Look:
         """Pictures by the paint: quick."""
-        from ..job.export import views
+        from .views import views
 
         return partial(views, field, paint=self.paint, render_name=self.settings.renderer)
 
@@ -74,14 +74,14 @@ class Appearance:
         return around(field, self.autoencoder, self.size, self.settings, self.mean_shade)
 
     def recolor(
-        self, seen: list[View], density: NDArray[np.float32], color: NDArray[np.float32]
+        self, decoded: list[View], density: NDArray[np.float32], color: NDArray[np.float32]
     ) -> Callable[[Mesh], Mesh]:
-        """What gives a mesh of the volume its true colours, from the views of `around` and, if they are true, the
-        volume's.
+        """A function that gives a mesh of the volume its true colours.
 
-        density [N,N,N], color [N,N,N,3] as `volume` returns it.
+        decoded: the views of `around`. density [N,N,N], color [N,N,N,3] as `volume` returns it: where the volume's
+        colours are true, the mesh takes a share of them.
         """
-        if not seen:
+        if not decoded:
             return lambda mesh: mesh
         from ..output.mesh import surface_color
         from .latent import true_colors
@@ -90,15 +90,15 @@ class Appearance:
             volume = None
             if self.settings.rgb_grid and mesh.report:
                 volume = partial(surface_color, density, color, mesh.report.threshold)
-            return true_colors(mesh, seen, 2 / len(density), self.settings.texture_size, volume)
+            return true_colors(mesh, decoded, 2 / len(density), self.settings.texture_size, volume)
 
         return recolored
 
     def volume(
-        self, field: VoxelField, color: NDArray[np.float32], seen: list[View]
+        self, field: VoxelField, color: NDArray[np.float32], decoded: list[View]
     ) -> tuple[NDArray[np.float32], str]:
         """The volume's colours [N,N,N,3], scene-linear, and how true they are: "final" or "preview"."""
-        if not seen:
+        if not decoded:
             return color, "final"
         if not self.settings.rgb_grid:
             return color, "preview"
@@ -107,5 +107,5 @@ class Appearance:
         from .rgb_grid import fitted
 
         start, backdrop = linear_to_srgb(color), min(BACKDROP / self.mean_shade, 1.0)
-        found = fitted(field, seen, start, backdrop, self.settings.renderer)
-        return srgb_to_linear(found), "final"
+        colors = fitted(field, decoded, start, backdrop, self.settings.renderer)
+        return srgb_to_linear(colors), "final"

@@ -19,19 +19,19 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from ..field.cameras import Cameras, look_at, rays
 from ..field.render import around_kernels, renderer
-from ..job.export import PAPER, Paint, Shown
 from ..machine import disk_cache
 from ..output.bake import View, bake_points
 from ..output.colour import linear_to_srgb, srgb_to_linear, to_uint8
 from ..output.mesh import vertex_normals
 from ..output.texture import textured
+from .views import PAPER, Paint, Shown
 
 if TYPE_CHECKING:
     from ..field.grid import VoxelField
     from ..guidance.denoiser import Autoencoder
     from ..output.mesh import Mesh
     from ..output.texture import Sampler
-    from ..settings_schema import Settings
+    from ..settings import Settings
 
 RINGS, AZIMUTHS, STEEPEST = 4, 8, 75.0
 """Of the decoded views: 4 x 6 leave 5 % more of the error on exact shapes, 5 x 10 take 2 % more away (measured)."""
@@ -127,18 +127,19 @@ def restored(autoencoder: Autoencoder, latents: Tensor) -> Tensor:
 
 
 def true_colors(
-    mesh: Mesh, seen: list[View], voxel: float, texture_size: int = 0, volume: Sampler | None = None
+    mesh: Mesh, decoded_views: list[View], voxel: float, texture_size: int = 0, volume: Sampler | None = None
 ) -> Mesh:
     """The mesh with the colours of decoded views, scene-linear, and a texture of them if one is wanted.
 
     voxel: edge of the field's voxels in world units. volume: the colours that were fitted to the same views. What
     either resolves is about as wide as its voxels or pixels, so the mean of both is weighted by the other's width.
     """
-    pixel = 2 * np.linalg.norm(seen[0].eye) * np.tan(np.radians(seen[0].fov_deg) / 2) / len(seen[0].picture)
+    first = decoded_views[0]
+    pixel = 2 * np.linalg.norm(first.eye) * np.tan(np.radians(first.fov_deg) / 2) / len(first.picture)
     share = voxel / (voxel + pixel)
 
     def sample(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.floating]:
-        baked, _ = bake_points(points, normals, seen, TOLERANCE * voxel)
+        baked, _ = bake_points(points, normals, decoded_views, TOLERANCE * voxel)
         if volume is None:
             return srgb_to_linear(baked)
         return srgb_to_linear(share * baked + (1 - share) * linear_to_srgb(volume(points, normals)))
@@ -148,15 +149,15 @@ def true_colors(
     return textured(colored, texture_size, sample) if texture_size else colored
 
 
-def kept(autoencoder: Autoencoder, name: str, make: Callable[[], Tensor]) -> Tensor:
+def measured_once(autoencoder: Autoencoder, name: str, make: Callable[[], Tensor]) -> Tensor:
     """What `make` measures of an autoencoder, from the user's cache if it was measured before."""
     if not autoencoder.fingerprint:
         return make()
     how = f"{name}-{FIT_PICTURES}-{FIT_EDGE}"
     path = disk_cache.cache_folder("colours") / f"{autoencoder.fingerprint}-{how}.safetensors"
-    found = disk_cache.load(path)
-    if found and "measured" in found:
-        return found["measured"]
+    cached = disk_cache.load(path)
+    if cached and "measured" in cached:
+        return cached["measured"]
     measured = make()
     disk_cache.save(path, {"measured": measured})
     return measured
@@ -164,7 +165,7 @@ def kept(autoencoder: Autoencoder, name: str, make: Callable[[], Tensor]) -> Ten
 
 def latent_paint(autoencoder: Autoencoder, mean_shade: float = 1.0) -> Paint:
     """[C+1,3]: latents and a 1 to sRGB in [0, 1], as near as an affine map comes, divided by mean_shade."""
-    paint = kept(autoencoder, "affine", lambda: torch.from_numpy(linear_map(autoencoder))).numpy() / 2
+    paint = measured_once(autoencoder, "affine", lambda: torch.from_numpy(linear_map(autoencoder))).numpy() / 2
     paint[-1] += 0.5
     return paint / mean_shade
 
@@ -181,7 +182,7 @@ class Backdrop:
 
     def __init__(self, autoencoder: Autoencoder) -> None:
         corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 3)
-        self.table = kept(autoencoder, "corners", lambda: plain_latents(autoencoder, corners))
+        self.table = measured_once(autoencoder, "corners", lambda: plain_latents(autoencoder, corners))
 
     def __call__(self, colors: Tensor) -> Tensor:
         """Latents [V,C] of colors [V,3], sRGB in [0, 1]."""

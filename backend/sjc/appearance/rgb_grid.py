@@ -31,7 +31,7 @@ RAYS = 2**16  # at once
 ROUNDS = 2
 TINY = 1e-9  # against dividing by nothing, where nothing is laid
 LEAST = 0.01  # rays' worth of showing that the colour from before counts for
-MOST_PIXELS = 128  # along a view's edge: finer than any grid that fits into memory
+MAX_PIXELS = 128  # along a view's edge: finer than any grid that fits into memory
 
 
 def fitted(
@@ -57,23 +57,23 @@ def fitted(
     for _ in range(ROUNDS):
         rgb.grid.grad = torch.zeros_like(rgb.grid)
         for part in torch.arange(len(target), device=device).split(RAYS):
-            seen = render(rgb, origins[part], directions[part], step=0.5 * field.voxel)
-            opacity = seen.opacity.detach()[:, None]
-            missing = target[part] - (1 - opacity) * backdrop - seen.color.detach()[:, :3]
-            (seen.color * torch.cat([missing, opacity], 1) * trust[part, None]).sum().backward()
+            rendered = render(rgb, origins[part], directions[part], step=0.5 * field.voxel)
+            opacity = rendered.opacity.detach()[:, None]
+            missing = target[part] - (1 - opacity) * backdrop - rendered.color.detach()[:, :3]
+            (rendered.color * torch.cat([missing, opacity], 1) * trust[part, None]).sum().backward()
         laid = VoxelField.split(rgb.grid.grad)[1]
         with torch.no_grad():
             rgb.color[:3] = (rgb.color[:3] + laid[:3] / laid[3].clamp_min(TINY)).clamp(0, 1)
     known = torch.from_numpy(np.asarray(start, np.float32)).permute(3, 0, 1, 2).to(device)
     share = laid[3] / (laid[3] + LEAST)
     color = share * rgb.color.detach()[:3] + (1 - share) * known
-    found: NDArray[np.float32] = color.permute(1, 2, 3, 0).cpu().numpy()
-    return found
+    colors: NDArray[np.float32] = color.permute(1, 2, 3, 0).cpu().numpy()
+    return colors
 
 
 def _rays(views: Sequence[View]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Origins, directions, sRGB colours [R,3] and weights [R] of the pixels that show the object."""
-    edge = min(len(views[0].picture), MOST_PIXELS)
+    edge = min(len(views[0].picture), MAX_PIXELS)
     cameras = Cameras(
         eye=torch.from_numpy(np.stack([v.eye for v in views])).float(),
         rotation=torch.from_numpy(np.stack([v.rotation for v in views])).float(),

@@ -1,12 +1,11 @@
-"""What the paper says, beside what a record says of it."""
+"""The paper's claims, each beside the verdict of a record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Record = dict[str, Any]
+from .records import Record
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,15 @@ class Claim:
     why: str
 
 
+def verdict(held: bool | None) -> str:
+    """The end of a sentence on a claim: "holds here"; None: the numbers cannot decide it."""
+    return "cannot be decided from these numbers" if held is None else "holds here" if held else "does not hold here"
+
+
 def text(claims: Sequence[Claim], record: Record) -> str:
     """A Markdown paragraph with a line for each claim; "" without any."""
     lines = []
     for claim in claims:
         held = claim.held(record)
-        verdict = (
-            "cannot be told from these numbers" if held is None else "holds here" if held else "does not hold here"
-        )
-        lines.append(f"- {claim.says}: **{verdict}**." + ("" if held else f" {claim.why}"))
+        lines.append(f"- {claim.says}: **{verdict(held)}**." + ("" if held else f" {claim.why}"))
     return "\n".join(["**Against the paper.**", "", *lines]) if lines else ""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import page
 from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured
+from .harness import Cell, Experiment, Options
 from .pictures import PictureSource
+from .records import Record, measured
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 SIZE, PICTURES, POINTS = 16, 256, 8
 SIGMAS = tuple(round(0.05 * 10 ** (i / 4), 4) for i in range(12))  # 0.05 to 28
 TINY = 1e-9  # what counts as equal in float64
+COLUMNS = {
+    "float64": "error, float64",
+    "float32": "error, float32",
+    "neighbours": "pictures in D, 1/Σp²",
+    "nearest": "weight of the nearest",
+    "mean": "distance of D to the mean picture",
+}
 
 
 def mixture_score(x: Tensor, images: Tensor, sigma: float) -> Tensor:
@@ -59,8 +67,8 @@ def compute(source: PictureSource, seed: int) -> dict[str, Any]:
     return {"sigma": list(SIGMAS), **rows}
 
 
-def _relative(found: Tensor, true: Tensor) -> float:
-    return float((found - true).norm() / true.norm())
+def _relative(computed: Tensor, true: Tensor) -> float:
+    return float((computed - true).norm() / true.norm())
 
 
 def cells(options: Options) -> list[Cell]:
@@ -80,19 +88,15 @@ def answer(record: Record) -> str:
     """Whether the two forms agree, and where D stops being one picture."""
     runs = measured(record)
     worst = max(max(run["float64"]) for run in runs)
-    verdict = "The same" if worst < TINY else "Not the same"
-    neighbours = _over_sigma(runs, "neighbours")
-    crowd = [sigma for sigma, n in zip(SIGMAS, neighbours, strict=True) if n > 2]
-    return (
-        f"{verdict}: (D - x)/σ² and the gradient of the log density differ by at most {worst:.1e} of its "
-        "length in float64 "
-        f"({max(max(run['float32']) for run in runs):.1e} in float32) for σ from {SIGMAS[0]:g} to {SIGMAS[-1]:g}; D is "
-        + (
-            f"one picture below σ = {crowd[0]:g} and a mean of {neighbours[-1]:.0f} at σ = {SIGMAS[-1]:g}."
-            if crowd
-            else "one picture at every one of these noise levels."
-        )
+    equal = "Yes: (D - x)/σ² equals" if worst < TINY else "No: (D - x)/σ² differs from"
+    rounding = " to rounding" if worst < TINY else " by more than rounding"
+    crowd = [sigma for sigma, n in zip(SIGMAS, _over_sigma(runs, "neighbours"), strict=True) if n > 2]
+    mixture = (
+        f"D is one picture at low noise and a weighted mean of several from σ = {crowd[0]:g} on"
+        if crowd
+        else "D is one picture at every one of these noise levels"
     )
+    return f"{equal} the score of the noised data{rounding}, and {mixture}."
 
 
 def _over_sigma(runs: list[dict[str, Any]], key: str) -> list[float]:
@@ -103,11 +107,10 @@ def tables(record: Record) -> str:
     """One line a noise level."""
     runs = measured(record)
     rows = [
-        [f"{sigma:g}", *(page.shown([run[key][i] for run in runs]) for key in ("float64", "float32", "neighbours", "nearest", "mean"))]
+        [f"{sigma:g}", *(page.shown([run[key][i] for run in runs]) for key in COLUMNS)]
         for i, sigma in enumerate(SIGMAS)
-    ]  # fmt: skip
-    head = ["σ", "error, float64", "error, float32", "pictures in D, 1/Σp²", "weight of the nearest", "distance of D to the mean picture"]  # fmt: skip
-    return page.table(head, rows)
+    ]
+    return page.table(["σ", *COLUMNS.values()], rows)
 
 
 def figure(record: Record) -> Figure:
@@ -125,15 +128,12 @@ def figure(record: Record) -> Figure:
 EXPERIMENT = Experiment(
     "denoiser",
     "Is (D(x; σ) - x)/σ² the score of the data under noise σ, and is D a weighted mean of neighbours?",
-    f"{PICTURES} pictures of {SIZE} x {SIZE} pixels are the data, p_σ is the mixture of normal distributions "
-    "around them. "
-    f"{POINTS} of them, with noise σ added, are the points x. The score is once the automatic derivative of "
-    "the log density "
-    "(log-sum-exp of distances, no denoiser), once (D - x)/σ² with D the posterior mean (Karras et al. 2022, "
-    "App. B.3); "
-    "errors are relative, over all points together. 1/Σp² is the effective number of pictures in the mean; "
-    "relative distances "
-    "to the mean picture tell how far D has gone to it.",
+    f"The data are {PICTURES} pictures of {SIZE} x {SIZE} pixels; p_σ is the mixture of normal distributions around "
+    f"them. The points x are {POINTS} of the pictures with noise σ added. The score is computed in two ways: as the "
+    "automatic derivative of the log density (log-sum-exp of distances, no denoiser), and as (D - x)/σ² with D the "
+    "posterior mean (Karras et al. 2022, App. B.3). Errors are relative and taken over all points together. 1/Σp² is "
+    "the effective number of pictures in the mean D; the relative distance to the mean picture shows how close D has "
+    "come to it.",
     cells,
     answer,
     tables,
@@ -142,7 +142,7 @@ EXPERIMENT = Experiment(
         Claim(
             "(D - x)/σ² is the score of the noised data (preliminaries, Eq. 1 to 3)",
             lambda record: max(max(run["float64"]) for run in measured(record)) < TINY,
-            "The two forms should differ by rounding alone: look for a mistake here.",
+            "The two forms should differ by rounding alone, so there is a mistake in this program.",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""An experiment is a list of cells. Each is computed once, kept in a file of its own, and told of on a page."""
+"""An experiment is a list of cells. Each is computed once and saved in a file of its own; a page shows them all."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SjcError
 from ..output.files import read_json, write_json
+from . import page
 from .claims import Claim
 from .pictures import DISCS, PictureSource
+from .records import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ THREE_D = (
     "guidance",
     "field",
     "optimize.py",
-    "export.py",
+    "job/export.py",
     "output/colour.py",
     "output/glb.py",
     "output/mesh.py",
@@ -38,7 +40,6 @@ THREE_D = (
 )
 MAX_SEEDS = 100
 
-Record = dict[str, Any]
 Say = Callable[[str], None]
 
 
@@ -75,7 +76,7 @@ class Experiment:
 
     cells: what to measure. answer: one sentence, and tables: Markdown, and figure, all made of the record alone.
     rooms: the sources of the engine that its numbers depend on. A change there, or in the module that computes a cell,
-    measures anew. claims: the paper's, told of on the page.
+    measures anew. claims: the paper's, which the page judges.
     """
 
     name: str
@@ -97,22 +98,20 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on
     where the committed pages end. Raises SjcError.
     """
-    from . import page
-
     cells = experiment.cells(options)
     wanted = {cell.name: _identity(experiment, cell) for cell in cells}
-    kept = _finished(out, experiment.name, wanted)
-    say(budget(experiment.name, len(cells), [cell["seconds"] for cell in kept.values()]))
+    finished = _finished(out, experiment.name, wanted)
+    say(budget(experiment.name, len(cells), [cell["seconds"] for cell in finished.values()]))
     for cell in cells:
-        if cell.name in kept:
+        if cell.name in finished:
             continue
         began = time.perf_counter()
         measured = cell.compute()
         seconds = round(time.perf_counter() - began, 3)
-        kept[cell.name] = {**wanted[cell.name], "seconds": seconds, **_where(options), "measured": measured}
-        write_json(_file(out, experiment.name, cell.name), kept[cell.name])
-        left = len(cells) - len(kept)
-        say(f"  {cell.name}: {seconds:.1f} s; {left} left, about {_minutes(left * _mean(kept))}")
+        finished[cell.name] = {**wanted[cell.name], "seconds": seconds, **_where(options), "measured": measured}
+        write_json(_file(out, experiment.name, cell.name), finished[cell.name])
+        left = len(cells) - len(finished)
+        say(f"  {cell.name}: {seconds:.1f} s; {left} left, about {_minutes(left * _mean(finished))}")
     record = {
         "experiment": experiment.name,
         "question": experiment.question,
@@ -120,20 +119,14 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
         "pictures": options.pictures.name,
         "seeds": options.seeds,
         "quick": options.quick,
-        "cells": [{"name": cell.name, **kept[cell.name]} for cell in cells],
+        "cells": [{"name": cell.name, **finished[cell.name]} for cell in cells],
     }
     page.write(experiment, record, out)
     return record
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
-    """Write page and figure anew from the record in `out`, computing nothing; None where there is none.
-
-    Raises
-    SjcError.
-    """
-    from . import page
-
+    """Write page and figure anew from the record in `out`; None where there is none. Raises SjcError."""
     record = _read(out / f"{experiment.name}.json")
     if not record.get("cells"):
         return None
@@ -144,8 +137,8 @@ def rewrite(experiment: Experiment, out: Path) -> Record | None:
 def survey(experiment: Experiment, options: Options, out: Path) -> str:
     """The budget of what a run would do now, without doing it. Raises SjcError."""
     wanted = {cell.name: _identity(experiment, cell) for cell in experiment.cells(options)}
-    kept = _finished(out, experiment.name, wanted)
-    return budget(experiment.name, len(wanted), [cell["seconds"] for cell in kept.values()])
+    finished = _finished(out, experiment.name, wanted)
+    return budget(experiment.name, len(wanted), [cell["seconds"] for cell in finished.values()])
 
 
 def budget(name: str, count: int, seconds: list[float]) -> str:
@@ -154,36 +147,13 @@ def budget(name: str, count: int, seconds: list[float]) -> str:
     if not left:
         return f"{name}: all {count} cells are there"
     if not seconds:
-        return f"{name}: {count} cells, none measured yet; the first one tells how long they take"
+        return f"{name}: {count} cells, none measured yet; the first one shows how long they take"
     each = mean(seconds)
     return f"{name}: {left} of {count} cells left at {each:.1f} s each, about {_minutes(left * each)}"
 
 
-def measured(record: Record, **settings: Any) -> list[dict[str, Any]]:
-    """What the cells with these settings measured, in the order of the record."""
-    found = [
-        cell["measured"]
-        for cell in record["cells"]
-        if all(cell["settings"].get(key) == value for key, value in settings.items())
-    ]
-    if not found:
-        raise SjcError(f"{record['experiment']}: no cell has {settings}; run the experiment again.")
-    return found
-
-
-def settings_of(record: Record, key: str) -> list[Any]:
-    """The values that one setting takes in the record, in order, each once."""
-    return list(dict.fromkeys(c["settings"][key] for c in record["cells"] if key in c["settings"]))
-
-
-def weights_of(record: Record) -> list[str]:
-    """The digests of the models' files (model_digest) that the record's cells name; none where no model was asked."""
-    named = (cell["settings"] for cell in record["cells"])
-    return sorted({known[key] for known in named for key in ("weights", "model") if key in known})
-
-
 def code_digest(rooms: Iterable[str], compute: Callable[[], Any]) -> str:
-    """The first 16 digits of the SHA-256 of the sources that a cell depends on: its own module and the engine's rooms."""
+    """The first 16 digits of the SHA-256 of the sources that a cell depends on: its module and the engine's rooms."""
     function = compute.func if isinstance(compute, partial) else compute
     return _digest(tuple(rooms), Path(inspect.getsourcefile(function) or "").resolve())
 
@@ -199,7 +169,7 @@ def _digest(rooms: tuple[str, ...], own: Path) -> str:
 
 
 def model_digest(model: str) -> str:
-    """The first 16 digits of the SHA-256 of a model's files: a cell's setting. Raises SjcError for an unusable model."""
+    """The first 16 digits of the SHA-256 of a model's files, for a cell's settings. Raises SjcError for a bad model."""
     from ..models import model_files
 
     folder = model_files.locate(model)
@@ -236,10 +206,10 @@ def _finished(out: Path, experiment: str, wanted: dict[str, dict[str, Any]]) -> 
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object, empty where there is none or no whole one."""
     try:
-        found = read_json(path)
+        content = read_json(path)
     except SjcError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _where(options: Options) -> dict[str, Any]:
@@ -248,8 +218,8 @@ def _where(options: Options) -> dict[str, Any]:
     return {"device": device_name(choose_device(options.device)), "versions": versions()}
 
 
-def _mean(kept: dict[str, dict[str, Any]]) -> float:
-    return mean(cell["seconds"] for cell in kept.values())
+def _mean(finished: dict[str, dict[str, Any]]) -> float:
+    return mean(cell["seconds"] for cell in finished.values())
 
 
 def _minutes(seconds: float) -> str:

@@ -6,10 +6,11 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from . import page
-from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .claims import Claim, verdict
+from .harness import Cell, Experiment, Options, model_digest
 from .paas import raise_latent
 from .pictures import orange_blob, row, to_text
+from .records import Record, measured, settings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ PICTURES, UPDATES, RATE, NOISES = 400, 20, 0.3, 4
 FLAT = 1e-9  # the sharpness of pictures of one colour each
 LEAST = 0.001  # what two distances differ by at least
 OTHERS = 16  # new pictures, whose distance to the data says what near is
-SHOWN = (0, 5, 10, 20)  # updates whose pictures are kept
+SHOWN = (0, 5, 10, 20)  # updates whose pictures the record has
 WAYS = ("clean", "PAAS")
 
 
@@ -54,11 +55,11 @@ def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: in
 
     from ..guidance.paas import paas
 
-    found: dict[str, Any] = {"sigma": sigma}
+    paths: dict[str, Any] = {"sigma": sigma}
     level = torch.full((1,), sigma, dtype=torch.float64)
     for way in WAYS:
         generator = torch.Generator().manual_seed(seed)
-        x, distances, kept = start.clone(), [distance(start, data)], [start]
+        x, distances, pictures = start.clone(), [distance(start, data)], [start]
         for update in range(1, UPDATES + 1):
             pull = (
                 denoise(x, level) - x
@@ -68,11 +69,11 @@ def follow(denoise: Denoise, start: Tensor, sigma: float, data: Tensor, seed: in
             x = x + RATE * pull
             distances.append(distance(x, data))
             if update in SHOWN:
-                kept.append(x)
-        found[way] = {"distance": distances, "sharpness": sharpness(x) / max(sharpness(data), FLAT)}
+                pictures.append(x)
+        paths[way] = {"distance": distances, "sharpness": sharpness(x) / max(sharpness(data), FLAT)}
         if seed == 0:
-            found[way]["picture"] = to_text(row(torch.cat(kept)))
-    return found
+            paths[way]["picture"] = to_text(row(torch.cat(pictures)))
+    return paths
 
 
 def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
@@ -87,9 +88,9 @@ def compute(options: Options, case: str, seed: int) -> dict[str, Any]:
     drawn = options.pictures.draw(PICTURES + OTHERS, model.size, seed)
     data, others = drawn[:PICTURES], drawn[PICTURES:]
     denoise = EmpiricalDenoiser(data) if case == "pictures" else model.conditioned([""])
-    found = follow(denoise, orange_blob(model.size), scaled_sigma(model.size), data, seed)
-    found["new_picture"] = mean(distance(other[None], data) for other in others)
-    return found
+    paths = follow(denoise, orange_blob(model.size), scaled_sigma(model.size), data, seed)
+    paths["new_picture"] = mean(distance(other[None], data) for other in others)
+    return paths
 
 
 def cells(options: Options) -> list[Cell]:
@@ -134,28 +135,21 @@ def arrives(record: Record) -> bool:
 
 
 def answer(record: Record) -> str:
-    """For each denoiser: which of the two ways ends nearer the data, if the seeds can tell, and how sharp."""
+    """For each denoiser: which of the two ways ends nearer the data, if the seeds can tell."""
     names = {"pictures": "the exact denoiser of the pictures", "model": "the trained network"}
-    parts: list[str] = []
+    clauses = []
     for case in settings_of(record, "case"):
         clean, averaged = final(record, case, "clean"), final(record, case, "PAAS")
-        start = mean(run["clean"]["distance"][0] for run in measured(record, case=case))
         alike = abs(mean(clean) - mean(averaged)) < LEAST
-        words = {1: "PAAS ends nearer", -1: "the clean picture ends nearer"}
-        words[0] = "the two end alike" if alike else "the two cannot be told apart"
-        verdict = words[gain(record, case)]
-        sharp = [mean(run[way]["sharpness"] for run in measured(record, case=case)) for way in WAYS]
-        parts.append(
-            f"{'With' if not parts else 'with'} {names[case]} {verdict} (distance to the data {start:.3f} at "
-            f"the start, {mean(clean):.3f} asked at the "
-            f"clean picture, {mean(averaged):.3f} by PAAS; {sharp[0]:.2f} and {sharp[1]:.2f} times as sharp as "
-            "the data)"
-        )
-    new = mean(run["new_picture"] for run in measured(record))
-    level = measured(record)[0]["sigma"]
+        results = {
+            1: "PAAS ends nearer the data",
+            -1: "asking at the clean picture ends nearer the data",
+            0: "both ways end equally near the data" if alike else "the two ways cannot be told apart",
+        }
+        clauses.append(f"with {names[case]}, {results[gain(record, case)]}")
+    sentence = "; ".join(clauses)
     return (
-        "; ".join(parts)
-        + f", after {UPDATES} updates at σ = {level:.3g}; a new picture of the same kind lies at {new:.3f}."
+        f"{sentence[0].upper()}{sentence[1:]}; the claim that PAAS mends a misled denoiser {verdict(misled(record))}."
     )
 
 
@@ -171,7 +165,12 @@ def tables(record: Record) -> str:
         for case in settings_of(record, "case")
         for way in WAYS
     ]
-    return page.table(["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"], rows)
+    head = ["denoiser", "asked at", *(f"distance, k = {k}" for k in SHOWN), "sharpness / data's"]
+    new, level = mean(run["new_picture"] for run in measured(record)), measured(record)[0]["sigma"]
+    return (
+        f"{page.table(head, rows)}\nThe noise level is σ = {level:.3g}. A new picture of the same kind lies at a "
+        f"distance of {new:.3f} from the data.\n"
+    )
 
 
 def figure(record: Record) -> Figure:
@@ -194,34 +193,31 @@ EXPERIMENT = Experiment(
     "ood",
     "Does a denoiser mislead when it is asked at a clean picture, and does PAAS mend it (Fig. 2)?",
     f"An orange blob on grey is moved by x + {RATE:g} (D - x), {UPDATES} times, at the paper's σ = {PAPER_SIGMA:g} for "
-    f"{PAPER_SIZE} pixels scaled to the picture's size (averaging k x k pixels divides noise by k). D is asked at x "
-    f'itself ("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). The denoisers: the exact one of '
-    f"{PICTURES} "
-    "pictures, and the model's network without a prompt. Distance: root mean square difference per value, "
-    "range [-1, 1], "
-    "to the nearest of these pictures; a blur can be near and be no picture, so the sharpness (root mean "
-    "square difference "
-    "of neighbouring pixels) stands beside it.",
+    f"{PAPER_SIZE} pixels, scaled to the picture's size (averaging k x k pixels divides noise by k). D is asked at x "
+    "itself "
+    f'("clean") or averaged over {NOISES} noised copies (PAAS, Eq. 16). There are two denoisers: the exact one of '
+    f"{PICTURES} pictures, and the model's network without a prompt. The distance is the root mean square difference "
+    "per value, range [-1, 1], to the nearest of these pictures. A blur can be near without being a picture, so the "
+    "sharpness (root mean square difference of neighbouring pixels) stands beside it.",
     cells,
     answer,
     tables,
     figure,
     claims=(
         Claim(
-            "A trained denoiser misleads at a clean picture, where it was never trained, and less by PAAS (Fig. 2)",
+            "A trained denoiser misleads at a clean picture, where it was never trained, and PAAS mends that (Fig. 2)",
             misled,
-            "Asked at the clean picture the network makes a sharper thing that is farther from the data, by "
-            "PAAS a blur that is "
-            "nearer; a blur is near everything, so that alone tells little. Likely: without a prompt the noise "
-            "of σ leaves many "
-            "objects open, and PAAS is their mean.",
+            "Asked at the clean picture, the network makes something sharper that is farther from the data; with "
+            "PAAS it makes a blur that is nearer. A blur is near everything, so its distance alone proves little. "
+            "Likely, though not measured: without a prompt, the noise of σ leaves many objects possible, and PAAS is "
+            "their mean.",
         ),
         Claim(
             "PAAS carries the blob to the data (Fig. 2)",
             arrives,
-            f"Likely: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture; here no prompt says which of "
-            "the world's "
-            "objects the blob is to become, and the noise level, scaled to few pixels, hides too little of the blob.",
+            f"Likely, though not measured: Fig. 2 shows {PAPER_SIZE} pixels and one kind of picture. Here no prompt "
+            "says which of the world's objects the blob is to become, and the noise level, scaled to few pixels, "
+            "hides too little of the blob.",
         ),
     ),
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from . import page
 from .claims import Claim
-from .harness import Cell, Experiment, Options, Record, measured, model_digest, settings_of
+from .harness import Cell, Experiment, Options, model_digest
+from .records import Record, measured, settings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +25,7 @@ MODEL_NOISES = 16
 SIGMAS = tuple(round(0.1 * 10 ** (i / 4), 4) for i in range(9))  # 0.1 to 10
 MODEL_SIGMAS = (0.3, 1.0, 3.0)
 MU, SPREAD, X = 2.0, 0.7, -1.0  # the Gaussian data and the render
-ALIKE = 0.99  # cosine from which two scores are said to point the same way
+ALIKE = 0.99  # cosine from which on two scores count as pointing the same way
 ROUNDING = 1e-12  # deviations below are of the arithmetic
 
 
@@ -56,12 +58,13 @@ def measure(denoise: Denoise, x: Tensor, sigma: float, noises: int, seed: int, t
 
     views = x.expand(noises, *x.shape[1:])
     level = torch.full((noises,), sigma, dtype=torch.float64)
-    found: dict[str, Any] = {"sigma": sigma}
+    result: dict[str, Any] = {"sigma": sigma}
     for form, var_red in FORMS.items():
         generator = torch.Generator().manual_seed(seed)  # both forms see the same noise
         scores = paas(denoise, views, level, var_red=var_red, generator=generator).double()
         middle = scores.mean(0)
-        one: dict[str, Any] = {"deviation": float((scores - middle).square().mean().sqrt() * (noises / (noises - 1)) ** 0.5)}  # fmt: skip
+        variance = (scores - middle).square().mean() * noises / (noises - 1)
+        one: dict[str, Any] = {"deviation": float(variance.sqrt())}
         groups = [n for n in (1, 2, 4, 8, 16, 32, 64) if n <= noises // 4]
         errors = [(scores[: noises // n * n].unflatten(0, (-1, n)).mean(1) - middle) for n in groups]
         one["convergence"] = {str(n): float(e.square().mean().sqrt()) for n, e in zip(groups, errors, strict=True)}
@@ -70,8 +73,8 @@ def measure(denoise: Denoise, x: Tensor, sigma: float, noises: int, seed: int, t
             one["cosine"] = float((middle * target).sum() / (middle.norm() * target.norm()))
             one["ratio"] = float(middle.norm() / target.norm())
             one["bias"] = float((middle - target).norm() / target.norm())
-        found[form] = one
-    return found
+        result[form] = one
+    return result
 
 
 def _gaussian(seed: int) -> dict[str, Any]:
@@ -144,7 +147,7 @@ def cells(options: Options) -> list[Cell]:
         ),
     }
     return [
-        Cell(f"{case}-{seed}", {"case": case, **known, "seed": seed}, lambda seed=seed, make=make: make(seed))  # type: ignore[misc]
+        Cell(f"{case}-{seed}", {"case": case, **known, "seed": seed}, partial(make, seed))
         for case, (known, make) in cases.items()
         for seed in range(options.seeds)
     ]
@@ -202,30 +205,24 @@ def is_score(record: Record) -> bool:
 def answer(record: Record) -> str:
     """Direction, length, convergence and the variance of the two forms."""
     cosines = [mean(v) for v in zip(*over_sigma(record, "pictures", "Eq. 16", "cosine"), strict=True)]
-    ratios = [mean(v) for v in zip(*over_sigma(record, "pictures", "Eq. 16", "ratio"), strict=True)]
-    levels = sigmas(record, "pictures")
-    alike = [s for s, c in zip(levels, cosines, strict=True) if c >= ALIKE]
-    found = [mean(v) for v in zip(*over_sigma(record, "gaussian", "Eq. 16", "ratio"), strict=True)]
-    off = max(abs(f / gaussian_ratio(s) - 1) for f, s in zip(found, sigmas(record, "gaussian"), strict=True))
-    parts = [
-        f"PAAS is not the score at √2σ but "
-        f"{min(ratios):.2f} to {max(ratios):.2f} times as long on pictures and {min(found):.2f} to "
-        f"{max(found):.2f} times on "
-        f"Gaussian data (closed form met within {off:.1%})"
-        if not is_score(record)
-        else "PAAS is as long as the score at √2σ",
-        (
-            f"it points the same way (cosine at least {ALIKE}) at {len(alike)} of {len(levels)} noise levels "
-            "on pictures, the "
-            f"lowest cosine is {min(cosines):.3f} at σ = {levels[cosines.index(min(cosines))]:g}"
-        ),
-        f"its error falls as n^{slope(record, 'pictures'):.2f}",
-    ]
-    for case in ("gaussian", "pictures"):
-        found_at, spread = crossing(record, case), mean(r["spread"] for r in measured(record, case=case))
-        words = "never" if found_at is None else f"from σ = {found_at:g} on"
-        parts.append(f"Eq. 16 varies less than Eq. 15 {words} ({case}, spread {spread:.2f})")
-    return "; ".join(parts) + "."
+    aligned = sum(cosine >= ALIKE for cosine in cosines)
+    direction = "points the same way" if aligned == len(cosines) else "points nearly the same way"
+    length = f"but {'is as long' if is_score(record) else 'is up to twice as long'}"
+    exponent = slope(record, "pictures")
+    rate = "with the square root of the number of noises" if abs(exponent + 0.5) < 0.05 else f"as n^{exponent:.2f} does"
+    names = {"gaussian": "Gaussian data", "pictures": "pictures"}
+    extents = []
+    for case, name in names.items():
+        start = crossing(record, case)
+        everywhere = start == sigmas(record, case)[0]
+        extent = (
+            "at no noise level" if start is None else "at every noise level" if everywhere else "only at high noise"
+        )
+        extents.append(f"{extent} for {name}")
+    return (
+        f"PAAS {direction} as the score at √2σ {length.replace('but is as', 'and is as')}; its error falls {rate}; Eq. "
+        f"16 varies less than Eq. 15 {' and '.join(extents)}."
+    )
 
 
 def tables(record: Record) -> str:
@@ -241,8 +238,17 @@ def tables(record: Record) -> str:
             rows.append(
                 [f"{sigma:.4g}", *(page.shown([run[i] for run in over_sigma(record, case, *key)]) for key in keys)]
             )
-        made.append(f"## {case}\n\n{page.table(head, rows)}\nError of the mean of n noises: n^{slope(record, case):.2f} " "(Eq. 16), "
-                    f"n^{slope(record, case, 'Eq. 15'):.2f} (Eq. 15).\n")  # fmt: skip
+        rates = [f"n^{slope(record, case, form):.2f} ({form})" for form in FORMS]
+        lines = [f"The error of the mean of n noises falls as {' and '.join(rates)}."]
+        if known:
+            start, spread = crossing(record, case), mean(run["spread"] for run in measured(record, case=case))
+            extent = "at no noise level" if start is None else f"from σ = {start:g} on"
+            lines.append(f"Eq. 16 varies less than Eq. 15 {extent}; the data's own spread is {spread:.2f}.")
+        if case == "gaussian":
+            ratios = [mean(v) for v in zip(*over_sigma(record, case, "Eq. 16", "ratio"), strict=True)]
+            off = max(abs(r / gaussian_ratio(s) - 1) for r, s in zip(ratios, sigmas(record, case), strict=True))
+            lines.append(f"The ratio of lengths is that of the closed form within {off:.1%}.")
+        made.append(f"## {case}\n\n{page.table(head, rows)}\n{' '.join(lines)}\n")
     return "\n".join(made)
 
 
@@ -293,14 +299,13 @@ def converging(record: Record, case: str, form: str) -> tuple[list[int], list[li
 
 EXPERIMENT = Experiment(
     "paas",
-    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which variant "
-    "varies less?",
-    f"x is not noised, as a render is not. Gaussian data N({MU:g}, {SPREAD:g}² I), x = {X:g} everywhere; "
-    f"{PICTURES} pictures of "
-    f"{SIZE} x {SIZE} pixels as an empirical distribution, x another picture; the model without a prompt, x a picture "
-    f"({MODEL_NOISES} noises; no truth is known there, so only its variance). {NOISES} noises otherwise. g has the "
-    "weight 1/σ. Deviations are root mean squares over elements; the convergence is that of disjoint groups of n "
-    "noises about the mean of all, corrected for that mean's own share.",
+    "Is PAAS(x, √2σ) the score at √2σ, how fast does it converge in the number of noises, and which form varies less?",
+    f"The picture x carries no noise, as a render does not. There are three cases: Gaussian data N({MU:g}, "
+    f"{SPREAD:g}² I) with x = {X:g} everywhere; {PICTURES} pictures of {SIZE} x {SIZE} pixels as an empirical "
+    f"distribution, with another picture as x; and the model without a prompt, with a picture as x ({MODEL_NOISES} "
+    f"noises; its true score is unknown, so only the variance is measured). The other cases have {NOISES} noises. g "
+    "has the weight 1/σ. Deviations are root mean squares over elements. Convergence compares disjoint groups of n "
+    "noises with the mean of all, corrected for that mean's own error.",
     cells,
     answer,
     tables,
@@ -309,19 +314,17 @@ EXPERIMENT = Experiment(
         Claim(
             "PAAS(x, √2σ) is the score at √2σ (Sec. 4.1)",
             is_score,
-            "The score at √2σ divides by 2σ² what PAAS divides by σ², so PAAS is up to twice as long: by (s² + "
-            "2σ²)/(s² + σ²) "
-            "for Gaussian data of deviation s, which the step size takes up. On pictures the direction "
-            "differs, too, where D "
-            "jumps from one picture to another (cosine in the table): a mean over noises of D is not D at a "
-            "higher noise.",
+            "PAAS divides by σ², the score at √2σ by 2σ², so PAAS is up to twice as long: by (s² + 2σ²)/(s² + σ²) "
+            "for Gaussian data of deviation s. The step size absorbs that factor. On pictures the direction differs, "
+            "too, where D jumps from one picture to another (see the cosine in the table): the mean of D over noises "
+            "is not D at a higher noise level.",
         ),
         Claim(
             "Subtracting the clean picture (Eq. 16) varies less than subtracting the noised one (Eq. 15)",
             lambda record: all(crossing(record, case) == sigmas(record, case)[0] for case in ("gaussian", "pictures")),
-            "It does where σ is above the data's own spread and wherever D is one picture; below, D follows "
-            "the noise of x, "
-            "and subtracting the same noise cancels it: deviations s²/(s² + σ²) and σ²/(s² + σ²) for Gaussian data.",
+            "It does where σ exceeds the data's own spread, and wherever D is one picture. Below that, D follows the "
+            "noise of x, and subtracting the same noise cancels it: the deviations are s²/(s² + σ²) for Eq. 16 and "
+            "σ²/(s² + σ²) for Eq. 15 on Gaussian data.",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What an experiment's record becomes: a Markdown page, its JSON and a figure, all made of the record alone."""
+"""An experiment's record as a Markdown page, JSON and a figure, all made of the record alone."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..output.files import write_bytes, write_json
 from . import claims
-from .harness import weights_of
+from .records import Record, weights_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .harness import Experiment, Record
+    from .harness import Experiment
 
-# Told apart in grey, too: by shade, dash and marker.
+# Different in grey, too: by shade, dash and marker.
 STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#111111", "linestyle": "-", "marker": "o"},
     {"color": "#b3541e", "linestyle": "--", "marker": "s"},
@@ -80,7 +80,7 @@ def text(experiment: Experiment, record: Record) -> str:
     seeds = "Seed 0" if record["seeds"] == 1 else f"Seeds 0 to {record['seeds'] - 1}"
     how = (
         f"{'Quick run: smaller than the real one. ' if record['quick'] else ''}{seeds}, mean ± "
-        f"standard deviation; bands, where there are any, from the lowest to the highest; pictures show seed 0. Model: "
+        f"standard deviation; bands in plots reach from the lowest seed to the highest; pictures show seed 0. Model: "
         f"{record['model']}{weights}; pictures: {record['pictures']}. {len(cells)} cells, {seconds:.0f} s, on "
         f"{'; '.join(devices)}; {'; '.join(versions)}; code {', '.join(codes)}. "
         f"Every number: [{experiment.name}.json]({experiment.name}.json)."
@@ -110,7 +110,10 @@ def write(experiment: Experiment, record: Record, out: Path) -> None:
 def plots(
     rows: int, columns: int, width: float = 4.4, height: float = 3.2, below: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of tidy axes, row by row; below: the height of all rows but the first, 0 for the same. No global state."""
+    """A figure of tidy axes, row by row, without global state.
+
+    below: the height of all rows but the first, 0 for the same.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -163,7 +166,7 @@ def _few_decades(axis: Any, limits: tuple[float, float]) -> None:
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """A name at each point, where it covers neither another name nor another point and stays in the frame, if it can.
+    """A name at each point, where it covers no other name or point and stays in the frame, if it can.
 
     Call it when the figure is otherwise done: it lays the figure out to know how wide the names are.
     """
@@ -177,7 +180,8 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
         for right, up in LABEL_PLACES:
             label = axes.annotate(
                 names[i], points[i], (5 * right, 5 * up), textcoords="offset points", fontsize=6,
-                ha=("right", "center", "left")[right + 1], va="center" if abs(up) < 1 else "bottom" if up > 0 else "top",
+                ha=("right", "center", "left")[right + 1],
+                va="center" if abs(up) < 1 else "bottom" if up > 0 else "top",
             )  # fmt: skip
             box = label.get_window_extent()
             bad = sum(box.overlaps(other) for other in taken)

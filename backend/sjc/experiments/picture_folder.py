@@ -22,21 +22,21 @@ def folder_source(folder: Path) -> PictureSource:
     Its name holds a digest of names and sizes, so that other pictures are measured anew. Raises SjcError for a folder
     without pictures, and when more are drawn than it holds.
     """
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
-    if not found:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
+    if not paths:
         raise SjcError(f"pictures: {folder} holds none; give a folder of {', '.join(KINDS)} files.")
-    told = "".join(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n" for path in found)
+    listing = "".join(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n" for path in paths)
     name = re.sub(r"[^\w.-]", "-", folder.resolve().name)
 
     def draw(count: int, size: int, seed: int) -> Tensor:
         import torch
 
-        if count > len(found):
-            raise SjcError(f"pictures: {folder} holds {len(found)}, {count} are needed; add some.")
-        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
-        return torch.stack([_read(found[int(i)], size) for i in order[:count]])
+        if count > len(paths):
+            raise SjcError(f"pictures: {folder} holds {len(paths)}, {count} are needed; add some.")
+        order = torch.randperm(len(paths), generator=torch.Generator().manual_seed(seed))
+        return torch.stack([_read(paths[int(i)], size) for i in order[:count]])
 
-    return PictureSource(f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}", draw)
+    return PictureSource(f"{name}-{hashlib.sha256(listing.encode()).hexdigest()[:8]}", draw)
 
 
 def _read(path: Path, size: int) -> Tensor:

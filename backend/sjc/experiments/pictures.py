@@ -1,4 +1,4 @@
-"""Pictures that experiments measure against, and pictures kept inside JSON."""
+"""Pictures that experiments measure against, and pictures as text inside JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PictureSource:
 
 
 def discs(count: int, size: int, seed: int) -> Tensor:
-    """Soft discs of random place, radius and colour on random grey: [count, 3, size, size] in [-1, 1]."""
+    """Soft discs of random position, radius and colour on random grey: [count, 3, size, size] in [-1, 1]."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -32,11 +32,11 @@ def discs(count: int, size: int, seed: int) -> Tensor:
         drawn = torch.rand(count, columns, 1, 1, generator=generator)
         return low + (high - low) * drawn
 
-    place, radius = uniform(-0.4, 0.4, 2), uniform(0.25, 0.6, 1)
+    centre, radius = uniform(-0.4, 0.4, 2), uniform(0.25, 0.6, 1)
     color, ground = uniform(-1, 1, 3), uniform(-1, 1, 1)
     axis = (torch.arange(size) + 0.5) * 2 / size - 1
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    distance = ((x - place[:, :1]).square() + (y - place[:, 1:]).square()).sqrt()
+    distance = ((x - centre[:, :1]).square() + (y - centre[:, 1:]).square()).sqrt()
     inside = ((radius - distance) * size / 2 + 0.5).clamp(0, 1)  # the edge is one pixel wide
     return ground + inside * (color - ground)
 

@@ -1,4 +1,4 @@
-"""What is allowed and will hardly do what is meant: told before the steps, as warnings."""
+"""Settings that are allowed but will hardly do what is meant: warnings before the first step."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..guidance.denoiser import Denoiser
-    from ..settings_schema import Settings
+    from ..settings import Settings
 
 STRONG = 5.0  # guidance below which the large models' pictures are not sharp; their own pipelines take 5 to 7.5
 
 
-def advice(s: Settings, model: Denoiser) -> list[str]:
+def advice(settings: Settings, model: Denoiser) -> list[str]:
     """One line for each setting that will disappoint with this model, with what to do; [] where all is well.
 
-    Where the model's memory forces a slower way, that is told first.
+    Where the model's memory forces a slower way, that comes first.
     """
     warnings: list[str] = [*getattr(model, "notes", ())]
-    if s.negative_prompt and s.guidance == 1:
+    if settings.negative_prompt and settings.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")
     # Models that we trained have a card; flow models and distilled ones ask for less, and nobody has measured how much.
     diffuses = not model.distilled and not model.parameterization.is_flow
-    if diffuses and not model.card and s.guidance < STRONG:
+    if diffuses and not model.card and settings.guidance < STRONG:
         warnings.append(
-            f"guidance {s.guidance:g} is for the embedded model; {model.name} will hardly form an object below 7.5. "
-            "Take the preset paper, or set guidance."
+            f"guidance {settings.guidance:g} is for the embedded model; {model.name} will hardly form an object below "
+            "7.5. Take the preset paper, or set guidance."
         )
     return warnings

@@ -1,4 +1,4 @@
-"""One piece of work beside the steps: what it does must not touch what the steps change."""
+"""Writing beside the steps, in a thread of its own: what it works on must not be what the steps change."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ if TYPE_CHECKING:
     import torch
 
 
-class Beside:
-    """Does one thing after another in a thread of its own.
-
-    An error that was raised there is raised where it is waited
-    for.
+class BackgroundWriter:
+    """Does one thing after another in a thread of its own, and raises its errors where the steps wait for it.
 
     On CUDA the thread has a stream of its own, too: its copies wait for what was queued before `start`, and no step
     that is queued later waits for them.
     """
 
     def __init__(self, device: torch.device | None = None) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="background writer")
         self._last: Future[None] | None = None
         self._stream: torch.cuda.Stream | None = None
         if device is not None and device.type == "cuda":
@@ -50,7 +47,7 @@ class Beside:
 
         return working
 
-    def look(self) -> None:
+    def raise_error(self) -> None:
         """Raise what the last piece raised, if it is done."""
         if self._last and self._last.done():
             self.finish()

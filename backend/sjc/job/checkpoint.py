@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SjcError
 from ..output.files import replacing
+from .folder import CHECKPOINT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAME = "checkpoint.safetensors"
 VERSION = 1
 
 
@@ -24,7 +24,7 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = folder / NAME
+    path = folder / CHECKPOINT
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, {"sjc": json.dumps({"version": VERSION, **meta})})
@@ -36,7 +36,7 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, meta) of a folder's checkpoint. Raises SjcError for a cut, foreign or newer file."""
     from safetensors import SafetensorError, safe_open
 
-    path = folder / NAME
+    path = folder / CHECKPOINT
     try:
         with safe_open(path, "pt") as f:
             meta = json.loads((f.metadata() or {}).get("sjc", "null"))
@@ -48,3 +48,8 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if meta["version"] > VERSION:
         raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
     return tensors, meta
+
+
+def saved_step(folder: Path) -> int | None:
+    """The step of a folder's checkpoint, None without one. Raises SjcError as `load`."""
+    return int(load(folder)[0].get("step", 0)) if (folder / CHECKPOINT).exists() else None

@@ -47,10 +47,10 @@ def versions() -> dict[str, str]:
     """Of Python and of the libraries that a result depends on."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version(), "sjc": __version__}
+    versions_by_name = {"python": platform.python_version(), "sjc": __version__}
     for name in ("torch", "diffusers", "transformers", "peft", "onnxruntime", "warp-lang", "numpy", "scikit-image"):
         try:
-            found[name] = version(name)
+            versions_by_name[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            versions_by_name[name] = "missing"
+    return versions_by_name

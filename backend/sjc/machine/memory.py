@@ -14,8 +14,8 @@ def large_pages() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Torch raises its own error for some devices and plain ones for others."""
-    words = ("not enough memory", "out of memory", "can't allocate memory")
-    said = any(word in str(error).lower() for word in words)
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or said or getattr(error, "errno", None) == errno.ENOMEM
+    """Whether memory ran out: torch raises an error of its own for some devices and plain ones for others."""
+    phrases = ("not enough memory", "out of memory", "can't allocate memory")
+    in_message = any(phrase in str(error).lower() for phrase in phrases)
+    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return by_type or in_message or getattr(error, "errno", None) == errno.ENOMEM

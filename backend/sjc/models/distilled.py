@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import SjcError
-from ..settings_schema import Settings
+from ..settings import Settings
 from . import model_files
 from .layout import DISTILLED
 from .small_files import header

@@ -34,9 +34,9 @@ class View:
 def bake_points(
     points: NDArray[np.float64], normals: NDArray[np.float64], views: list[View], tolerance: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Colours [V,3], sRGB-encoded in [0, 1], of points [V,3] of a surface with unit normals [V,3], and which a view saw
-    [V].
+    """Colours [V,3], sRGB-encoded in [0, 1], of points of a surface, and which of them [V] a view sees.
 
+    points [V,3]; normals [V,3], of unit length.
     tolerance: how far, in world units, a point may lie behind the depth of its pixel and still be seen. What no view
     sees takes the colour of the nearest point that is seen; grey if none is.
     """
@@ -45,12 +45,13 @@ def bake_points(
         color, weight = _project(points, normals, view, tolerance)
         total += weight[:, None] * color
         weights += weight
-    seen = weights > 1e-4
+    visible = weights > 1e-4
     colors = np.full((len(points), 3), 0.5)
-    colors[seen] = total[seen] / weights[seen, None]
-    if seen.any() and not seen.all():
-        colors[~seen] = colors[seen][cKDTree(points[seen]).query(points[~seen])[1]]
-    return colors.clip(0, 1).astype(np.float32), seen
+    colors[visible] = total[visible] / weights[visible, None]
+    if visible.any() and not visible.all():
+        nearest = cKDTree(points[visible]).query(points[~visible])[1]
+        colors[~visible] = colors[visible][nearest]
+    return colors.clip(0, 1).astype(np.float32), visible
 
 
 def silhouette_fade(view: View) -> NDArray[np.float64]:

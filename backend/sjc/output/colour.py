@@ -51,7 +51,7 @@ def pixel_paint(mean_shade: float) -> NDArray[np.float64]:
 
 
 def painted(values: NDArray[np.floating], paint: NDArray[np.floating]) -> Floats:
-    """A model's values [..., C] through an affine paint [C+1, 3] (`pixel_paint`, `latent.latent_paint`), cut to [0, 1]."""
+    """A model's values [..., C] through an affine paint [C+1, 3] (as `pixel_paint` gives one), cut to [0, 1]."""
     rgb: Floats = values @ paint[:-1].astype(values.dtype) + paint[-1].astype(values.dtype)
     return np.clip(rgb, 0, 1)
 

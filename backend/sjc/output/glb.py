@@ -50,8 +50,8 @@ def write_glb(
         raise SjcError(f"{path}: a mesh without faces cannot be written.")
     color = np.ones((len(mesh.vertices), 4))
     color[:, :3] = np.clip(mesh.colors, 0, 1)
-    first, place = weld(mesh.vertices)  # seams of a texture shall not show in the shading
-    normals = vertex_normals(mesh.vertices[first], place[mesh.faces])[place]
+    first, position = weld(mesh.vertices)  # seams of a texture shall not show in the shading
+    normals = vertex_normals(mesh.vertices[first], position[mesh.faces])[position]
     blocks = {
         "POSITION": to_gltf(mesh.vertices).astype("<f4"),
         "NORMAL": to_gltf(normals).astype("<f4"),

@@ -56,8 +56,9 @@ class MeshReport:
 
 @dataclass(frozen=True)
 class Mesh:
-    """vertices [V, 3] f4 in the engine's frame, faces [F, 3] i4 counter-clockwise from outside, colors [V, 3] f4
-    linear.
+    """A coloured surface in the engine's frame.
+
+    vertices [V, 3] f4; faces [F, 3] i4, counter-clockwise from outside; colors [V, 3] f4, scene-linear.
     """
 
     vertices: NDArray[np.float32]
@@ -82,13 +83,13 @@ def extract_mesh(
     warnings: list[str] = []
     values, iso, tau = density, threshold, threshold
     if not threshold:
-        found = find_surface(density)
-        values, iso, tau = found.depth, found.level, found.tau
-        if found.peak < 0.5:
-            warnings.append(f"The field is thin ({100 * found.peak:.0f} % opaque at most): the mesh is a guess.")
-        if found.iou < SOFT:
+        surface = find_surface(density)
+        values, iso, tau = surface.depth, surface.level, surface.tau
+        if surface.peak < 0.5:
+            warnings.append(f"The field is thin ({100 * surface.peak:.0f} % opaque at most): the mesh is a guess.")
+        if surface.iou < SOFT:
             warnings.append(
-                f"The field is soft: the mesh and what light sees of the field agree by {100 * found.iou:.0f} % only."
+                f"The field is soft: the mesh and what light sees of the field agree by {100 * surface.iou:.0f} % only."
             )
     elif density.max() <= tau:
         raise SjcError(
@@ -138,9 +139,9 @@ def _checked(
 
 
 def _level(values: NDArray[np.float32], iso: float) -> tuple[NDArray[np.float32], int]:
-    """values [N, N, N], solid above iso -> (level [N+2, N+2, N+2], cavities filled): positive inside, an empty voxel
-    around.
+    """values [N, N, N], solid above iso -> (level [N+2, N+2, N+2], number of cavities filled).
 
+    The level is positive inside the solid and padded by an empty voxel.
     The blur alone would delete rods one voxel thick. Solid voxels with no blurred solid voxel beside them, and those
     that tie them to the rest, keep their own value.
     """

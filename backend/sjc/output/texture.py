@@ -38,7 +38,7 @@ class Texture:
 
 
 def textured(mesh: Mesh, size: int, sampler: Sampler) -> Mesh:
-    """The mesh with a texture of size x size texels; vertices are doubled along the seams, their places are not moved."""
+    """The mesh with a texture of size x size texels; vertices are doubled along the seams but not moved."""
     from .mesh import vertex_normals
 
     normals = vertex_normals(mesh.vertices, mesh.faces)
@@ -119,6 +119,6 @@ def lookup(picture: NDArray[np.floating], uv: NDArray[np.floating]) -> NDArray[n
 
 
 def weld(vertices: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Vertices at one place count as one: index [U] of the first at each place, and each vertex's place [V]."""
-    _, first, place = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
-    return first.astype(np.int64), place.reshape(-1).astype(np.int64)
+    """Vertices at one position count as one: the first's index [U] at each position, and each vertex's position [V]."""
+    _, first, position = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
+    return first.astype(np.int64), position.reshape(-1).astype(np.int64)

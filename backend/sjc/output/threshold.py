@@ -59,16 +59,15 @@ def find_surface(density: Lattice, candidates: int = 97) -> Surface:
     peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
     if peak < FAINT:
         raise SjcError(
-            f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface "
-            "to mesh. "
-            f"Train for more steps, or give a threshold below {density.max():.3g}."
+            f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface to "
+            f"mesh. Train for more steps, or give a threshold below {density.max():.3g}."
         )
     depth = least_depth(clear, voxel)
     level = min(LEVEL, THIN * float(depth.max()))
-    seen = depth > level
+    solid = depth > level
     top = float(clear.max())
     taus = np.geomspace(1e-4 * top, top, candidates, endpoint=False)
-    scores = _agreement(clear, seen, taus)
+    scores = _agreement(clear, solid, taus)
     # A crisp field scores alike over decades: the middle of the plateau is the safest place.
     best = int(scores.argmax())
     plateau = scores >= scores[best] - 2e-3
@@ -88,13 +87,13 @@ def _haze(density: Lattice) -> float:
     return haze if haze < max(HAZE, 0.1 * float(density.max())) else 0.0
 
 
-def _agreement(density: Lattice, seen: NDArray[np.bool_], taus: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[T] IoU of {density > tau} with `seen` for every tau, by counting once how many voxels lie between the taus."""
+def _agreement(density: Lattice, solid: NDArray[np.bool_], taus: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[T] IoU of {density > tau} with `solid` for every tau, by counting once how many voxels lie between the taus."""
     edges = np.append(taus, np.inf)
-    inside, _ = np.histogram(density[seen], edges)
-    outside, _ = np.histogram(density[~seen], edges)
+    inside, _ = np.histogram(density[solid], edges)
+    outside, _ = np.histogram(density[~solid], edges)
     both, extra = (counts[::-1].cumsum()[::-1] for counts in (inside, outside))
-    return np.asarray(both / np.maximum(seen.sum() + extra, 1))
+    return np.asarray(both / np.maximum(solid.sum() + extra, 1))
 
 
 def least_depth(density: Lattice, voxel: float) -> Lattice:
@@ -112,12 +111,12 @@ def least_depth(density: Lattice, voxel: float) -> Lattice:
 def _march(density: Lattice, voxel: float, way: tuple[int, ...], least: Lattice) -> None:
     """Lower `least` to the optical depth along one of the ways, plane by plane."""
     main = next(axis for axis in range(3) if way[axis])
-    planes, found = np.moveaxis(density, main, 0)[:: way[main]], np.moveaxis(least, main, 0)[:: way[main]]
+    planes, least_planes = np.moveaxis(density, main, 0)[:: way[main]], np.moveaxis(least, main, 0)[:: way[main]]
     sideways = [step for axis, step in enumerate(way) if axis != main]
     half = np.float32(voxel * np.linalg.norm(way) / 2)
     depth = np.zeros_like(planes[0])
     before = np.zeros_like(planes[0])
-    for plane, lowest in zip(planes, found, strict=True):
+    for plane, lowest in zip(planes, least_planes, strict=True):
         depth = _moved(depth, sideways) + half * (_moved(before, sideways) + plane)
         np.minimum(lowest, depth, out=lowest)
         before = plane

@@ -26,7 +26,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .files import UNIT_BOX, write_bytes
+from .files import write_bytes
+from .npz import UNIT_BOX
 
 _MAGIC = b" BDV\0\0\0\0"
 _FILE_VERSION, _LIBRARY_VERSION = 224, (10, 0)
@@ -44,7 +45,7 @@ LIVE_DENSITY, LIVE_COLOR = 128, 64
 
 @dataclass(frozen=True)
 class _Grid:
-    """One grid to write: values [X, Y, Z] or [X, Y, Z, 3], active [X, Y, Z], its voxel's edge in voxels of the field."""
+    """One grid to write: values [X, Y, Z] or [X, Y, Z, 3], active [X, Y, Z], its voxel's edge in the field's voxels."""
 
     name: str
     values: NDArray[np.floating]
@@ -99,7 +100,7 @@ def write_live_vdb(
     *,
     bounds: NDArray[np.floating] = UNIT_BOX,
 ) -> None:
-    """`write_vdb` for a volume that Blender is to show soon: half precision, and no more voxels than it reads in time."""
+    """`write_vdb` for a volume that Blender shows soon: half precision, and no more voxels than it reads in time."""
     n = max(np.shape(density))
     steps = (-(-n // LIVE_DENSITY), -(-n // LIVE_COLOR))
     write_vdb(path, density, color, bounds=bounds, half=True, compress=False, coarser=steps)
@@ -108,8 +109,9 @@ def write_live_vdb(
 def _coarser(
     values: NDArray[np.floating], density: NDArray[np.floating], step: int, threshold: float
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Means of blocks of step^3 voxels, of a colour by density, and which hold something; blocks may reach past the
-    box.
+    """Means of blocks of step^3 voxels, of a colour weighted by density, and which blocks hold something.
+
+    Blocks may reach beyond the box.
     """
     if step == 1:
         return values, density > threshold
@@ -179,14 +181,14 @@ def _leaf_order(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _lower_nodes(occupied: NDArray[np.bool_]) -> list[tuple[int, tuple[int, int, int], NDArray[np.int64]]]:
-    """(place in the upper node, first leaf, occupied leaves [K, 3] within the node, in order) per node of 16^3 leaves."""
+    """(index in the upper node, first leaf, occupied leaves [K, 3] within it, in order) per node of 16^3 leaves."""
     nodes = []
     for corner in np.ndindex(*(-(-size // _LOWER) for size in occupied.shape)):
         first = tuple(c * _LOWER for c in corner)
         inside = np.argwhere(occupied[tuple(slice(f, f + _LOWER) for f in first)])
         if len(inside):
-            place = (corner[0] * _UPPER + corner[1]) * _UPPER + corner[2]
-            nodes.append((place, (first[0], first[1], first[2]), inside))
+            index = (corner[0] * _UPPER + corner[1]) * _UPPER + corner[2]
+            nodes.append((index, (first[0], first[1], first[2]), inside))
     return nodes
 
 
@@ -207,7 +209,7 @@ def _write_topology(
     if not nodes:
         return
     stream.write(struct.pack("<iii", 0, 0, 0))
-    _write_inner(stream, np.array([place for place, _, _ in nodes]), _UPPER, half=half, compress=compress)
+    _write_inner(stream, np.array([index for index, _, _ in nodes]), _UPPER, half=half, compress=compress)
     for _, first, inside in nodes:
         _write_inner(
             stream, (inside[:, 0] * _LOWER + inside[:, 1]) * _LOWER + inside[:, 2], _LOWER, half=half, compress=compress

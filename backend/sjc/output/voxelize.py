@@ -56,9 +56,9 @@ def solid(mesh: Mesh, points: NDArray[np.floating], cells: int = 256) -> NDArray
     count = np.bincount(cell, minlength=(cells + 1) ** 2)
     first = np.cumsum(count) - count
 
-    place = ((points[:, :2] - corner) // size).astype(np.int64)
-    near = np.flatnonzero(((place >= 0) & (place <= cells)).all(1))
-    home = place[near, 0] * (cells + 1) + place[near, 1]
+    column = ((points[:, :2] - corner) // size).astype(np.int64)
+    near = np.flatnonzero(((column >= 0) & (column <= cells)).all(1))
+    home = column[near, 0] * (cells + 1) + column[near, 1]
     parity = np.zeros(len(near), np.int64)
     for which, rank in _expand(count[home]):
         hit, z = _crossings(mesh, triangles, face[first[home[which]] + rank], points[near[which], :2])

@@ -1,1 +1,1 @@
-"""The engine as Blender's servant: JSON lines on standard input and output."""
+"""The worker process that serves Blender: JSON lines on standard input and output."""

@@ -1,8 +1,8 @@
-"""A worker that only plays: `sjc_worker.py --fake FAULT[:ARGUMENT]`.  Standard library and NumPy; starts at once.
+"""A worker for tests: `sjc_worker.py --fake FAULT[:ARGUMENT]`.  Standard library and NumPy; starts at once.
 
 It speaks the real protocol through the real `Worker` and makes real, small job folders: a ball that grows, a cube at
-the end. Each fault is something that happens to real workers; tests see how Blender's side bears it. (So nobody's
-computer is left with one: it ends by itself after two minutes.)
+the end. Each fault is something that happens to real workers; the tests show how Blender's side copes with it. It ends
+by itself after two minutes, so that no computer is left with one.
 
     ok              nothing is wrong
     slow[:SECONDS]  every step takes so long (0.05)
@@ -39,11 +39,13 @@ from typing import IO, Any
 import numpy as np
 
 from .. import settings
-from ..errors import SjcError
-from ..job import run as jobs
+from ..job import folder as job_folder
+from ..job import run
+from ..job.pointer import write_pointer
 from ..output import files
+from ..output.npz import write_npz
 from ..output.vdb import write_live_vdb, write_vdb
-from ..settings_schema import Settings
+from ..settings import Settings
 from . import protocol
 from .serve import Worker
 
@@ -61,7 +63,7 @@ class FakeWorker(Worker):
         self.silent = False
 
     def send(self, type_: str, **fields: Any) -> None:
-        """As the real one, with what the fault adds."""
+        """Send one message as the real worker does, with what the fault adds to it."""
         if self.silent:
             return
         if type_ == "progress" and self.fault == "half-line" and fields["step"] == 2:
@@ -70,10 +72,10 @@ class FakeWorker(Worker):
         if type_ == "progress" and self.fault == "garbage":
             self.raw(b"Setting up a library...\n\xff\xfe{}\n[1, 2]\n" * 3)
 
-    def raw(self, said: bytes) -> None:
-        """Words that are no message."""
+    def raw(self, data: bytes) -> None:
+        """Write bytes that are no message."""
         with self.lock:
-            self.messages.write(said)
+            self.messages.write(data)
 
     def hello(self) -> dict[str, Any]:
         """As the real one's, without asking for versions."""
@@ -96,20 +98,18 @@ class FakeWorker(Worker):
     def _work(self, folder: Path, given: dict[str, Any], resume: bool) -> None:
         self.send("status", stage="load", text="loading the model fake")
         if resume:
-            chosen = jobs.read_settings(folder)
-            jobs.clear_temporary(folder)
+            chosen = job_folder.read_settings(folder)
+            job_folder.clear_temporary(folder)
         else:
-            chosen = settings.resolve(None, given)
-            if not chosen.prompt:
-                raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
-            jobs.prepare_folder(folder, chosen)
+            chosen = settings.resolve_job(given)
+            job_folder.prepare_folder(folder, chosen)
         first = _saved_step(folder) if resume else 0
         if first:
             self.send("status", stage="resume", text=f"resuming at step {first} of {chosen.steps}")
-        every = chosen.snapshot_every or max(1, chosen.steps // jobs.AUTO_SNAPSHOTS)
+        every = run.snapshot_interval(chosen)
         for step in range(first + 1, chosen.steps + 1):
             if self._stop():
-                raise jobs.Stopped
+                raise run.Stopped
             self._step(step, chosen)
             files.write_json(folder / CHECKPOINT, {"step": step})
             if self._wants_snapshot() or step % every == 0:
@@ -132,22 +132,22 @@ class FakeWorker(Worker):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         left = round(seconds * (chosen.steps - step), 1)
         metrics = {"loss": round(1 / step, 4)}
-        said = {"step": step, "total": chosen.steps, "it_s": round(1 / seconds, 1), "eta_s": left, "metrics": metrics}
-        self._report({"type": "progress", "stage": "optimise", **said})
+        speed = round(1 / seconds, 1)
+        progress = {"step": step, "total": chosen.steps, "it_s": speed, "eta_s": left, "metrics": metrics}
+        self._report({"type": "progress", "stage": "optimise", **progress})
         while self.fault == "flood" and not self._stop():
-            self.send("progress", **said)
+            self.send("progress", **progress)
             self.send("warning", text="one more")
             self.send("status", stage="optimise", text="flooding")
 
     def _snapshot(self, folder: Path, step: int, chosen: Settings) -> None:
         density, color = ball(step / chosen.steps)
-        number = files.next_snapshot(folder / "snapshots")
-        path = folder / "snapshots" / f"{files.snapshot_stem(number)}.npz"
+        path = job_folder.next_snapshot(folder)
         meta = {"step": step, "steps": chosen.steps, "prompt": chosen.prompt, "color": "preview"}
         write_live_vdb(path.with_suffix(".vdb"), density, color)
         files.write_bytes(path.with_suffix(".png"), png(density))
-        files.write_npz(path, density, color, meta=meta, half=True, compress=False)
-        if self.fault == "truncated-snapshot" and number % 2 == 0:
+        write_npz(path, density, color, meta=meta, half=True, compress=False)
+        if self.fault == "truncated-snapshot" and (job_folder.snapshot_number(path) or 0) % 2 == 0:
             for cut in (path, path.with_suffix(".vdb")):
                 os.truncate(cut, cut.stat().st_size // 2)
         colors = "preview" if self.fault == "latent" else "exact"
@@ -155,12 +155,14 @@ class FakeWorker(Worker):
 
     def _finish(self, folder: Path, chosen: Settings) -> None:
         density, color = ball(1.0)
-        files.write_npz(folder / "field.npz", density, color, meta={"step": chosen.steps, "prompt": chosen.prompt})
-        write_vdb(folder / "field.vdb", density, color)
-        files.write_bytes(folder / "preview.png", png(density))
-        files.write_bytes(folder / "mesh.glb", cube(chosen.prompt))
-        files.write_json(folder / "run.json", {"settings": {"prompt": chosen.prompt}, "seconds": {}, "warnings": []})
-        files.write_pointer(folder, jobs.slug(chosen.prompt), chosen.prompt)
+        write_npz(folder / job_folder.FIELD, density, color, meta={"step": chosen.steps, "prompt": chosen.prompt})
+        write_vdb(folder / job_folder.VOLUME, density, color)
+        files.write_bytes(folder / job_folder.PREVIEW, png(density))
+        files.write_bytes(folder / job_folder.MESH, cube(chosen.prompt))
+        files.write_json(
+            folder / job_folder.RUN, {"settings": {"prompt": chosen.prompt}, "seconds": {}, "warnings": []}
+        )
+        write_pointer(folder, chosen.prompt)
         self.send("result", folder=str(folder))
 
 

@@ -41,10 +41,10 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,), "colors": _TEXT},
     "warning": {"text": _TEXT},
     # code: input, memory, disk, environment (a package is missing), bug; hint: what to do. The add-on's own side says
-    # "worker" when the process itself is in trouble.
+    # "worker" when the process itself has failed.
     "error": {"code": _TEXT, "text": _TEXT, "hint": _TEXT},
     "result": {"folder": _TEXT},
-    # quiet_s: seconds since the job's own thread last said or did something.
+    # quiet_s: seconds since the job's own thread last sent or did something.
     "heartbeat": {"quiet_s": _NUMBER},
     # Last of a job.  state: finished, stopped (can be resumed), failed.
     "done": {"state": _TEXT},
@@ -63,7 +63,7 @@ UP: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
 
 
 def encode(message: Message) -> bytes:
-    """One message as a line.  Numbers that JSON does not have (NaN, infinity) become null: no message is lost for them."""
+    """One message as a line.  Numbers that JSON does not have (NaN, infinity) become null, so no message is lost."""
     try:
         text = json.dumps(message, ensure_ascii=False, allow_nan=False, default=str)
     except ValueError:
@@ -80,7 +80,7 @@ def _finite(value: Any) -> Any:
 
 
 def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> Message:
-    """The message of a line, of the words in `known` (DOWN or UP).  Raises SjcError, one line, for anything else."""
+    """The message in a line, of a type in `known` (DOWN or UP).  Raises SjcError, one line, for anything else."""
     if len(line) > LONGEST_LINE:
         raise SjcError(f"a line of {len(line)} bytes is no message")
     try:
@@ -106,7 +106,7 @@ def _refuse(constant: str) -> None:
 
 
 def check_hello(message: Message, package: Path) -> str:
-    """What is wrong with a worker's first message, in one line; "" if it runs the `sjc` in `package`, of this protocol."""
+    """What is wrong with a worker's first message, in one line; "" if it runs this protocol and our `package`."""
     if message["type"] != "hello":
         return f"the worker's first message is {message['type']}, not hello"
     if message["protocol"] != VERSION:

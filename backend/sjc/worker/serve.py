@@ -1,4 +1,4 @@
-"""The engine as a servant of Blender: takes jobs over standard input, tells of them over standard output (protocol.py).
+"""The worker: takes jobs from Blender over standard input and reports on them over standard output (protocol.py).
 
 Three threads.  The main one runs jobs.  One reads commands; at the end of the input (Blender is gone) it gives the job
 a few seconds to save itself and then ends the process, whatever the main thread does.  One sends heartbeats.
@@ -20,11 +20,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .. import settings
 from ..errors import SjcError
+from ..job import folder as job_folder
 from ..machine.memory import is_out_of_memory, large_pages
 from . import protocol
 
 if TYPE_CHECKING:
-    from ..job.run import Job
+    from ..job.run import JobRun
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
 NICENESS = 10
@@ -42,13 +43,13 @@ class Worker:
     def __init__(self, commands: IO[bytes], messages: IO[bytes]) -> None:
         self.commands, self.messages = commands, messages
         self.lock = threading.Lock()
-        self.starts: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.accepted: queue.Queue[dict[str, Any]] = queue.Queue()  # commands for the main thread
         self.paused, self.cancelled, self.ending = threading.Event(), threading.Event(), threading.Event()
         self.snapshot_asked = threading.Event()
         self.busy = False
         self.stage = ""
         self.touched = time.monotonic()
-        self.loaded: Job | None = None  # the last job, whose model the next one may take over
+        self.last_run: JobRun | None = None  # the next job may take over its model
 
     def send(self, type_: str, **fields: Any) -> None:
         """Send one message; a gone reader is no error (the end of the input will say so)."""
@@ -65,7 +66,7 @@ class Worker:
         threading.Thread(target=self._listen, name="commands", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         while not self.ending.is_set():
-            command = self.starts.get()
+            command = self.accepted.get()
             if command["type"] == "free":
                 self._free()
             elif command["type"] == "start":
@@ -73,7 +74,7 @@ class Worker:
         return 0
 
     def hello(self) -> dict[str, Any]:
-        """What the first message says.  Light: torch is not loaded yet, so the device is what the settings will find."""
+        """The fields of the first message.  torch is not loaded yet, so `device` names the processor only."""
         from ..machine.devices import versions
 
         package = Path(__file__).parents[1]
@@ -94,9 +95,8 @@ class Worker:
                 if line.strip():
                     self._understand(line)
         finally:  # whatever went wrong: a worker that nobody can talk to must not stay
-            with contextlib.suppress(
-                RuntimeError, ValueError, OSError
-            ):  # a second way out, which needs no Python to run
+            # A second way out, which needs no Python to run.
+            with contextlib.suppress(RuntimeError, ValueError, OSError):
                 faulthandler.dump_traceback_later(GRACE_SECONDS + 1, exit=True)
             self._obey({"type": "shutdown"})
             time.sleep(GRACE_SECONDS)
@@ -117,9 +117,9 @@ class Worker:
             self.cancelled.clear()
             self.snapshot_asked.clear()
             self.busy = True
-            self.starts.put(command)
+            self.accepted.put(command)
         elif kind == "free":
-            self.starts.put(command)
+            self.accepted.put(command)
         elif kind == "pause":
             self.paused.set()
         elif kind == "resume":
@@ -131,7 +131,7 @@ class Worker:
         elif kind == "shutdown":
             self.cancelled.set()
             self.ending.set()
-            self.starts.put(command)
+            self.accepted.put(command)
 
     def _beat(self) -> None:
         while True:
@@ -150,38 +150,33 @@ class Worker:
         except Stopped:
             state = "stopped"
         except Exception as problem:  # noqa: BLE001 (the process serves on; the log has the traceback)
-            error = told(problem)
+            error = error_fields(problem)
             if not isinstance(problem, SjcError):
                 traceback.print_exc(file=sys.stderr)
         if error:
             self.send("error", **error)
-        if self.loaded:
-            self.loaded.forget()
+        if self.last_run:
+            self.last_run.release_field()
         if error and error["code"] == "memory":  # only now: the exception held what filled it
             self._free()
         self.busy = False
         self.send("done", state=state)
 
     def _work(self, folder: Path, given: dict[str, Any], resume: bool) -> None:
-        from ..job import run as jobs
+        from ..job import run
 
         if resume:
-            chosen = jobs.read_settings(folder)
-            if (folder / "run.json").exists():
-                raise SjcError(f"{folder} is finished; nothing to resume.")
-            jobs.clear_unfinished(folder)
+            chosen = run.reopen(folder)
         else:
-            chosen = settings.resolve(None, given)
-            if not chosen.prompt:
-                raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
-            jobs.check_early(chosen)
-            jobs.check_folder(folder, chosen)
-        job = jobs.Job(folder, chosen, self._report, self._stop, self._wants_snapshot, self.loaded)
+            chosen = settings.resolve_job(given)
+            run.check_early(chosen)
+            job_folder.check_folder(folder, chosen)
+        job = run.JobRun(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
         job.preview = True
         job.load()
-        self.loaded = job
+        self.last_run = job
         if not resume:
-            jobs.prepare_folder(folder, chosen)
+            job_folder.prepare_folder(folder, chosen)
         if not chosen.snapshot_every:
             self.snapshot_asked.set()  # somebody waits for the volume: show it after the first step
         job.run()
@@ -196,7 +191,7 @@ class Worker:
         if self.paused.is_set() and not self.cancelled.is_set():
             self.send("status", stage="paused", text="paused")
             while self.paused.is_set() and not self.cancelled.is_set():
-                self.touched = time.monotonic()  # waiting as told is no hang
+                self.touched = time.monotonic()  # a paused job does not hang
                 time.sleep(0.05)
             self.send("status", stage=self.stage, text="going on")
         return self.cancelled.is_set()
@@ -209,7 +204,7 @@ class Worker:
     def _free(self) -> None:
         import gc
 
-        self.loaded = None
+        self.last_run = None
         gc.collect()
         if "torch" in sys.modules:
             import torch
@@ -218,7 +213,7 @@ class Worker:
                 torch.cuda.empty_cache()
 
 
-def told(error: BaseException) -> dict[str, str]:
+def error_fields(error: BaseException) -> dict[str, str]:
     """An exception as the fields of an error message."""
     text = str(error).strip()
     if not isinstance(error, SjcError) and is_out_of_memory(error):
@@ -249,8 +244,8 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def be_modest() -> None:
-    """Low priority, one core left to Blender, memory in large pages.  Before torch is imported."""
+def lower_priority() -> None:
+    """Low priority, one core left to Blender, memory in large pages.  Call it before torch is imported."""
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, NICENESS - os.nice(0)))  # not below what whoever started Blender has already chosen
     large_pages()
@@ -259,5 +254,5 @@ def be_modest() -> None:
 
 def main(commands: IO[bytes], messages: IO[bytes]) -> int:
     """Serve over two streams; returns the exit status."""
-    be_modest()
+    lower_priority()
     return Worker(commands, messages).serve()

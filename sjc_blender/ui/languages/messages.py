@@ -17,14 +17,14 @@ from .translations import TABLES
 LEAST_LETTERS = 8  # of a sentence besides its gaps: "{}: {}" would fit anything
 
 
-def said(message: str) -> str:
+def translated(message: str) -> str:
     """A message of an error or a problem, in the interface's language."""
     locale = bpy.app.translations.locale
     wanted = locale in TABLES and bpy.context.preferences.view.use_translate_interface
-    return said_in(locale, message) if wanted else iface_(message)
+    return translated_in(locale, message) if wanted else iface_(message)
 
 
-def said_in(locale: str, message: str) -> str:
+def translated_in(locale: str, message: str) -> str:
     """As a whole if a table has it so, else line by line."""
     table = TABLES[locale]
     return table.get(message) or "\n".join(_line(line, locale) for line in message.split("\n"))
@@ -35,8 +35,8 @@ def _line(line: str, locale: str) -> str:
     if line in table:
         return table[line]
     for pattern, template in _patterns(locale):
-        if found := pattern.fullmatch(line):
-            return table[template].format(*found.groups())
+        if match := pattern.fullmatch(line):
+            return table[template].format(*match.groups())
     return line
 
 

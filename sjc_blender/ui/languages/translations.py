@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bpy
 
-from ... import __package__ as package
+from ...user_preferences import ADD_ON
 from .korean import KOREAN
 
 # A button's label is looked up as an operator's, everything else without a context.
@@ -18,17 +18,17 @@ TABLES = {"ko_KR": KOREAN}
 
 def register() -> None:
     """Tell Blender of all tables."""
-    bpy.app.translations.register(package, table())
+    bpy.app.translations.register(ADD_ON, table())
 
 
 def unregister() -> None:
     """Take them back."""
-    bpy.app.translations.unregister(package)
+    bpy.app.translations.unregister(ADD_ON)
 
 
 def table() -> dict[str, dict[tuple[str, str], str]]:
     """{language: {(context, English): translated}}."""
     return {
-        language: {(context, text): words for text, words in texts.items() for context in CONTEXTS}
+        language: {(context, text): translation for text, translation in texts.items() for context in CONTEXTS}
         for language, texts in TABLES.items()
     }

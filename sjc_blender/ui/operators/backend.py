@@ -13,7 +13,7 @@ from ...backend.sjc.errors import SjcError
 from ...install import installer
 from ...models import lookup
 from .. import backend_task, model_picker, paragraph
-from .jobs import Button
+from .common import Button
 
 ASK = (
     "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
@@ -52,9 +52,7 @@ class _BackendButton(Button):
 
 
 class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
-    """Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is
-    done
-    """
+    """Download PyTorch and its libraries into the add-on's own folder; the present backend works until that is done"""
 
     bl_idname, bl_label = "sjc.install_backend", "Install Backend"
     python: bpy.props.StringProperty(
@@ -213,13 +211,13 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         """What will happen."""
         offer = model_picker.offers.get(self.model.strip())
         if offer and offer.size:
-            asked = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
+            template = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
             size = lookup.readable_size(offer.size)
-            told = asked.format(self.model, size, lookup.hub_folder())
+            text = template.format(self.model, size, lookup.hub_folder())
         else:
-            asked = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
-            told = asked.format(self.model, lookup.hub_folder())
-        paragraph.paragraph(self.layout, context, told, icon="IMPORT")
+            template = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
+            text = template.format(self.model, lookup.hub_folder())
+        paragraph.paragraph(self.layout, context, text, icon="IMPORT")
 
     def act(self, context: Any) -> None:
         """As `backend_task.fetch`."""

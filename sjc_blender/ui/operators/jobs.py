@@ -10,77 +10,12 @@ import bpy
 
 from ... import api
 from ...backend.sjc.errors import SjcError
-from ...backend.sjc.settings_schema import SPECS
+from ...backend.sjc.settings import SPECS
 from .. import properties, ui_state
-from ..languages.messages import said
+from .common import Button, JobButton, backend_is_there, job_property
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
-
-
-class Button:
-    """`act` does the work; SjcError is shown in one line, and the panel follows."""
-
-    bl_options = {"REGISTER"}  # noqa: RUF012 (Blender's name)
-
-    def act(self, context: Any) -> None:
-        """What the button does. Raises SjcError."""
-        raise NotImplementedError
-
-    def execute(self, context: Any) -> set[str]:
-        """Called by Blender."""
-        try:
-            self.act(context)
-        except SjcError as error:
-            self.report({"ERROR"}, said(str(error)))  # type: ignore[attr-defined]
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class JobButton(Button):
-    """A button of one job.  job: its id, empty for the one at work or else the one chosen in the list."""
-
-    states: tuple[str, ...] = ()
-    reason = ""
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """Whether any job is in one of `states`; which one a button means, only the button knows."""
-        if any(entry.state in cls.states for entry in context.window_manager.sjc.jobs):
-            return True
-        cls.poll_message_set(cls.reason)  # type: ignore[attr-defined]
-        return False
-
-    def chosen(self, context: Any) -> api.Job:
-        """The job that is meant."""
-        runtime = context.window_manager.sjc
-        listed = [entry.name for entry in runtime.jobs]
-        active = listed[runtime.active_job] if 0 <= runtime.active_job < len(listed) else ""
-        return ui_state.job_of(self.job or runtime.current or active)  # type: ignore[attr-defined]
-
-    def execute(self, context: Any) -> set[str]:
-        """Called by Blender."""
-        done = super().execute(context)
-        ui_state.refresh()
-        return done
-
-
-def _job() -> Any:
-    return bpy.props.StringProperty(
-        name="Job", description="Its id; empty for the job at work", options={"HIDDEN", "SKIP_SAVE"}
-    )
-
-
-def backend_is_there(cls: Any, context: Any) -> bool:
-    """Poll: what is known of the backend allows a start; says why not."""
-    state = context.window_manager.sjc.backend_state
-    if state == "missing":
-        cls.poll_message_set("Install the backend first")
-    elif state == "broken":
-        cls.poll_message_set("The backend does not work: see Backend below")
-    elif state == "installing":
-        cls.poll_message_set("Wait until the backend is installed")
-    return state not in {"missing", "broken", "installing"}
 
 
 class SJC_OT_generate(Button, bpy.types.Operator):
@@ -133,7 +68,7 @@ class SJC_OT_pause(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.pause", "Pause"
     states, reason = RUNNING, "Nothing is running"
-    job: _job()
+    job: job_property()
 
     def act(self, context: Any) -> None:
         """As `Job.pause`."""
@@ -145,7 +80,7 @@ class SJC_OT_resume(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.resume", "Resume"
     states, reason = ("paused", "stopped", "failed"), "No job is paused"
-    job: _job()
+    job: job_property()
 
     def act(self, context: Any) -> None:
         """As `Job.resume`."""
@@ -157,7 +92,7 @@ class SJC_OT_cancel(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.cancel", "Cancel"
     states, reason = ("waiting", *RUNNING, "paused"), "Nothing is running or waiting"
-    job: _job()
+    job: job_property()
 
     def act(self, context: Any) -> None:
         """As `Job.cancel`."""
@@ -169,13 +104,13 @@ class SJC_OT_retry(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.retry", "Retry"
     states, reason = ("stopped", "failed"), "No job has stopped or failed"
-    job: _job()
+    job: job_property()
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Also where a result could not be brought in."""
-        told = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
-        return told or super().poll(context)
+        has_problem = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
+        return has_problem or super().poll(context)
 
     def act(self, context: Any) -> None:
         """As `api.retry`."""
@@ -187,7 +122,7 @@ class SJC_OT_remove(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.remove", "Remove"
     states, reason = ("waiting", *RUNNING, "paused", *ENDED), "The queue is empty"
-    job: _job()
+    job: job_property()
 
     def act(self, context: Any) -> None:
         """As `api.remove`."""
@@ -200,7 +135,7 @@ class SJC_OT_edit_settings(JobButton, bpy.types.Operator):
     bl_idname, bl_label = "sjc.edit_settings", "Edit Settings"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     states, reason = ENDED, "No job has ended"
-    job: _job()
+    job: job_property()
 
     def act(self, context: Any) -> None:
         """As `api.settings_of`; one that has made nothing leaves the list."""
@@ -215,7 +150,7 @@ class SJC_OT_move(JobButton, bpy.types.Operator):
 
     bl_idname, bl_label = "sjc.move", "Move"
     states, reason = ("waiting",), "No job waits"
-    job: _job()
+    job: job_property()
     delta: bpy.props.IntProperty(name="Places", description="Negative: earlier", default=-1, options={"SKIP_SAVE"})
 
     def act(self, context: Any) -> None:
@@ -239,9 +174,7 @@ class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_free_memory(JobButton, bpy.types.Operator):
-    """End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a
-    paused one is stopped and can be taken up again
-    """
+    """End the worker process and free its graphics memory, after the running job; a paused job is stopped"""
 
     bl_idname, bl_label = "sjc.free_memory", "Free GPU Memory"
 

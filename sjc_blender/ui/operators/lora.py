@@ -10,7 +10,7 @@ import bpy
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.models import lora
 from .. import loras
-from .jobs import Button
+from .common import Button
 
 
 class SJC_OT_add_lora(Button, bpy.types.Operator):

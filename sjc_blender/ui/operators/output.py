@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ... import live
-from .jobs import Button
+from .common import Button
 
 FIRST_SMOOTH, FIRST_DECIMATE = 5, 0.5  # repeats; fraction of the faces
 

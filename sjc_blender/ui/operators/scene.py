@@ -10,10 +10,10 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ... import api, live
-from ...backend.sjc import settings as schema
 from ...backend.sjc.errors import SjcError
+from ...backend.sjc.job.folder import read_settings
 from .. import backend_task, properties, ui_state
-from .jobs import Button
+from .common import Button
 
 LOG = "worker.log"
 
@@ -25,7 +25,7 @@ def _folder() -> Any:
 
 
 class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
-    """Bring in a job made elsewhere: its .sjc file or its folder; the mesh, or the newest volume of an unfinished one"""
+    """Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job"""
 
     bl_idname, bl_label = "sjc.import_result", "Import SJC Result"
     filename_ext = ".sjc"
@@ -67,13 +67,8 @@ class SJC_OT_reuse_settings(Button, bpy.types.Operator):
     folder: _folder()
 
     def act(self, context: Any) -> None:
-        """From the folder's job.json."""
-        path = Path(self.folder, "job.json")
-        try:
-            chosen = schema.from_json(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SjcError(f"{path} cannot be read: {error}.") from error
-        properties.apply(context.scene.sjc, vars(chosen))
+        """From the folder's settings."""
+        properties.apply(context.scene.sjc, vars(read_settings(Path(self.folder))))
 
 
 class SJC_OT_resume_folder(Button, bpy.types.Operator):

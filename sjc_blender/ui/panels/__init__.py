@@ -1,1 +1,14 @@
 """The panels of the sidebar's tab SJC."""
+
+from . import backend, main, settings
+
+# Sub-panels stand in the order of their registration.
+CLASSES = (
+    *main.CLASSES,
+    settings.SJC_PT_settings,
+    settings.SJC_PT_advanced,
+    main.SJC_PT_queue,
+    settings.SJC_PT_output,
+    main.SJC_PT_history,
+    backend.SJC_PT_backend,
+)

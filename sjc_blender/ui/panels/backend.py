@@ -52,7 +52,7 @@ def _draw_work(column: Any, context: Any, runtime: Any) -> None:
     if runtime.backend_state not in NO_SHARE or runtime.backend_factor:
         column.progress(factor=runtime.backend_factor, text=f"{runtime.backend_factor:.0%}")
     if runtime.backend_text:
-        paragraph.paragraph(column, context, runtime.backend_text, most=6)
+        paragraph.paragraph(column, context, runtime.backend_text, max_lines=6)
     row = column.row(align=True)
     row.operator("sjc.cancel_install", icon="CANCEL")
     if runtime.backend_state == "installing":
@@ -87,7 +87,7 @@ class SJC_PT_backend(Child, bpy.types.Panel):
         for line in runtime.backend_lines.splitlines():
             column.label(text=line, translate=False)
         if runtime.backend_python:
-            paragraph.paragraph(layout, context, runtime.backend_python, icon="SCRIPT", most=4)
+            paragraph.paragraph(layout, context, runtime.backend_python, icon="SCRIPT", max_lines=4)
             layout.operator("sjc.check_backend", icon="FILE_REFRESH")
         if runtime.worker_alive:
             device = runtime.worker_device or iface_("starting")

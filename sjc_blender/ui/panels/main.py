@@ -1,7 +1,6 @@
 """The sidebar tab "SJC": prompt, the job at work, what went wrong, the queue, the history.
 
-Drawing reads and changes
-nothing.
+Drawing reads, and changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from ...scene import preview
 from .. import labels, paragraph, properties
-from ..languages.messages import said
+from ..languages.messages import translated
 from .backend import draw_backend
 from .sidebar import Child, Sidebar
 
@@ -55,14 +54,14 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             draw_error(layout, context, failed)
         if runtime.queue_problem:
             paragraph.paragraph(
-                layout, context, f"{said(runtime.queue_problem)} {said(runtime.queue_hint)}", icon="INFO"
+                layout, context, f"{translated(runtime.queue_problem)} {translated(runtime.queue_hint)}", icon="INFO"
             )
 
 
 def draw_running(layout: Any, context: Any, entry: Any) -> None:
     """The job at work: stage, bar, step, time left, newest picture, and what can be done."""
     column = layout.box().column(align=True)
-    paragraph.paragraph(column, context, entry.prompt, icon="VOLUME_DATA", most=2)
+    paragraph.paragraph(column, context, entry.prompt, icon="VOLUME_DATA", max_lines=2)
     column.progress(factor=entry.progress, text=iface_(stage_of(entry)))
     if entry.total:
         row = column.row()
@@ -87,7 +86,7 @@ def draw_running(layout: Any, context: Any, entry: Any) -> None:
     else:
         column.operator("sjc.free_memory", icon="TRASH")
     for warning in entry.warnings.splitlines()[-2:]:
-        paragraph.paragraph(column, context, warning, icon="INFO", most=3)
+        paragraph.paragraph(column, context, warning, icon="INFO", max_lines=3)
 
 
 def draw_curves(layout: Any, runtime: Any) -> None:
@@ -215,18 +214,18 @@ class SJC_PT_history(Child, bpy.types.Panel):
         if not runtime.history:
             layout.label(text="The output folder holds no jobs yet")
         else:
-            layout.template_list("SJC_UL_history", "", runtime, "history", runtime, "active_past", rows=4)
-            past = runtime.history[min(max(runtime.active_past, 0), len(runtime.history) - 1)]
+            layout.template_list("SJC_UL_history", "", runtime, "history", runtime, "active_history", rows=4)
+            entry = runtime.history[min(max(runtime.active_history, 0), len(runtime.history) - 1)]
             row = layout.row(align=True)
-            row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = past.folder
-            if not past.finished:
-                row.operator("sjc.resume_folder", icon="PLAY").folder = past.folder
-            row.operator("sjc.reuse_settings", icon="SETTINGS").folder = past.folder
-            row.operator("sjc.open_curves", text="", icon="GRAPH").folder = past.folder
-            row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = past.folder
+            row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = entry.folder
+            if not entry.finished:
+                row.operator("sjc.resume_folder", icon="PLAY").folder = entry.folder
+            row.operator("sjc.reuse_settings", icon="SETTINGS").folder = entry.folder
+            row.operator("sjc.open_curves", text="", icon="GRAPH").folder = entry.folder
+            row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = entry.folder
         row = layout.row(align=True)
         row.operator("sjc.refresh_history", icon="FILE_REFRESH")
         row.operator("sjc.import_result", text="Import Other", icon="FILEBROWSER")
 
 
-CLASSES = (SJC_UL_jobs, SJC_UL_history, SJC_PT_main)  # sub-panels: see registration, for their order
+CLASSES = (SJC_UL_jobs, SJC_UL_history, SJC_PT_main)  # the order of the sub-panels stands in panels/__init__

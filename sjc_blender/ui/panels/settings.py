@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ... import live
-from ...backend.sjc.settings_schema import GROUPS, SPECS
+from ...backend.sjc.settings import GROUPS, SPECS
 from .. import labels, loras, model_picker
 from ..operators import output as operators_output
 from ..presets import SJC_PT_presets

@@ -8,6 +8,7 @@ import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from sjc.appearance import views as field_views
 from sjc.appearance.latent import (
     BACKDROP,
     Backdrop,
@@ -23,7 +24,6 @@ from sjc.appearance.rgb_grid import fitted
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
-from sjc.job import export
 from sjc.models.autoencoder import KLAutoencoder
 from sjc.output.bake import View
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
@@ -78,13 +78,13 @@ def differences(codec, prompt, size=40):
     chosen = settings(prompt=prompt, elevation_min=-30, elevation_max=85, radius=3, fov_min=34, fov_max=38)
     first = np.concatenate([np.eye(codec.channels)[:, :3], np.zeros((1, 3))]) / 2
     first[-1] = 0.5
-    found = []
+    meshes = []
     for paint in (first, latent_paint(codec)):
-        mesh = extract_mesh(*export.arrays(field, paint), 20.0)
-        found.append(mesh)
-    found.append(true_colors(found[-1], around(field, codec, 32, chosen), field.voxel))
-    albedo = truth.color(found[-1].vertices.astype(float))
-    return [float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean()) for mesh in found]
+        mesh = extract_mesh(*field_views.arrays(field, paint), 20.0)
+        meshes.append(mesh)
+    meshes.append(true_colors(meshes[-1], around(field, codec, 32, chosen), field.voxel))
+    albedo = truth.color(meshes[-1].vertices.astype(float))
+    return [float(deltaE_ciede2000(rgb2lab(albedo), rgb2lab(linear_to_srgb(mesh.colors))).mean()) for mesh in meshes]
 
 
 @pytest.mark.parametrize("prompt", ["a brown boat with a pink sail", "a green chair with a red seat"])
@@ -116,13 +116,13 @@ def test_views_for_colours_are_restored_and_leave_no_gap():
     """
     codec, field = Fading(1), field_of(Fading(1), "a red sphere", 24)
     chosen = settings(elevation_min=-30, elevation_max=85)
-    seen = around(field, codec, 16, chosen)
+    decoded_views = around(field, codec, 16, chosen)
     plain = next(decoded(field, codec, look_at([0.0], [0.0], 3.0, 36.0), 16))
     red = 2 * ground_truth("a red sphere").color(np.zeros((1, 3)))[0] - 1
     np.testing.assert_allclose(2 * plain.picture[16, 16] - 1, 0.8 * red, atol=0.02)
-    for view in seen:
+    for view in decoded_views:
         np.testing.assert_allclose(2 * view.picture[16, 16] - 1, 0.88 * red, atol=0.02)
-    eyes = np.stack([view.eye / np.linalg.norm(view.eye) for view in seen])
+    eyes = np.stack([view.eye / np.linalg.norm(view.eye) for view in decoded_views])
     azimuth, elevation = (x.ravel().tolist() for x in np.meshgrid(np.arange(0, 360, 3), np.arange(-30, 76, 3)))
     wanted = look_at(azimuth, elevation, 1.0, 36.0).eye.numpy()
     gaps = np.degrees(np.arccos((wanted @ eyes.T).max(1).clip(-1, 1)))
@@ -142,7 +142,7 @@ def test_views_and_volume_share_by_what_they_resolve(pixels, share):
     )
     voxel = 2 * 3 * np.tan(np.radians(18)) / 32
     field = field_of(Codec(1), "a red sphere", 24)
-    mesh = extract_mesh(*export.arrays(field, latent_paint(Codec(1))), 20.0, faces=800)
+    mesh = extract_mesh(*field_views.arrays(field, latent_paint(Codec(1))), 20.0, faces=800)
     asked = []
 
     def volume(points, normals):
@@ -150,10 +150,10 @@ def test_views_and_volume_share_by_what_they_resolve(pixels, share):
         np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-6)
         return srgb_to_linear(np.full((len(points), 3), 0.8))
 
-    found = true_colors(mesh, [view], voxel, 256, volume)
+    colored = true_colors(mesh, [view], voxel, 256, volume)
     value = share * 0.2 + (1 - share) * 0.8
-    np.testing.assert_allclose(linear_to_srgb(found.colors), value, atol=1e-3)
-    np.testing.assert_allclose(found.texture.picture / 255, value, atol=1 / 255)
+    np.testing.assert_allclose(linear_to_srgb(colored.colors), value, atol=1e-3)
+    np.testing.assert_allclose(colored.texture.picture / 255, value, atol=1 / 255)
     assert len(asked) == 2
     alone = true_colors(mesh, [view], voxel)
     np.testing.assert_allclose(linear_to_srgb(alone.colors), 0.2, atol=1e-3)
@@ -164,7 +164,7 @@ def test_the_mean_shade_is_divided_out_of_latent_colours():
     prompt, codec = "a red sphere", Codec(1)
     field = field_of(codec, prompt, 24, mean_shade=0.8)
     red = ground_truth(prompt).color(np.zeros((1, 3)))[0]
-    mesh = extract_mesh(*export.arrays(field, latent_paint(codec, 0.8)), 20.0)
+    mesh = extract_mesh(*field_views.arrays(field, latent_paint(codec, 0.8)), 20.0)
     np.testing.assert_allclose(linear_to_srgb(mesh.colors).mean(0), red, atol=0.02)
     decoded = true_colors(mesh, around(field, codec, 16, settings(), 0.8), field.voxel)
     np.testing.assert_allclose(linear_to_srgb(decoded.colors).mean(0), red, atol=0.03)
@@ -187,13 +187,13 @@ def test_what_was_measured_of_a_codec_is_kept(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.safetensors"))  # of what has no name nothing is kept
     codec.fingerprint = "abc"
     latent_paint(codec), Backdrop(codec)
-    kept = sorted(tmp_path.rglob("*.safetensors"))
-    assert [path.name.split("-")[:2] for path in kept] == [["abc", "affine"], ["abc", "corners"]]
+    cached = sorted(tmp_path.rglob("*.safetensors"))
+    assert [path.name.split("-")[:2] for path in cached] == [["abc", "affine"], ["abc", "corners"]]
     with monkeypatch.context() as patch:
         patch.setattr(Codec, "encode", lambda *_: pytest.fail("measured again"))
         np.testing.assert_allclose(latent_paint(codec, 0.8) * 0.8, plain[0], rtol=1e-12)
         assert torch.equal(Backdrop(codec).table, plain[1])
-    kept[0].write_bytes(b"damaged")
+    cached[0].write_bytes(b"damaged")
     np.testing.assert_array_equal(latent_paint(codec), plain[0])
     codec.fingerprint = "other"
     latent_paint(codec)
@@ -211,11 +211,11 @@ def test_colours_behind_the_field_become_latents():
 def test_pictures_of_latents_stand_on_paper():
     field = field_of(Codec(3), "a red sphere", 24)
     cameras = look_at([0.0, 90.0], [0.0, 20.0], 3.0, 36.0)
-    seen = list(views(field, cameras, 40, autoencoder=Codec(3), latent_size=16))
-    assert len(seen) == 2
-    for picture, depth, opacity in seen:
+    shown = list(views(field, cameras, 40, autoencoder=Codec(3), latent_size=16))
+    assert len(shown) == 2
+    for picture, depth, opacity in shown:
         assert picture.shape == (40, 40, 3)
-        np.testing.assert_allclose(picture[0, 0], 255 * export.PAPER, atol=1)
+        np.testing.assert_allclose(picture[0, 0], 255 * field_views.PAPER, atol=1)
         red = 255 * ground_truth("a red sphere").color(np.zeros((1, 3)))[0]
         np.testing.assert_allclose(picture[20, 20], red, atol=3)
         assert opacity[20, 20] == pytest.approx(1, abs=1e-3)
@@ -233,13 +233,13 @@ def test_decoded_views_fill_a_texture(shared):
     """Inside the faces, not at vertices alone, the texture is as near to the truth as decoded vertex colours are."""
     prompt, codec = "a brown boat with a pink sail", Codec(3)
     truth, field = ground_truth(prompt), field_of(codec, prompt, 40)
-    density, affine = export.arrays(field, latent_paint(codec))
+    density, affine = field_views.arrays(field, latent_paint(codec))
     plain = extract_mesh(density, affine, 20.0, faces=800)
-    seen, volume = around(field, codec, 32, settings()), None
+    decoded_views, volume = around(field, codec, 32, settings()), None
     if shared:
-        color = srgb_to_linear(fitted(field, seen, linear_to_srgb(affine), BACKDROP))
+        color = srgb_to_linear(fitted(field, decoded_views, linear_to_srgb(affine), BACKDROP))
         volume = partial(surface_color, density, color, 20.0)
-    mesh = true_colors(plain, seen, field.voxel, 256, volume)
+    mesh = true_colors(plain, decoded_views, field.voxel, 256, volume)
     weights = np.random.default_rng(0).dirichlet([1, 1, 1], len(mesh.faces))
     points, colors, uv = (
         np.einsum("fc,fci->fi", weights, values[mesh.faces])

@@ -10,8 +10,10 @@ import torch
 
 from sjc import cli
 from sjc.errors import SjcError
-from sjc.job.run import Job
-from sjc.output import files
+from sjc.job import folder as job_folder
+from sjc.job.checkpoint import saved_step
+from sjc.job.run import JobRun
+from sjc.output import npz
 from sjc.output.glb import read_glb
 from sjc.output.mesh import is_closed
 from sjc.settings import resolve
@@ -46,10 +48,10 @@ def run(tmp_path, model, **given):
         "learning-rate": 0.01, **given,
     }  # fmt: skip
     words = [f"--{name}" if value is None else f"--{name}={value}" for name, value in settings.items()]
-    folder, said = tmp_path / "job", io.StringIO()
-    with contextlib.redirect_stdout(said):
+    folder, output = tmp_path / "job", io.StringIO()
+    with contextlib.redirect_stdout(output):
         assert cli.main(["generate", PROMPT, "--model", str(model), "--out", str(folder), "--json", *words]) == 0
-    events = [json.loads(line) for line in said.getvalue().splitlines()]
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
     return folder, json.loads((folder / "run.json").read_text("utf-8")), events
 
 
@@ -66,7 +68,7 @@ def test_a_job_of_a_pixel_model_with_learned_variance(tmp_path, variant):
     assert record["model"]["source"] == str(tmp_path / "model")
     assert [event["colors"] for event in events if event["type"] == "snapshot"] == ["exact"]
     assert is_closed(read_glb(folder / "mesh.glb").faces)
-    field = files.read_npz(folder / "field.npz")
+    field = npz.read_npz(folder / "field.npz")
     assert field.latent is None
     assert field.meta["color"] == "final"
     assert (folder / "preview.png").stat().st_size > 1000
@@ -92,15 +94,15 @@ def test_a_model_without_text_is_for_the_experiments_in_the_plane(tmp_path, caps
 def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
     folder, record = run_family(tmp_path, family)
     assert record["model"]["source"] == str(tmp_path / "model")
-    told = any("will hardly form an object" in text for text in record["warnings"])
-    assert told == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), "the test's guidance is the embedded model's"
+    warned = any("will hardly form an object" in text for text in record["warnings"])
+    assert warned == (family in {"sd-eps", "sd-v", "sdxl", "sdxl-v"}), "the test's guidance is the embedded model's"
     mesh = read_glb(folder / "mesh.glb")
     assert is_closed(mesh.faces)
     assert np.isfinite(mesh.colors).all()
     assert mesh.colors.std() > 0, "decoded pictures vary"
-    preview, final = (files.read_npz(folder / "snapshots" / f"f_000{i}.npz") for i in (1, 2))
+    preview, final = (npz.read_npz(folder / "snapshots" / f"f_000{i}.npz") for i in (1, 2))
     assert preview.meta["color"] == "preview", "a voxel's latent has no true colour"
-    for arrays in (preview, final, files.read_npz(folder / "field.npz")):
+    for arrays in (preview, final, npz.read_npz(folder / "field.npz")):
         assert arrays is preview or arrays.meta["color"] == "final", "until it is fitted to decoded views"
         assert arrays.latent.shape == (*arrays.density.shape, 4)
     assert (folder / "preview.png").stat().st_size > 1000
@@ -109,7 +111,7 @@ def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
 
 def test_without_the_fit_a_latent_volume_stays_a_preview(tmp_path):
     folder, _ = run_family(tmp_path, "sd-eps", **{"no-rgb-grid": None})
-    assert files.read_npz(folder / "field.npz").meta["color"] == "preview"
+    assert npz.read_npz(folder / "field.npz").meta["color"] == "preview"
 
 
 @pytest.mark.parametrize("background", ["fixed", "learned"])
@@ -119,11 +121,10 @@ def test_what_stands_behind_a_latent_field(tmp_path, background):
 
 
 def test_a_second_run_of_the_export_replaces_the_last_snapshot(tmp_path):
-    from sjc.job.run import clear_unfinished
 
     folder, _ = run_family(tmp_path, "sd-eps")
-    clear_unfinished(folder)
-    assert [p.name for p in files.snapshots(folder / "snapshots")] == ["f_0001.npz"]
+    job_folder.clear_unfinished(folder, saved_step(folder))
+    assert [p.name for p in job_folder.snapshots(folder)] == ["f_0001.npz"]
 
 
 def test_an_autoencoder_of_another_model_is_one_line(tmp_path):
@@ -132,6 +133,6 @@ def test_an_autoencoder_of_another_model_is_one_line(tmp_path):
     tiny_families.vae(channels=16).save_pretrained(model / "vae")
     chosen = resolve("test", {"prompt": "a red mushroom", "model": str(model), "device": "cpu"})
     with pytest.raises(SjcError, match="4 channels instead of 16") as caught:
-        Job(tmp_path / "job", chosen).load()
+        JobRun(tmp_path / "job", chosen).load()
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "job").exists()

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from benchmarks import colour, colour_path
-from sjc import settings as schema
 from sjc.appearance.latent import plain_latents
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at, rays
@@ -13,9 +12,10 @@ from sjc.field.grid import voxel_centers
 from sjc.field.render_reference import composite, render
 from sjc.models.loading import load_denoiser
 from sjc.output.colour import srgb_to_linear
-from sjc.output.files import write_npz
 from sjc.output.glb import write_glb
 from sjc.output.mesh import extract_mesh
+from sjc.output.npz import write_npz
+from sjc.settings import resolve
 from training.truth import ground_truth
 
 SIZE, PROMPT = 32, "a red sphere"
@@ -38,21 +38,21 @@ def test_four_ways_are_told_apart(folder):
     affine = np.zeros((5, 3))
     affine[:3] = np.eye(3)[::-1] / 2
     affine[-1] = 0.5
-    found = colour.row(schema.resolve("test", {"prompt": PROMPT}), folder, affine)
-    assert found["affine"] == pytest.approx(found["decoded"], abs=0.5)
-    assert found["decoded"] < 2
-    assert found["first_three"] > 20, "red and blue have changed places"
-    assert found["fitted"] > 20, "grey"
-    assert found["solid"] > 0.85
+    row = colour.row(resolve("test", {"prompt": PROMPT}), folder, affine)
+    assert row["affine"] == pytest.approx(row["decoded"], abs=0.5)
+    assert row["decoded"] < 2
+    assert row["first_three"] > 20, "red and blue have changed places"
+    assert row["fitted"] > 20, "grey"
+    assert row["solid"] > 0.85
     path = dict.fromkeys(colour.WAYS, 1.5) | {"prompt": "a red cube"}
-    told = colour.text(
+    text = colour.text(
         {
-            "rows": [found],
-            "summary": colour.summarise([found], "solid"),
+            "rows": [row],
+            "summary": colour.summarise([row], "solid"),
             "path": {"rows": [path], "summary": colour.summarise([path])},
         }
     )
-    jobs, exact = told.split("\n\n")
+    jobs, exact = text.split("\n\n")
     assert "a red sphere" in jobs
     assert "solid IoU" in jobs
     assert "a red cube" in exact
@@ -61,7 +61,7 @@ def test_four_ways_are_told_apart(folder):
 
 def test_a_pixel_model_is_refused(tmp_path):
     with pytest.raises(SjcError, match="works in pixels"):
-        colour.benchmark(schema.resolve("test", {}), ("a red sphere",), tmp_path)
+        colour.benchmark(resolve("test", {}), ("a red sphere",), tmp_path)
 
 
 SMALL = colour_path.Effort(grid=24, steps=30, views=2)
@@ -74,7 +74,7 @@ def latent_model():
 
 def test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays(latent_model):
     """Towards what the autoencoder makes of the true pictures; a start from plain colours is not there yet."""
-    chosen = schema.resolve(None, {"prompt": "a red mushroom"})
+    chosen = resolve(None, {"prompt": "a red mushroom"})
     vae = latent_model.autoencoder
     start, done = (
         colour_path.fit(chosen, vae, latent_model.size, colour_path.Effort(24, steps, 2), 0.8)
@@ -97,8 +97,8 @@ def _lack(field, chosen, vae, size):
     grey = torch.zeros(1, 3)
     camera, edge = look_at([40.0], [20.0], 3.0, 36.0), size * vae.factor
     pictures = []
-    for seen, behind, n in ((exact, grey, edge), (field, plain_latents(vae, grey + 0.5), size)):
-        out = render(seen, *(r.reshape(-1, 3) for r in rays(camera, n, n)))
+    for volume, behind, n in ((exact, grey, edge), (field, plain_latents(vae, grey + 0.5), size)):
+        out = render(volume, *(r.reshape(-1, 3) for r in rays(camera, n, n)))
         flat = composite(out, behind.expand(n * n, -1)).detach()
         pictures.append(flat.view(1, n, n, -1).permute(0, 3, 1, 2))
     return float((vae.encode(pictures[0]) - pictures[1]).square().mean().sqrt())
@@ -106,29 +106,28 @@ def _lack(field, chosen, vae, size):
 
 def test_on_an_exact_shape_decoding_leaves_less_than_half_of_the_affine_map_s_error(latent_model):
     """A tuning prompt with the whole effort: 0.31 of it here, 0.48 without what the round trip puts back."""
-    found = colour_path.row(schema.resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort())
-    assert found["decoded"] < 0.4 * found["affine"]
-    assert found["fitted"] < 0.4 * found["affine"]
-    assert found["affine"] < 6
+    row = colour_path.row(resolve(None, {"prompt": "a pink chair"}), latent_model, colour_path.Effort())
+    assert row["decoded"] < 0.4 * row["affine"]
+    assert row["fitted"] < 0.4 * row["affine"]
+    assert row["affine"] < 6
 
 
 def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(latent_model):
     effort = colour_path.Effort(16, 1, 1)
     wanted = [
-        schema.resolve(None, {"prompt": prompt, "model": str(colour.MODEL)})
-        for prompt in ("a pink chair", "a white torus")
+        resolve(None, {"prompt": prompt, "model": str(colour.MODEL)}) for prompt in ("a pink chair", "a white torus")
     ]
     alone = [colour_path.row(one, latent_model, effort) for one in wanted]
     beside = colour_path.rows(wanted, effort, at_once=2)
-    assert [found["prompt"] for found in beside] == ["a pink chair", "a white torus"]
+    assert [row["prompt"] for row in beside] == ["a pink chair", "a white torus"]
     for one, other in zip(alone, beside, strict=True):
         assert other["decoded"] == pytest.approx(one["decoded"], abs=0.05)
 
 
 def test_on_exact_shapes_the_ways_are_told_apart(latent_model):
-    chosen = schema.resolve(None, {"prompt": "a blue mushroom with a yellow stem"})
-    found = colour_path.row(chosen, latent_model, SMALL)
-    assert found["prompt"] == chosen.prompt
-    assert found["first_three"] > 20
-    assert found["fitted"] < found["affine"] < 15
-    assert found["decoded"] < 1.2 * found["affine"]  # of a field that a few steps have fitted
+    chosen = resolve(None, {"prompt": "a blue mushroom with a yellow stem"})
+    row = colour_path.row(chosen, latent_model, SMALL)
+    assert row["prompt"] == chosen.prompt
+    assert row["first_three"] > 20
+    assert row["fitted"] < row["affine"] < 15
+    assert row["decoded"] < 1.2 * row["affine"]  # of a field that a few steps have fitted

@@ -43,34 +43,34 @@ def test_a_wall_stops_the_ray():
 def test_the_floor_counts_what_must_be_moved_and_done():
     field = field_of(20.0 + torch.tensor(0.1).expm1().log().item())
     samples = scale.visited(field, *RAYS, field.voxel / 2)
-    found = floor(field, RAYS, {"bytes_per_s": 1e9, "operations_per_s": 1e9})
-    assert found["visited"] == samples > 0
-    assert found["memory_ms"] == pytest.approx(4 * 5 * (4 * min(samples, 24**3) + 24**3) / 1e6, abs=0.01)
-    assert found["arithmetic_ms"] == pytest.approx(samples * 300 / 1e6, abs=0.01)
-    assert found["ms"] == max(found["memory_ms"], found["arithmetic_ms"])
+    limits = floor(field, RAYS, {"bytes_per_s": 1e9, "operations_per_s": 1e9})
+    assert limits["visited"] == samples > 0
+    assert limits["memory_ms"] == pytest.approx(4 * 5 * (4 * min(samples, 24**3) + 24**3) / 1e6, abs=0.01)
+    assert limits["arithmetic_ms"] == pytest.approx(samples * 300 / 1e6, abs=0.01)
+    assert limits["ms"] == max(limits["memory_ms"], limits["arithmetic_ms"])
     assert min(speeds(torch.device("cpu"), 1).values()) > 1e6
 
 
 def test_growth_is_told_by_visited_samples():
-    found = scale.benchmark(quick=True, sizes=(scale.Size(8, 16), scale.Size(16, 16)))
-    first, last = found["rows"]
+    record = scale.benchmark(quick=True, sizes=(scale.Size(8, 16), scale.Size(16, 16)))
+    first, last = record["rows"]
     assert last["visited"] > 2.5 * first["visited"] > 0
-    assert found["summary"]["visited"] == pytest.approx(last["visited"] / first["visited"], abs=0.01)
-    assert "16 x 16" in scale.text(found)
+    assert record["summary"]["visited"] == pytest.approx(last["visited"] / first["visited"], abs=0.01)
+    assert "16 x 16" in scale.text(record)
     assert formed_object(16).size == 16
 
 
 def test_views_channels_and_memory_grow_too(tmp_path):
     sizes = (scale.Size(16, 48), scale.Size(16, 48, views=4), scale.Size(16, 48, channels=16))
-    found = scale.benchmark(quick=True, sizes=sizes)
-    one, views, channels = found["rows"]
+    record = scale.benchmark(quick=True, sizes=sizes)
+    one, views, channels = record["rows"]
     assert 2 < views["visited"] / one["visited"] < 8
     assert channels["visited"] == one["visited"]
     assert channels["field_mib"] == pytest.approx(17 / 5 * one["field_mib"], abs=0.01)
     assert channels["peak_mib"] is None or channels["peak_mib"] > 0.9 * channels["field_mib"], "its gradient"
-    assert [r["views"] for r in scale.along(found["rows"], "views")] == [1, 4]
-    assert scale.along(found["rows"], "pixels") == [one]
-    scale.draw(found, tmp_path / "scale.png")
+    assert [r["views"] for r in scale.along(record["rows"], "views")] == [1, 4]
+    assert scale.along(record["rows"], "pixels") == [one]
+    scale.draw(record, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
 
@@ -88,13 +88,13 @@ TINY = {
 
 def test_a_step_behind_a_large_unet_is_measured():
     size = gpu.Size(TINY, grid=12, blocks=2, steps=2, warm_up=1)
-    found = gpu.benchmark(size, torch.device("cpu"))
-    assert set(found["blocks_ms"]) == {"loop", "unet", "plain loop"}
-    assert all(len(blocks) == 2 and min(blocks) > 0 for blocks in found["blocks_ms"].values())
-    summary = found["summary"]
+    record = gpu.benchmark(size, torch.device("cpu"))
+    assert set(record["blocks_ms"]) == {"loop", "unet", "plain loop"}
+    assert all(len(blocks) == 2 and min(blocks) > 0 for blocks in record["blocks_ms"].values())
+    summary = record["summary"]
     assert summary["step_over_unet"] == pytest.approx(summary["step_ms"] / summary["unet_alone_ms"], abs=1e-3)
     assert summary["minutes_for_10000_steps"] == pytest.approx(summary["step_ms"] / 6, abs=0.01)
-    assert "plain loop" in gpu.text(found)
+    assert "plain loop" in gpu.text(record)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -136,10 +136,10 @@ def test_compare_refuses_results_of_different_kinds(results, tmp_path):
 
 
 def test_files_of_a_field_are_timed():
-    found = export.measure(20, 1)
-    assert found["seconds"] == pytest.approx(found["volumes_s"] + found["mesh_s"], abs=0.011)
-    assert found["faces"] > 300
-    record = {"rows": [found], "summary": {}}
+    row = export.measure(20, 1)
+    assert row["seconds"] == pytest.approx(row["volumes_s"] + row["mesh_s"], abs=0.011)
+    assert row["faces"] > 300
+    record = {"rows": [row], "summary": {}}
     assert "20^3" in export.text(record)
     density, color = export.field(20)
     assert 0.08 < (density > 10).mean() < 0.25  # a ball, neither a speck nor the box

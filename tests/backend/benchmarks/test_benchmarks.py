@@ -9,12 +9,12 @@ import torch
 
 from benchmarks import __main__ as command
 from benchmarks import child, imports, job, prompts, quality, reader, report, scoring
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.output.colour import srgb_to_linear
 from sjc.output.files import write_json
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.settings import resolve
 from tools import docs
 from training.truth import ground_truth
 from training.world import HELD_OUT, THINGS, distances
@@ -81,7 +81,7 @@ def test_tuning_prompts_are_others():
 
 
 def test_every_prompt_has_its_own_folder():
-    slugs = [quality.job.slug(p) for p in prompts.SCORED + prompts.TUNING]
+    slugs = [quality.job_folder.slug(p) for p in prompts.SCORED + prompts.TUNING]
     assert len(set(slugs)) == len(slugs)
 
 
@@ -91,19 +91,19 @@ def test_every_prompt_has_its_own_folder():
 @pytest.mark.parametrize("name", ["mug", "chair"])
 def test_the_truth_scores_nearly_full_marks(name, request, tmp_path):
     prompt = {"mug": MUG, "chair": CHAIR}[name]
-    found = scored(request.getfixturevalue(name), prompt, tmp_path, scoring.LATTICE)
+    score = scored(request.getfixturevalue(name), prompt, tmp_path, scoring.LATTICE)
     # What the exporter's blur leaves of an exact chair, whose legs are five voxels wide: 0.935 (measured).
-    assert found.solid > {"mug": 0.95, "chair": 0.93}[name]
-    assert found.silhouette > 0.97
-    assert min(found.silhouettes) > 0.95
-    assert found.color < 2
-    assert found.closed
+    assert score.solid > {"mug": 0.95, "chair": 0.93}[name]
+    assert score.silhouette > 0.97
+    assert min(score.silhouettes) > 0.95
+    assert score.color < 2
+    assert score.closed
 
 
 def test_mirrored_scores_worse(mug, tmp_path):
-    found = scored(moved(mug, np.diag([-1, 1, 1])), MUG, tmp_path)
-    assert found.solid < 0.7
-    assert found.silhouette < 0.9
+    score = scored(moved(mug, np.diag([-1, 1, 1])), MUG, tmp_path)
+    assert score.solid < 0.7
+    assert score.silhouette < 0.9
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_mirrored_scores_worse(mug, tmp_path):
     ],
 )
 def test_swapped_axes_score_worse(matrix, chair, tmp_path):
-    found = scored(moved(chair, matrix), CHAIR, tmp_path)
-    assert found.solid < 0.7
-    assert found.silhouette < 0.9
+    score = scored(moved(chair, matrix), CHAIR, tmp_path)
+    assert score.solid < 0.7
+    assert score.silhouette < 0.9
 
 
 def test_a_shifted_or_shrunken_result_is_not_aligned(chair, tmp_path):
@@ -177,8 +177,8 @@ def test_colour_error_is_that_of_plain_colours(tmp_path):
     # Sharma et al. 2005 style: white against mid grey differs by lightness alone; both are known from Lab.
     ball = true_mesh("a white sphere", 40)
     gray = Mesh(ball.vertices, ball.faces, np.full_like(ball.colors, srgb_to_linear(0.5)))
-    found = scored(gray, "a white sphere", tmp_path).color
-    assert found == pytest.approx(31.5, abs=2)
+    error = scored(gray, "a white sphere", tmp_path).color
+    assert error == pytest.approx(31.5, abs=2)
 
 
 # ---------------------------------------------------------------------------------------------------------- reader
@@ -239,7 +239,7 @@ def small(monkeypatch):
     monkeypatch.setattr(scoring, "LATTICE", 32)
     monkeypatch.setattr(quality, "identity", lambda s: {"settings": asdict(replace(s, prompt="", seed=0))})
     monkeypatch.setattr(scoring.score, "__defaults__", (32,))
-    return schema.resolve("test")
+    return resolve("test")
 
 
 def test_quality_goes_on_by_prompt_and_seed(small, chair, tmp_path):
@@ -247,11 +247,11 @@ def test_quality_goes_on_by_prompt_and_seed(small, chair, tmp_path):
     quality.benchmark(small, [CHAIR], 1, tmp_path, first)
     assert first.made == [(CHAIR, 0)]
     second = FakeGenerate(chair)
-    found = quality.benchmark(small, [CHAIR, MUG], 2, tmp_path, second)
+    record = quality.benchmark(small, [CHAIR, MUG], 2, tmp_path, second)
     assert second.made == [(CHAIR, 1), (MUG, 0), (MUG, 1)]
-    assert [(r["prompt"], r["seed"]) for r in found["rows"]] == [(CHAIR, 0), *second.made]
+    assert [(r["prompt"], r["seed"]) for r in record["rows"]] == [(CHAIR, 0), *second.made]
     third = FakeGenerate(chair)
-    assert quality.benchmark(small, [CHAIR, MUG], 2, tmp_path, third)["rows"] == found["rows"]
+    assert quality.benchmark(small, [CHAIR, MUG], 2, tmp_path, third)["rows"] == record["rows"]
     assert third.made == []
 
 
@@ -281,24 +281,24 @@ def test_other_settings_have_their_own_place(small, chair, tmp_path):
 
 
 def test_a_failed_run_counts_as_nothing_and_is_tried_again(small, chair, tmp_path):
-    found = quality.benchmark(small, [CHAIR, MUG], 1, tmp_path, FakeGenerate(chair, failing=(MUG,)))
-    good, failed = found["rows"]
+    record = quality.benchmark(small, [CHAIR, MUG], 1, tmp_path, FakeGenerate(chair, failing=(MUG,)))
+    good, failed = record["rows"]
     assert failed["solid"] == failed["silhouette"] == 0
     assert failed["error"]
-    summary = found["summary"]
+    summary = record["summary"]
     assert summary["failed"] == 1
     assert summary["all"]["solid"] == pytest.approx(good["solid"] / 2, abs=1e-4)
     assert summary["worst"][0]["prompt"] == MUG
-    assert "nothing to mesh" in quality.text(found)
+    assert "nothing to mesh" in quality.text(record)
     again = FakeGenerate(chair)
     quality.benchmark(small, [CHAIR, MUG], 1, tmp_path, again)
     assert again.made == [(MUG, 0)]
 
 
 def test_held_out_pairs_have_their_own_mean(small, chair, tmp_path):
-    found = quality.benchmark(small, [CHAIR, "a pink mug"], 1, tmp_path, FakeGenerate(chair))
-    by_prompt = {r["prompt"]: r for r in found["rows"]}
-    assert found["summary"]["held_out"]["solid"] == pytest.approx(by_prompt["a pink mug"]["solid"], abs=1e-4)
+    record = quality.benchmark(small, [CHAIR, "a pink mug"], 1, tmp_path, FakeGenerate(chair))
+    by_prompt = {r["prompt"]: r for r in record["rows"]}
+    assert record["summary"]["held_out"]["solid"] == pytest.approx(by_prompt["a pink mug"]["solid"], abs=1e-4)
     assert by_prompt[CHAIR]["solid"] > 0.9 > by_prompt["a pink mug"]["solid"]
 
 
@@ -346,15 +346,15 @@ def test_stopwatch_counts_time_and_calls():
 
 
 def test_network_call_is_timed_with_the_shapes_of_a_step():
-    seen = []
+    calls = []
 
     class Network(torch.nn.Linear):
         def forward(self, x, t, encoder_hidden_states, return_dict):
-            seen.append((x.shape, encoder_hidden_states.shape))
+            calls.append((x.shape, encoder_hidden_states.shape))
             return (x,)
 
     assert job.call_ms(Network(1, 1), ((4, 3, 8, 8), (4, 6, 16)), lambda: None) > 0
-    assert set(seen) == {((4, 3, 8, 8), (4, 6, 16))}
+    assert set(calls) == {((4, 3, 8, 8), (4, 6, 16))}
 
 
 def test_table_names_what_is_missed_and_what_was_not_measured(tmp_path):
@@ -370,9 +370,9 @@ def test_table_names_what_is_missed_and_what_was_not_measured(tmp_path):
 
 
 def test_the_table_of_speed_in_the_documents_is_that_of_the_results():
-    told = (report.ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    readme = (report.ROOT / "benchmarks" / "README.md").read_text("utf-8")
     lines = report.summary_table(report.SPEED).splitlines()
-    assert [line for line in lines if line.startswith("|") and line not in told] == []
+    assert [line for line in lines if line.startswith("|") and line not in readme] == []
     assert not any("not measured" in line for line in lines)
 
 
@@ -398,8 +398,8 @@ def settings_from(*words):
 
 
 def test_settings_of_the_command_line():
-    found = settings_from("--preset", "test", "--set", "steps=9", "--set", "var-red=off")
-    assert (found.preset, found.steps, found.var_red) == ("test", 9, False)
+    settings = settings_from("--preset", "test", "--set", "steps=9", "--set", "var-red=off")
+    assert (settings.preset, settings.steps, settings.var_red) == ("test", 9, False)
 
 
 @pytest.mark.parametrize("word", ["steps", "steps=many", "prompt=a cube", "seed=3", "nonsense=1"])

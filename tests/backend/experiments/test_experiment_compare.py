@@ -1,5 +1,7 @@
 """Variants of the 3D rows against each other, what the rows answer, and the paper's claims."""
 
+import math
+
 import pytest
 from scipy.stats import ttest_1samp
 
@@ -23,12 +25,12 @@ def record(**solids):
 
 def test_the_verdict_follows_the_numbers():
     better = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.61, 0.7, 0.79, 0.9])
-    assert answers.general(better, "solid") == "By IoU against a's 0.65 (better: b 0.75)."
+    assert answers.general(better, "solid") == "By IoU, b is better than a."
     worse = record(a=[0.5, 0.6, 0.7, 0.8], b=[0.41, 0.5, 0.59, 0.7], c=[0.5, 0.7, 0.6, 0.8])
-    assert answers.general(worse, "solid").endswith("(worse: b 0.55; not told apart: c 0.65).")
+    assert answers.general(worse, "solid") == "By IoU, b is worse than a; c cannot be told apart from it."
     assert not compare.sure(record(a=[0.5, 0.5], b=[0.9, 0.9]), "a", "b", "solid")
-    assert rows.SCHEDULE.answer(better).startswith("By IoU against a's")  # variants are missing, as in a quick run
-    assert answers.general(record(a=[0.5, 0.75]), "solid").startswith("IoU 0.625 ± 0.18 over 2 objects")
+    assert rows.SCHEDULE.answer(better) == answers.general(better, "solid")  # variants are missing, as in a quick run
+    assert answers.general(record(a=[0.5, 0.75]), "solid").startswith("Only a was measured")
 
 
 def test_less_is_better_where_it_is():
@@ -37,10 +39,10 @@ def test_less_is_better_where_it_is():
         for name, v in (("off", 0.1), ("weight 10", 0.05), ("weight 100", 0.2), ("fine words", 0.01))
         for i in range(3)
     ]
-    told = rows.CENTRE.answer({"experiment": "x", "seeds": 1, "cells": cells})
-    assert "drift by 0.11 (with fine words 0.02, IoU 0.5)" in told
-    assert "weight 10 is better than off (0.06 against 0.11), with IoU 0.5 against 0.5, lower in 0 of 3" in told
-    assert "weight 100 is worse than off" in told
+    answer = rows.CENTRE.answer({"experiment": "x", "seeds": 1, "cells": cells})
+    assert "brings drifting objects nearer the middle at weight 10" in answer
+    assert "takes drifting objects farther from the middle at weight 100" in answer
+    assert answer.endswith("the claim of the released code holds here.")
 
 
 def test_differences_are_paired():
@@ -54,16 +56,27 @@ def test_differences_are_paired():
 def test_seeds_of_one_object_are_no_objects():
     """Nine starts of three objects, of which one gains much: by starts it would look sure."""
     gains = {"p0": 0.2, "p1": 0.05, "p2": 0.02}
-    cells = [cell(name, p, s, solid=0.5 + (gain if name == "b" else 0)) for name in "ab" for p, gain in gains.items() for s in range(3)]  # fmt: skip
-    told = {"experiment": "x", "seeds": 3, "cells": cells}
-    assert compare.by_object(told, "b", "a", "solid") == pytest.approx([0.2, 0.05, 0.02])
-    assert compare.beats(told, "b", "a", "solid") is None
+    cells = [
+        cell(name, p, s, solid=0.5 + (gain if name == "b" else 0))
+        for name in "ab"
+        for p, gain in gains.items()
+        for s in range(3)
+    ]
+    made = {"experiment": "x", "seeds": 3, "cells": cells}
+    assert compare.by_object(made, "b", "a", "solid") == pytest.approx([0.2, 0.05, 0.02])
+    assert compare.beats(made, "b", "a", "solid") is None
 
 
 @pytest.mark.parametrize(
     ("change", "apart"),
-    [([0.1, 0.11, 0.09], True), ([0.1, 0.3, 0.0], False), ([0.1, 0.12], False), ([0.05, 0.15, 0.1, 0.02], False), ([0.05, 0.15, 0.1, 0.04, 0.06, 0.1], True)],
-)  # fmt: skip
+    [
+        ([0.1, 0.11, 0.09], True),
+        ([0.1, 0.3, 0.0], False),
+        ([0.1, 0.12], False),
+        ([0.05, 0.15, 0.1, 0.02], False),
+        ([0.05, 0.15, 0.1, 0.04, 0.06, 0.1], True),
+    ],
+)
 def test_apart_is_students_t(change, apart):
     assert page.apart(change) is apart
     assert bool(ttest_1samp(change, 0).pvalue < 0.05 and len(change) > 2) is apart
@@ -79,31 +92,31 @@ def test_apart_are_six_on_one_side_though_one_is_far_out():
 
 def test_fog_is_compared_by_quotients():
     fogs = {"a": [0.01, 0.02, 0.04, 3.0], "b": [0.005, 0.011, 0.02, 3.5]}
-    cells = [cell(name, f"p{i}", fog=v) for name, found in fogs.items() for i, v in enumerate(found)]
-    told = {"experiment": "x", "seeds": 1, "cells": cells}
-    assert compare.quotient(told, "b", "a", "fog") == pytest.approx((0.5 * 0.55 * 0.5 * 3.5 / 3) ** 0.25)
-    assert compare.typical(told, "a", "fog") == pytest.approx((0.01 * 0.02 * 0.04 * 3) ** 0.25)
-    assert compare.wins(told, "b", "a", "fog") == "3 of 4"
+    cells = [cell(name, f"p{i}", fog=v) for name, row in fogs.items() for i, v in enumerate(row)]
+    made = {"experiment": "x", "seeds": 1, "cells": cells}
+    assert sum(compare.differences(made, "b", "a", "fog")) == pytest.approx(math.log(0.5 * 0.55 * 0.5 * 3.5 / 3))
+    assert compare.typical(made, "a", "fog") == pytest.approx((0.01 * 0.02 * 0.04 * 3) ** 0.25)
+    assert compare.wins(made, "b", "a", "fog") == "3 of 4"
 
 
 def test_what_never_formed_is_named():
-    told = record(a=[0.07, 0.9], b=[0.9, 0.9])
-    assert compare.unformed(told, "a") == [("p0", 0)]
-    assert compare.unformed(told, "b") == []
+    made = record(a=[0.07, 0.9], b=[0.9, 0.9])
+    assert compare.unformed(made, "a") == [("p0", 0)]
+    assert compare.unformed(made, "b") == []
 
 
 def test_arrivals_are_the_first_mark_at_the_goal():
-    found = compare.arrivals(record(a=[0.85, 0.7]), "a", 0.8)
-    assert found == [(10, 2.0), None]
-    assert compare.told_arrivals(found) == "1 of 2, 10, 2 s"
-    assert compare.told_arrivals([None]) == "0 of 1"
+    reached = compare.arrivals(record(a=[0.85, 0.7]), "a", 0.8)
+    assert reached == [(10, 2.0), None]
+    assert compare.arrivals_text(reached) == "1 of 2, 10, 2 s"
+    assert compare.arrivals_text([None]) == "0 of 1"
 
 
 def test_the_mean_arrives_between_its_marks_with_all_objects():
-    told = record(a=[0.9, 0.8])  # means 0.5, then 0.85
-    assert compare.arrival(told, "a", 0.8) == pytest.approx((5 + 5 * 0.3 / 0.35, 1 + 0.3 / 0.35))
-    assert compare.arrival(told, "a", 0.25) == pytest.approx((2.5, 0.5))
-    assert compare.arrival(told, "a", 0.86) is None
+    made = record(a=[0.9, 0.8])  # means 0.5, then 0.85
+    assert compare.arrival(made, "a", 0.8) == pytest.approx((5 + 5 * 0.3 / 0.35, 1 + 0.3 / 0.35))
+    assert compare.arrival(made, "a", 0.25) == pytest.approx((2.5, 0.5))
+    assert compare.arrival(made, "a", 0.86) is None
 
 
 def test_the_front_is_what_none_dominates():
@@ -112,48 +125,72 @@ def test_the_front_is_what_none_dominates():
     assert compare.front(points, more=False) == [0]
 
 
-def test_the_race_is_told_by_the_mean_curves():
+def test_the_race_is_run_by_the_mean_curves():
     both = record(fast=[0.9, 0.5], slow=[0.6, 0.4])
-    said = compare.overtaking(both, "fast", "slow")
-    assert said == "slow ends at 0.5 after 10 steps, 2 s; fast is there after 5 (50.0%), 1 s."
-    assert compare.overtaking(both, "slow", "fast").endswith("slow does not get there.")
-    assert answers.paper(both).startswith(said)
+    assert compare.overtaking(both, "fast", "slow") == pytest.approx(0.5)
+    assert compare.overtaking(both, "slow", "fast") is None
+    assert answers.paper(both).startswith(
+        "No: the fast reaches the IoU that the paper's best settings (slow) end at after 50"
+    )
+    assert answers.paper(record(slow=[0.6, 0.4], fast=[0.9, 0.5])).startswith("No: the slow never reaches")
 
 
-def test_presets_are_told_by_time_and_by_iou():
+def test_presets_are_ranked_by_time_and_by_iou():
+    """`default` is worth its time only while no other is both faster and better."""
+
+    def made(iou_of_fast):
+        return {"experiment": "x", "cells": [
+            cell(name, f"p{i}", solid=iou, seconds=s, curve={"step": [5, 10], "seconds": [s / 2, s], "iou": [0.4, iou]})
+            for name, iou, s in (("default", 0.85, 40.0), ("fast, 2", iou_of_fast, 6.0), ("quality", 0.9, 90.0))
+            for i in range(3)
+        ]}  # fmt: skip
+
+    answer = answers.presets(made(0.81))
+    assert 'By time, "fast, 2" is the first at a mean IoU of 0.8; quality ends with the best IoU' in answer
+    assert "the default is among the variants that no other beats" in answer
+    assert "the default is not among" in answers.presets(made(0.87))
+
+
+def test_the_tables_hold_what_the_answer_is_made_of():
+    """Against the first by starts, the geometric mean of a ratio, what the curves end at, and what never formed."""
+    fogs = {"as set": [0.01, 0.01, 0.01], "no carving": [0.04, 0.01, 0.01]}
+    numbers = dict.fromkeys(compare.MEASURES, 1.0)
+    curve = {"step": [5, 10], "seconds": [1.0, 2.0], "iou": [0.1, 0.5]}
     cells = [
-        cell(name, f"p{i}", solid=iou, color=5.0, seconds=s, curve={"step": [5, 10], "seconds": [s / 2, s], "iou": [0.4, iou]})
-        for name, iou, s in (("default", 0.85, 40.0), ("fast", 0.81, 6.0), ("quality", 0.9, 90.0))
-        for i in range(3)
-    ]  # fmt: skip
-    told = answers.presets({"experiment": "x", "cells": cells})
-    assert "reached first by fast (5.9 s), then default (38 s)" in told
-    assert "the best IoU is that of quality (0.9)" in told
-    assert "fast (0.81, 5, 6 s), default (0.85, 5, 40 s), quality (0.9, 5, 90 s);" in told
-    assert told.endswith("default, among them, has 0.85, 5, 40 s.")
+        cell(name, f"p{i}", **{**numbers, "fog": fog, "solid": 0.1 if fog > 0.02 else 0.9}, curve=curve)
+        for name, row in fogs.items()
+        for i, fog in enumerate(row)
+    ]
+    tables = rows.METHOD.tables({"experiment": "x", "seeds": 1, "cells": cells})
+    (first, against, way) = tables.split("\n\n")
+    assert "| no carving | 0.633" in first
+    assert first.splitlines()[-1].endswith(f"| {0.01 * 4 ** (1 / 3):.2g} |")
+    assert "| no carving | not told apart, 0 of 3 |" in against
+    assert "| no carving | 0 of 3 | 0 of 3 | never | 0.5, 10, 2 s | 1 of 3 |" in way
 
 
 @pytest.mark.parametrize("row", [row for row in rows.ROWS if row.tell], ids=lambda row: row.name)
 def test_every_row_answers_in_words(row):
-    """Every variant's number moves the sentence: 0.9 for the first, less for each that follows."""
+    """One sentence with a verdict; 0.9 for the first variant, less for each that follows."""
     numbers = dict.fromkeys(compare.MEASURES)
     cells = []
     for i, name in enumerate(row.variants):
         for prompt in ("p", "q", "r"):
             given = dict.fromkeys(numbers, 0.9 - i / 20)
             cells.append(cell(name, prompt, **given, curve={"step": [1], "seconds": [1.0], "iou": [0.9 - i / 20]}))
-    told = row.answer({"experiment": row.name, "seeds": 1, "cells": cells})
-    assert told.endswith(".")
-    assert len(told) < 1000
-    assert any(word in told for word in ("better than", "Best", "worse"))
+    answer = row.answer({"experiment": row.name, "seeds": 1, "cells": cells})
+    assert answer.endswith(".")
+    assert answer.count(". ") == 0
+    assert len(answer) < 450
+    assert any(word in answer for word in ("better", "best", "worse", "nearer", "farther"))
 
 
 def test_a_variant_beats_another_only_where_the_pairs_can_tell():
-    told = record(**{"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.81, 0.6], "2 noises": [0.9, 0.8, 0.71]})
-    assert compare.beats(told, "as set", "uniform σ", "solid") is True
-    assert compare.beats(told, "uniform σ", "as set", "solid") is False
-    assert compare.beats(told, "as set", "2 noises", "solid") is None
-    assert compare.beats(told, "as set", "never run", "solid") is None
+    made = record(**{"as set": [0.8, 0.9, 0.7], "uniform σ": [0.7, 0.81, 0.6], "2 noises": [0.9, 0.8, 0.71]})
+    assert compare.beats(made, "as set", "uniform σ", "solid") is True
+    assert compare.beats(made, "uniform σ", "as set", "solid") is False
+    assert compare.beats(made, "as set", "2 noises", "solid") is None
+    assert compare.beats(made, "as set", "never run", "solid") is None
 
 
 def test_claims_are_judged_by_the_numbers():
@@ -164,7 +201,7 @@ def test_claims_are_judged_by_the_numbers():
     page_text = claims.text(paper_claims.SCHEDULE, record(**worse))
     assert uniform.why in page_text
     assert guidance.why not in page_text
-    assert "cannot be told" in page_text.splitlines()[-1]
+    assert "cannot be decided" in page_text.splitlines()[-1]
     assert claims.text((), record(**worse)) == ""
 
 
@@ -182,8 +219,8 @@ def test_the_fifth_of_the_papers_steps_is_counted(step, held):
     """The default is where the paper's settings end at after 100 of their 1000 steps, or after 300."""
     long = cell(paper_claims.LONG, curve={"step": [500, 1000], "seconds": [1, 2], "iou": [0.5, 0.7]})
     short = cell("default", curve={"step": [50, step], "seconds": [1, 2], "iou": [0.6, 0.7]})
-    told = {"cells": [short, long]}
+    made = {"cells": [short, long]}
     formed, _, takes_long = paper_claims.PAPER
-    assert takes_long.held(told) is held
-    assert formed.held(told) is True
+    assert takes_long.held(made) is held
+    assert formed.held(made) is True
     assert takes_long.held({"cells": [short]}) is None

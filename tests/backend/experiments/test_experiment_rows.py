@@ -11,12 +11,12 @@ from scipy.linalg import sqrtm
 from benchmarks import prompts, scoring
 from experiments import __main__ as command
 from experiments import ablation, compare, index, rows, sample2d, three_d, world_pictures
-from sjc import settings as schema
 from sjc.experiments import page
 from sjc.experiments.harness import MAX_SEEDS, Options, model_digest, run
 from sjc.experiments.pictures import discs, to_text
 from sjc.guidance.empirical import EmpiricalDenoiser
 from sjc.guidance.schedules import VESchedule
+from sjc.settings import resolve
 from training import classifier, pictures
 from training.prompts import parse
 
@@ -80,9 +80,13 @@ def test_sampling_verdict_follows_the_numbers():
         ]
         return {"experiment": "sample2d", "seeds": 3, "cells": cells}
 
-    assert "pictures: annealed is nearest" in sample2d.answer(made(far))
-    assert "text: single is nearest" in sample2d.answer(made({**far, "single": 0.9}))
-    assert "annealed and random cannot be told apart" in sample2d.answer(made({**far, "random": 1.001}))
+    answer = sample2d.answer(made(far))
+    assert answer.startswith("For varied pictures, falling noise levels come nearest to true pictures; ")
+    assert answer.endswith("the paper's claim about varied pictures holds here.")
+    assert "for text prompts, a single noise level comes" in sample2d.answer(made({**far, "single": 0.9}))
+    assert "falling noise levels and random noise levels cannot be told apart" in sample2d.answer(
+        made({**far, "random": 1.001})
+    )
 
 
 def test_classifier_that_ships_names_what_it_never_saw():
@@ -118,34 +122,34 @@ def test_strays_of_the_truth_and_of_what_is_moved():
     clear = np.zeros((32, 32, 32))
     assert three_d.strays(truth, truth, clear) == {"floaters": 0, "fog": 0, "offset": 0}
     moved = np.roll(truth, 16, 0)
-    found = three_d.strays(moved, truth, clear + 0.25)
-    assert found["offset"] == pytest.approx(16 * 2 / 64)
-    assert found["floaters"] == pytest.approx((16 - three_d.FAR) / 20)
-    assert found["fog"] == pytest.approx(0.25)
+    strays = three_d.strays(moved, truth, clear + 0.25)
+    assert strays["offset"] == pytest.approx(16 * 2 / 64)
+    assert strays["floaters"] == pytest.approx((16 - three_d.FAR) / 20)
+    assert strays["fog"] == pytest.approx(0.25)
     assert three_d.strays(np.zeros_like(truth), truth, clear)["offset"] == 2
 
 
 @pytest.mark.parametrize(("turned", "low", "high"), [(0.0, 0.0, 1e-9), (180.0, 0.99, 1.0)])
 def test_frontness_is_0_for_the_truth_and_1_for_its_front(monkeypatch, turned, low, high):
-    settings = schema.resolve("ablation", {"prompt": "a white duck"})
+    settings = resolve("ablation", {"prompt": "a white duck"})
     fov = (settings.fov_min + settings.fov_max) / 2
 
-    def seen(_run, _paint, azimuth, s):
+    def view(_run, _paint, azimuth, s):
         return three_d._truth_view(s.prompt, (azimuth + turned) % 360, fov, s.radius)
 
-    monkeypatch.setattr(three_d, "_seen", seen)
+    monkeypatch.setattr(three_d, "_rendered_view", view)
     assert low <= three_d.fronts(None, None, settings)["frontness"] <= high
 
 
 def test_one_cell_of_the_real_model():
-    settings = schema.resolve("test", {"prompt": "a pink chair", "steps": 2})
-    found = three_d.compute(settings, sds=True)
-    json.dumps(found, allow_nan=False)
-    assert found["curve"]["step"] == [1, 2]
-    assert set(compare.MEASURES) < set(found)
-    assert found["seconds"] > 0
+    settings = resolve("test", {"prompt": "a pink chair", "steps": 2})
+    measured = three_d.compute(settings, sds=True)
+    json.dumps(measured, allow_nan=False)
+    assert measured["curve"]["step"] == [1, 2]
+    assert set(compare.MEASURES) < set(measured)
+    assert measured["seconds"] > 0
     assert page.STYLES
-    assert scoring.NOTHING.solid <= found["solid"] < 0.9
+    assert scoring.NOTHING.solid <= measured["solid"] < 0.9
 
 
 @pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.name)
@@ -169,7 +173,7 @@ def test_settings_are_not_chosen_on_scored_prompts():
             assert not {prompts.pair(p) for p in row.prompts} & {prompts.pair(p) for p in prompts.SCORED}
 
 
-def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypatch):
+def test_a_row_makes_its_page_and_the_index_has_its_answer(tmp_path, monkeypatch):
     def compute(settings, sds):
         numbers = dict.fromkeys(compare.MEASURES, settings.guidance / 100)
         curve = {"step": [1, 2], "seconds": [1.0, 2.0], "iou": [0.1, 0.2]}
@@ -179,20 +183,20 @@ def test_a_row_makes_its_page_and_the_index_tells_its_answer(tmp_path, monkeypat
     experiment = rows.SCHEDULE.experiment()
     made = run(experiment, Options(seeds=1), tmp_path, len)
     index.write([experiment, rows.CENTRE.experiment()], tmp_path)
-    told = (tmp_path / "README.md").read_text()
-    assert experiment.answer(made) in told
-    assert "guidance 7.5" in experiment.answer(made)
+    contents = (tmp_path / "README.md").read_text()
+    assert experiment.answer(made) in contents
+    assert "noise" in experiment.answer(made)
     assert "objects there" in (tmp_path / "schedule.md").read_text()
-    assert "not run here" in told
+    assert "not run here" in contents
     assert (tmp_path / "schedule.png").stat().st_size > 1000
     weights = model_digest("embedded")
     assert f"Model: embedded ({weights})" in (tmp_path / "schedule.md").read_text()
-    assert "earlier release" not in told
+    assert "earlier release" not in contents
 
     monkeypatch.setattr(index, "model_digest", lambda _: "another")
-    told = index.text([experiment, rows.CENTRE.experiment()], tmp_path)
-    assert "has the digest another. Measured with an earlier release of it" in told
-    assert "each page): schedule.\n" in told
+    contents = index.text([experiment, rows.CENTRE.experiment()], tmp_path)
+    assert "has the digest another. These experiments" in contents
+    assert "each page: schedule.\n" in contents
 
 
 @pytest.mark.parametrize(
@@ -207,8 +211,8 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "method",
-        "presets", "paper",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule",
+        "method", "presets", "paper",
     }  # fmt: skip
 
 
@@ -229,18 +233,18 @@ COMMITTED = [name for name in command.known() if (command.OUT / f"{name}.json").
 def test_committed_pages_are_what_the_records_say():
     """After a change of words: python3 build.py experiments --pages."""
     for name in COMMITTED:
-        told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
-        assert page.text(command.known()[name], told) == (command.OUT / f"{name}.md").read_text("utf-8"), name
+        contents = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
+        assert page.text(command.known()[name], contents) == (command.OUT / f"{name}.md").read_text("utf-8"), name
     assert index.text(command.known().values(), command.OUT) == (command.OUT / "README.md").read_text("utf-8")
 
 
-def test_numbers_in_the_readme_are_those_of_the_pages():
-    readme = (command.OUT.parents[1] / "README.md").read_text("utf-8")
-    lines = re.findall(r"^\| \[(\w+)\]\(docs/experiments/\w+\.md\).*?\|(.*)\|$", readme, re.MULTILINE)
+def test_numbers_on_the_page_of_benchmarks_are_those_of_the_pages():
+    benchmarks = (command.OUT.parent / "benchmarks.md").read_text("utf-8")
+    lines = re.findall(r"^\| \[(\w+)\]\(experiments/\w+\.md\).*?\|(.*)\|$", benchmarks, re.MULTILINE)
     assert len(lines) >= 6
-    for name, told in lines:
+    for name, contents in lines:
         page_numbers = re.findall(r"\d+\.?\d*", (command.OUT / f"{name}.md").read_text("utf-8"))
-        assert set(re.findall(r"\d+\.\d+", told)) <= set(page_numbers), name
+        assert set(re.findall(r"\d+\.\d+", contents)) <= set(page_numbers), name
 
 
 def test_pages_alone_are_written_and_nothing_is_measured(tmp_path, capsys, monkeypatch):
@@ -257,9 +261,9 @@ def test_pages_alone_are_written_and_nothing_is_measured(tmp_path, capsys, monke
 def test_claims_of_every_row_fit_its_committed_record():
     for name in COMMITTED:
         row = command.known()[name]
-        told = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
+        contents = json.loads((command.OUT / f"{name}.json").read_text("utf-8"))
         for claim in row.claims:
-            assert claim.held(told) in (True, False, None)
+            assert claim.held(contents) in (True, False, None)
             assert claim.says in (command.OUT / f"{name}.md").read_text("utf-8"), name
 
 
@@ -274,7 +278,7 @@ def test_presets_are_measured_as_jobs_run_them(monkeypatch, guidance, expected):
         raise AskedError(built_in)
 
     monkeypatch.setattr(three_d, "model", model)
-    given = schema.resolve("test", {"prompt": "a red cone", "guidance": guidance})
+    given = resolve("test", {"prompt": "a red cone", "guidance": guidance})
     with pytest.raises(AskedError) as caught:
         three_d.compute(given)
     assert caught.value.args == (expected,)

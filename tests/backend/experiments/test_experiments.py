@@ -12,7 +12,7 @@ from PIL import Image
 
 from sjc import cli
 from sjc.errors import SjcError
-from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures
+from sjc.experiments import command, denoiser, harness, ood, paas, page, picture_folder, pictures, records
 from sjc.guidance.empirical import EmpiricalDenoiser, GaussianDenoiser
 from tests.backend import tiny_families
 
@@ -32,7 +32,7 @@ def one_number(name="sum", cells=3, log=None, fails_at=None):
 
     def figure(record):
         made, (axes,) = page.plots(1, 1)
-        page.curve(axes, [0, 1], [[m["value"]] * 2 for m in harness.measured(record)], 0, "value")
+        page.curve(axes, [0, 1], [[m["value"]] * 2 for m in records.measured(record)], 0, "value")
         page.name_axes(axes, "k", "value")
         return made
 
@@ -41,7 +41,7 @@ def one_number(name="sum", cells=3, log=None, fails_at=None):
         "How much?",
         "By counting.",
         lambda options: [cell(seed) for seed in range(min(cells, options.seeds))],
-        lambda record: f"Mean {page.shown([m['value'] for m in harness.measured(record)])}.",
+        lambda record: f"Mean {page.shown([m['value'] for m in records.measured(record)])}.",
         lambda record: page.table(["seed"], [[str(c["settings"]["seed"])] for c in record["cells"]]),
         figure,
         rooms=("guidance/paas.py",),
@@ -49,23 +49,23 @@ def one_number(name="sum", cells=3, log=None, fails_at=None):
 
 
 def test_a_finished_cell_is_not_computed_again(tmp_path):
-    log, said = [], []
-    first = harness.run(one_number(log=log), harness.Options(), tmp_path, said.append)
-    again = harness.run(one_number(log=log), harness.Options(), tmp_path, said.append)
+    log, messages = [], []
+    first = harness.run(one_number(log=log), harness.Options(), tmp_path, messages.append)
+    again = harness.run(one_number(log=log), harness.Options(), tmp_path, messages.append)
     assert log == [0, 1, 2]
     assert again == first
-    assert said[-1] == "sum: all 3 cells are there"
+    assert messages[-1] == "sum: all 3 cells are there"
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path):
-    log, said = [], []
+    log, messages = [], []
     with pytest.raises(KeyboardInterrupt):
-        harness.run(one_number(log=log, fails_at=1), harness.Options(), tmp_path, said.append)
+        harness.run(one_number(log=log, fails_at=1), harness.Options(), tmp_path, messages.append)
     assert log == [0]
     assert not (tmp_path / "sum.md").exists()
-    harness.run(one_number(log=log), harness.Options(), tmp_path, said.append)
+    harness.run(one_number(log=log), harness.Options(), tmp_path, messages.append)
     assert log == [0, 1, 2]
-    assert any(line.startswith("sum: 2 of 3 cells left at ") for line in said)
+    assert any(line.startswith("sum: 2 of 3 cells left at ") for line in messages)
 
 
 def test_a_clone_goes_on_from_the_committed_page(tmp_path):
@@ -88,12 +88,12 @@ def test_what_is_not_the_cell_is_measured_anew(tmp_path, spoil):
     harness.run(one_number(log=log), harness.Options(), tmp_path, len)
     (tmp_path / "sum.json").unlink()  # which holds the cells as well
     path = tmp_path / "cells" / "sum" / "c-1.json"
-    kept = json.loads(path.read_text())
+    saved = json.loads(path.read_text())
     if spoil == "half":
         path.write_text(path.read_text()[:40])
     else:
-        kept.pop("measured") if spoil == "no number" else kept.update({spoil: "other"})
-        path.write_text(json.dumps(kept))
+        saved.pop("measured") if spoil == "no number" else saved.update({spoil: "other"})
+        path.write_text(json.dumps(saved))
     harness.run(one_number(log=log), harness.Options(), tmp_path, len)
     assert log == [0, 1, 2, 1]
 
@@ -111,13 +111,13 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
 def test_a_page_is_written_anew_from_its_record_without_measuring(tmp_path, capsys, monkeypatch):
     log = []
     harness.run(one_number(log=log), harness.Options(seeds=2), tmp_path, len)
-    told = (tmp_path / "sum.md").read_text()
+    text = (tmp_path / "sum.md").read_text()
     (tmp_path / "sum.md").write_text("old words")
     (tmp_path / "sum.png").unlink()
     monkeypatch.setattr(command, "experiments", lambda: {"sum": one_number(log=log)})
     assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith("Mean 1 ± 0.71.")
-    assert (tmp_path / "sum.md").read_text() == told
+    assert (tmp_path / "sum.md").read_text() == text
     assert (tmp_path / "sum.png").is_file()
     assert log == [0, 1]
     assert cli.main(["experiment", "sum", "--pages", "--out", str(tmp_path / "empty")]) == 2
@@ -173,7 +173,7 @@ def test_code_digest_follows_rooms_and_own_module(tmp_path, monkeypatch):
 
 def test_a_measured_number_that_is_not_there_is_told():
     with pytest.raises(SjcError, match="no cell has"):
-        harness.measured({"experiment": "x", "cells": []}, case="a")
+        records.measured({"experiment": "x", "cells": []}, case="a")
 
 
 @pytest.mark.parametrize(
@@ -278,12 +278,12 @@ def test_a_persons_own_ddpm_on_their_pictures(tmp_path, monkeypatch, capsys):
         ]
         words += ["--out", str(tmp_path / "out")]
         assert cli.main(words) == 0
-        said = capsys.readouterr().err
-        assert said.startswith(f"{name}: ")
-        assert "none measured yet" in said.splitlines()[0]
-        told = (tmp_path / "out" / f"{name}.md").read_text()
+        errors = capsys.readouterr().err
+        assert errors.startswith(f"{name}: ")
+        assert "none measured yet" in errors.splitlines()[0]
+        text = (tmp_path / "out" / f"{name}.md").read_text()
         weights = "" if name == "denoiser" else f" ({harness.model_digest(str(tmp_path / 'mine'))})"  # it asks no model
-        assert f"Model: {tmp_path / 'mine'}{weights}; pictures: faces-" in told
+        assert f"Model: {tmp_path / 'mine'}{weights}; pictures: faces-" in text
         assert cli.main(words) == 0
         assert "cells are there" in capsys.readouterr().err
 
@@ -309,9 +309,9 @@ def test_mixture_score_of_one_picture_points_at_it():
 
 def test_both_forms_agree_and_a_wrong_one_does_not(monkeypatch):
     monkeypatch.setattr(denoiser, "PICTURES", 24)
-    found = denoiser.compute(pictures.DISCS, 0)
-    assert max(found["float64"]) < 1e-9
-    assert 1 <= found["neighbours"][0] < found["neighbours"][-1] <= 24
+    result = denoiser.compute(pictures.DISCS, 0)
+    assert max(result["float64"]) < 1e-9
+    assert 1 <= result["neighbours"][0] < result["neighbours"][-1] <= 24
 
     class Wrong(EmpiricalDenoiser):
         def __call__(self, x, sigma):
@@ -327,10 +327,10 @@ def test_deviation_and_mean_of_gaussian_data(sigma, eq16, eq15):
     assert paas.gaussian_deviation("Eq. 15", sigma) == pytest.approx(eq15, abs=1e-6)
     x = torch.full((1, 3, 8, 8), paas.X, dtype=torch.float64)
     true = sigma * paas.gaussian_score(x, 2**0.5 * sigma)
-    found = paas.measure(GaussianDenoiser(paas.MU, paas.SPREAD), x, sigma, 256, 0, true)
+    result = paas.measure(GaussianDenoiser(paas.MU, paas.SPREAD), x, sigma, 256, 0, true)
     for form, deviation in (("Eq. 16", eq16), ("Eq. 15", eq15)):
-        assert found[form]["deviation"] == pytest.approx(deviation, rel=0.02)
-        assert found[form]["ratio"] == pytest.approx(paas.gaussian_ratio(sigma), rel=0.02)
+        assert result[form]["deviation"] == pytest.approx(deviation, rel=0.02)
+        assert result[form]["ratio"] == pytest.approx(paas.gaussian_ratio(sigma), rel=0.02)
 
 
 def test_ratio_is_between_one_and_two():
@@ -359,16 +359,16 @@ def test_sigma_scales_with_the_picture():
 
 def test_exact_denoiser_leads_to_the_data_both_ways():
     data = pictures.discs(12, 8, 0)
-    found = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
+    paths = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
     for way in ood.WAYS:
-        assert found[way]["distance"][-1] < 0.05 * found[way]["distance"][0]
-        assert pictures.from_text(found[way]["picture"]).shape == (8, 8 * len(ood.SHOWN), 3)
+        assert paths[way]["distance"][-1] < 0.05 * paths[way]["distance"][0]
+        assert pictures.from_text(paths[way]["picture"]).shape == (8, 8 * len(ood.SHOWN), 3)
 
 
 def test_pictures_of_one_colour_each_have_no_sharpness_to_divide_by():
     data = torch.linspace(-1, 1, 4).view(4, 1, 1, 1).expand(4, 3, 8, 8)
-    found = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
-    assert found["clean"]["distance"][-1] < found["clean"]["distance"][0]
+    paths = ood.follow(EmpiricalDenoiser(data), pictures.orange_blob(8), 0.3, data, 0)
+    assert paths["clean"]["distance"][-1] < paths["clean"]["distance"][0]
 
 
 def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
@@ -379,18 +379,18 @@ def test_a_denoiser_that_fails_on_clean_pictures_is_seen():
         noisy = ood.sharpness(x) > 0.3
         return exact(x, sigma) if noisy else x
 
-    found = ood.follow(blind, pictures.orange_blob(16), 0.6, data, 1)
-    assert found["clean"]["distance"][-1] == pytest.approx(found["clean"]["distance"][0])
-    assert found["PAAS"]["distance"][-1] < 0.5 * found["PAAS"]["distance"][0]
+    paths = ood.follow(blind, pictures.orange_blob(16), 0.6, data, 1)
+    assert paths["clean"]["distance"][-1] == pytest.approx(paths["clean"]["distance"][0])
+    assert paths["PAAS"]["distance"][-1] < 0.5 * paths["PAAS"]["distance"][0]
 
 
 @pytest.mark.parametrize(
     ("clean", "averaged", "says"),
     [
-        (0.3, 0.2, "PAAS ends nearer"),
-        (0.2, 0.3, "the clean picture ends nearer"),
-        (0.2, 0.2, "the two end alike"),
-        (0.21, 0.2, "the two cannot be told apart"),
+        (0.3, 0.2, "PAAS ends nearer the data"),
+        (0.2, 0.3, "asking at the clean picture ends nearer the data"),
+        (0.2, 0.2, "both ways end equally near the data"),
+        (0.21, 0.2, "the two ways cannot be told apart"),
     ],
 )
 def test_the_verdict_follows_the_numbers(clean, averaged, says):

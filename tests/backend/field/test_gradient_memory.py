@@ -6,7 +6,7 @@ import torch
 from sjc import settings
 from sjc.field import gradient_memory, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
-from sjc.job.run import Job
+from sjc.job.run import JobRun
 from tests.backend.field.test_render_warp import EXACT, view_rays
 
 pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
@@ -89,6 +89,6 @@ def test_a_job_that_lets_its_field_go_lets_this_go_too(tmp_path):
         pass
     assert gradient_memory._last
     assert gradient_memory._spare
-    Job(tmp_path, settings.resolve("test")).forget()
+    JobRun(tmp_path, settings.resolve("test")).release_field()
     assert not gradient_memory._last
     assert not gradient_memory._spare

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sjc import settings as schema
 from sjc.errors import SjcError
 from sjc.guidance.perp_neg import Push, negatives, perpendicular, pushed, view_weights
-from sjc.job.run import Job
+from sjc.job.run import JobRun
 from sjc.models.loading import load_denoiser
 from sjc.optimize import Optimization
+from sjc.settings import resolve
 from tests.backend import tiny_families, tiny_models
 from tests.backend.stubs import StubDenoiser, bent, settings
 
@@ -139,7 +139,7 @@ def test_a_distilled_network_refuses(tmp_path):
         denoiser.conditioned(["red"], away=[(("a", 1.0),)])
     asked = settings(model=str(tmp_path / "model"), perp_neg=1)
     with pytest.raises(SjcError, match="knows no Perp-Neg"):
-        Job(tmp_path / "job", asked).load()
+        JobRun(tmp_path / "job", asked).load()
     assert not (tmp_path / "job").exists()
 
 
@@ -166,4 +166,4 @@ def test_the_loop_asks_for_what_the_cameras_see():
 
 def test_without_words_for_views_there_is_nothing_to_keep_away_from():
     with pytest.raises(SjcError, match=r"^perp_neg: 1 has no words for the views"):
-        schema.resolve(None, {"view_words": "none", "perp_neg": 1})
+        resolve(None, {"view_words": "none", "perp_neg": 1})

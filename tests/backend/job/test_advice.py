@@ -27,6 +27,6 @@ BUILT_IN = SimpleNamespace(card={}, distilled=True, parameterization=Flow(), nam
     ],
 )
 def test_advice(model, preset, given, says):
-    found = advice(resolve(preset, {"prompt": "a red mushroom", **given}), model)
-    assert len(found) == (says is not None)
-    assert says is None or says in found[0]
+    warnings = advice(resolve(preset, {"prompt": "a red mushroom", **given}), model)
+    assert len(warnings) == (says is not None)
+    assert says is None or says in warnings[0]

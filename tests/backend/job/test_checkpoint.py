@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from sjc.errors import SjcError
 from sjc.job import checkpoint
+from sjc.job.folder import CHECKPOINT
 
 TENSORS = {"a": torch.arange(12.0).view(3, 4), "step": torch.tensor(7), "generator": torch.arange(5).byte()}
 META = {"history": {"sigma": [1.5, 0.1 + 0.2]}, "seconds": 3.25}
@@ -31,11 +32,11 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("kept", [0, 4, 8, 60, -1])
-def test_a_cut_file_is_refused(tmp_path, kept):
+@pytest.mark.parametrize("length", [0, 4, 8, 60, -1])
+def test_a_cut_file_is_refused(tmp_path, length):
     checkpoint.save(tmp_path, TENSORS, META)
-    path = tmp_path / checkpoint.NAME
-    path.write_bytes(path.read_bytes()[:kept])
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(SjcError, match="is damaged") as caught:
         checkpoint.load(tmp_path)
     assert "\n" not in str(caught.value)
@@ -55,7 +56,7 @@ def test_a_cut_file_is_refused(tmp_path, kept):
     ],
 )
 def test_a_foreign_file_is_refused(tmp_path, metadata, match):
-    foreign(tmp_path / checkpoint.NAME, metadata)
+    foreign(tmp_path / CHECKPOINT, metadata)
     with pytest.raises(SjcError, match=match) as caught:
         checkpoint.load(tmp_path)
     assert "\n" not in str(caught.value)
@@ -64,7 +65,7 @@ def test_a_foreign_file_is_refused(tmp_path, metadata, match):
 def test_a_missing_file_and_a_pickle_are_refused(tmp_path):
     with pytest.raises(SjcError, match="is damaged"):
         checkpoint.load(tmp_path)
-    torch.save(TENSORS, tmp_path / checkpoint.NAME)
+    torch.save(TENSORS, tmp_path / CHECKPOINT)
     with pytest.raises(SjcError, match="is damaged"):
         checkpoint.load(tmp_path)
 
@@ -80,7 +81,7 @@ def test_a_missing_file_and_a_pickle_are_refused(tmp_path):
 )
 def test_a_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch, failure):
     checkpoint.save(tmp_path, TENSORS, META)
-    before = (tmp_path / checkpoint.NAME).read_bytes()
+    before = (tmp_path / CHECKPOINT).read_bytes()
 
     def fails(tensors, path, metadata):
         path.write_bytes(b"half")
@@ -92,8 +93,8 @@ def test_a_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch, failure):
         checkpoint.save(tmp_path, {"a": torch.zeros(1)}, {})
     if expected is SjcError:
         assert "was not written" in str(caught.value)
-    assert [p.name for p in tmp_path.iterdir()] == [checkpoint.NAME]
-    assert (tmp_path / checkpoint.NAME).read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT]
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from sjc.appearance import views as field_views
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.field.grid import VoxelField, voxel_centers
 from sjc.job import export
 from sjc.output.colour import linear_to_srgb, pixel_paint
-from sjc.output.files import read_npz
 from sjc.output.glb import read_glb
 from sjc.output.mesh import is_closed
+from sjc.output.npz import read_npz
 from sjc.output.vdb import write_live_vdb
 from tests.backend.stubs import settings
 
@@ -34,7 +35,7 @@ def ball(albedo=ALBEDO, shade=SHADE, size=24, radius=0.6):
 
 def test_colour_is_the_linear_albedo():
     """The linear values worked out by hand: ((c + 0.055) / 1.055) ** 2.4."""
-    density, color = export.arrays(ball(), PAINT)
+    density, color = field_views.arrays(ball(), PAINT)
     assert density.dtype == color.dtype == np.float32
     assert density.shape == (24, 24, 24)
     expected = np.broadcast_to(((ALBEDO + 0.055) / 1.055) ** 2.4, color.shape)
@@ -49,7 +50,7 @@ def test_arrays_keep_the_order_of_axes():
     with torch.no_grad():
         field.color[0, 2, 5, 9] = -10.0
         field.density[0, 2, 5, 9] = 50.0
-    density, color = export.arrays(field, PAINT)
+    density, color = field_views.arrays(field, PAINT)
     assert color[2, 5, 9, 0] < 0.001 < color[9, 5, 2, 0]
     assert density[2, 5, 9] == pytest.approx(40.0)
     assert density.flags.c_contiguous
@@ -57,28 +58,28 @@ def test_arrays_keep_the_order_of_axes():
 
 
 def test_without_a_shade_nothing_is_divided():
-    _, color = export.arrays(ball(shade=1.0), pixel_paint(1))
+    _, color = field_views.arrays(ball(shade=1.0), pixel_paint(1))
     np.testing.assert_allclose(linear_to_srgb(color[3, 3, 3]), ALBEDO, atol=1e-5)
 
 
 @pytest.mark.parametrize("renderer", ["reference", "warp"])
 def test_a_picture_shows_albedo_before_paper(renderer):
     cameras = look_at([0.0, 120.0], [20.0, -10.0], 3.0, 36.0)
-    seen = list(export.views(ball(), cameras, 32, PAINT, renderer))
-    assert len(seen) == 2
-    for picture, depth, opacity in seen:
+    shown = list(field_views.views(ball(), cameras, 32, PAINT, renderer))
+    assert len(shown) == 2
+    for picture, depth, opacity in shown:
         assert picture.shape == (32, 32, 3)
         assert picture.dtype == np.uint8
         assert opacity[16, 16] == pytest.approx(1, abs=1e-3)
         np.testing.assert_allclose(picture[16, 16], 255 * ALBEDO, atol=1)
         assert opacity[0, 0] == pytest.approx(0, abs=1e-3)
-        np.testing.assert_allclose(picture[0, 0], 255 * export.PAPER, atol=1)
+        np.testing.assert_allclose(picture[0, 0], 255 * field_views.PAPER, atol=1)
         assert depth[16, 16] == pytest.approx(3 - 0.6, abs=0.1)
 
 
 def test_the_mesh_carries_the_albedo(tmp_path):
     field = ball()
-    mesh = export.write_mesh(tmp_path, *export.arrays(field, PAINT), settings(), {"seed": 1})
+    mesh = export.write_mesh(tmp_path, *field_views.arrays(field, PAINT), settings(), {"seed": 1})
     assert mesh.report.watertight
     read = read_glb(tmp_path / "mesh.glb")
     assert is_closed(read.faces)
@@ -90,13 +91,13 @@ def test_the_mesh_carries_the_albedo(tmp_path):
 def test_nothing_to_mesh_says_why(tmp_path):
     field = VoxelField(16, 3, density_shift=-12.0, color_activation="tanh_sigmoid", learned_background=False)
     with pytest.raises(SjcError, match="fog") as caught:
-        export.write_mesh(tmp_path, *export.arrays(field, pixel_paint(1)), settings(), {})
+        export.write_mesh(tmp_path, *field_views.arrays(field, pixel_paint(1)), settings(), {})
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_volumes_and_snapshots(tmp_path, monkeypatch):
-    density, color = export.arrays(ball(), PAINT)
+    density, color = field_views.arrays(ball(), PAINT)
     export.write_volumes(tmp_path, density, color, {"step": 3})
     whole = read_npz(tmp_path / "field.npz")
     np.testing.assert_array_equal(whole.density, density)
@@ -109,8 +110,8 @@ def test_volumes_and_snapshots(tmp_path, monkeypatch):
         write_live_vdb(path, *args, **kwargs)
 
     monkeypatch.setattr(export, "write_live_vdb", noted)
-    path = export.write_snapshot(tmp_path, 12, density, color, {"step": 24, "color": "preview"})
-    assert path == tmp_path / "snapshots" / "f_0012.npz"
+    path = tmp_path / "snapshots" / "f_0012.npz"
+    export.write_snapshot(path, density, color, {"step": 24, "color": "preview"})
     assert order == [("f_0012.vdb", False)], "the npz counts and comes last"
     assert {p.name for p in path.parent.iterdir()} == {"f_0012.npz", "f_0012.vdb"}
     snapshot = read_npz(path)
@@ -120,20 +121,20 @@ def test_volumes_and_snapshots(tmp_path, monkeypatch):
 
 def test_the_preview_looks_around(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "SHEET_SIZE", 24)
-    seen = {}
+    drawn = {}
 
     def sheet(pictures, depths, path, azimuths, opacities):
-        seen.update(pictures=pictures, azimuths=azimuths, depths=depths, opacities=opacities)
+        drawn.update(pictures=pictures, azimuths=azimuths, depths=depths, opacities=opacities)
 
     monkeypatch.setattr(export, "contact_sheet", sheet)
     field = ball()
     with torch.no_grad():  # the half at x > 0 is black
         field.color[:, 12:] = -10.0
-    export.write_preview(tmp_path, partial(export.views, field, paint=PAINT), settings())
-    assert seen["azimuths"] == [0, 45, 90, 135, 180, 225, 270, 315]
-    assert seen["pictures"].shape == (8, 24, 24, 3)
-    assert seen["depths"].shape == seen["opacities"].shape == (8, 24, 24)
-    front, right, back, left = seen["pictures"][::2].astype(int)
+    export.write_preview(tmp_path, partial(field_views.views, field, paint=PAINT), settings())
+    assert drawn["azimuths"] == [0, 45, 90, 135, 180, 225, 270, 315]
+    assert drawn["pictures"].shape == (8, 24, 24, 3)
+    assert drawn["depths"].shape == drawn["opacities"].shape == (8, 24, 24)
+    front, right, back, left = drawn["pictures"][::2].astype(int)
     assert right[12, 12].max() < 10, "azimuth 90 looks from +X at the black half"
     np.testing.assert_allclose(left[12, 12], 255 * ALBEDO, atol=1)
     assert front[12, 15].max() < 10 < front[12, 8].max(), "+X is on the right of the front view"

@@ -1,8 +1,7 @@
-"""The job folder: never anybody else's files, always resumable, snapshots without gaps."""
+"""A job runs to its end, stops, goes on, and leaves a whole folder: always resumable, snapshots without gaps."""
 
 import json
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +9,13 @@ import torch
 
 from sjc.errors import SjcError
 from sjc.job import checkpoint, export
-from sjc.job import run as job
-from sjc.job.run import Job, Stopped, prepare_folder
+from sjc.job import folder as job_folder
+from sjc.job.folder import CHECKPOINT, prepare_folder
+from sjc.job.pointer import read_pointer
+from sjc.job.run import JobRun, Stopped, reopen
 from sjc.machine import devices
 from sjc.models import loading
-from sjc.output import files
+from sjc.output import npz
 from tests.backend.stubs import StubDenoiser, bent, settings
 
 FOLDER = {
@@ -54,12 +55,11 @@ class StopAfter:
 
 def stopped(folder, s, steps):
     with pytest.raises(Stopped):
-        Job(folder, s, stop=StopAfter(steps)).run()
+        JobRun(folder, s, stop=StopAfter(steps)).run()
 
 
 def resumed(folder):
-    job.clear_unfinished(folder)
-    return Job(folder, job.read_settings(folder)).run()
+    return JobRun(folder, reopen(folder)).run()
 
 
 def names(folder):
@@ -68,10 +68,10 @@ def names(folder):
 
 def snapshot_steps(folder):
     """The steps of f_0001, f_0002, ...; every number's npz and vdb are there and no other file."""
-    found = files.snapshots(folder / "snapshots")
-    expected = {f"f_{i:04d}.{kind}" for i in range(1, len(found) + 1) for kind in ("npz", "vdb")}
+    paths = job_folder.snapshots(folder)
+    expected = {f"f_{i:04d}.{kind}" for i in range(1, len(paths) + 1) for kind in ("npz", "vdb")}
     assert names(folder / "snapshots") == expected
-    return [files.read_npz(path).meta["step"] for path in found]
+    return [npz.read_npz(path).meta["step"] for path in paths]
 
 
 # -------------------------------------------------------------------------------------------------------- whole jobs
@@ -80,7 +80,7 @@ def snapshot_steps(folder):
 def test_the_folder_and_what_stands_in_it(tmp_path, stub):
     events, s = [], settings(turntable=True, steps=4)
     prepare_folder(tmp_path / "j", s)
-    record = Job(tmp_path / "j", s, events.append).run()
+    record = JobRun(tmp_path / "j", s, events.append).run()
     assert names(tmp_path / "j") == FOLDER | {"turntable.mp4"}
     assert json.loads((tmp_path / "j/run.json").read_text()) == json.loads(json.dumps(record))
     assert record["settings"]["prompt"] == "a red mushroom"
@@ -89,15 +89,15 @@ def test_the_folder_and_what_stands_in_it(tmp_path, stub):
     assert record["mesh"]["watertight"]
     assert set(record["seconds"]) == {"load", "optimise", "export"}
     assert record["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in record["versions"]["torch"]
-    assert job.read_settings(tmp_path / "j") == s
-    assert files.read_pointer(tmp_path / "j/a-red-mushroom.sjc")["files"]["mesh"].name == "mesh.glb"
+    assert job_folder.read_settings(tmp_path / "j") == s
+    assert read_pointer(tmp_path / "j/a-red-mushroom.sjc")["files"]["mesh"].name == "mesh.glb"
     kinds = [e["type"] for e in events]
     assert kinds[0] == "status"
     assert kinds[-1] == "result"
     assert [e["step"] for e in events if e["type"] == "progress"] == [1, 2, 3, 4]
     assert all({"stage", "total", "it_s", "eta_s", "metrics"} <= set(e) for e in events if e["type"] == "progress")
     assert snapshot_steps(tmp_path / "j") == [2, 4]
-    final = files.read_npz(tmp_path / "j/field.npz")
+    final = npz.read_npz(tmp_path / "j/field.npz")
     assert final.meta == {**final.meta, "step": 4, "color": "final", "prompt": "a red mushroom"}
 
 
@@ -106,7 +106,7 @@ def test_stopped_and_resumed_gives_the_same_field_and_history(tmp_path, stub, st
     s = settings(steps=6, coarse_to_fine=1, turntable=False)
     for name in ("whole", "parts"):
         prepare_folder(tmp_path / name, s)
-    whole = Job(tmp_path / "whole", s).run()
+    whole = JobRun(tmp_path / "whole", s).run()
     stopped(tmp_path / "parts", s, stop)
     assert "run.json" not in names(tmp_path / "parts")
     parts = resumed(tmp_path / "parts")
@@ -116,7 +116,7 @@ def test_stopped_and_resumed_gives_the_same_field_and_history(tmp_path, stub, st
     assert meta_one["history"] == meta_two["history"]
     assert meta_two["history"]["step"] == [1, 2, 3, 4, 5, 6]
     assert all(torch.equal(one[key], two[key]) for key in one)
-    a, b = (files.read_npz(tmp_path / name / "field.npz") for name in ("whole", "parts"))
+    a, b = (npz.read_npz(tmp_path / name / "field.npz") for name in ("whole", "parts"))
     np.testing.assert_array_equal(a.density, b.density)
     np.testing.assert_array_equal(a.color, b.color)
     assert snapshot_steps(tmp_path / "whole") == snapshot_steps(tmp_path / "parts") == [2, 4, 6]
@@ -127,14 +127,14 @@ def test_snapshots_past_the_checkpoint_are_made_again_without_gaps(tmp_path, stu
     s = settings(steps=8, snapshot_every=1, checkpoint_every=3)
     prepare_folder(tmp_path, s)
     stopped(tmp_path, s, 3)
-    kept = (tmp_path / checkpoint.NAME).read_bytes()
-    job.clear_unfinished(tmp_path)
+    saved = (tmp_path / CHECKPOINT).read_bytes()
+    reopen(tmp_path)
     with pytest.raises(Stopped):
-        Job(tmp_path, s, stop=StopAfter(3)).run()
-    (tmp_path / checkpoint.NAME).write_bytes(kept)
+        JobRun(tmp_path, s, stop=StopAfter(3)).run()
+    (tmp_path / CHECKPOINT).write_bytes(saved)
     (tmp_path / "snapshots/f_0007.vdb").write_bytes(b"half a pair")
     (tmp_path / ".field.123~.npz").write_bytes(b"half a file")
-    assert len(files.snapshots(tmp_path / "snapshots")) == 6
+    assert len(job_folder.snapshots(tmp_path)) == 6
     resumed(tmp_path)
     assert snapshot_steps(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert names(tmp_path) == FOLDER
@@ -150,6 +150,19 @@ def test_a_stop_during_the_export_can_be_resumed(tmp_path, stub):
     assert snapshot_steps(tmp_path) == [2, 4]
 
 
+def test_who_deletes_the_mesh_can_make_it_again(tmp_path, stub):
+    s = settings(steps=4, turntable=False)
+    prepare_folder(tmp_path, s)
+    JobRun(tmp_path, s).run()
+    with pytest.raises(SjcError, match="is finished; nothing to resume"):
+        reopen(tmp_path)
+    mesh = (tmp_path / "mesh.glb").read_bytes()
+    (tmp_path / "mesh.glb").unlink()
+    assert resumed(tmp_path)["final"]["step"] == 4
+    assert (tmp_path / "mesh.glb").read_bytes() == mesh
+    assert snapshot_steps(tmp_path) == [2, 4]
+
+
 def test_nan_keeps_the_last_good_checkpoint(tmp_path, stub):
     s = settings(steps=9, checkpoint_every=2)
     prepare_folder(tmp_path, s)
@@ -161,7 +174,7 @@ def test_nan_keeps_the_last_good_checkpoint(tmp_path, stub):
 
     stub.denoise = breaks
     with pytest.raises(SjcError, match="at step 6 of 9"):
-        Job(tmp_path, s).run()
+        JobRun(tmp_path, s).run()
     tensors, meta = checkpoint.load(tmp_path)
     assert int(tensors["step"]) == 4
     assert all(torch.isfinite(v.float()).all() for v in tensors.values())
@@ -173,95 +186,10 @@ def test_nan_keeps_the_last_good_checkpoint(tmp_path, stub):
 def test_a_job_needs_no_main_thread(tmp_path, stub):
     s = settings(steps=1)
     prepare_folder(tmp_path, s)
-    thread = threading.Thread(target=Job(tmp_path, s).run)
+    thread = threading.Thread(target=JobRun(tmp_path, s).run)
     thread.start()
     thread.join()
     assert "run.json" in names(tmp_path)
-
-
-# ------------------------------------------------------------------------------------------------------------ folder
-
-
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("A red Mushroom!", "a-red-mushroom"),
-        ("  ../../etc/passwd ", "etc-passwd"),
-        ("버섯 하나", "버섯-하나"),
-        ("!?", "untitled"),
-        ("x" * 500, "x" * 60),
-        ("a\\b:c", "a-b-c"),
-    ],
-)
-def test_slug(prompt, name):
-    assert job.slug(prompt) == name
-
-
-def test_default_folder_takes_the_next_free_name(tmp_path):
-    s = settings(seed=5)
-    assert job.default_folder(s, tmp_path).name == "a-red-mushroom-5"
-    (tmp_path / "a-red-mushroom-5").mkdir()
-    assert job.default_folder(s, tmp_path).name == "a-red-mushroom-5", "an empty folder is free"
-    (tmp_path / "a-red-mushroom-5/x").write_text("")
-    (tmp_path / "a-red-mushroom-5-2").write_text("a file")
-    assert job.default_folder(s, tmp_path).name == "a-red-mushroom-5-3"
-
-
-@pytest.mark.parametrize(
-    ("there", "overwrite", "match"),
-    [
-        (["run.json", "job.json"], False, "already holds a result; add --overwrite"),
-        (["job.json"], False, "sjc resume .* goes on with it"),
-        (["photo.jpg"], False, "no job folder"),
-        (["photo.jpg"], True, "nothing there is overwritten"),
-        (["run.json", "photo.jpg"], True, "nothing there is overwritten"),
-    ],
-)
-def test_used_folders_are_left_alone(tmp_path, there, overwrite, match):
-    for name in there:
-        (tmp_path / name).write_text(name)
-    with pytest.raises(SjcError, match=match) as caught:
-        prepare_folder(tmp_path, settings(overwrite=overwrite))
-    assert "\n" not in str(caught.value)
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {name: name for name in there}
-
-
-def test_overwriting_removes_the_old_result_and_nothing_else(tmp_path):
-    old = [*job.RESULTS, checkpoint.NAME, "old.sjc", "snapshots/f_0001.npz", "snapshots/f_0001.vdb"]
-    mine = ["notes.txt", "snapshots/photo.png", "snapshots/f_notes.txt", "sub/mesh.glb", "mesh.blend", ".rc~"]
-    (tmp_path / "snapshots").mkdir()
-    (tmp_path / "sub").mkdir()
-    for name in [*old, *mine, "job.json"]:
-        (tmp_path / name).write_text(name)
-    s = settings(overwrite=True)
-    prepare_folder(tmp_path, s)
-    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    assert left == {*mine, "job.json"}
-    assert job.read_settings(tmp_path) == replace(s, overwrite=False)
-    job.clear_unfinished(tmp_path)
-    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == left
-
-
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(SjcError, match="is a file"):
-        prepare_folder(tmp_path / "file", settings())
-    with pytest.raises(SjcError, match="could not be written"):
-        prepare_folder(tmp_path / "file" / "below", settings())
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize("text", ["", "[1]", "{", '{"steps": -3}', '{"stepz": 3}', b"\xff\xfe"])
-def test_a_broken_job_file_is_one_line(tmp_path, text):
-    (tmp_path / "job.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(SjcError) as caught:
-        job.read_settings(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_job_file_is_one_line(tmp_path):
-    with pytest.raises(SjcError, match="no job folder"):
-        job.read_settings(tmp_path / "nowhere")
 
 
 # ------------------------------------------------------------------------------------------------------------ device
@@ -287,11 +215,11 @@ def test_devices_that_are_not_there(monkeypatch):
 @pytest.mark.parametrize("step", [0, 3, 6])
 def test_what_the_model_notes_is_a_warning_once_whenever_it_comes(tmp_path, monkeypatch, step):
     """Before the steps, among them, and while the files are written."""
-    told, denoiser = [], StubDenoiser(bent)
+    warnings, denoiser = [], StubDenoiser(bent)
     denoiser.notes = ["It is tight here."]
     monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: denoiser)
     s = settings(steps=6, snapshot_every=100, turntable=False)
-    one = Job(tmp_path / "a", s, lambda e: told.append(e["text"]) if e["type"] == "warning" else None)
+    one = JobRun(tmp_path / "a", s, lambda e: warnings.append(e["text"]) if e["type"] == "warning" else None)
 
     def stop():
         if len(denoiser.asked) == step and len(denoiser.notes) == 1 and one.loaded:
@@ -301,5 +229,5 @@ def test_what_the_model_notes_is_a_warning_once_whenever_it_comes(tmp_path, monk
     one.stop = stop
     prepare_folder(tmp_path / "a", s)
     record = one.run()
-    assert [text for text in told if "ight" in text] == ["It is tight here.", "Tighter still."]
+    assert [text for text in warnings if "ight" in text] == ["It is tight here.", "Tighter still."]
     assert "Tighter still." in record["warnings"]

@@ -12,6 +12,7 @@ from peft.utils import get_peft_model_state_dict
 
 from sjc import doctor, settings
 from sjc.errors import SjcError
+from sjc.job import folder as job_folder
 from sjc.job import run as job
 from sjc.job.progress import silent
 from sjc.models import distilled, lora
@@ -167,8 +168,8 @@ def test_a_job_takes_it_and_the_next_takes_over_what_is_the_same(folder, tmp_pat
         words = {"preset": "test", "prompt": "red mushroom", "model": str(folder), "guidance": guidance}
         given = settings.resolve(None, words)
         place = tmp_path / str(number)
-        job.prepare_folder(place, given)
-        before = job.Job(place, given, silent, before=before)
+        job_folder.prepare_folder(place, given)
+        before = job.JobRun(place, given, silent, previous=before)
         records.append(before.run()["model"]["guidance_built_in"])
         networks.append(before.denoiser)
     assert records == [SCALE, SCALE, None, SCALE]

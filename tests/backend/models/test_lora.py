@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from sjc import cli, lora_text, settings
 from sjc.errors import SjcError
-from sjc.job.run import Job
+from sjc.job.run import JobRun
 from sjc.models import convert, lora
 from sjc.models.loading import load_denoiser
 from tests.backend import tiny_families, tiny_models
@@ -310,7 +310,7 @@ def test_a_job_takes_over_the_model_of_the_one_before_only_with_the_same_loras(m
     plain = settings.resolve("test", {"prompt": PROMPT, "model": str(model), "device": "cpu"})
     loaded = []
     for chosen in (plain, replace(plain, lora=f"{file}:0.5"), replace(plain, lora=f"{file}:0.5"), plain):
-        job = Job(tmp_path, chosen, before=loaded[-1] if loaded else None)
+        job = JobRun(tmp_path, chosen, previous=loaded[-1] if loaded else None)
         job.load()
         loaded.append(job)
     first, second, third, fourth = (job.denoiser for job in loaded)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sjc.errors import SjcError
+from sjc.job import folder as job_folder
 from sjc.job.advice import advice
 from sjc.models import loading, model_files
 from sjc.models.memory_plan import ROOM, Plan, free_bytes, plan, plan_for
@@ -188,8 +189,8 @@ def test_a_job_says_once_what_its_model_notes(tmp_path, capsys):
 
     words = {"preset": "test", "prompt": "a red mushroom", "model": str(folder_of(tmp_path)), "rgb_grid": False}
     given = settings.resolve(None, words)
-    job.prepare_folder(tmp_path / "job", given)
-    one = job.Job(tmp_path / "job", given)
+    job_folder.prepare_folder(tmp_path / "job", given)
+    one = job.JobRun(tmp_path / "job", given)
     one.load()
     one.denoiser.network = Greedy(one.denoiser.network, 1)
     record = one.run()

@@ -42,21 +42,21 @@ AROUND = [(a, e) for e in (-60, -10, 35, 80) for a in range(0, 360, 60)]
 
 
 def test_the_colour_of_every_place_comes_back(ball):
-    colors, seen = bake_points(*ball, [picture(*at) for at in AROUND], tolerance=0.05)
-    assert seen.all()
+    colors, visible = bake_points(*ball, [picture(*at) for at in AROUND], tolerance=0.05)
+    assert visible.all()
     assert np.abs(colors - paint(ball[0])).mean() < 0.01
 
 
 def test_a_hidden_side_is_not_painted_through(ball):
     """From the front alone the back is unseen, and takes the colour of the nearest place that was seen."""
     vertices, _ = ball
-    colors, seen = bake_points(*ball, [picture(0, 0)], tolerance=0.05)
-    assert seen[vertices[:, 1] < -0.3].all()
-    assert not seen[vertices[:, 1] > 0.05].any()
+    colors, visible = bake_points(*ball, [picture(0, 0)], tolerance=0.05)
+    assert visible[vertices[:, 1] < -0.3].all()
+    assert not visible[vertices[:, 1] > 0.05].any()
     front = vertices[:, 1] < -0.4
     assert np.abs(colors[front] - paint(vertices[front])).mean() < 0.02
-    rim = colors[seen]
-    assert (np.abs(colors[~seen][:, None] - rim[None]).max(-1).min(1) < 1e-6).all()
+    rim = colors[visible]
+    assert (np.abs(colors[~visible][:, None] - rim[None]).max(-1).min(1) < 1e-6).all()
 
 
 def test_what_stands_in_front_hides(ball):
@@ -68,6 +68,6 @@ def test_what_stands_in_front_hides(ball):
 
 
 def test_without_a_view_it_is_grey(ball):
-    colors, seen = bake_points(*ball, [], tolerance=0.05)
-    assert not seen.any()
+    colors, visible = bake_points(*ball, [], tolerance=0.05)
+    assert not visible.any()
     assert (colors == 0.5).all()

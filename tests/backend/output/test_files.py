@@ -1,7 +1,6 @@
 """Files are whole or not there, hold what was given, and a broken or foreign one gives one clear line."""
 
 import errno
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from sjc.errors import SjcError
-from sjc.output import files
+from sjc.output import files, npz
 
 
 @pytest.fixture
@@ -73,10 +72,10 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch, field):
 
     monkeypatch.setattr(Path, "open", lambda self, *a, **k: Full(real(self, *a, **k)))
     with pytest.raises(SjcError, match=r"disk is full: .*f_0001\.npz.*Free some space"):
-        files.write_npz(tmp_path / "f_0001.npz", *field)
+        npz.write_npz(tmp_path / "f_0001.npz", *field)
     monkeypatch.undo()
     assert leftovers(tmp_path) == []
-    assert files.next_snapshot(tmp_path) == 1
+    assert leftovers(tmp_path) == []
 
 
 def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
@@ -92,8 +91,8 @@ def test_npz_comes_back(tmp_path, field, half, latent):
     density, color = field
     latents = None if latent is None else np.random.default_rng(1).normal(size=(6, 6, 6, latent)).astype("f4")
     meta = {"step": 120, "prompt": "ein roter Pilz – 蘑菇", "colour": "preview"}
-    files.write_npz(tmp_path / "a.npz", density, color, meta=meta, latent=latents, half=half)
-    back = files.read_npz(tmp_path / "a.npz")
+    npz.write_npz(tmp_path / "a.npz", density, color, meta=meta, latent=latents, half=half)
+    back = npz.read_npz(tmp_path / "a.npz")
     np.testing.assert_array_equal(back.density, density)
     assert back.density.dtype == np.float32
     assert back.color.dtype == (np.float16 if half else np.float32)
@@ -108,7 +107,7 @@ def test_npz_comes_back(tmp_path, field, half, latent):
 
 def test_npz_holds_no_objects(tmp_path, field):
     """Every member is a plain array: a reader that refuses pickles reads them all."""
-    files.write_npz(tmp_path / "a.npz", *field)
+    npz.write_npz(tmp_path / "a.npz", *field)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as table:
         assert {name: table[name].dtype.kind for name in table.files} == {
             "density": "f",
@@ -125,9 +124,9 @@ class Poison:
 
 def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
     monkeypatch.chdir(tmp_path)
-    np.savez(tmp_path / "a.npz", density=np.array([Poison()]), color=field[1], bounds=files.UNIT_BOX, meta="{}")
+    np.savez(tmp_path / "a.npz", density=np.array([Poison()]), color=field[1], bounds=npz.UNIT_BOX, meta="{}")
     with pytest.raises(SjcError, match="cannot be read as a field"):
-        files.read_npz(tmp_path / "a.npz")
+        npz.read_npz(tmp_path / "a.npz")
     assert not Path("poisoned").exists()
 
 
@@ -139,12 +138,9 @@ def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
         (b"PK\x03\x04 garbage", "cannot be read as a field"),
         ("cut", "cannot be read as a field"),
         ({"foo": np.zeros(3)}, "no field of this program"),
+        ({"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4)), "bounds": npz.UNIT_BOX, "meta": "{}"}, "needs"),
         (
-            {"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4)), "bounds": files.UNIT_BOX, "meta": "{}"},
-            "needs",
-        ),
-        (
-            {"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4, 3)), "bounds": files.UNIT_BOX}
+            {"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4, 3)), "bounds": npz.UNIT_BOX}
             | {"meta": '{"version": 99}'},
             "newer version",
         ),
@@ -153,21 +149,21 @@ def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
 def test_bad_npz_is_one_clear_line(tmp_path, field, content, message):
     path = tmp_path / "a.npz"
     if content == "cut":
-        files.write_npz(path, *field)
+        npz.write_npz(path, *field)
         path.write_bytes(path.read_bytes()[:-200])
     elif isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         np.savez(path, **content)
     with pytest.raises(SjcError, match=message) as caught:
-        files.read_npz(path)
+        npz.read_npz(path)
     assert "\n" not in str(caught.value)
 
 
 def test_shapes_are_checked_before_anything_is_written(tmp_path, field):
     density, color = field
     with pytest.raises(SjcError, match=r"needs density \[N,N,N\]"):
-        files.write_npz(tmp_path / "a.npz", density, color[..., :2])
+        npz.write_npz(tmp_path / "a.npz", density, color[..., :2])
     assert leftovers(tmp_path) == []
 
 
@@ -186,56 +182,3 @@ def test_missing_and_broken_json_are_one_clear_line(tmp_path):
     (tmp_path / "job.json").write_text("{")
     with pytest.raises(SjcError, match="cannot be read as JSON"):
         files.read_json(tmp_path / "job.json")
-
-
-# ------------------------------------------------------------------------------------------------------------ snapshots
-def test_snapshots_are_numbered_without_gaps(tmp_path, field):
-    folder = tmp_path / "snapshots"
-    assert files.next_snapshot(folder) == 1
-    for number in (1, 2, 3):
-        assert files.next_snapshot(folder) == number
-        files.write_npz(folder / f"{files.snapshot_stem(number)}.npz", *field)
-    assert [path.name for path in files.snapshots(folder)] == ["f_0001.npz", "f_0002.npz", "f_0003.npz"]
-
-
-def test_a_gap_is_filled_and_strangers_do_not_count(tmp_path):
-    for name in ("f_0001.npz", "f_0003.npz", "f_0002.vdb", ".f_0002.77~.npz", "f_2.npz", "f_0002.npz.bak"):
-        (tmp_path / name).touch()
-    assert files.next_snapshot(tmp_path) == 2
-    assert [path.name for path in files.snapshots(tmp_path)] == ["f_0001.npz"]
-
-
-def test_numbers_beyond_four_digits(tmp_path):
-    assert files.snapshot_stem(12345) == "f_12345"
-    assert files._SNAPSHOT.fullmatch("f_12345.npz")[1] == "12345"
-
-
-# -------------------------------------------------------------------------------------------------------------- pointer
-def test_pointer_names_what_is_there_and_survives_a_move(tmp_path):
-    folder = tmp_path / "job"
-    folder.mkdir()
-    (folder / "mesh.glb").touch()
-    (folder / "field.vdb").touch()
-    path = files.write_pointer(folder, "a-red-mushroom-1", "a red mushroom")
-    assert path.name == "a-red-mushroom-1.sjc"
-    moved = folder.rename(tmp_path / "elsewhere")
-    pointer = files.read_pointer(moved / path.name)
-    assert pointer["prompt"] == "a red mushroom"
-    assert pointer["files"] == {"volume": moved / "field.vdb", "mesh": moved / "mesh.glb"}
-
-
-@pytest.mark.parametrize("name", ["../secret.vdb", "/etc/passwd"])
-def test_pointer_out_of_its_folder_is_refused(tmp_path, name):
-    (tmp_path / "x.sjc").write_text(json.dumps({"sjc": 1, "files": {"volume": name}}))
-    with pytest.raises(SjcError, match="outside its folder"):
-        files.read_pointer(tmp_path / "x.sjc")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("[]", "no .sjc file"), ("{}", "no .sjc file"), ('{"sjc": 2, "files": {}}', "newer version"), ("x", "as JSON")],
-)
-def test_foreign_pointer_is_one_clear_line(tmp_path, text, message):
-    (tmp_path / "x.sjc").write_text(text)
-    with pytest.raises(SjcError, match=message):
-        files.read_pointer(tmp_path / "x.sjc")

@@ -71,7 +71,7 @@ def normal_error(shape, mesh):
 @pytest.mark.parametrize("n", [32, 64, 96])
 @pytest.mark.parametrize("name", SOLIDS)
 def test_volume_surface_and_normals_of_known_solids(name, n):
-    """At the half-way density the ramp crosses the true surface: volume, place and direction must be the solid's own."""
+    """At the half-way density the ramp crosses the true surface: volume, position and direction must be the solid's."""
     shape, volume = SOLIDS[name]
     mesh = extract_mesh(*field(shape, n), threshold=DENSE / 2)
     assert mesh.report.watertight
@@ -231,15 +231,15 @@ def test_the_surface_is_where_light_has_gone_through_the_level(slope):
     inwards = np.maximum(-sphere(lattice(96)), 0)
     density = (slope * inwards).astype("f4")
     t = (2 * LEVEL / slope) ** 0.5
-    found = find_surface(density)
-    assert found.tau == pytest.approx(slope * t, rel=0.1)
-    assert found.iou > 0.9
+    surface = find_surface(density)
+    assert surface.tau == pytest.approx(slope * t, rel=0.1)
+    assert surface.iou > 0.9
     mesh = extract_mesh(density, np.zeros((96, 96, 96, 3)))
     assert np.median(-sphere(mesh.vertices.astype(float))) == pytest.approx(t, abs=0.3 * 2 / 96)
 
 
 def test_no_one_density_marks_the_surface():
-    """A dense ball in a thin veil that is denser than another ball: light passes the veil and stops inside both balls."""
+    """A dense ball in a thin veil that is denser than another ball: light passes the veil and stops in both balls."""
     p, n, thin = lattice(64), 64, 1.5
     light, heavy = (sphere(p, 0.4, (x, 0, 0)) for x in (-0.5, 0.5))
     veil = sphere(p, 0.4 + 0.05, (0.5, 0, 0))

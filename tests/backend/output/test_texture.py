@@ -9,7 +9,7 @@ from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
 from sjc.output.texture import lookup, texels, textured, weld
-from sjc.settings_schema import Settings
+from sjc.settings import Settings
 from tests.backend.output.test_glb import parts, validate  # noqa: F401  (a fixture)
 
 N, SIZE = 24, 512
@@ -40,9 +40,9 @@ def unwrapped(body):
 
 def test_seams_double_vertices_and_nothing_else(body, unwrapped):
     plain = body[0]
-    first, place = weld(unwrapped.vertices)
+    first, position = weld(unwrapped.vertices)
     assert len(unwrapped.vertices) > len(first) == len(plain.vertices)
-    assert is_closed(place[unwrapped.faces])
+    assert is_closed(position[unwrapped.faces])
     assert not is_closed(unwrapped.faces)
     assert mesh_volume(unwrapped.vertices, unwrapped.faces) == pytest.approx(
         mesh_volume(plain.vertices, plain.faces), rel=1e-5
@@ -103,9 +103,9 @@ def test_shading_has_no_seams(unwrapped, tmp_path):
     document, binary = parts(tmp_path / "mesh.glb")
     view = document["bufferViews"][1]
     normals = np.frombuffer(binary, "<f4", view["byteLength"] // 4, view["byteOffset"]).reshape(-1, 3)
-    first, place = weld(unwrapped.vertices)
-    np.testing.assert_array_equal(normals, normals[first][place])
-    assert not np.allclose(vertex_normals(unwrapped.vertices, unwrapped.faces)[first][place], normals)
+    first, position = weld(unwrapped.vertices)
+    np.testing.assert_array_equal(normals, normals[first][position])
+    assert not np.allclose(vertex_normals(unwrapped.vertices, unwrapped.faces)[first][position], normals)
 
 
 def test_a_job_of_pixels_gets_its_texture_from_the_field(body, tmp_path):

@@ -227,11 +227,11 @@ def drawn(bank):
 
 
 def test_batches_never_show_a_held_out_pair_unless_asked(drawn):
-    seen = Counter((d.name, d.color) for held_out, d, _ in drawn if not held_out)
-    assert seen.total() == 6000
-    assert not set(seen) & world.HELD_OUT
-    assert {name for name, _ in seen} == set(world.THINGS)
-    assert {color for _, color in seen} == set(world.COLORS)
+    drawn_pairs = Counter((d.name, d.color) for held_out, d, _ in drawn if not held_out)
+    assert drawn_pairs.total() == 6000
+    assert not set(drawn_pairs) & world.HELD_OUT
+    assert {name for name, _ in drawn_pairs} == set(world.THINGS)
+    assert {color for _, color in drawn_pairs} == set(world.COLORS)
     assert {(d.name, d.color) for held_out, d, _ in drawn if held_out} == world.HELD_OUT
 
 

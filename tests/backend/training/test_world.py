@@ -205,8 +205,8 @@ def test_every_object_is_whole_in_every_view(name, insides):
     azimuths = torch.arange(0.0, 360.0, 10.0)
     for elevation in (PRIOR.elevation_min, 0.0, 45.0, PRIOR.elevation_max):
         cameras = look_at(azimuths, elevation, PRIOR.radius, PRIOR.fov_min)
-        seen = (insides[name][None] - cameras.eye[:, None]) @ cameras.rotation  # right, up, backward
-        slope = seen[..., :2].abs() / -seen[..., 2:]
+        projected = (insides[name][None] - cameras.eye[:, None]) @ cameras.rotation  # right, up, backward
+        slope = projected[..., :2].abs() / -projected[..., 2:]
         assert slope.max() < math.tan(math.radians(PRIOR.fov_min / 2))
 
 

@@ -79,8 +79,8 @@ KOREAN = {
     "Take all jobs that have finished, stopped or failed off the list; their folders and objects stay": "완료되거나 멈추거나 실패한 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
     "No job has ended": "끝난 작업이 없습니다",
     "Free GPU Memory": "GPU 메모리 비우기",
-    "End the worker process, and with it what it holds of the graphics card's memory; a running job ends first, a paused one is stopped and can be taken up again":
-        "작업자 프로세스를 끝내 그래픽 카드의 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 하며, 일시 정지된 작업은 멈추고 나중에 이어서 할 수 있습니다",
+    "End the worker process and free its graphics memory, after the running job; a paused job is stopped":
+        "작업자 프로세스를 끝내 그래픽 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 하며, 일시 정지된 작업은 중지합니다",
     "The memory is freed when this job ends": "이 작업이 끝나면 메모리를 비웁니다",
     "No worker is running, so no memory is taken": "실행 중인 작업자가 없어 차지한 메모리도 없습니다",
     "Queue from Text": "텍스트에서 대기열로",
@@ -103,7 +103,7 @@ KOREAN = {
     "Import SJC Result": "SJC 결과 가져오기",
     "SJC Result": "SJC 결과",
     "SJC Result (.sjc)": "SJC 결과 (.sjc)",
-    "Bring in a job made elsewhere: its .sjc file or its folder; the mesh, or the newest volume of an unfinished one":
+    "Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job":
         "다른 곳에서 만든 작업을 .sjc 파일이나 폴더로 가져옵니다: 메쉬, 끝나지 않았으면 가장 새 볼륨",
     "Reuse Settings": "설정 다시 쓰기",
     "Put the prompt, the seed and all settings of this job into the panel": "이 작업의 프롬프트, 시드, 모든 설정을 패널에 넣습니다",

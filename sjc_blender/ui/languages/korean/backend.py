@@ -15,8 +15,8 @@ BACKEND = {
     "Open Preferences": "환경 설정 열기",
     "Install Backend": "백엔드 설치",
     "Install": "설치",
-    "Download PyTorch and what else is needed into a folder of the add-on; what works now keeps working until it is done":
-        "PyTorch와 필요한 것을 애드온의 폴더에 내려받습니다. 끝날 때까지 지금 작동하는 것은 그대로 작동합니다",
+    "Download PyTorch and its libraries into the add-on's own folder; the present backend works until that is done":
+        "PyTorch와 관련 라이브러리를 애드온의 폴더에 내려받습니다. 끝날 때까지 지금의 백엔드는 그대로 작동합니다",
     "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be used meanwhile.":
         "PyTorch와 관련 라이브러리 1~6 GB를 별도의 폴더에 내려받습니다. 그동안 Blender를 계속 쓸 수 있습니다.",
     "Python": "Python",

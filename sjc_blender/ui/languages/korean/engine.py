@@ -57,6 +57,8 @@ ENGINE = {
     "LoRA needs the package peft; install the backend anew.": "LoRA에는 peft 패키지가 필요합니다. 백엔드를 다시 설치하세요.",
     "The LoRA {} does not fit this model ({}): its layers have other names or shapes; take one made for the same base model.": "LoRA {} 은(는) 이 모델({})에 맞지 않습니다. 층의 이름이나 모양이 다릅니다. 같은 바탕 모델로 만든 LoRA를 쓰세요.",
     # models: what is in them
+    "this is no JSON object: {}": "JSON 객체가 아닙니다: {}",
+    "{} cannot be read: its settings are no JSON object.": "{} 을(를) 읽을 수 없습니다: 설정이 JSON 객체가 아닙니다.",
     "{} must hold a JSON object.": "{} 에는 JSON 객체가 있어야 합니다.",
     "{} is missing; the model folder is not complete.": "{} 이(가) 없습니다. 모델 폴더가 온전하지 않습니다.",
     "{} cannot be read as JSON: {}": "{} 을(를) JSON으로 읽을 수 없습니다: {}",
@@ -144,7 +146,6 @@ ENGINE = {
     "{} is a file; --out needs a folder.": "{} 은(는) 파일입니다. 출력에는 폴더가 필요합니다.",
     "{} is not empty and is no job folder; choose another --out.": "{} 은(는) 비어 있지 않고 작업 폴더도 아닙니다. 다른 출력 폴더를 고르세요.",
     "{} is not empty and is no job folder; nothing there is overwritten. Choose another --out.": "{} 은(는) 비어 있지 않고 작업 폴더도 아닙니다. 그곳의 것은 덮어쓰지 않습니다. 다른 출력 폴더를 고르세요.",
-    "{} has no job.json: it is no job folder. sjc generate makes one.": "{} 에 job.json이 없습니다. 작업 폴더가 아닙니다. 작업 폴더는 sjc generate가 만듭니다.",
     "{} already holds a result; add --overwrite to replace it, or choose another --out.": "{} 에 이미 결과가 있습니다. 바꾸려면 --overwrite를 더하고, 아니면 다른 출력 폴더를 고르세요.",
     "{} holds an unfinished job: sjc resume {} goes on with it, --overwrite starts anew.": "{} 에 끝나지 않은 작업이 있습니다. sjc resume {} 명령으로 이어서 하거나 --overwrite로 새로 시작하세요.",
     "{} is finished; nothing to resume.": "{} 은(는) 완료되었습니다. 이어서 할 것이 없습니다.",

@@ -14,7 +14,7 @@ home = Path(given["home"])
 os.environ["SJC_BACKEND_PYTHON"] = given["backend"]
 sjc_blender.register()
 from sjc_blender.ui import backend_task
-from sjc_blender.ui.panels import settings as panels_settings
+from sjc_blender.ui.panels import settings
 scene, runtime = bpy.context.scene, bpy.context.window_manager.sjc
 
 def refused(call, **named):
@@ -33,11 +33,11 @@ def test_the_line_below_the_model(in_blender, tmp_path):
         + RECORDER
         + """
 import shutil
-from sjc_blender.models import lookup as models
-from sjc_blender.ui import model_picker as model_line
+from sjc_blender.models import lookup
+from sjc_blender.ui import model_picker
 os.environ.pop("HF_HUB_OFFLINE", None)
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
-embedded = models.look("embedded").folder
+embedded = lookup.look("embedded").folder
 (home / "model").mkdir()
 repository = home / "hub" / "models--some--model"
 (repository / "refs").mkdir(parents=True)
@@ -46,11 +46,11 @@ shutil.copytree(embedded, repository / "snapshots" / "abc")
 
 def shown(model):
     scene.sjc.model = model
-    model_line.shelf.forget()
-    first = draw(panels_settings.SJC_PT_settings, bpy.context).texts()
-    while model_line.tick():
+    model_picker.model_cache.forget()
+    first = draw(settings.SJC_PT_settings, bpy.context).texts()
+    while model_picker.tick():
         pass
-    layout = draw(panels_settings.SJC_PT_settings, bpy.context)
+    layout = draw(settings.SJC_PT_settings, bpy.context)
     return first, " ".join(layout.texts()), layout.operators()
 
 result = {model: shown(model) for model in ("embedded", str(home / "model"), "some/model", "some/other")}
@@ -62,7 +62,7 @@ class Online:
     online_access, background, timers = True, True, bpy.app.timers
 class Face:
     app, context, types = Online, bpy.context, bpy.types
-model_line.bpy = backend_task.bpy = Face
+model_picker.bpy = backend_task.bpy = Face
 result["online"] = shown("some/other")
 
 class Ask:
@@ -136,10 +136,10 @@ def test_the_picker_offers_models_and_fills_the_field(in_blender, tmp_path):
         + RECORDER
         + """
 import shutil
-from sjc_blender.models import lookup as models
-from sjc_blender.ui import model_picker as model_line
+from sjc_blender.models import lookup
+from sjc_blender.ui import model_picker
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
-embedded = models.look("embedded").folder
+embedded = lookup.look("embedded").folder
 repository = home / "hub" / "models--some--model"
 (repository / "refs").mkdir(parents=True)
 (repository / "refs" / "main").write_text("abc")
@@ -148,14 +148,15 @@ entry = runtime.history.add()
 entry.name, entry.model = "earlier", "some/used"
 
 def menu():
-    layout = draw(model_line.SJC_MT_models, bpy.context)
+    layout = draw(model_picker.SJC_MT_models, bpy.context)
     return layout.texts(), layout.operators()
 
-result = {"before": menu(), "button": "menu" in [name for name, _, _ in draw(panels_settings.SJC_PT_settings, bpy.context).seen]}
-while model_line.tick():
+drawn = draw(settings.SJC_PT_settings, bpy.context).calls
+result = {"before": menu(), "button": "menu" in [name for name, _, _ in drawn]}
+while model_picker.tick():
     pass
 result["after"] = menu()
-model_line.offers["some/used"] = model_line.fetching.Offer(2_600_000_000)
+model_picker.offers["some/used"] = model_picker.fetching.Offer(2_600_000_000)
 result["asked"] = menu()
 bpy.ops.sjc.pick_model(model="some/model")
 result["field"] = scene.sjc.model
@@ -191,12 +192,12 @@ def test_the_preferences_list_models_and_remove_them(in_blender, tmp_path):
         + """
 import shutil
 from types import SimpleNamespace
-from sjc_blender.models import lookup as models
+from sjc_blender.models import lookup
 from sjc_blender import places
-from sjc_blender.ui import model_picker as model_line
+from sjc_blender.ui import model_picker
 os.environ.pop("HF_HUB_OFFLINE", None)
 os.environ["HF_HUB_CACHE"] = str(home / "hub")
-embedded = models.look("embedded").folder
+embedded = lookup.look("embedded").folder
 repository = home / "hub" / "models--some--model"
 (repository / "refs").mkdir(parents=True)
 (repository / "refs" / "main").write_text("abc")
@@ -204,14 +205,14 @@ shutil.copytree(embedded, repository / "snapshots" / "abc")
 
 class Panel:
     def draw(self, context):
-        model_line.draw_list(self.layout, context, "some/other")
+        model_picker.draw_list(self.layout, context, "some/other")
 
 def listed():
     layout = draw(Panel, bpy.context)
     return layout.texts(), layout.operators()
 
 result = {"before": listed()}
-while model_line.tick():
+while model_picker.tick():
     pass
 result["after"] = listed()
 
@@ -227,7 +228,7 @@ class Remove:
 backend_task.fetching.Remove = Remove
 result["pressed"] = list(bpy.ops.sjc.remove_model(model="some/model"))
 listed()
-while model_line.tick():
+while model_picker.tick():
     pass
 result["gone"] = listed()
 """,

@@ -1,6 +1,4 @@
-"""What people do to Blender while a job runs: undo, another scene, a new file, another file, the add-on off or
-upgraded.
-"""
+"""What people do to Blender while a job runs: undo, another scene, another file, the add-on off or upgraded."""
 
 import sys
 
@@ -44,9 +42,7 @@ api.queue().command = lambda: [*environment.worker_command(given["backend"]), "-
 
 
 def test_undo_another_scene_a_new_file_and_another_one(each_blender, tmp_path):
-    """The job goes on through all of it, its volume is there again each time, once, and the mesh comes where one is
-    then.
-    """
+    """The job goes on through all of it: its volume is there again each time, once, and the mesh comes where one is."""
     got = each_blender(
         SCENE
         + BUSY
@@ -87,7 +83,7 @@ api.close()
         backend=sys.executable,
     )
     stopped = got.pop("stopped")
-    assert all(found == ["running", 1, True, True] for found in got.values()), got
+    assert all(state == ["running", 1, True, True] for state in got.values()), got
     assert set(got) == {"undo", "redo", "another scene", "a new file", "another file"}
     assert stopped == ["stopped", None, ["a red cube"], True]
 
@@ -112,16 +108,16 @@ again = importlib.import_module(module + ".api")
 environment = importlib.import_module(module + ".install.environment")
 real = environment.worker_command(given["backend"])
 again.queue().command = lambda: [*real, "--fake", "slow:0.02"]
-(found,) = again.jobs()
-result["found"] = [found.prompt, found.state, found.record.step >= step]
-found.resume()
-while not found.curves and not found.finished:
+(job,) = again.jobs()
+result["taken up"] = [job.prompt, job.state, job.record.step >= step]
+job.resume()
+while not job.curves and not job.finished:
     again.pump()
     time.sleep(0.005)
-result["resumed"] = [found.state, found.curves["loss"][0][0] > step]  # the first step that was heard of
-found.cancel()
-found.wait(60)
-result["end"] = found.state
+result["resumed"] = [job.state, job.curves["loss"][0][0] > step]  # the first step that was heard of
+job.cancel()
+job.wait(60)
+result["end"] = job.state
 again.close()
 """
 
@@ -148,6 +144,6 @@ def test_the_add_on_goes_in_the_middle(each_blender, given, change):
     assert got["seconds"] < 10
     assert got["state"] == "stopped"
     assert got.get("waiting") in (None, "SjcError")
-    assert got["found"] == ["a red cube", "stopped", True]
+    assert got["taken up"] == ["a red cube", "stopped", True]
     assert got["resumed"] == ["running", True]
     assert got["end"] == "stopped"

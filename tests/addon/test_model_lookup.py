@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from sjc.models import model_files as worker_rules
+from sjc.models import model_files
 from sjc_blender.install import environment
 from sjc_blender.models import catalogue, fetching, lookup
-from tests.addon.players import until
+from tests.addon.helpers import until
 
 ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef01234567"
 
@@ -21,7 +21,7 @@ ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef012345
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the embedded model, to break."""
-    return shutil.copytree(worker_rules.EMBEDDED, tmp_path / "a mödel")
+    return shutil.copytree(model_files.EMBEDDED, tmp_path / "a mödel")
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def cached(cache, folder):
 
 
 def test_the_embedded_model():
-    found = lookup.look("embedded")
-    assert (found.kind, found.licence, found.problem) == ("embedded", "gpl-3.0", "")
-    assert found.folder.is_dir()
-    weights = sum(path.stat().st_size for path in found.folder.glob("*/*.safetensors"))
-    assert found.size == weights > 1e6
+    info = lookup.look("embedded")
+    assert (info.kind, info.licence, info.problem) == ("embedded", "gpl-3.0", "")
+    assert info.folder.is_dir()
+    weights = sum(path.stat().st_size for path in info.folder.glob("*/*.safetensors"))
+    assert info.size == weights > 1e6
 
 
 def test_a_folder_and_what_is_wrong_with_it(folder):
@@ -66,21 +66,24 @@ def test_a_folder_and_what_is_wrong_with_it(folder):
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
-    [("", "No model is chosen"), ("nowhere at all", "no model folder"), ("a\0b", "no model folder"), (__file__, "is a file")],
+    ("named", "message"),
+    [
+        ("", "No model is chosen"), ("nowhere at all", "no model folder"),
+        ("a\0b", "no model folder"), (__file__, "is a file"),
+    ],
 )  # fmt: skip
-def test_what_is_no_model(named, said):
-    found = lookup.look(named)
-    assert found.kind == "bad"
-    assert said in found.problem
-    assert "\n" not in found.problem
+def test_what_is_no_model(named, message):
+    info = lookup.look(named)
+    assert info.kind == "bad"
+    assert message in info.problem
+    assert "\n" not in info.problem
     lookup.stamp(named)
 
 
 def test_a_hub_model_that_is_here(cache, cached):
-    found = lookup.look(ID, cache)
-    assert (found.kind, found.folder, found.licence) == ("cached", cached, "gpl-3.0")
-    assert found.size > 1e6
+    info = lookup.look(ID, cache)
+    assert (info.kind, info.folder, info.licence) == ("cached", cached, "gpl-3.0")
+    assert info.size > 1e6
     (cached / "unet" / "config.json").unlink()
     assert "is missing" in lookup.look(ID, cache).problem
 
@@ -103,15 +106,15 @@ GB = 10**9
 )
 def test_the_memory_of_a_model_by_the_workers_rule(on_cpu, free, fits, texts_there, decoder_there):
     numbers = {"unet": GB, "text_encoder": 2 * GB, "vae": GB // 4}
-    found = lookup.Found("folder", lookup.Path(), size=7 * GB, numbers=numbers)
-    plan = lookup.memory(found, on_cpu, free)
+    info = lookup.ModelInfo("folder", lookup.Path(), size=7 * GB, numbers=numbers)
+    plan = lookup.memory(info, on_cpu, free)
     assert plan.dtype == ("float32" if on_cpu else "float16")
     assert (plan.fits, not plan.texts_on_host, not plan.decoder_on_host) == (fits, texts_there, decoder_there)
     assert lookup.look("embedded").numbers["unet"] > 1e6
 
 
 def test_a_hub_model_that_is_not(cache, cached, tmp_path):
-    assert lookup.look("some-people/other", cache) == lookup.Found("missing", tmp_path / "hub")
+    assert lookup.look("some-people/other", cache) == lookup.ModelInfo("missing", tmp_path / "hub")
     shutil.rmtree(cached)  # a download that had only begun
     assert lookup.look(ID, cache).kind == "missing"
 
@@ -119,7 +122,7 @@ def test_a_hub_model_that_is_not(cache, cached, tmp_path):
 def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
     """Where the worker looks without a network is where we look."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
-    assert worker_rules.locate(ID) == lookup.look(ID, cache).folder
+    assert model_files.locate(ID) == lookup.look(ID, cache).folder
     code = "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"
     for variables in (
         {},
@@ -128,9 +131,9 @@ def test_it_agrees_with_the_hubs_own_library(cache, cached, monkeypatch):
         {"HF_HUB_CACHE": "/c", "HF_HOME": "/a"},
         {"HUGGINGFACE_HUB_CACHE": "/d"},
     ):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_CACHE", "HUGGINGFACE_HUB_"))}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=kept | variables, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code], env=inherited | variables, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == str(lookup.hub_folder(variables)), variables
 
@@ -155,33 +158,33 @@ def test_the_stamp_changes_with_the_disk(cache, cached, folder):
     assert changed("a/b", lambda: (lookup.hub_folder(cache) / "models--a--b" / "refs").mkdir(parents=True))
 
 
-def test_the_shelf_looks_in_threads_and_only_when_something_changed():
+def test_the_cache_looks_in_threads_and_only_when_something_changed():
     looked, now, disk, threads = [], [0.0], ["as it was"], []
 
     def look(model):
         looked.append(model)
         threads.append(threading.current_thread())
-        return lookup.Found("folder", lookup.Path(model), size=len(looked))
+        return lookup.ModelInfo("folder", lookup.Path(model), size=len(looked))
 
-    shelf = lookup.Shelf(look, lambda _model: (disk[0],), lambda: now[0])
-    assert shelf.known("m") is None
-    assert shelf.stale("m")
+    model_cache = lookup.ModelCache(look, lambda _model: (disk[0],), lambda: now[0])
+    assert model_cache.known("m") is None
+    assert model_cache.stale("m")
     assert looked == []  # asking whether it is known looks nowhere
-    shelf.ask("m")
-    shelf.join()
-    assert (shelf.known("m").size, shelf.stale("m"), shelf.busy) == (1, False, False)
+    model_cache.ask("m")
+    model_cache.join()
+    assert (model_cache.known("m").size, model_cache.stale("m"), model_cache.busy) == (1, False, False)
     now[0] = lookup.RECHECK_SECONDS + 1
-    assert shelf.stale("m")
-    shelf.ask("m")
-    shelf.join()
+    assert model_cache.stale("m")
+    model_cache.ask("m")
+    model_cache.join()
     assert looked == ["m"]
-    assert not shelf.stale("m")
+    assert not model_cache.stale("m")
     disk[0] = "changed"
-    shelf.ask("m")
-    shelf.join()
-    assert shelf.known("m").size == 2
-    shelf.forget()
-    assert shelf.known("m") is None
+    model_cache.ask("m")
+    model_cache.join()
+    assert model_cache.known("m").size == 2
+    model_cache.forget()
+    assert model_cache.known("m") is None
     assert threading.current_thread() not in threads
 
 
@@ -191,18 +194,18 @@ def test_a_slow_disk_is_asked_once_and_stops_nobody():
     def look(model):
         looked.append(model)
         gate.wait(30)
-        return lookup.Found("missing", lookup.Path())
+        return lookup.ModelInfo("missing", lookup.Path())
 
-    shelf = lookup.Shelf(look, lambda _model: ())
+    model_cache = lookup.ModelCache(look, lambda _model: ())
     began = time.monotonic()
     for _ in range(3):
-        shelf.ask("m")
+        model_cache.ask("m")
     assert time.monotonic() - began < 5
-    assert (shelf.busy, shelf.stale("m"), shelf.known("m")) == (True, False, None)
+    assert (model_cache.busy, model_cache.stale("m"), model_cache.known("m")) == (True, False, None)
     gate.set()
-    shelf.join()
+    model_cache.join()
     assert looked == ["m"]
-    assert shelf.known("m").kind == "missing"
+    assert model_cache.known("m").kind == "missing"
 
 
 # --------------------------------------------------------------------------------------------------------------- picker
@@ -216,12 +219,12 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     (language.parents[1] / "refs").mkdir()
     (language.parents[1] / "refs" / "main").write_text(REVISION)
     used = ["embedded", str(folder), str(tmp_path / "gone"), "some-people/other", ID, "", str(folder)]
-    found = catalogue.listing(catalogue.key_of(used), cache)
-    assert [(name, one.kind) for name, one in found] == [
+    entries = catalogue.listing(catalogue.key_of(used), cache)
+    assert [(name, info.kind) for name, info in entries] == [
         ("embedded", "embedded"), (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
     ]  # fmt: skip
-    family = worker_rules.check(folder).family.name
-    assert [one.family for _, one in found] == [family, family, family, ""]
+    family = model_files.check(folder).family.name
+    assert [info.family for _, info in entries] == [family, family, family, ""]
     (cached / "unet" / "config.json").unlink()
     broken = dict(catalogue.listing("", cache))[ID]
     assert broken.kind == "bad"  # it is here, so it stays on the list, with its reason
@@ -289,10 +292,10 @@ def test_the_command_line_fetches_and_tells(folder, monkeypatch, capsys):
     assert cli.main(["models", "fetch", ID]) == 0
     assert asked["model"] == ID
     assert {"model_index.json", "README.md", "unet/diffusion_pytorch_model.safetensors"} <= set(asked["wanted"])
-    said = capsys.readouterr()
-    assert str(folder) in said.out
-    assert f"{ID}: " in said.err
-    assert " MB, as far as it is not here yet" in said.err
+    message = capsys.readouterr()
+    assert str(folder) in message.out
+    assert f"{ID}: " in message.err
+    assert " MB, as far as it is not here yet" in message.err
 
 
 def fetch(tmp_path, lines):
@@ -328,7 +331,7 @@ def test_a_download_can_be_cancelled(tmp_path):
     assert running.process.returncode != 0
 
 
-def test_the_real_backend_is_told_offline(tmp_path):
+def test_the_real_backend_works_offline(tmp_path):
     """The whole way through `sjc models fetch`, as far as the missing network."""
     job = fetching.Fetch(sys.executable, ID)
     job.start()
@@ -348,5 +351,5 @@ def test_of_two_snapshots_the_one_that_counts(cache, cached):
     """An older download lies beside it; refs/main says which is meant."""
     older = shutil.copytree(cached, cached.with_name("0" * 40))
     (older / "unet" / "config.json").unlink()
-    found = lookup.look(ID, cache)
-    assert (found.kind, found.folder) == ("cached", cached)
+    info = lookup.look(ID, cache)
+    assert (info.kind, info.folder) == ("cached", cached)

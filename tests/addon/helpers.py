@@ -1,6 +1,4 @@
-"""What the add-on's tests without Blender play with: the worker with scripted faults, and a queue that keeps its
-events.
-"""
+"""What the add-on's tests without Blender share: the worker with scripted faults, and a queue that keeps its events."""
 
 import json
 import sys
@@ -8,7 +6,7 @@ import time
 
 from sjc_blender.backend.sjc import settings
 from sjc_blender.install import environment
-from sjc_blender.queue import queue as jobs
+from sjc_blender.queue.queue import Queue
 from sjc_blender.worker.process import Times
 
 PACKAGE = environment.PACKAGE / "sjc"
@@ -36,7 +34,7 @@ def chosen(prompt="a red mushroom", **changes):
     return settings.resolve("test", {"prompt": prompt, **changes})
 
 
-class Watched(jobs.Queue):
+class Watched(Queue):
     """A queue that keeps what came out of its pump."""
 
     def __init__(self, fault="ok", state_file=None, **options):
@@ -67,7 +65,7 @@ class Watched(jobs.Queue):
     def kinds(self, job=None):
         return [message["type"] for owner, message in self.events if job is None or owner is job]
 
-    def said(self, job, kind):
+    def messages(self, job, kind):
         return [message for owner, message in self.events if owner is job and message["type"] == kind]
 
 

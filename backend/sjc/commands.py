@@ -1,0 +1,230 @@
+"""What the commands of the command line do.  Each takes the parsed arguments and returns the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from . import settings
+from .errors import SjcError
+from .job import folder as job_folder
+from .job.batch import read_batch
+from .job.progress import Bar, JsonLines, Report
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .job.run import JobRun
+
+BAD_INPUT, INTERRUPTED = 2, 130
+OUTPUTS = Path("outputs")
+
+
+class CtrlC:
+    """The first Ctrl-C asks the loop to stop after its step; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Self:
+        self.before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+
+    def _handle(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __call__(self) -> bool:
+        """Whether the job should stop after its step."""
+        return self.asked
+
+
+def generate(args: argparse.Namespace) -> int:
+    """sjc generate: one object in a new job folder."""
+    from .job import run
+
+    chosen = settings.resolve_job({**settings.overrides(args), "prompt": args.prompt})
+    folder = args.out or job_folder.free_folder(OUTPUTS, chosen)
+    run.check_early(chosen)
+    job_folder.check_folder(folder, chosen)
+    return _finish(folder, _run_new(folder, chosen, _reporter(args)), args.json)
+
+
+def resume(args: argparse.Namespace) -> int:
+    """sjc resume: go on with an unfinished job."""
+    from .job import run
+
+    chosen = run.reopen(args.folder)
+    return _finish(args.folder, _run(run.JobRun(args.folder, chosen, _reporter(args))), args.json)
+
+
+def _reporter(args: argparse.Namespace) -> Report:
+    return JsonLines() if args.json else Bar()
+
+
+def _run_new(folder: Path, chosen: Settings, report: Report) -> dict[str, Any] | None:
+    """Run a new job to its end; None if Ctrl-C stopped it.
+
+    Its folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite costs no
+    result.
+    """
+    from .job.run import JobRun
+
+    job = JobRun(folder, chosen, report)
+    return _run(job, prepare=lambda: job_folder.prepare_folder(folder, chosen))
+
+
+def _run(job: JobRun, prepare: Callable[[], None] | None = None) -> dict[str, Any] | None:
+    """Run a job to its end, with `prepare` called once the model is loaded; None if Ctrl-C stopped it."""
+    from .job.run import Stopped
+
+    with CtrlC() as stop:
+        job.stop = stop
+        try:
+            if prepare:
+                job.load()
+                prepare()
+            return job.run()
+        except Stopped:
+            return None
+        finally:
+            if isinstance(job.report, Bar):
+                job.report.close()
+
+
+def _finish(folder: Path, record: dict[str, Any] | None, quiet: bool) -> int:
+    if record is None:
+        print(f"sjc: stopped; go on with: sjc resume {folder}", file=sys.stderr)
+        return INTERRUPTED
+    if not quiet:
+        for name in (job_folder.MESH, job_folder.PREVIEW, job_folder.TURNTABLE):
+            if (folder / name).exists():
+                print(folder / name)
+    return 0
+
+
+def batch(args: argparse.Namespace) -> int:
+    """sjc batch: all lines are checked before the first job starts; a failing job does not stop the others."""
+    jobs = _batch_jobs(_batch_text(args.file), args)
+    report, failed = _reporter(args), 0
+    for number, (folder, chosen) in enumerate(jobs, 1):
+        report({"type": "status", "stage": "batch", "text": f"[{number}/{len(jobs)}] {chosen.prompt} -> {folder}"})
+        try:
+            if not _batch_one(folder, chosen, report):
+                print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
+                return INTERRUPTED
+        except SjcError as error:
+            failed += 1
+            report({"type": "error", "text": str(error), "folder": str(folder)})
+            print(f"sjc: {folder}: {error}", file=sys.stderr)
+    if failed:
+        print(f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr)
+    return BAD_INPUT if failed else 0
+
+
+def _batch_text(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SjcError(f"{name} cannot be read as a list of prompts: {error}") from error
+
+
+def _batch_jobs(text: str, args: argparse.Namespace) -> list[tuple[Path, Settings]]:
+    """Every job's folder and settings: its own, over those that the command line gives to all."""
+    from .job import run
+
+    common = settings.overrides(args)
+
+    def resolve(own: Mapping[str, Any]) -> Settings:
+        chosen = settings.resolve_job({**common, **own})
+        run.check_early(chosen)
+        return chosen
+
+    return [
+        (args.out / f"{number:03d}-{job_folder.slug(chosen.prompt)}-{chosen.seed}", chosen)
+        for number, chosen in enumerate(read_batch(text, resolve), 1)
+    ]
+
+
+def _batch_one(folder: Path, chosen: Settings, report: Report) -> bool:
+    """Make, go on with, or pass over one job of a batch; False if Ctrl-C stopped it."""
+    from .job import run
+
+    same = (folder / job_folder.JOB).exists() and job_folder.read_settings(folder) == replace(chosen, overwrite=False)
+    if not same or chosen.overwrite:
+        job_folder.check_folder(folder, chosen)
+        return _run_new(folder, chosen, report) is not None
+    if job_folder.finished(folder):
+        report({"type": "status", "stage": "batch", "text": "already there"})
+        return True
+    return _run(run.JobRun(folder, run.reopen(folder), report)) is not None
+
+
+def models(args: argparse.Namespace) -> int:
+    """sjc models: list, info, fetch, remove or convert."""
+    from .doctor import model_info, print_table
+    from .models import model_list
+
+    if args.action == "list":
+        return model_list.show(args.json)
+    if args.action == "remove":
+        from .models.model_removal import remove
+
+        freed = remove(args.model, yes=args.yes)
+        print(json.dumps({"freed_bytes": freed}) if args.json else "kept" if freed is None else "removed")
+        return 0
+    if args.action == "convert":
+        from .models.convert import convert
+
+        written = convert(Path(args.model))
+        print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
+        return 0
+    if args.action == "fetch" and args.dry_run:
+        from .models import download_info
+
+        info = asdict(download_info.ask(args.model))
+        lines = [f"{k:<14} {v}" for k, v in info.items()]
+        if info["gated"]:
+            from .models.hub import gated_steps
+
+            lines.append(f"{args.model}: {gated_steps(args.model)}")
+        print(json.dumps(info) if args.json else "\n".join(lines))
+        return 0
+    if args.action == "fetch":
+        from .models import model_files
+
+        def tell(size: int) -> None:
+            if args.json:
+                print(json.dumps({"download_bytes": size}), flush=True)
+            else:
+                print(f"{args.model}: {size / 1e6:.1f} MB, as far as it is not here yet", file=sys.stderr)
+
+        model_files.locate(args.model, download=True, tell=tell)
+    rows = model_info(args.model)
+    if args.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    else:
+        print_table(rows)
+    return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """sjc doctor: one line a check; bad input where one fails."""
+    from .doctor import checks
+
+    lines = checks()
+    if args.json:
+        print(json.dumps(lines, ensure_ascii=False))
+    else:
+        for line in lines:
+            print(f"{'ok  ' if line['ok'] else 'FIX '} {line['name']:<9} {line['text']}")
+    return 0 if all(line["ok"] for line in lines) else BAD_INPUT

@@ -1,0 +1,215 @@
+"""The job folder: the names of its files, its settings, its snapshots, and whether a job may begin or go on in it.
+
+The folder is the truth: `job.json` holds the settings, `checkpoint.safetensors` the state of the run, and `run.json`
+appears last. Engine and extension read it through this module alone, so both give the same answer about a folder.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import SjcError
+from ..output import files
+from ..settings import Settings, resolve
+
+JOB, RUN, CHECKPOINT = "job.json", "run.json", "checkpoint.safetensors"
+FIELD, VOLUME, MESH = "field.npz", "field.vdb", "mesh.glb"
+PREVIEW, TURNTABLE, CURVES = "preview.png", "turntable.mp4", "curves.png"
+SNAPSHOTS = "snapshots"
+RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
+SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the job, perhaps before it begins
+
+_SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
+_TEMPORARY_FILE = re.compile(r"\..+\.\d+~(\.\w+)?")  # the temporary names of files.replacing
+
+
+# --------------------------------------------------------------------------------------------------- a name for a job
+
+
+def slug(prompt: str) -> str:
+    """A prompt as a file name: "A red mushroom!" -> "a-red-mushroom"; letters of other scripts stay."""
+    return re.sub(r"[^\w]+", "-", prompt.lower()).strip("-_")[:60].strip("-_") or "untitled"
+
+
+def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) -> Path:
+    """<parent>/<slug>-<seed>, with -2, -3 ... where that name exists already or is among `taken`.
+
+    An empty folder counts as taken, too: with one, Blender's queue reserves the name of a job that still waits.
+    """
+    base = parent / f"{slug(settings.prompt)}-{settings.seed}"
+    candidate, number = base, 1
+    while candidate in taken or candidate.exists():
+        number += 1
+        candidate = base.with_name(f"{base.name}-{number}")
+    return candidate
+
+
+# ------------------------------------------------------------------------------------------------ settings and state
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a job folder, unchecked: from job.json, or from run.json where that alone is left.
+
+    Raises SjcError where there are none or the file cannot be read.
+    """
+    for name in (JOB, RUN):
+        path = folder / name
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            value = value["settings"] if name == RUN else value
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise SjcError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        if not isinstance(value, dict):
+            raise SjcError(f"{path} cannot be read: its settings are no JSON object.")
+        return value
+    raise SjcError(f"{folder} has no job.json: it is no job folder.")
+
+
+def read_settings(folder: Path) -> Settings:
+    """The settings of a job folder, checked. Raises SjcError, for bad values with one line each."""
+    stored = stored_settings(folder)
+    try:
+        return resolve(None, stored)
+    except SjcError as error:
+        lines = (f"{folder / JOB} cannot be read: {line}" for line in str(error).splitlines())
+        raise SjcError("\n".join(lines)) from error
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Write job.json. `overwrite` is left out: it belongs to one start of a job, not to the job."""
+    files.write_json(folder / JOB, asdict(replace(settings, overwrite=False)))
+
+
+def finished(folder: Path) -> bool:
+    """Whether the folder holds a result: run.json, which is written last, and the mesh."""
+    return (folder / RUN).is_file() and (folder / MESH).is_file()
+
+
+def resumable(folder: Path) -> bool:
+    """Whether the folder holds a job that is not finished; somebody who deletes its mesh can make it again."""
+    return (folder / JOB).is_file() and not finished(folder)
+
+
+# --------------------------------------------------------------------------------------------------- begin or go on
+
+
+def check_folder(folder: Path, settings: Settings) -> None:
+    """Whether a new job may begin there; writes nothing.
+
+    Raises SjcError for a folder that holds a result or an unfinished job, unless the settings say `overwrite`, and
+    always for one that holds other files than a job's.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SjcError(f"{folder} is a file; --out needs a folder.")
+    names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
+    if names and not settings.overwrite:
+        if finished(folder):
+            raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")
+        if JOB in names:
+            raise SjcError(
+                f"{folder} holds an unfinished job: sjc resume {folder} goes on with it, --overwrite starts anew."
+            )
+        raise SjcError(f"{folder} is not empty and is no job folder; choose another --out.")
+    if names and JOB not in names:
+        raise SjcError(
+            f"{folder} is not empty and is no job folder; nothing there is overwritten. Choose another --out."
+        )
+
+
+def prepare_folder(folder: Path, settings: Settings) -> None:
+    """Make the folder, clear a result that may be overwritten, write job.json. Raises SjcError as `check_folder`."""
+    check_folder(folder, settings)
+    if folder.is_dir():
+        for name in (*RESULTS, CHECKPOINT):
+            (folder / name).unlink(missing_ok=True)
+        for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
+            path.unlink(missing_ok=True)
+    write_settings(folder, settings)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what was being written when a process was killed."""
+    for path in (*folder.glob(".*~*"), *(folder / SNAPSHOTS).glob(".*~*")):
+        if _TEMPORARY_FILE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def clear_unfinished(folder: Path, saved_step: int | None) -> None:
+    """Before a job goes on: remove the snapshots that it will make again, and what a killed process left behind.
+
+    saved_step: the step of the checkpoint, from which the job goes on; None without one.
+    """
+    clear_temporary(folder)
+    (folder / RUN).unlink(missing_ok=True)  # it says that the result is whole, which is no longer so
+    if saved_step is None:
+        for path in _snapshot_files(folder):
+            path.unlink(missing_ok=True)
+        return
+    for path in snapshots(folder):
+        meta = snapshot_meta(path) or {}
+        step = int(meta.get("step", 0))
+        last = step == meta.get("steps") or meta.get("color") == "final"  # the export writes it again
+        if step > saved_step or last:
+            for suffix in (".npz", ".vdb", ".png"):
+                path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+# --------------------------------------------------------------------------------------------------------- snapshots
+
+
+def snapshot_stem(number: int) -> str:
+    """1 -> "f_0001". Blender's volume sequences look for numbers without gaps, from 1 on."""
+    return f"f_{number:04d}"
+
+
+def snapshot_number(path: Path) -> int | None:
+    """f_0012.npz, f_0012.vdb or f_0012.png -> 12; None for a file of another name."""
+    match = _SNAPSHOT_FILE.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def numbered(folder: Path, suffix: str) -> list[Path]:
+    """f_0001, f_0002 ... with this suffix (".npz", ".vdb") in a folder, in order, up to the first gap."""
+    try:
+        present = {path.name for path in folder.iterdir()}
+    except OSError:
+        return []
+    paths: list[Path] = []
+    while (name := f"{snapshot_stem(len(paths) + 1)}{suffix}") in present:
+        paths.append(folder / name)
+    return paths
+
+
+def snapshots(folder: Path) -> list[Path]:
+    """The .npz files of a job folder's snapshots, in order, up to the first gap."""
+    return numbered(folder / SNAPSHOTS, ".npz")
+
+
+def next_snapshot(folder: Path) -> Path:
+    """The .npz file that the job folder's next snapshot is written to. The .npz counts: write the .vdb before it."""
+    return folder / SNAPSHOTS / f"{snapshot_stem(len(snapshots(folder)) + 1)}.npz"
+
+
+def snapshot_meta(npz: Path) -> dict[str, Any] | None:
+    """A snapshot's `meta` (step, steps, prompt, color), read without NumPy; None for a file that is cut or damaged."""
+    try:
+        with zipfile.ZipFile(npz) as archive:  # a zip file's directory stands at its end: a cut one has none
+            raw = archive.read("meta.npy")
+        # A NumPy scalar of text: a header whose length stands in bytes 8 and 9, then UTF-32.
+        meta = json.loads(raw[10 + int.from_bytes(raw[8:10], "little") :].decode("utf-32-le").rstrip("\0"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    return meta if isinstance(meta, dict) else None
+
+
+def _snapshot_files(folder: Path) -> list[Path]:
+    return [path for path in (folder / SNAPSHOTS).glob("f_*") if snapshot_number(path) is not None]
