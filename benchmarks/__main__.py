@@ -29,7 +29,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--quick",
         action="store_true",
-        help="quality, ceiling: 4 prompts, 1 seed, ceiling with the preset fast; job: 1 run; the others: smaller or fewer",
+        help="quality, ceiling: 4 prompts, 1 seed, ceiling with the preset fast; job: 1 run; "
+        "the others: smaller or fewer",
     )
     made.add_argument(
         "--seeds", type=int, metavar="N", help=f"quality, ceiling: seeds 0 .. N-1 [{SEEDS}; ceiling and quick 1]"

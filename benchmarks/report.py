@@ -35,9 +35,11 @@ QUALITY: tuple[Target, ...] = (
 SPEED: tuple[Target, ...] = (
     ("renderer against the torch reference, no skipping: uniform fog", "render", ("fog",), 1, "x", 15, 40, True),
     ("the same, formed object", "render", ("object",), 1, "x", 60, 200, True),
-    ("renderer against the reference with its colour threshold: uniform fog", "render", ("fog_thresholded",), 1, "x", 15, 40, True),
+    ("renderer against the reference with its colour threshold: uniform fog",
+     "render", ("fog_thresholded",), 1, "x", 15, 40, True),
     ("the same, formed object", "render", ("object_thresholded",), 1, "x", 60, 200, True),
-    ("256 x 256 in 256^3 over 64 x 64 in 100^3: time over visited samples", "scale", ("time_over_visited",), 2, "x", 1, 1, False),
+    ("256 x 256 in 256^3 over 64 x 64 in 100^3: time over visited samples",
+     "scale", ("time_over_visited",), 2, "x", 1, 1, False),
     ("a step over its network alone", "step", ("step_over_network",), 2, "x", 1.6, 1.15, False),
     ("the same with both calls of guidance", "step-two-calls", ("step_over_network",), 2, "x", 1.6, 1.15, False),
     ('"a red mushroom", prompt to files', "job", ("wall_s",), 1, " s", 60, 15, False),

@@ -66,7 +66,7 @@ PATTERNS = {reason: re.compile(pattern, re.IGNORECASE) for reason, pattern in FO
 CONVERTER, TENSORS_ONLY = "backend/sjc/models/convert.py", "weights_only=True"
 
 # Names that do not say what they hold.
-CHECK_NAMES = False
+CHECK_NAMES = True
 EMPTY_NAMES = frozenset({"told", "said", "found", "seen", "most", "kept", "trouble"})
 
 # Third-party wording, which stays as it is.

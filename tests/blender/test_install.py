@@ -19,7 +19,8 @@ def left():
         if isinstance(hooked, list):
             left_over |= {f"handler {name}" for f in hooked if "sjc_blender" in f.__module__}
     for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.VIEW3D_MT_mesh_add):
-        left_over |= {f"menu {f.__name__}" for f in getattr(menu.draw, "_draw_funcs", ()) if "sjc_blender" in f.__module__}
+        drawn = getattr(menu.draw, "_draw_funcs", ())
+        left_over |= {f"menu {f.__name__}" for f in drawn if "sjc_blender" in f.__module__}
     left_over |= {f"operator {name}" for name in dir(bpy.ops.sjc)}
     return sorted(left_over)
 

@@ -72,7 +72,8 @@ def look():
 follow(job, lambda: False, look)
 shown = job.volume_object
 result = {
-    "shown_files": shown_files, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name, "volumes": volumes_here(),
+    "shown_files": shown_files, "state": job.state, "pushed": pushed, "mesh": job.mesh_object.name,
+    "volumes": volumes_here(),
     "hidden": [shown.hide_render, shown.hide_get()], "frames": [shown.data.frame_duration, len(job.record.snapshots)],
 }
 ask_followed()

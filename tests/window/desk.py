@@ -287,7 +287,7 @@ class Desk:
         self.settle()
 
     def open_tab(self, name):
-        """Open the viewport's sidebar with its key, and one of its tabs with the mouse: down the tabs until it is that."""
+        """Open the viewport's sidebar with its key, then one of its tabs with the mouse, trying one after the other."""
         if not self.ask("result = region_of('VIEW_3D')"):
             self.over_the_viewport()
             self.press("n")

@@ -1,7 +1,6 @@
 """The Warp kernels of `render_warp`: aim, occupancy, spread, runs, forward, backward, gather, erase.
 
-Import only
-through `warp_launch.kernels`.
+Import only through `warp_launch.kernels`.
 
 Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
