@@ -15,7 +15,7 @@ from sjc.errors import SjcError
 from sjc.field.cameras import Cameras
 from sjc.guidance.paas import Denoise
 from sjc.job import folder as job_folder
-from sjc.job import run as job
+from sjc.job import run as job_run
 from sjc.machine.devices import choose_device
 from sjc.machine.memory import large_pages
 from sjc.models import model_files
@@ -84,7 +84,7 @@ def run(folder: Path, size: int) -> None:
     check(settings)
     model = load_denoiser(settings.model, device=choose_device(settings.device), runtime=settings.runtime)
     truth = PerfectDenoiser(model, settings.prompt, size)
-    job.JobRun(folder, settings, denoiser=truth, on_views=truth.look).run()
+    job_run.JobRun(folder, settings, denoiser=truth, on_views=truth.look).run()
 
 
 def check(settings: Settings) -> None:
@@ -109,7 +109,7 @@ def main(folder: str, size: str) -> int:
     except SjcError as error:
         print(f"sjc: {error}", file=sys.stderr)
         return 2
-    except (job.Stopped, KeyboardInterrupt):
+    except (job_run.Stopped, KeyboardInterrupt):
         return 130
     return 0
 

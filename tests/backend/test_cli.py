@@ -18,7 +18,7 @@ from sjc import commands
 from sjc.cli import main
 from sjc.job import checkpoint
 from sjc.job import folder as job_folder
-from sjc.job import run as job
+from sjc.job import run as job_run
 from sjc.job.folder import CHECKPOINT
 from sjc.models import loading
 from sjc.output import npz
@@ -488,7 +488,7 @@ def test_an_interrupt_outside_the_loop_is_130(tiny, here, monkeypatch, capsys):
     def interrupted(settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "check_early", interrupted)
+    monkeypatch.setattr(job_run, "check_early", interrupted)
     assert sjc("generate", PROMPT, *options(tiny)) == 130
     assert "interrupted" in capsys.readouterr().err
 
@@ -500,7 +500,7 @@ def test_a_full_memory_is_one_line_and_a_mistake_is_none(here, tiny, monkeypatch
     def full(*_):
         raise error
 
-    monkeypatch.setattr(job, "check_early", full)
+    monkeypatch.setattr(job_run, "check_early", full)
     if isinstance(error, ValueError):
         with pytest.raises(ValueError, match="of ours"):
             sjc("generate", PROMPT, *options(tiny))

@@ -10,8 +10,7 @@ from benchmarks import __main__ as command
 from benchmarks import ceiling, perfect, quality, report, scoring
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
-from sjc.job import export
-from sjc.job import run as job
+from sjc.job import export, run
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
 from tests.backend.stubs import StubDenoiser, bent, settings
@@ -96,12 +95,12 @@ def test_a_step_tells_of_its_views_and_does_not_change_by_it():
 
 def test_a_perfect_denoiser_is_not_handed_on_to_the_next_job(small_model, tmp_path, monkeypatch):
     chosen = settings(prompt=PROMPT)
-    first = job.JobRun(tmp_path, chosen, denoiser=perfect.PerfectDenoiser(SmallModel(), PROMPT, 8))
+    first = run.JobRun(tmp_path, chosen, denoiser=perfect.PerfectDenoiser(SmallModel(), PROMPT, 8))
     first.load()
     assert isinstance(first.denoiser, perfect.PerfectDenoiser)
     other = StubDenoiser(bent)
     monkeypatch.setattr("sjc.models.loading.load_denoiser", lambda _model, **_: other)
-    second = job.JobRun(tmp_path, chosen, previous=first)
+    second = run.JobRun(tmp_path, chosen, previous=first)
     second.load()
     assert second.denoiser is other
 

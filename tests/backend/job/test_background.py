@@ -9,7 +9,7 @@ from sjc.appearance import views as field_views
 from sjc.errors import SjcError
 from sjc.job import checkpoint, export
 from sjc.job import folder as job_folder
-from sjc.job import run as job
+from sjc.job import run as job_run
 from sjc.job.background import BackgroundWriter
 from sjc.job.run import JobRun
 from sjc.models import loading
@@ -155,12 +155,12 @@ def test_a_failed_snapshot_ends_the_job(tmp_path, stub, monkeypatch):
 def test_numbers_of_steps_that_are_under_way_are_told_later_and_none_is_lost(tmp_path, stub, monkeypatch):
     """As on a GPU: step 5 was begun when the numbers of step 3 were read; a checkpoint has those of all steps."""
     s = settings(steps=6, checkpoint_every=4, snapshot_every=100, turntable=False)
-    monkeypatch.setattr(job, "_steps_ahead", lambda _: 2)
+    monkeypatch.setattr(job_run, "_steps_ahead", lambda _: 2)
     job_folder.prepare_folder(tmp_path / "a", s)
     events, one = [], JobRun(tmp_path / "a", s)
     one.report = lambda e: events.append((e["step"], one.optimization.step)) if e["type"] == "progress" else None
     one.stop = lambda: hasattr(one, "optimization") and one.optimization.step == 5
-    with pytest.raises(job.Stopped):
+    with pytest.raises(job_run.Stopped):
         one.run()
     assert events == [(1, 3), (2, 4), (3, 4), (4, 4), (5, 5)]
     assert checkpoint.load(tmp_path / "a")[1]["history"]["step"] == [1, 2, 3, 4, 5]

@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from sjc import doctor, settings
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
-from sjc.job import run as job
+from sjc.job import run
 from sjc.job.progress import silent
 from sjc.models import distilled, lora
 from sjc.models.layout import wanted_files
@@ -136,14 +136,14 @@ def test_a_scale_that_is_none(folder, value):
 
 def test_a_file_that_is_missing_or_cut_short_is_said_before_torch_is_there(folder):
     given = settings.resolve(None, {"model": str(folder), "prompt": "a red mushroom"})
-    job.check_early(given)
+    run.check_early(given)
     file = folder / distilled.NAME
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(SjcError, match="cut short"):
-        job.check_early(given)
+        run.check_early(given)
     file.unlink()
     with pytest.raises(SjcError, match=r"distilled\.safetensors is missing"):
-        job.check_early(given)
+        run.check_early(given)
 
 
 def test_models_info_tells_of_it(folder):
@@ -169,7 +169,7 @@ def test_a_job_takes_it_and_the_next_takes_over_what_is_the_same(folder, tmp_pat
         given = settings.resolve(None, words)
         place = tmp_path / str(number)
         job_folder.prepare_folder(place, given)
-        before = job.JobRun(place, given, silent, previous=before)
+        before = run.JobRun(place, given, silent, previous=before)
         records.append(before.run()["model"]["guidance_built_in"])
         networks.append(before.denoiser)
     assert records == [SCALE, SCALE, None, SCALE]

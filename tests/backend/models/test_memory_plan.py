@@ -185,12 +185,12 @@ def test_a_step_that_finds_no_room_goes_in_smaller_parts(tmp_path, capsys):
 def test_a_job_says_once_what_its_model_notes(tmp_path, capsys):
     """As a warning; the model itself stays silent then."""
     from sjc import settings
-    from sjc.job import run as job
+    from sjc.job import run
 
     words = {"preset": "test", "prompt": "a red mushroom", "model": str(folder_of(tmp_path)), "rgb_grid": False}
     given = settings.resolve(None, words)
     job_folder.prepare_folder(tmp_path / "job", given)
-    one = job.JobRun(tmp_path / "job", given)
+    one = run.JobRun(tmp_path / "job", given)
     one.load()
     one.denoiser.network = Greedy(one.denoiser.network, 1)
     record = one.run()
