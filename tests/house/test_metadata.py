@@ -62,6 +62,16 @@ def test_links_within_the_documents_lead_somewhere(name):
     assert not missing
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", *PAGES])
+def test_files_named_in_the_documents_are_there(name):
+    """A module that moves takes its name along on every page: `backend/sjc/job/run.py`, `tests/blender/` ..."""
+    parts = r"(?:backend|sjc_blender|tests|benchmarks|experiments|tools|docs)"
+    paths = re.findall(rf"`({parts}/[\w/.-]+(?:\.\w+|/))`", (ROOT / name).read_text("utf-8"))
+    assert name != "docs/for-developers.md" or len(paths) > 50
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    assert not missing
+
+
 def test_commands_in_the_documents_exist():
     import build
 
