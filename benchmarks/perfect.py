@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -59,7 +60,7 @@ class PerfectDenoiser(TextDenoiser):
     def __init__(self, model: TextDenoiser, prompt: str, size: int) -> None:
         vars(self).update(vars(model))
         self.prompt, self.size = prompt, size
-        self.source = f"the truth, in place of {model.source}"
+        self.origin = replace(model.origin, source=f"the truth, in place of {model.origin.source}")
         self.pictures: Tensor | None = None
 
     def look(self, cameras: Cameras, background: Tensor) -> None:

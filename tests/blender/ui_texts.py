@@ -24,7 +24,7 @@ BUILT = {
         "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
         '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
     ),
-    "models/loading.py": (
+    "models/pretrained.py": (
         "{}: the weights do not fit config.json; {} is missing or has another shape.",
         "{}: the weights do not fit config.json; {} is missing or has another shape, and {} more.",
     ),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from benchmarks import __main__ as command
 from benchmarks import ceiling, perfect, quality, report, scoring
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
+from sjc.guidance.denoiser import Origin
+from sjc.guidance.parameterizations import Epsilon
 from sjc.job import export, run
 from sjc.models.text_denoiser import TextDenoiser
 from sjc.optimize import Optimization
@@ -26,11 +29,11 @@ class SmallModel(TextDenoiser):
     """A pixel model without weights: what a job asks of a model beside its answers."""
 
     def __init__(self):
-        self.text = StubDenoiser(bent, card={"mean_shade": 0.8})  # it reads prompts and has the card
-        self.schedule, self.source, self.revision, self.loras = self.text.schedule, "small", None, []
+        self.prompt_encoder = StubDenoiser(bent, card={"mean_shade": 0.8})  # it reads prompts and has the card
+        self.schedule, self.origin = self.prompt_encoder.schedule, Origin("small")
         self.vae, self.size, self.channels = None, 32, 3
-        self.distilled, self.built_in, self.prediction_type = False, None, "epsilon"
-        self.place = type("Place", (), {"notes": []})
+        self.distilled, self.built_in, self.parameterization = False, None, Epsilon()
+        self.placement = SimpleNamespace(notes=[])
 
 
 @pytest.fixture
