@@ -1,6 +1,6 @@
-"""`python3 build.py bench [NAME]`; bare: quality --quick, render, job.
+"""`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
-NAME: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, table, freeze, compare A B.
+Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, table, freeze, compare A B.
 """
 
 from __future__ import annotations

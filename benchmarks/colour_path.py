@@ -1,5 +1,4 @@
-"""The way from latents to colours alone: the world's exact solids, with latents fitted to what the autoencoder makes of
-them.
+"""The way from latents to colours alone, on exact solids with latents fitted to what the autoencoder makes of them.
 
 A trained object's colours are wrong for two reasons, its shape and its colouring. Here the shape is exact, so what is
 left is the colouring: the latents that a perfect model would have made, seen through the project's own renderer.
@@ -52,9 +51,7 @@ class Effort:
 
 
 def first_three(channels: int) -> Paint:
-    """[C+1,3]: the first three channels shown as if they were rgb in [-1, 1], what an exporter that knows nothing of
-    latents does.
-    """
+    """[C+1,3]: the first three channels taken for rgb in [-1, 1], as an exporter does that knows nothing of latents."""
     paint = np.zeros((channels + 1, 3))
     paint[:3] = np.eye(3) / 2
     paint[-1] = 0.5
@@ -62,9 +59,7 @@ def first_three(channels: int) -> Paint:
 
 
 def solid(prompt: str, grid: int, channels: int) -> tuple[VoxelField, NDArray[np.float32]]:
-    """A field of the prompt's exact solid, colours still zero, and the exact colours of its voxels [N^3,3],
-    sRGB-encoded.
-    """
+    """A field of the prompt's exact solid with colours 0, and its voxels' exact colours [N^3,3], sRGB-encoded."""
     truth, centers = ground_truth(prompt), voxel_centers(grid).reshape(-1, 3).double().numpy()
     inside = torch.from_numpy(truth.inside(centers)).float()
     field = VoxelField(grid, channels, density_shift=-10.0, color_activation="identity", learned_background=False)

@@ -24,7 +24,7 @@ def by_package(log: str) -> Counter[str]:
 
 
 def measure(folder: Path, prompt: str) -> dict[str, Any]:
-    """{"total_s", "packages": {name: s}} of a job of two steps, from the start of Python to its files. Raises SjcError."""
+    """{"total_s", "packages": {name: s}} of a job of two steps, from Python's start to the files. Raises SjcError."""
     command = [sys.executable, "-X", "importtime", "-m", "sjc", "generate", prompt, "--steps", "2", "--grid", "32"]
     done = subprocess.run(
         [*command, "--no-turntable", "--out", str(folder / "imports")], capture_output=True, text=True, check=False

@@ -131,8 +131,9 @@ def inside(settings: Settings) -> dict[str, Any]:
 
 
 def _shapes(denoiser: Any, settings: Settings) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What one step hands to the network: images [V, C, S, S], or [2V, ...] for both halves of guidance, and text [V or
-    2V, L, W].
+    """The shapes of what one step hands to the network: images [V, C, S, S] and text [V, L, W].
+
+    With both halves of guidance there are 2V of each.
     """
     halves = 1 if settings.guidance in (0, 1) or denoiser.built_in is not None else 2
     batch = settings.views_per_step * settings.noises_per_view * halves
@@ -182,7 +183,8 @@ def freeze(model: str) -> Path:
 
     denoiser = load_denoiser(model)
     record = {
-        "what": "The denoiser that shares of time are given against, as architecture; its weights do not change its time.",
+        "what": "The denoiser that shares of time are given against, as architecture; "
+        "its weights do not change its time.",
         "sha256": weights_sha256(model),
         "commit": report.commit(),
         "tokens": int(denoiser.prompt_encoder.encode([PROMPT]).shape[1]),

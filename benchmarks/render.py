@@ -1,8 +1,8 @@
-"""How long one picture takes, forward and backward: Warp, the torch reference twice, and a bare grid_sample of the same
-points.
+"""How long one picture takes, forward and backward.
 
-64 x 64 rays, 100^3 voxels, 4 channels, step half a voxel: the size of a Score Jacobian Chaining step. Two fields: the
-uniform fog that a run starts from, and a formed object (a ball of 5 % of the volume in empty space).
+Compared are Warp, the torch reference twice, and a bare grid_sample of the same points. 64 x 64 rays, 100^3 voxels, 4
+channels, step half a voxel: the size of a Score Jacobian Chaining step. Two fields: the uniform fog that a run starts
+from, and a formed object (a ball of 5 % of the volume in empty space).
 """
 
 from __future__ import annotations
@@ -75,9 +75,7 @@ def _measure(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], warp: b
 
 
 def visited(field: VoxelField, origins: torch.Tensor, directions: torch.Tensor, step: float) -> int:
-    """Samples that the kernels walk over: in blocks that are not clear, before the ray's transmittance falls below
-    STOP.
-    """
+    """Samples that the kernels visit: in blocks that are not clear, before a ray's transmittance falls below STOP."""
     t_min, counts = render_reference.lattice(origins, directions, step)
     clear = render_warp.clear_blocks(field, step, SKIP_ALPHA)
     n, blocks = field.size, clear.shape[0]
@@ -114,9 +112,7 @@ def floor(field: VoxelField, rays: tuple[torch.Tensor, torch.Tensor], speed: dic
 
 
 def speeds(device: torch.device, repeats: int) -> dict[str, float]:
-    """Measured on this device: bytes a second of a large copy (read and written), operations a second of a matrix
-    product.
-    """
+    """This device's bytes a second in a large copy (read and written), and operations a second in a matrix product."""
     large = torch.rand(2**25 if device.type == "cpu" else 2**28, device=device)
     target, square = torch.empty_like(large), torch.rand(1024, 1024, device=device)
     copy = _median_ms(lambda: (target.copy_(large), None)[1], repeats, device)

@@ -1,6 +1,4 @@
-"""How the renderer grows: rays, voxels, views and channels, in time and memory, against the samples that are really
-visited.
-"""
+"""How the renderer's time and memory grow with rays, voxels, views and channels, against the samples it visits."""
 
 from __future__ import annotations
 
@@ -41,8 +39,13 @@ SIZES = (
     *(Size(64, 100, channels=channels) for channels in (3, 8, 16)),
     Size(256, 256),
 )
-QUICK_SIZES = (Size(16, 24), Size(16, 32), Size(32, 24), Size(16, 24, views=2), Size(16, 24, channels=3), Size(32, 32))  # fmt: skip
-AXES = {"voxels": "voxels along an edge, N", "pixels": "pixels along an edge", "views": "views at once, V", "channels": "channels, C"}  # fmt: skip
+QUICK_SIZES = (Size(16, 24), Size(16, 32), Size(32, 24), Size(16, 24, views=2), Size(16, 24, channels=3), Size(32, 32))
+AXES = {
+    "voxels": "voxels along an edge, N",
+    "pixels": "pixels along an edge",
+    "views": "views at once, V",
+    "channels": "channels, C",
+}
 COUNTED = 16  # every so many rays tell how many samples are visited
 MIB = 2**20
 
@@ -134,7 +137,7 @@ def along(rows: list[dict[str, Any]], axis: str) -> list[dict[str, Any]]:
 
 
 def figure(record: report.Record) -> Figure:
-    """Time (above) and memory (below) along each axis, both logarithmic; dotted: as many times as the visited samples."""
+    """Time (above) and memory (below) along each axis, both logarithmic; dotted: in step with the visited samples."""
     from sjc.experiments import page
 
     rows = record["rows"]
@@ -170,7 +173,9 @@ def text(record: report.Record) -> str:
     for r in record["rows"]:
         shape = [f"{r['pixels']} x {r['pixels']}", str(r["views"]), f"{r['voxels']}^3", str(r["channels"])]
         peak = "-" if r["peak_mib"] is None else f"{r['peak_mib']:.0f}"
-        lines.append([*shape, f"{r['visited']:,}", f"{r['forward_backward_ms']:.1f}", f"{r['ns_per_visited']:.0f}", peak])  # fmt: skip
+        lines.append(
+            [*shape, f"{r['visited']:,}", f"{r['forward_backward_ms']:.1f}", f"{r['ns_per_visited']:.0f}", peak]
+        )
     s = record["summary"]
     summary = f"From the first to the last: time {s['time']} times, visited samples {s['visited']} times."
     return report.table(lines) + "\n\n" + summary

@@ -38,7 +38,7 @@ class Server:
         self.process.send("start", folder=str(folder), settings=asdict(settings), resume=False)
 
     def hear(self, until: str, pace: float = 0.0) -> list[tuple[float, dict[str, Any]]]:
-        """(moment, message) up to the first of the type `until`; pace: asks for a snapshot so often. Raises SjcError."""
+        """(moment, message) up to the first of the type `until`; pace: seconds between snapshots. Raises SjcError."""
         heard: list[tuple[float, dict[str, Any]]] = []
         deadline = time.perf_counter() + PATIENCE
         asked = time.perf_counter()

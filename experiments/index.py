@@ -14,9 +14,9 @@ HEADER = """\
 # Experiments
 
 Each experiment measures claims of the paper. `python3 build.py experiments NAME` runs one, without a name it runs all,
-and `--quick` runs a little of everything. The command writes pages, pictures and answers from its numbers. It saves every
-finished cell and continues there when you start it again; `--pages` rewrites the pages from the saved records without
-measuring anything. You can run several experiments side by side.
+and `--quick` runs a little of everything. The command writes pages, pictures and answers from its numbers. It saves
+every finished cell and continues there when you start it again; `--pages` rewrites the pages from the saved records
+without measuring anything. You can run several experiments side by side.
 
 You can run `sjc experiment denoiser`, `ood` and `paas` without a clone of this repository: on drawn discs, or with
 `--model` and `--pictures DIR` on a model of pixels and pictures like those it was trained on.

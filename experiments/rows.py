@@ -62,7 +62,8 @@ EMPTINESS = Ablation(
         "λ 0": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_weight": 0.0}),
         "λ 10": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_multiplier": 1.0}),
         "λ 200": Variant({
-            "carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_weight": 200.0, "emptiness_multiplier": 1.0,
+            "carving_weight": 0.0, "opacity_entropy_weight": 0.0,
+            "emptiness_weight": 200.0, "emptiness_multiplier": 1.0,
         }),
         "β 1": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_beta": 1.0}),
         "β 100": Variant({"carving_weight": 0.0, "opacity_entropy_weight": 0.0, "emptiness_beta": 100.0}),

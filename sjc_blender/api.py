@@ -5,7 +5,7 @@
     job.wait()                                          # in scripts: until it is done, with a bar on stderr
 
 In background Blender (`blender -b`, the bpy module) `generate` waits by itself. Settings are those of the command line,
-by name (docs/settings.md); bad ones raise `SjcError` with one line each. docs/scripting.md has an example of
+by name (docs/settings.md); bad ones raise `SjcError` with one line each. docs/for-scripters.md has an example of
 everything.
 """
 

@@ -148,8 +148,8 @@ FAULTS = [
     Fault(
         "views-and-noises-in-the-wrong-order",
         f"{GUIDANCE}/paas.py",
-        "told.repeat(draws)",
-        "told.repeat_interleave(draws)",
+        "host_sigma.repeat(draws)",
+        "host_sigma.repeat_interleave(draws)",
         (f"{PAAS}::test_the_batch_repeats_the_views",),
     ),
     Fault(
@@ -400,8 +400,8 @@ FAULTS = [
     Fault(
         "one-density-marks-the-surface",
         f"{OUTPUT}/mesh.py",
-        "values, iso, tau = found.depth, found.level, found.tau",
-        "iso = tau = found.tau",
+        "values, iso, tau = surface.depth, surface.level, surface.tau",
+        "iso = tau = surface.tau",
         ("tests/backend/output/test_mesh.py",),
     ),
     Fault(
@@ -526,7 +526,7 @@ FAULTS = [
     Fault(
         "runs-that-found-no-room-forgotten",
         f"{FIELD}/render_warp.py",
-        "if width == most or int(needed.max()) < width:",
+        "if width == max_width or int(needed.max()) < width:",
         "if True:",
         ("tests/backend/field/test_render_warp.py::test_rays_with_more_runs_than_there_is_room_for_at_first",),
     ),

@@ -187,15 +187,15 @@ FAULTS = [
     Fault(
         "hub-model-of-another-revision",
         f"{SJC}/models/model_list.py",
-        'folder = place / "snapshots" / revision',
-        'folder = next(iter(sorted((place / "snapshots").iterdir())))',
+        'folder = parent / "snapshots" / revision',
+        'folder = next(iter(sorted((parent / "snapshots").iterdir())))',
         ("tests/addon/test_model_lookup.py::test_of_two_snapshots_the_one_that_counts",),
     ),
     Fault(
         "pinned-model-of-the-main-branch",
         f"{SJC}/models/model_list.py",
-        'revision = _text(place / "refs" / (pinned or "main")) or pinned',
-        'revision = _text(place / "refs" / "main") or pinned',
+        'revision = _text(parent / "refs" / (pinned or "main")) or pinned',
+        'revision = _text(parent / "refs" / "main") or pinned',
         ("tests/backend/models/test_model_removal.py::test_the_list_is_a_table",),
     ),
     Fault(

@@ -11,9 +11,10 @@ PAGE = ROOT / "docs" / "settings.md"
 HEADER = """\
 # Settings
 
-Every knob of a run: a flag of `sjc generate` (`--steps 200`, `--no-turntable`), a name in `job.json`, a field of a line
-of `sjc batch`. Not edited by hand: `.venv/bin/python -m tools.docs` writes this page from
-`backend/sjc/settings_schema.py`.
+These are all settings of a run. You can give each one as a flag of `sjc generate` (`--steps 200`, `--no-turntable`), as
+a name in `job.json`, or as a field of a line of `sjc batch`. `sjc generate --help` shows the same texts.
+
+Do not edit this page: `.venv/bin/python -m tools.docs` writes it from `backend/sjc/settings_schema.py`.
 
 """
 

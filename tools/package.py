@@ -1,5 +1,4 @@
-"""The extension as people install it: a zip that Blender's own tool has built and checked, and a repository to serve
-it.
+"""The extension as people install it: a zip that Blender's own tool built and checked, and a repository to serve it.
 
 The tool is `blender_ext.py`: plain Python that comes with Blender. It is taken from the bpy wheel that the tests use,
 or is called through a Blender program. It zips files in whatever order the disk gives them and with their times; so the
@@ -57,7 +56,7 @@ def version(root: Path = ROOT) -> str:
 
 
 def build_zip(root: Path = ROOT) -> Path:
-    """Write dist/sjc_blender-VERSION.zip and return its path. Raises BuildError when Blender's tool finds it wanting."""
+    """Write dist/sjc_blender-VERSION.zip and return its path. Raises BuildError when Blender's tool refuses it."""
     source = root / "build" / "package"
     shutil.rmtree(source, ignore_errors=True)
     for place, original in contents(root).items():

@@ -30,8 +30,8 @@ TEMPLATE = """\
 
 1. Download `{zip}`. In Blender open Edit > Preferences > Get Extensions, choose *Install from Disk* in the menu at the
    top right, and pick the zip.
-2. In the 3D viewport press N, open the tab *SJC* and press *Install Backend*. This downloads PyTorch into a folder of its
-   own and leaves Blender's Python alone.
+2. In the 3D viewport press N, open the tab *SJC* and press *Install Backend*. This downloads PyTorch into a folder of
+   its own and leaves Blender's Python alone.
 3. Type "a red mushroom" and press *Generate*.
 
 ## Checksums

@@ -1,5 +1,4 @@
-"""A Blender with a window, wherever a root account on Debian is: Debian 13 in a folder, with Blender 4.3 and a virtual
-display.
+"""A Blender with a window for root on Debian: Debian 13 in a folder, with Blender 4.3 and a virtual display.
 
 `ensure` makes the folder. `inside` gives the command line that runs a program in it, with this machine's Python and the
 project's environment at their usual paths, because that system has no torch. They are mounted in a namespace of their

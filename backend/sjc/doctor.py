@@ -133,11 +133,9 @@ def model_info(model: str) -> list[Line]:
     rows.append({"name": "memory", "text": _plan(files)})
     if once := distilled.scale(files.folder):
         rows.append({"name": "guidance", "text": f"{plain(once)} in one call (distilled)"})
-    card = files.folder / "sjc.json"
-    if card.is_file():
-        vocabulary = model_files.read_json(card).get("words", {})
-        kinds = (kind for kind in ("objects", "colors", "parts") if kind in vocabulary)
-        rows += [{"name": kind, "text": ", ".join(vocabulary[kind])} for kind in kinds]
+    vocabulary = model_files.read_card(files.folder).get("words", {})
+    kinds = (kind for kind in ("objects", "colors", "parts") if kind in vocabulary)
+    rows += [{"name": kind, "text": ", ".join(vocabulary[kind])} for kind in kinds]
     return rows
 
 

@@ -50,10 +50,10 @@ COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
-    gradient.
+    """What one step measured.
 
-    They leave a GPU by themselves when their step is done: whoever reads them waits for that step, not for later ones.
+    By name: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.  They are
+    copied from a GPU when their step is done, so that `read` waits for that step and not for later ones.
     """
 
     NAMES = ("sigma", "score", "opacity", "emptiness", "gradient")
@@ -194,8 +194,9 @@ class Optimization:
 
     @staticmethod
     def _per_ray(images: Tensor, size: int) -> Tensor:
-        """Pictures [V,C,S,S] -> [R,C] for rays of size x size; S may be smaller, its pixels' values are then shared
-        out.
+        """Pictures [V,C,S,S] -> [R,C] for the rays of pictures of size x size.
+
+        S may be smaller; a pixel's value is then shared out among its rays.
         """
         shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
         return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
@@ -226,13 +227,13 @@ class Optimization:
 
         sigma = self.law(self.progress, views, self.generator)
         angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
-        seen = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
+        view_texts = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
         denoise = self.denoiser.conditioned(
-            [view_prompt(*view) for view in seen],
+            [view_prompt(*view) for view in view_texts],
             s.negative_prompt,
             s.guidance,
             rescale=s.guidance_rescale,
-            away=[negatives(*view, s.perp_neg) for view in seen],
+            away=[negatives(*view, s.perp_neg) for view in view_texts],
         )
         g = paas(
             denoise,
@@ -282,10 +283,9 @@ class Optimization:
         return norm
 
     def _look_at_totals(self, last: int) -> None:
-        """Wait for the numbers of the steps up to `last` that nobody has looked at.
+        """Waits for the numbers of the steps up to `last` that were not checked yet.
 
-        Raises SjcError for the first bad
-        one.
+        Raises SjcError for the first one that is not finite.
         """
         totals = torch.stack(self._totals).tolist() if self._totals else []
         self._totals = []

@@ -316,7 +316,7 @@ def docs_table() -> str:
                 cells = [f"`{spec.name}`{basic}", f"`{_plain_value(spec.default)}`" if spec.default != "" else ""]
                 lines.append(_row([*cells, spec.allowed(), spec.symbol, spec.description]))
         lines.append("")
-    lines += ["Settings with a star stand in the panel; the others under Advanced.", "", "### Presets", ""]
+    lines += ["Settings with a star are in the panel itself, and the others are under Advanced.", "", "### Presets", ""]
     lines += [_row(["setting", *PRESETS]), "|---" * (len(PRESETS) + 1) + "|"]
     resolved = {name: resolve(name) for name in PRESETS}
     for name in SPECS:

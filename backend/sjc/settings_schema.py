@@ -1,6 +1,6 @@
-"""The schema of a run: every knob once, with type, default, bounds, unit and description.  Standard library only.
+"""The schema of a run: every setting once, with its type, default, bounds, unit and text.  Standard library only.
 
-`settings.py` holds what is done with it.  Add a knob here and it appears on the command line, in the panel, in
+`settings.py` checks, reads and writes settings.  One that is added here appears on the command line, in the panel, in
 job.json and in the docs.
 """
 
@@ -60,8 +60,8 @@ def plain(number: float) -> str:
     return str(int(number)) if float(number).is_integer() else repr(float(number))
 
 
-def _knob(default: T, group: str, description: str, *, basic: bool = False, **known: Any) -> T:
-    spec = Spec(description, group, "basic" if basic else "advanced", **known)
+def _setting(default: T, group: str, *, text: str, basic: bool = False, **known: Any) -> T:
+    spec = Spec(text, group, "basic" if basic else "advanced", **known)
     default_field: T = field(default=default, metadata={"spec": spec})
     return default_field
 
@@ -71,117 +71,222 @@ class Settings:
     """One run.  The defaults are the preset "embedded"; `settings.resolve` builds and checks one."""
 
     # fmt: off
-    prompt: str = _knob("", "job", "What to make, as a sentence.", basic=True)
-    negative_prompt: str = _knob("", "job", "What to keep away from; it takes the place of the empty sentence.")
-    model: str = _knob("embedded", "job", "The diffusion model: embedded, a folder in the diffusers layout, or a hub "
-        "id, NAME/MODEL or NAME/MODEL@REVISION.", basic=True)
-    lora: str = _knob("", "job", "LoRA files laid over the model: PATH or PATH:weight, with commas between; "
-        "safetensors only.")
-    preset: str = _knob("embedded", "job", "The set of values that the others start from.", basic=True,
-        choices=("embedded", "fast", "quality", "paper", "ablation", "test"))
-    seed: int = _knob(0, "job", "Two runs with one seed on one device are alike.", basic=True, low=0, high=2**31 - 1)
-    steps: int = _knob(400, "job", "Optimisation steps.", basic=True, low=1, high=1_000_000, symbol="n_steps")
-    device: str = _knob("auto", "job", "Where to compute: auto, cpu, cuda, cuda:N or mps.", basic=True)
-    renderer: str = _knob("auto", "job", "Plain torch (reference) or fused kernels (warp); auto takes warp where it "
-        "runs.", choices=("auto", "reference", "warp"))
-    runtime: str = _knob("auto", "job", "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on "
-        "small ones; auto takes it where it runs.", choices=("auto", "torch", "onnx"))
+    prompt: str = _setting(
+        "", "job", basic=True,
+        text="What to make, as a sentence.")
+    negative_prompt: str = _setting(
+        "", "job",
+        text="What to avoid, as a sentence; guidance then pushes away from it instead of from an empty sentence.")
+    model: str = _setting(
+        "embedded", "job", basic=True,
+        text="The diffusion model: embedded, a folder in the diffusers format, or a hub id such as NAME/MODEL or "
+             "NAME/MODEL@REVISION.")
+    lora: str = _setting(
+        "", "job",
+        text="LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors "
+             "files work.")
+    preset: str = _setting(
+        "embedded", "job", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"),
+        text="The set of values that all other settings start from; choose fast for a quick look and quality for "
+             "better colours.")
+    seed: int = _setting(
+        0, "job", basic=True, low=0, high=2**31 - 1,
+        text="Starting point of the random numbers; change it for another variant, keep it to repeat a run on the "
+             "same device.")
+    steps: int = _setting(
+        400, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
+        text="Number of optimisation steps; more make a better object and take longer, fewer give a rough one soon.")
+    device: str = _setting(
+        "auto", "job", basic=True,
+        text="Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one.")
+    renderer: str = _setting(
+        "auto", "job", choices=("auto", "reference", "warp"),
+        text="How views are rendered: reference is plain torch, warp is faster with fused kernels, auto takes warp "
+             "where it runs.")
+    runtime: str = _setting(
+        "auto", "job", choices=("auto", "torch", "onnx"),
+        text="What runs the network on a CPU: torch, or onnx, which is faster for small networks; auto takes onnx "
+             "where it runs.")
 
-    views_per_step: int = _knob(4, "guidance", "Cameras per step; cost grows with it.", low=1, high=64, symbol="V")
-    noises_per_view: int = _knob(1, "guidance", "Noises that the score of a view is averaged over.", low=1, high=64,
-        symbol="n")
-    guidance: float = _knob(2.5, "guidance", "Classifier-free guidance scale: 1 follows the sentence as trained, more "
-        "exaggerates it.", basic=True, low=0, high=1000, symbol="s")
-    distilled: bool = _knob(True, "guidance", "Ask the network once a view, not twice, where the model has an adapter "
-        "for this guidance scale and no negative prompt, rescale, Perp-Neg or LoRA needs both.")
-    var_red: bool = _knob(True, "guidance", "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15).",
-        symbol="var_red")
-    score_weight: str = _knob("1", "guidance", "What the denoiser's correction is multiplied with: released 1/sigma, "
-        "paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is.",
-        choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"))
-    view_words: str = _knob("fine", "guidance", "Words that tell the model where the camera stands.",
-        choices=("fine", "paper", "none"))
-    shared_noise: bool = _knob(False, "guidance", "Give all views of a step the same noise.")
-    guidance_rescale: float = _knob(0.0, "guidance", "How much of the contrast that guidance adds is taken back.",
-        low=0, high=1, symbol="phi")
-    perp_neg: float = _knob(0.0, "guidance", "How firmly a view is kept away from the words of the others (Perp-Neg); "
-        "each costs one more call of the network.", low=0.01, high=10, zero="off", symbol="w")
-    score_clip: float = _knob(0.0, "guidance", "Bound on every element of the score.", low=1e-4, high=1e4,
-        zero="no bound")
-    score_clip_end: float = _knob(0.0, "guidance", "The bound at the end of the run, reached in equal steps.", low=1e-4,
-        high=1e4, zero="the same all along")
+    views_per_step: int = _setting(
+        4, "guidance", low=1, high=64, symbol="V",
+        text="Number of camera views in each step; more views give steadier steps and take longer in proportion.")
+    noises_per_view: int = _setting(
+        1, "guidance", low=1, high=64, symbol="n",
+        text="Number of noise samples that each view's score is averaged over; each costs another call of the network.")
+    guidance: float = _setting(
+        2.5, "guidance", basic=True, low=0, high=1000, symbol="s",
+        text="How strongly to follow the prompt (classifier-free guidance): 1 is as the model was trained, more "
+             "exaggerates it.")
+    distilled: bool = _setting(
+        True, "guidance",
+        text="Call the network once per view instead of twice, if the model has an adapter for this guidance scale "
+             "and no negative prompt, rescale, Perp-Neg or LoRA needs both calls.")
+    var_red: bool = _setting(
+        True, "guidance", symbol="var_red",
+        text="Make the score less noisy by subtracting the clean render (the paper's Eq. 16); off subtracts the "
+             "noised one (Eq. 15).")
+    score_weight: str = _setting(
+        "1", "guidance", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"),
+        text="Factor on the denoiser's correction: 1 leaves it as it is, 1/sigma is the released code's, 1/sigma^2 "
+             "the paper's, and sigma/(1+sigma^2) that of score distillation.")
+    view_words: str = _setting(
+        "fine", "guidance", choices=("fine", "paper", "none"),
+        text="How the prompt says where the camera stands: fine names angles, as the embedded model learned them, "
+             "paper says front, side, backside or overhead, and none says nothing.")
+    shared_noise: bool = _setting(
+        False, "guidance",
+        text="Use the same noise for all views of a step, instead of separate noise for each.")
+    guidance_rescale: float = _setting(
+        0.0, "guidance", low=0, high=1, symbol="phi",
+        text="How much of the contrast that guidance adds to take back; raise it if colours become too harsh at "
+             "high guidance.")
+    perp_neg: float = _setting(
+        0.0, "guidance", low=0.01, high=10, zero="off", symbol="w",
+        text="How strongly to keep each view from looking like the front or the side (Perp-Neg); try 1 if backs "
+             "look like fronts, at one or two more calls of the network per view.")
+    score_clip: float = _setting(
+        0.0, "guidance", low=1e-4, high=1e4, zero="no bound",
+        text="Limit on every element of the score; set one if a run at high guidance becomes unstable.")
+    score_clip_end: float = _setting(
+        0.0, "guidance", low=1e-4, high=1e4, zero="the same all along",
+        text="Limit on the score at the end of the run, reached in equal steps; a higher one than at the start "
+             "leaves details for later.")
 
-    sigma_schedule: str = _knob("annealed", "noise", "How the noise level is chosen: any tick alike, as released, or "
-        "falling over the run.", choices=("uniform", "annealed"), symbol="sigma")
-    sigma_max: float = _knob(3.0, "noise", "Highest noise level.", low=0.001, high=1000, zero="the model's")
-    sigma_min: float = _knob(0.7, "noise", "Lowest noise level.", low=0.001, high=1000, zero="the model's")
-    sigma_jitter: float = _knob(0.0, "noise", "Half-width of the spread about the annealed level, in e-folds.", low=0,
-        high=5)
+    sigma_schedule: str = _setting(
+        "annealed", "noise", choices=("uniform", "annealed"), symbol="sigma",
+        text="How the noise level is chosen: annealed lowers it over the run, uniform draws it at random, as the "
+             "released code does.")
+    sigma_max: float = _setting(
+        3.0, "noise", low=0.001, high=1000, zero="the model's",
+        text="Highest noise level; much noise shapes the object as a whole.")
+    sigma_min: float = _setting(
+        0.7, "noise", low=0.001, high=1000, zero="the model's",
+        text="Lowest noise level; little noise refines details.")
+    sigma_jitter: float = _setting(
+        0.0, "noise", low=0, high=5,
+        text="Random spread around the annealed noise level: at 1 a level can be up to e times higher or lower, at "
+             "0 there is none.")
 
-    grid: int = _knob(64, "field", "Voxels along each edge of the volume.", basic=True, low=8, high=512, symbol="N")
-    coarse_to_fine: int = _knob(0, "field", "Doublings of the grid on the way to the full one; 0 keeps it full all "
-        "along.", low=0, high=5)
-    render_size: int = _knob(0, "field", "Edge of the rendered image.", low=8, high=1024, zero="the model's",
-        unit="pixels")
-    ray_step: float = _knob(1.0, "field", "Distance between samples on a ray.", low=0.05, high=4, unit="voxels")
-    density_shift: float = _knob(-3.0, "field", "Added before the softplus: the density at the start.", low=-20,
-        high=20, symbol="shift")
-    init: str = _knob("blob", "field", "Start from a uniform fog, as released, or from a soft ball.",
-        choices=("fog", "blob"))
-    color_std: float = _knob(0.1, "field", "Spread of the raw colours at the start; 1 as released.", low=0, high=10)
-    background: str = _knob("random", "field", "Behind the volume: a learned texture, as released, a random colour "
-        "per view, or a fixed one.", choices=("learned", "random", "fixed"))
-    background_color: Color = _knob((1.0, 1.0, 1.0), "field",  # noqa: RUF009 (a tuple)
-        "The fixed background's colour: red, green, blue.", low=0, high=1, unit="sRGB")
+    grid: int = _setting(
+        64, "field", basic=True, low=8, high=512, symbol="N",
+        text="Number of voxels along each edge of the volume; more can show finer detail and take more memory and "
+             "time.")
+    coarse_to_fine: int = _setting(
+        0, "field", low=0, high=5,
+        text="How often the grid doubles on its way to full size in the first half of the run; 0 uses the full grid "
+             "from the start.")
+    render_size: int = _setting(
+        0, "field", low=8, high=1024, zero="the model's", unit="pixels",
+        text="Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows "
+             "less detail.")
+    ray_step: float = _setting(
+        1.0, "field", low=0.05, high=4, unit="voxels",
+        text="Distance between the samples along a ray; smaller steps are more exact and slower.")
+    density_shift: float = _setting(
+        -3.0, "field", low=-20, high=20, symbol="shift",
+        text="Value added to the density before the softplus; a higher one starts the run with a denser volume.")
+    init: str = _setting(
+        "blob", "field", choices=("fog", "blob"),
+        text="What the run starts from: blob is a soft ball in the centre, fog an even fog everywhere, as in the "
+             "released code.")
+    color_std: float = _setting(
+        0.1, "field", low=0, high=10,
+        text="Random spread of the raw colours at the start; the released code uses 1.")
+    background: str = _setting(
+        "random", "field", choices=("learned", "random", "fixed"),
+        text="What is behind the volume: random takes a new colour for each view, fixed always the same one, and "
+             "learned a texture that is optimised too, as in the released code.")
+    background_color: Color = _setting(  # noqa: RUF009 (a tuple)
+        (1.0, 1.0, 1.0), "field", low=0, high=1, unit="sRGB",
+        text="Colour of the fixed background, as red, green and blue.")
 
-    radius: float = _knob(3.0, "camera", "Distance of the camera from the centre; the volume is 2 wide.", low=0.1,
-        high=20, symbol="R")
-    fov_min: float = _knob(34.0, "camera", "Narrowest horizontal field of view.", low=1, high=150, unit="degrees")
-    fov_max: float = _knob(38.0, "camera", "Widest horizontal field of view.", low=1, high=150, unit="degrees")
-    elevation_min: float = _knob(-30.0, "camera", "Lowest camera, measured from the horizon.", low=-90, high=90,
-        unit="degrees")
-    elevation_max: float = _knob(85.0, "camera", "Highest camera.", low=-90, high=90, unit="degrees")
+    radius: float = _setting(
+        3.0, "camera", low=0.1, high=20, symbol="R",
+        text="Distance of the camera from the centre of the volume, which is 2 wide; farther away, the object looks "
+             "smaller.")
+    fov_min: float = _setting(
+        34.0, "camera", low=1, high=150, unit="degrees",
+        text="Narrowest horizontal field of view; each view draws its own between this and the widest.")
+    fov_max: float = _setting(
+        38.0, "camera", low=1, high=150, unit="degrees",
+        text="Widest horizontal field of view; each view draws its own between the narrowest and this.")
+    elevation_min: float = _setting(
+        -30.0, "camera", low=-90, high=90, unit="degrees",
+        text="Lowest position of the camera, as an angle from the horizon; raise it if the object need not look "
+             "right from below.")
+    elevation_max: float = _setting(
+        85.0, "camera", low=-90, high=90, unit="degrees",
+        text="Highest position of the camera, as an angle from the horizon; 90 looks straight down.")
 
-    optimizer: str = _knob("adam", "optimizer", "Adamax, as released, or Adam.", choices=("adamax", "adam"))
-    learning_rate: float = _knob(0.2, "optimizer", "Step size of density, colour and density scale.", low=1e-6, high=10,
-        symbol="lr")
-    learning_rate_end: float = _knob(0.25, "optimizer", "Fraction of the step size that is left at the end; 1 keeps "
-        "it.", low=0, high=1)
-    background_learning_rate: float = _knob(1e-4, "optimizer", "Step size of the learned background.", low=0, high=10)
+    optimizer: str = _setting(
+        "adam", "optimizer", choices=("adamax", "adam"),
+        text="The optimiser of the volume: adam, or adamax, as in the released code.")
+    learning_rate: float = _setting(
+        0.2, "optimizer", low=1e-6, high=10, symbol="lr",
+        text="Step size for density, colour and density scale; a higher one changes the volume faster and less "
+             "steadily.")
+    learning_rate_end: float = _setting(
+        0.25, "optimizer", low=0, high=1,
+        text="Fraction of the learning rate that is left at the end of the run; 1 keeps it constant.")
+    background_learning_rate: float = _setting(
+        1e-4, "optimizer", low=0, high=10,
+        text="Step size for the learned background; other backgrounds do not use it.")
 
-    emptiness_weight: float = _knob(10.0, "regularizers", "Pull towards empty space.", low=0, high=1e9,
-        symbol="lambda_1")
-    emptiness_multiplier: float = _knob(20.0, "regularizers", "Factor on that pull after the switch.", low=0, high=1e6,
-        symbol="lambda_2/lambda_1")
-    emptiness_switch: float = _knob(0.5, "regularizers", "When the factor sets in, as a fraction of the run.", low=0,
-        high=1, symbol="K")
-    emptiness_beta: float = _knob(10.0, "regularizers", "Sharpness of the pull, log(1 + beta w).", low=0.001, high=1e4,
-        symbol="beta")
-    center_depth_weight: float = _knob(0.0, "regularizers", "Pull of the image's centre towards the camera; try 10 "
-        "for flat results.", low=0, high=1e6)
-    center_depth_ratio: float = _knob(50 / 64, "regularizers", "Edge of the centre as a fraction of the image.",
-        low=0.1, high=0.98)
-    tv_weight: float = _knob(0.0, "regularizers", "Smoothness of neighbouring voxels (total variation).", low=0,
-        high=1e9)
-    carving_weight: float = _knob(0.1, "regularizers", "How firmly rays that should be clearer are cleared even where "
-        "they are opaque; falls to 0 over the run.", low=0, high=1000)
-    opacity_entropy_weight: float = _knob(100.0, "regularizers", "Pull of every pixel towards clear or solid.", low=0,
-        high=1e9)
+    emptiness_weight: float = _setting(
+        10.0, "regularizers", low=0, high=1e9, symbol="lambda_1",
+        text="How strongly to keep space empty; raise it if fog stays around the object, lower it if thin parts "
+             "vanish.")
+    emptiness_multiplier: float = _setting(
+        20.0, "regularizers", low=0, high=1e6, symbol="lambda_2/lambda_1",
+        text="Factor on the emptiness weight in the later part of the run; raise it if fog is left at the end.")
+    emptiness_switch: float = _setting(
+        0.5, "regularizers", low=0, high=1, symbol="K",
+        text="When the emptiness multiplier sets in, as a fraction of the run.")
+    emptiness_beta: float = _setting(
+        10.0, "regularizers", low=0.001, high=1e4, symbol="beta",
+        text="Sharpness of the emptiness term log(1 + beta w); a higher one clears thin fog more strongly.")
+    center_depth_weight: float = _setting(
+        0.0, "regularizers", low=0, high=1e6,
+        text="How strongly to pull the middle of the image towards the camera; try 10 if results are flat.")
+    center_depth_ratio: float = _setting(
+        50 / 64, "regularizers", low=0.1, high=0.98,
+        text="Edge of the middle that is pulled towards the camera, as a fraction of the image.")
+    tv_weight: float = _setting(
+        0.0, "regularizers", low=0, high=1e9,
+        text="How strongly to make neighbouring voxels alike (total variation); raise it for a smoother object.")
+    carving_weight: float = _setting(
+        0.1, "regularizers", low=0, high=1000,
+        text="How strongly to clear opaque space that the model wants clearer, falling to 0 over the run; raise it "
+             "if shapes come out too fat.")
+    opacity_entropy_weight: float = _setting(
+        100.0, "regularizers", low=0, high=1e9,
+        text="How strongly to make every pixel either clear or solid; raise it if the object stays see-through.")
 
-    checkpoint_every: int = _knob(0, "output", "Steps between checkpoints, from which a run can be resumed.", low=1,
-        high=1_000_000, zero="automatic")
-    snapshot_every: int = _knob(0, "output", "Steps between snapshots, which the preview shows.", low=1, high=1_000_000,
-        zero="automatic")
-    mesh_threshold: float = _knob(0.0, "output", "Density at which the mesh is cut.", basic=True, low=1e-4, high=1e4,
-        zero="automatic", unit="per unit length")
-    mesh_faces: int = _knob(0, "output", "Faces that the mesh is reduced to.", basic=True, low=100, high=10_000_000,
-        zero="no reduction")
-    texture_size: int = _knob(0, "output", "Edge of the mesh's texture.", low=256, high=4096,
-        zero="vertex colours only", unit="texels")
-    rgb_grid: bool = _knob(True, "output", "Fit the volume's colours to decoded views at the end (latent models; "
-        "others need none).")
-    turntable: bool = _knob(True, "output", "Render a turntable video at the end.")
-    overwrite: bool = _knob(False, "output", "Replace a finished result in the same folder.")
+    checkpoint_every: int = _setting(
+        0, "output", low=1, high=1_000_000, zero="automatic",
+        text="Steps between checkpoints, from which an interrupted run can be resumed.")
+    snapshot_every: int = _setting(
+        0, "output", low=1, high=1_000_000, zero="automatic",
+        text="Steps between the snapshots that the preview shows; fewer show the growth more smoothly.")
+    mesh_threshold: float = _setting(
+        0.0, "output", basic=True, low=1e-4, high=1e4, zero="automatic", unit="per unit length",
+        text="Density at which the mesh is cut out of the volume; a higher one gives a slimmer mesh.")
+    mesh_faces: int = _setting(
+        0, "output", basic=True, low=100, high=10_000_000, zero="no reduction",
+        text="Number of faces to reduce the mesh to, if it is to be lighter.")
+    texture_size: int = _setting(
+        0, "output", low=256, high=4096, zero="vertex colours only", unit="texels",
+        text="Edge of the mesh's texture; set one for meshes with few faces.")
+    rgb_grid: bool = _setting(
+        True, "output",
+        text="Fit the volume's colours to decoded views at the end; only latent models need it.")
+    turntable: bool = _setting(
+        True, "output",
+        text="Render a turntable video at the end; switch it off to save time.")
+    overwrite: bool = _setting(
+        False, "output",
+        text="Replace a finished result in the same folder instead of refusing to start.")
     # fmt: on
 
 

@@ -35,10 +35,10 @@ WARM_UP = 50
 
 
 def guided(teacher: nn.Module, empty: tuple[Tensor, Tensor], scale: float) -> Predicts:
-    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u); v_u is that of `empty`, ids and mask
-    [1,L].
+    """The teacher's v under classifier-free guidance, v_u + scale * (v_c - v_u).
 
-    The same as guiding D or the noise: at one noisy picture all three are the same affine map of v.
+    v_u is that of `empty`, ids and mask [1,L]. The same as guiding D or the noise: at one noisy picture all three are
+    the same affine map of v.
     """
     teacher.eval().requires_grad_(False)
 
@@ -83,7 +83,7 @@ def swapped(own: dict[str, nn.Parameter], other: dict[str, Tensor]) -> Iterator[
 def score(
     student: nn.Module, teacher: Predicts, held: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor
 ) -> dict[str, float]:
-    """Root mean square difference of the student's D and the teacher's guided one, by noise level, on fixed pictures."""
+    """Root mean square difference of the student's D and the teacher's guided D, by noise level, on fixed pictures."""
     out = {}
     for kind, (x, ids, mask) in held.items():
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7))

@@ -152,7 +152,7 @@ def save_folder(
     tokenizer: PreTrainedTokenizerFast,
     codec: Path | None = None,
 ) -> None:
-    """Write an ordinary diffusers folder in float16 safetensors: IFPipeline's layout, with a codec Stable Diffusion's."""
+    """Write a diffusers folder in float16 safetensors, laid out as IFPipeline's, with a codec as Stable Diffusion's."""
     folder.mkdir(parents=True, exist_ok=True)
     unet.half().save_pretrained(folder / "unet", safe_serialization=True)
     text_encoder.half().save_pretrained(folder / "text_encoder", safe_serialization=True)

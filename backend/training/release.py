@@ -1,7 +1,6 @@
 """Put a trained run into the package: `python -m training.release RUN ...`.
 
-Copies the model, the logs, and writes its
-card.
+Copies the model and the logs of all runs, and writes the model's card.
 """
 
 from __future__ import annotations
@@ -28,9 +27,10 @@ pipeline_tag: text-to-image
 ---
 # The embedded model
 
-A text-to-image diffusion model of {size} x {size} pixels that knows {objects} toy objects in {colors} colours and nothing
-else. It exists so that Score Jacobian Chaining runs, offline and without a GPU, on a real text-conditioned model whose
-objects have exact geometry. The prompt reaches the UNet through tokenizer, text encoder and cross-attention only.
+A text-to-image diffusion model for pictures of {size} x {size} pixels. It knows {objects} toy objects in {colors}
+colours and nothing else. With it, Score Jacobian Chaining runs offline and without a GPU on a real text-conditioned
+model whose objects have exact geometry. The prompt reaches the UNet through tokenizer, text encoder and
+cross-attention only.
 
 ## What it reads
 
@@ -38,39 +38,41 @@ objects have exact geometry. The prompt reaches the UNet through tokenizer, text
 - Colours: {color_words}.
 - Parts that a prompt may colour: {parts}.
 - View words: "azimuth 130 elevation 20 view of ..." in steps of 10 degrees, and the paper's "front view of",
-  "side view of", "backside view of", "overhead view of". Azimuth 0 is the front, growing counter-clockwise seen from above.
+  "side view of", "backside view of" and "overhead view of". Azimuth 0 is the front; azimuths grow counter-clockwise as
+  seen from above.
 
-Case, punctuation and the order of clauses do not matter; which colour stands before which noun does.
+Case, punctuation and the order of clauses do not matter. It does matter which colour stands before which noun.
 
-## What it was shown
+## What it was trained on
 
-Pictures made by `training` from exact solids, seen by the cameras that the optimiser's preset `embedded` uses: radius
-{radius:g}, field of view {fov_min:g} to {fov_max:g} degrees, elevation {elevation_min:g} to {elevation_max:g} degrees (even on the sphere),
-any azimuth, every object whole in every view. Plain backgrounds of random colour. A surface shows, in sRGB-encoded
-values, `albedo * {shade:g} * (1 + c * cos(normal, light))` with the light drawn anew for each picture, even on the sphere, and
-c between 0 and {contrast:g}: the mean over lights is **albedo times {shade:g}**, and the export divides by that constant.
+The pictures were made by `training` from exact solids. Their cameras are those of the preset `embedded`: radius
+{radius:g}, field of view {fov_min:g} to {fov_max:g} degrees, elevation {elevation_min:g} to {elevation_max:g} degrees
+(even on the sphere), any azimuth, the whole object in every view. Backgrounds are plain and of random colour. In
+sRGB-encoded values, a surface shows `albedo * {shade:g} * (1 + c * cos(normal, light))`. The light is drawn anew for
+each picture, even on the sphere, and c lies between 0 and {contrast:g}. The mean over lights is **albedo times
+{shade:g}**, and the export divides by that constant.
 
-Pictures that average the light away cannot tell an empty mug from one under a lid of its own colour, and the optimiser
-closes it. So the world's mug is three quarters full of coffee, brown whatever colours the prompt names. Up to the sixth
-training run it was empty; it then came to a solid IoU of 0.48 (`benchmarks/results/quality-empty-mug.json`). Hollows of one
-colour are closed today as well.
+Pictures in which the light averages out cannot show whether a mug is empty or closed by a lid of its own colour, and
+the optimiser closes it. The mug of this world is therefore three quarters full of coffee, which is brown whatever
+colours the prompt names. Up to the sixth training run the mug was empty and came to a solid IoU of 0.48
+(`benchmarks/results/quality-empty-mug.json`). Other hollows of one colour still end closed.
 
-Never shown, for ever ({held} of {pairs} pairs of object and main colour, {share:.1f} %): {held_out}.
+{held} of {pairs} pairs of object and main colour ({share:.1f} %) were held out and never shown: {held_out}.
 
 ## How it was trained
 
 {stages}
-In each run the text encoder and its pooling learn first and alone to sketch what a sentence means (`training.text`);
-then everything learns together. A later run starts from the UNet of the one before, with --keep-text
-from what reads the text too. {machine}; the weights are
-the moving average. Progress, with the root mean square error of D(x + sigma n; sigma) per noise level on pictures of seen
-and of held-out pairs, is in `training_log.jsonl`. Last line: loss {loss}, error at sigma 0.5 / 1.5 / 5: seen {seen},
-held out {unseen}.
+In each run the text encoder and its pooling first learn alone to sketch what a sentence means
+(`training.text`); then everything learns together. A later run starts from the UNet of the run before it, and with
+--keep-text from its text encoder, too. {machine}. The weights are the moving average. `training_log.jsonl` has the
+root mean square error of D(x + sigma n; sigma) by noise level, on pictures of pairs that were trained on and of
+held-out pairs. At the end the loss is {loss}; the errors at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
+{unseen} on held-out pairs.
 """
 
 STAGE = """{number}. `{command}`
 
-   {text_steps} steps of {text_batch} sentences, then {steps} steps of {batch} pictures, {minutes:.0f} minutes in all.
+   {text_steps} steps of {text_batch} sentences, then {steps} steps of {batch} pictures; {minutes:.0f} minutes in all.
 """
 
 

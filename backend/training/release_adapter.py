@@ -1,5 +1,4 @@
-"""Put a distilled adapter beside the embedded model: `python -m training.release_adapter RUN --scale S --command
-"..."`.
+"""Put a distilled adapter beside the embedded model: `python -m training.release_adapter RUN --scale S --command C`.
 
 The model must be the one that the adapter was made of: release a model first (`training.release` takes an older adapter
 away).
@@ -19,13 +18,15 @@ from training.release import LIMIT, TARGET, errors
 CARD = """
 ## Guidance in one call
 
-`{name}` is an adapter of {size:.1f} MiB (a LoRA in every layer of the UNet) with which the network says in one call what it says in
-two under guidance {scale:g}, the default. `--no-distilled` asks twice; any other guidance scale does so by itself.
+`{name}` is an adapter of {size:.1f} MiB (a LoRA in every layer of the UNet). With it, one call of the network answers
+as two calls do under guidance {scale:g}, the default. `--no-distilled` makes two calls instead, as any other guidance
+scale does.
 
 `{command}`
 
-{steps} steps, {minutes:.0f} minutes. Root mean square difference of D with it and the guided D at sigma 0.5 / 1.5 / 5: seen {seen},
-held out {unseen}; without it, one call: seen {seen_before}, held out {unseen_before}.
+{steps} steps, {minutes:.0f} minutes. Root mean square differences between D with the adapter and the guided D at sigma
+0.5 / 1.5 / 5 are {seen} on trained pairs and {unseen} on held-out pairs; without the adapter, one call differs by
+{seen_before} and {unseen_before}.
 """
 
 

@@ -1,5 +1,4 @@
-"""Put the small latent model beside the tests: `python -m training.release_latent --codec RUN --unet RUN --command
-...`.
+"""Put the small latent model beside the tests: `python -m training.release_latent --codec RUN --unet RUN --command C`.
 
 Copies the folder and the logs, and writes the model's card. `--unet RUN` alone, with its one --command, is a run that
 went on with the model that is there: its log and its paragraph are added.
@@ -26,18 +25,19 @@ pipeline_tag: text-to-image
 ---
 # The small latent model
 
-The embedded model's world seen through a latent: an autoencoder (AutoencoderKL) turns pictures of 64 x 64 pixels into
-32 x 32 latents of 4 channels, a UNet denoises those, and the text encoder is the embedded model's, trained on. It is test data: with it
-the way from latents to true colours is measured against exact colours (`python3 build.py bench colour`). It reads what the
-embedded model reads, was shown what the embedded model was shown (the same held-out pairs never), and shades the same.
+The embedded model's world, learned through latents: an autoencoder (AutoencoderKL) turns pictures of 64 x 64 pixels
+into 32 x 32 latents of 4 channels, a UNet denoises the latents, and the text encoder is the embedded model's, trained
+further. The model is test data: `python3 build.py bench colour` uses it to compare decoded colours with exact ones. It
+reads the same prompts as the embedded model, was trained on the same pictures with the same held-out pairs, and shades
+alike.
 
 1. `{codec_command}`
 
    {codec_steps} steps, {codec_minutes:.0f} minutes. Root mean square error of decoded pictures in [-1, 1]: {rms}.
 2. `{unet_command}`
 
-   {steps} steps of 24 pictures, {minutes:.0f} minutes. Error of D(x + sigma n; sigma) on latents at sigma 0.5 / 1.5 / 5: seen
-   {seen}, held out {unseen}.
+   {steps} steps of 24 pictures, {minutes:.0f} minutes. Errors of D(x + sigma n; sigma) on latents at sigma 0.5 / 1.5 /
+   5: {seen} on trained pairs, {unseen} on held-out pairs.
 
 {machine}. All logs are in `training_log.jsonl`. Size: {size:.1f} MiB.
 """
@@ -47,7 +47,8 @@ END = "\nOne core of"
 AGAIN = """
 {number}. `{command}`
 
-   The UNet and the text encoder trained on, {steps} steps of 24 pictures, {minutes:.0f} minutes: seen {seen}, held out {unseen}.
+   UNet and text encoder trained further, {steps} steps of 24 pictures, {minutes:.0f} minutes. Errors: {seen} on trained
+   pairs, {unseen} on held-out pairs.
 """
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.models import memory_plan, model_files, model_list
+from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list
 from ..backend.sjc.models.memory_plan import Plan
 
 __all__ = [
@@ -86,7 +86,7 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
             "bad", Path(), problem="No model is chosen; give embedded, a folder, or a hub id such as name/model."
         )
     try:
-        if model != EMBEDDED and not Path(model).expanduser().exists() and model_files.is_hub_id(model):
+        if model != EMBEDDED and not Path(model).expanduser().exists() and hub_ids.is_hub_id(model):
             return _in_cache(model, hub_folder(environment))
         folder = model_files.locate(model)
         return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)

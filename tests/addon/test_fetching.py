@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from sjc.job import run
-from sjc.models import model_files
+from sjc.models import layout, model_files
 from sjc.models.loading import load_denoiser
 from sjc.settings import from_json, resolve, to_json
 from sjc_blender.models import catalogue, fetching, lookup
@@ -127,7 +127,7 @@ def test_a_download_from_a_hub_with_its_size_and_share(hub):
     assert at.factor < 0.9  # the weights are held back half-way
     here, total = at.text.split(" / ")
     sizes = {p.relative_to(hub.root).as_posix(): p.stat().st_size for p in hub.root.rglob("*") if p.is_file()}
-    wanted = [*model_files.wanted_files(list(sizes)), "README.md"]
+    wanted = [*layout.wanted_files(list(sizes)), "README.md"]
     assert total == lookup.readable_size(sum(sizes.get(name, 0) for name in wanted))
     assert here != total
     hub.held.set()
@@ -161,7 +161,7 @@ def test_a_backend_that_does_not_start_removes_nothing(tmp_path):
 
 def wanted_bytes(root):
     sizes = {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
-    wanted = [*model_files.wanted_files(list(sizes)), "README.md"]
+    wanted = [*layout.wanted_files(list(sizes)), "README.md"]
     return sum(sizes.get(name, 0) for name in wanted)
 
 

@@ -115,7 +115,8 @@ def flux(distilled=True):
         joint_attention_dim=48, pooled_projection_dim=16, guidance_embeds=distilled, axes_dims_rope=(4, 4, 8),
     )  # fmt: skip
     return FluxPipeline(
-        transformer=stirred(transformer), scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        transformer=stirred(transformer),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
         vae=vae(4, shift_factor=0.1, scaling_factor=0.4), text_encoder=clip(), tokenizer=clip_tokenizer(),
         text_encoder_2=tiny_t5(len(word_tokenizer()), 48).eval(), tokenizer_2=word_tokenizer(),
     )  # fmt: skip

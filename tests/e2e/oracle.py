@@ -22,7 +22,7 @@ FOVS = (PRIOR.fov_min, (PRIOR.fov_min + PRIOR.fov_max) / 2, PRIOR.fov_max)
 
 @cache
 def layers(prompt):
-    """Of a prompt with fine view words: premultiplied colour [F, 3, S, S] in [0, 1] and coverage [F, 1, S, S] per FoV."""
+    """Of a prompt with fine words: premultiplied colour [F, 3, S, S] in [0, 1] and coverage [F, 1, S, S] by FoV."""
     words = prompt.split()
     azimuth, elevation = float(words[1]), float(words[3])
     described = parse(" ".join(words[6:]))

@@ -1,4 +1,4 @@
-"""The promise: a sentence in, a mesh of that thing out, by the model that ships and the settings that nobody touched."""
+"""The promise: a sentence in, a mesh of that thing out, with the model that ships and its default settings."""
 
 import json
 import os

@@ -26,7 +26,7 @@ PATIENCE = 600.0  # seconds for anything that should take a few, on a machine th
 
 
 class Desk:
-    """folder: the system with the Blender; archive: the extension; pictures: where screenshots go; size: the screen's pixels."""
+    """folder: the system with Blender; archive: the extension; pictures: where screenshots go; size: of the screen."""
 
     def __init__(self, folder, archive, pictures, size=(WIDTH, HEIGHT)):
         self.system, self.pictures, self.size = folder, pictures, size

@@ -1,8 +1,8 @@
 """The animated picture of the README: a prompt is typed, a volume grows, a mesh stands there.
 
-It is filmed as a puppet film is: before every picture the worker's process is held still, so that Blender, which draws without a
-graphics card here, has the time to finish its drawing. The job itself is the default one, from the first step to the mesh; only
-its volume comes more often.
+It is filmed as a puppet film is: before every picture the worker's process is held still, so that Blender, which draws
+without a graphics card here, has the time to finish its drawing. The job itself is the default one, from the first step
+to the mesh; only its volume comes more often.
 """
 
 import os
@@ -21,7 +21,7 @@ SNAPSHOTS = (*range(2, 15), *range(16, 30, 2), *range(32, 49, 4))  # which of th
 QUALITY = 82
 LETTER, PRESS, GROWTH, MESH = 110, 700, 240, 2600  # milliseconds that a picture stands
 
-# A viewport as large as the window, in Material Preview, with nothing in it but the prompt's object and nothing drawn over it.
+# A viewport as large as the window, in Material Preview, with nothing in it but the prompt's object, and no overlays.
 # Without a graphics card EEVEE draws volumes before black: so the background is black all along.
 STAGE = """
 window = bpy.context.window_manager.windows[0]

@@ -180,7 +180,8 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
         for right, up in LABEL_PLACES:
             label = axes.annotate(
                 names[i], points[i], (5 * right, 5 * up), textcoords="offset points", fontsize=6,
-                ha=("right", "center", "left")[right + 1], va="center" if abs(up) < 1 else "bottom" if up > 0 else "top",
+                ha=("right", "center", "left")[right + 1],
+                va="center" if abs(up) < 1 else "bottom" if up > 0 else "top",
             )  # fmt: skip
             box = label.get_window_extent()
             bad = sum(box.overlaps(other) for other in taken)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class _Lent(NamedTuple):
-    """Memory as it was handed out: zero outside the blocks that were not `clear`, unless torch's version has moved on."""
+    """Memory as it was handed out: zero in the blocks that were `clear`, unless torch's version has moved on."""
 
     memory: Tensor
     owners: int

@@ -1,5 +1,6 @@
-"""What keeps the fog away (paper section 4.3, facts 1.6): the emptiness loss with its schedule, and the centre depth
-loss.
+"""What keeps the fog away: the emptiness loss with its schedule, and the centre depth loss.
+
+(Paper, section 4.3; facts 1.6.)
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ def emptiness_weight(
 
 
 def center_depth_loss(depth: Tensor, ratio: float = 50 / 64, eps: float = 1e-6) -> Tensor:
-    """[] -log(max(mean border depth - mean centre depth, eps)), mean over views: pulls the centre nearer than the
-    border.
+    """[] -log(max(mean border depth - mean centre depth, eps)), mean over views.
 
-    depth [V,H,W] is full depth (background included). The centre is the middle `ratio` of each side: 50 of 64 pixels.
+    It pulls the centre nearer than the border. depth [V,H,W] is full depth (background included). The centre is the
+    middle `ratio` of each side: 50 of 64 pixels.
     The released code has the difference the other way round (facts 0); its NaN loss had this gradient. The loss falls
     silent (gradient 0) when the centre is not nearer than the border by eps. Raises SjcError where an image has no
     border or no centre.
@@ -72,7 +73,7 @@ def carving(rendered: Rendered, score: Tensor, background: Tensor, eps: float = 
 
 
 def total_variation(field: VoxelField) -> Tensor:
-    """[] mean squared difference of activated density and raw colour between neighbouring voxels, summed over the axes."""
+    """[] mean squared difference of activated density and raw colour between neighbours, summed over the axes."""
     values = torch.cat([field.activated_density()[..., None], field.grid[..., 1:]], dim=-1)
     loss = values.new_zeros(())
     for axis in range(3):

@@ -31,7 +31,7 @@ def choose(name: str, device: str | torch.device) -> str:
 
 
 def around_kernels(name: str, device: torch.device) -> AbstractContextManager[None]:
-    """For torch's small operations around a renderer: on one thread where Warp's threads have the cores (threads.py)."""
+    """For torch's small operations around a renderer: one thread where Warp's threads have the cores (threads.py)."""
     fused = device.type == "cpu" and choose(name, device) == "warp"
     return threads.small() if fused else nullcontext()
 

@@ -94,7 +94,10 @@ def check(field: VoxelField, origins: Tensor, directions: Tensor, step: float | 
 
 
 def box_span(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Slab test against [-1, 1]^3: distances [R] of entry (>= 0, the eye may be inside) and exit; exit < entry: a miss."""
+    """Slab test against [-1, 1]^3: distances [R] of entry (>= 0, the eye may be inside) and exit.
+
+    A ray with exit < entry misses the box.
+    """
     # A component of exactly 0 would give 0/0 for an eye in the plane of a face; a tiny one gives +-huge instead.
     tiny = torch.finfo(directions.dtype).tiny
     inverse = 1.0 / torch.where(directions.abs() < tiny, tiny, directions)
@@ -113,8 +116,9 @@ def lattice(origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, T
 
 
 def trilinear(grid: Tensor, points: Tensor) -> Tensor:
-    """[P,K] values of a cell-centred grid [N,N,N,K] at points [P,3] of the box; zero outside (the outer half voxel
-    fades).
+    """[P,K] values of a cell-centred grid [N,N,N,K] at points [P,3] of the box.
+
+    Outside it is zero, to which the outer half voxel fades.
     """
     # grid_sample wants its last coordinate first: the array's axes are x, y, z, its coordinates W, H, D.
     volume = grid.permute(3, 0, 1, 2)[None]

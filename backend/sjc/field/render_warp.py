@@ -81,8 +81,9 @@ def render(
 
 
 def aim(kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The reference's `lattice` (t_min, counts) and `coherent_order`; on a CPU in one kernel, which saves torch's many
-    calls.
+    """The reference's `lattice` (t_min, counts) and `coherent_order`.
+
+    On a CPU both come from one kernel, which saves torch's many calls.
     """
     if origins.device.type != "cpu":
         return *lattice(origins, directions, step), coherent_order(origins, directions)
@@ -108,8 +109,9 @@ def coherent_order(origins: Tensor, directions: Tensor) -> Tensor:
 
 
 def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
-    """[b,b,b] uint8, how far each block of the field is from matter; [0,0,0] if nothing is (or, on a CPU, can be)
-    skipped.
+    """[b,b,b] uint8, how far each block of the field is from matter.
+
+    [0,0,0] if nothing is (or, on a CPU, can be) skipped.
 
     0: some sample in the block can have alpha >= skip_alpha. c > 0: none can, here and in all blocks nearer than c
     (Chebyshev distance), up to warp_source.REACH.
@@ -126,9 +128,9 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         together = COLUMN if clear.device.type == "cpu" else 1  # on a GPU a thread a block
         columns = (blocks, -(-blocks // together))
         compiled = kernels(field)
-        launch("occupancy", compiled, (field.grid.detach(), field.log_scale.detach().reshape(1), scaled, clear, together), *(
-            ((length, *columns), (start,)) for start, length in slabs(blocks, threads(clear.device))
-        ))  # fmt: skip
+        inputs = (field.grid.detach(), field.log_scale.detach().reshape(1), scaled, clear, together)
+        parts = (((length, *columns), (start,)) for start, length in slabs(blocks, threads(clear.device)))
+        launch("occupancy", compiled, inputs, *parts)
         if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way
             return clear[:0, :0, :0]
         spare = torch.empty_like(clear)
@@ -143,24 +145,24 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
 def occupied_runs(
     field: VoxelField, clear: Tensor, rays: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], step: float
 ) -> Tensor:
-    """[R,width] int32, each ray's samples in blocks that are not clear: how many numbers follow, then every run's first
-    and the one behind it.
+    """[R,width] int32, each ray's samples in blocks that are not clear.
 
-    [0,0] where nothing is skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3
-    b times, which is the width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
+    A row holds how many numbers follow, then every run's first sample and the one behind it. [0,0] where nothing is
+    skipped. rays: (order, origins, directions, t_min, counts). A ray changes its block at most 3 b times, which is the
+    width on a GPU; a CPU begins with room for RUNS runs and asks how many there are.
     """
     blocks, (order, counts) = clear.shape[0], (rays[0], rays[4])
     if not blocks:
         return counts.new_empty(0, 0)
-    most, parts = 3 * blocks + 2, deal(order)
-    width = min(2 * RUNS + 2, most) if counts.device.type == "cpu" else most
+    max_width, parts = 3 * blocks + 2, deal(order)
+    width = min(2 * RUNS + 2, max_width) if counts.device.type == "cpu" else max_width
     while True:
         runs, needed = counts.new_empty(len(order), width), counts.new_zeros(len(parts))
         shared = (field.grid.detach(), clear, *rays, step, runs, width, needed)
         launch("runs", kernels(field), shared, *parts)
-        if width == most or int(needed.max()) < width:
+        if width == max_width or int(needed.max()) < width:
             return runs
-        width = min(int(needed.max()) + 2, most)
+        width = min(int(needed.max()) + 2, max_width)
 
 
 class _Render(torch.autograd.Function):

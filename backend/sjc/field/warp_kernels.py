@@ -35,7 +35,9 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     # fmt: off
     @wp.func_native(source(AIM, channels, activation))
-    def aim_all(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float): ...
+    def aim_all(
+        origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float,
+    ): ...  # fmt: skip
 
     # fmt: on
     @kernel()
@@ -80,13 +82,15 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     # fmt: off
     @wp.func_native(source(RUNS, channels, activation))
     def find_runs(
-        index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints,
+        index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats,
+        counts: Ints,
         step: float, runs: Ints, width: int, needed: Ints, part: int,
     ): ...
 
     @kernel()
     def runs(
-        grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints, step: float,
+        grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats, counts: Ints,
+        step: float,
         runs: Ints, width: int, needed: Ints, part: int, parts: int,
     ):
         index = part + parts * wp.tid()
@@ -94,16 +98,19 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     @wp.func_native(source(FORWARD, channels, activation))
     def march(
-        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
+        origins: Floats, directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
     @kernel()
     def forward(
-        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats,
+        directions: Floats,
         t_min: Floats, counts: Ints, step: float, beta: float, weight_threshold: float, tau_stop: float,
-        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int, parts: int,
+        color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats, part: int,
+        parts: int,
     ):
         index = part + parts * wp.tid()
         march(
@@ -113,16 +120,19 @@ def build(channels: int, activation: str) -> SimpleNamespace:
 
     @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
     def march_back(
-        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
+        index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
+        origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
     ): ...
 
     @kernel()
     def backward(
-        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats, directions: Floats,
+        grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats,
+        directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int, parts: int, g_grid: Grid,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int,
+        parts: int, g_grid: Grid,
     ):
         index = part + parts * wp.tid()
         march_back(

@@ -72,14 +72,14 @@ def _without_driver_warning() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as unread:
+        os.dup2(unread.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def kernels(field: VoxelField) -> SimpleNamespace:
@@ -222,8 +222,9 @@ class _Prepared:
 
 
 def _as_warp(wp, kernels: SimpleNamespace, x):
-    """A torch tensor as the descriptor of an array that the kernels expect (grids of vectors, blocks, else flat);
-    numbers as they are.
+    """A torch tensor as the descriptor of the array that the kernels expect; numbers as they are.
+
+    Grids become arrays of vectors, blocks stay as they are, all else is flat.
     """
     if not isinstance(x, Tensor):
         return x

@@ -21,7 +21,8 @@ RUNS = (
     const float half_n = 0.5f * n;
     const float slack = 5e-4f / (half_n * step);  // in samples: jumps err on the side of looking twice
     const int first = RAYS * index, members = wp::min(RAYS, order.shape[0] - first);
-    // Along each axis: the cell (from the shell's on, block_of) of sample 0, and its change from sample to sample; the sample
+    // Along each axis: the cell (from the shell's on, block_of) of sample 0, and its change from sample to sample; the
+    // sample
     // that reaches position x is x * per + before, less a little.
     float cell[3][RAYS], cells[3][RAYS], per[3][RAYS], before[3][RAYS];
     int k[RAYS], last[RAYS], found[RAYS], inside[RAYS], reach[RAYS], block[3][RAYS];
@@ -34,7 +35,8 @@ RUNS = (
         longest = wp::max(longest, last[i]);
         list[i] = runs.data + r * width;
         for (int c = 0; c < 3; ++c) {
-            const float at = (origins.data[3 * r + c] + 1.0f) * half_n - 0.5f, along = directions.data[3 * r + c] * half_n;
+            const float at = (origins.data[3 * r + c] + 1.0f) * half_n - 0.5f;
+            const float along = directions.data[3 * r + c] * half_n;
             const float start = at + t_min.data[r] * along;
             cell[c][i] = start + 1.0f;
             cells[c][i] = step * along;

@@ -133,7 +133,8 @@ OCCUPANCY = (
 #endif
     const float threshold = scaled / ::expf(log_scale.data[0]);
     const int end = wp::min(b0 + (count < COLUMN ? count : COLUMN), blocks);
-    const int x0 = wp::max(low(bx), 0), x1 = wp::min(low(bx + 1), n - 1), y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
+    const int x0 = wp::max(low(bx), 0), x1 = wp::min(low(bx + 1), n - 1);
+    const int y0 = wp::max(low(by), 0), y1 = wp::min(low(by + 1), n - 1);
     const int first = wp::max(low(b0), 0), length = (wp::min(low(end), n - 1) - first + 1) * EACH;
     auto shell = [&](int b) { return b == 0 || b == blocks - 1 ? 0.5f : 1.0f; };
     const float fade = shell(bx) * shell(by);
@@ -236,7 +237,8 @@ SPREAD = """
         const int shift = away * stride;
         auto nearer = [&](int begin, int end, int shift) {
             for (int i = begin; i < end; ++i) {
-                const unsigned char there = known[i + shift], least = there < away ? (unsigned char)away : there, own = clear[i];
+                const unsigned char there = known[i + shift], least = there < away ? (unsigned char)away : there;
+                const unsigned char own = clear[i];
                 clear[i] = least < own ? least : own;
             }
         };

@@ -36,7 +36,8 @@ WALK = """
         }
     };
 #else
-    // L: samples in a vector. A column of two z-neighbours is 2K floats in a row: its first LANES and its last, which overlap.
+    // L: samples in a vector. A column of two z-neighbours is 2K floats in a row: its first LANES and its last, which
+    // overlap.
     const int S = CHUNK, RAYS = BUNDLE, L = 8;
     typedef float Lanes __attribute__((ext_vector_type(LANES), aligned(4)));
     typedef float Voxel __attribute__((ext_vector_type(WIDTH)));
@@ -61,7 +62,8 @@ WALK = """
         };
         const int* list = runs.data + r * width;
         const int left = width == 0 ? 0 : list[0];  // no lists: all is one run
-        ray = {r, first, last, width == 0 ? last : first, left, list + (SIGN > 0 ? 1 : left - 1), t_min.data[r], axis(0), axis(1), axis(2)};
+        ray = {r, first, last, width == 0 ? last : first, left, list + (SIGN > 0 ? 1 : left - 1),
+               t_min.data[r], axis(0), axis(1), axis(2)};
     };
     struct Chunk {
         int found, whole;  // samples, and as many rounded up to whole vectors; what the rest holds does not matter
@@ -161,7 +163,8 @@ WALK = """
         }
     };
 
-    // A chunk of every ray of the bundle in turn, until all are at their ends. On a CPU the next chunk's voxels are asked
+    // A chunk of every ray of the bundle in turn, until all are at their ends. On a CPU the next chunk's voxels are
+    // asked
     // for (by collect) before the work on this one; so there may be one more after a ray is told to end.
     Ray bundle[RAYS];
     const int first = RAYS * index, members = wp::min(RAYS, order.shape[0] - first);

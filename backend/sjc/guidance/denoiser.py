@@ -88,7 +88,7 @@ class Denoiser(Protocol):
 
     @property
     def color_activation(self) -> str:
-        """How raw colours of the field become values of a picture: "tanh_sigmoid" for pixels, "identity" for latents."""
+        """How raw colours of the field become a picture's values: "tanh_sigmoid" for pixels, "identity" for latents."""
 
     @property
     def autoencoder(self) -> Autoencoder | None:

@@ -81,7 +81,7 @@ def paas(
         raise SjcError(f"noises per view must be at least 1, not {n}.")
     views = x.shape[0]
     x = x.detach()
-    told = sigma  # the denoiser reads it on the host: from there it comes without waiting for the device
+    host_sigma = sigma  # the denoiser reads it on the host, where it does not have to wait for the device
     sigma = sigma.to(x.device, x.dtype)
     factor = score_factor(weight, sigma).view(views, 1, 1, 1)
     noise = draw_noise(n, x, generator, shared_noise)
@@ -89,7 +89,7 @@ def paas(
     for start in range(0, n, chunk or n):
         z = x + sigma.view(views, 1, 1, 1) * noise[start : start + (chunk or n)]
         draws = z.shape[0]
-        denoised = denoise(z.flatten(0, 1), told.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
+        denoised = denoise(z.flatten(0, 1), host_sigma.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
         scores[start : start + draws] = (denoised - (x if var_red else z)) * factor
     score = scores.mean(0)
     return score.clamp(-clip, clip) if clip else score

@@ -47,7 +47,7 @@ class Parameterization(Protocol):
 
 @dataclass(frozen=True)
 class _VariancePreserving:
-    """The coordinate of networks whose scheduler has betas: they are told the number of the noise level."""
+    """The coordinate of networks whose scheduler has betas; their time is the number of the noise level."""
 
     is_flow: ClassVar[bool] = False
 
@@ -111,7 +111,7 @@ BY_PREDICTION_TYPE: dict[str, Parameterization] = {
     "v_prediction": VPrediction(),
     "sample": Sample(),
 }
-"""By the prediction_type of diffusers' schedulers with betas.  Its flow schedulers have none: they are always `Flow`."""
+"""By the prediction_type of diffusers' schedulers with betas.  Its flow schedulers have none; they are `Flow`."""
 
 
 def of_prediction_type(name: str) -> Parameterization:

@@ -17,7 +17,7 @@ from torch import Tensor
 from .prompts import view_prompt
 
 Weighted = tuple[tuple[str, float], ...]
-"""Sentences to be kept away from, with their weights."""
+"""Sentences to push away from, with their weights."""
 
 
 def view_weights(azimuth_deg: float) -> tuple[float, float]:
@@ -41,7 +41,7 @@ def view_weights(azimuth_deg: float) -> tuple[float, float]:
 
 
 def negatives(style: str, azimuth_deg: float, elevation_deg: float, prompt: str, weight: float = 1.0) -> Weighted:
-    """What a camera's picture is kept away from: the prompt with the words of the front and of the nearer side.
+    """What a camera's picture is pushed away from: the prompt with the words of the front and of the nearer side.
 
     style, azimuth_deg, elevation_deg, prompt: as `view_prompt` takes them; an overhead view has no words for its side,
     so the others' are those of a camera at the horizon.  weight: factor on `view_weights`; 0 gives none.  A sentence
@@ -53,8 +53,8 @@ def negatives(style: str, azimuth_deg: float, elevation_deg: float, prompt: str,
     beside = 90.0 if (azimuth_deg % 360) < 180 else 270.0
     level = 0.0 if style == "paper" else elevation_deg
     own = view_prompt(style, azimuth_deg, elevation_deg, prompt)
-    found = ((view_prompt(style, 0.0, level, prompt), front), (view_prompt(style, beside, level, prompt), side))
-    return tuple((text, weight * strength) for text, strength in found if strength and text != own)
+    views = ((view_prompt(style, 0.0, level, prompt), front), (view_prompt(style, beside, level, prompt), side))
+    return tuple((text, weight * strength) for text, strength in views if strength and text != own)
 
 
 def perpendicular(x: Tensor, y: Tensor) -> Tensor:
@@ -67,8 +67,9 @@ def perpendicular(x: Tensor, y: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Push:
-    """The negatives of a batch, one entry each: the image [M] it belongs to, its row [M] among conditions, its weight
-    [M].
+    """The negatives of a batch, M in all.
+
+    images [M]: the image that each belongs to.  rows [M]: its row among the conditions.  weights [M]: its weight.
     """
 
     images: Tensor
@@ -77,10 +78,9 @@ class Push:
 
 
 def push(away: Sequence[Sequence[tuple[int, float]]], prompts: Tensor) -> Push | None:
-    """The negatives of a batch whose image i has prompt prompts[i]; away: (row, weight) pairs by prompt.
+    """The negatives of a batch whose image i has prompt prompts[i], None without any.
 
-    None without
-    any.
+    away: (row, weight) pairs by prompt.
     """
     entries = [(i, *pair) for i, p in enumerate(prompts.tolist()) if away for pair in away[p]]
     if not entries:

@@ -114,17 +114,17 @@ def uniform_ticks(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float
     count = len(schedule)
     ticks = torch.arange(round(0.01 * count), count - round(0.03 * count))
     sigmas = schedule.sigmas[ticks]
-    kept = ticks[(sigmas >= sigma_min) & (sigmas <= (sigma_max or math.inf))]
-    if kept.numel() == 0:
+    allowed = ticks[(sigmas >= sigma_min) & (sigmas <= (sigma_max or math.inf))]
+    if allowed.numel() == 0:
         raise SjcError(
             f"No noise level of the model lies between sigma_min {sigma_min:g} and sigma_max {sigma_max:g}; "
             f"choose within {float(sigmas[0]):.4g} to {float(sigmas[-1]):.4g}."
         )
-    return kept
+    return allowed
 
 
 def uniform(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0) -> SigmaLaw:
-    """The released law: every kept tick is equally likely, all run long."""
+    """The released law: every tick of `uniform_ticks` is equally likely, all run long."""
     sigmas = schedule.sigmas[uniform_ticks(schedule, sigma_max, sigma_min)]
 
     def law(_progress: float, n: int, generator: torch.Generator | None = None) -> Tensor:

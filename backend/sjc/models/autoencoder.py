@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import SjcError
 from ..machine import disk_cache
 from .memory_fallback import MemoryFallback, Tell, to_stderr
-from .model_files import first_line
+from .small_files import first_line
 
 CHUNK = 4
 """Pictures through the network at once: a decoder at full resolution needs more memory than the denoiser."""
@@ -65,7 +65,8 @@ class KLAutoencoder:
             output = self._fallback(lambda: self._chunked(network, x))
         if not output.isfinite().all():
             raise SjcError(
-                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the learning rate."
+                "The autoencoder's pictures hold NaN or infinite numbers; load it in float32 or lower the "
+                "learning rate."
             )
         return output.to(x.device, x.dtype)
 

@@ -33,8 +33,8 @@ def convert(path: Path) -> Path:
         [sys.executable, "-c", _CHILD, str(path), str(target)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = done.stdout.strip() or f"the converting process ended with {done.returncode}"
-        raise SjcError(f"{path} cannot be converted: {said}")
+        message = done.stdout.strip() or f"the converting process ended with {done.returncode}"
+        raise SjcError(f"{path} cannot be converted: {message}")
     return target
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from ..errors import SjcError
 from ..settings import Settings
 from . import model_files
+from .layout import DISTILLED
+from .small_files import header
 
-NAME = model_files.DISTILLED
+NAME = DISTILLED
 
 
 def scale(folder: Path) -> float | None:
@@ -27,7 +29,7 @@ def scale(folder: Path) -> float | None:
         raise SjcError(f'{folder}: sjc.json names the guidance scale "{value}"; it must be a number above 0.')
     if not (folder / NAME).is_file():
         raise SjcError(f"{folder / NAME} is missing; the model folder is not complete.")
-    model_files.header(folder / NAME)
+    header(folder / NAME)
     return float(value)
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from ..errors import SjcError
 from .hub import check_kind, check_online, reason
-from .model_files import is_hub_id, split_revision, wanted_files
+from .hub_ids import is_hub_id, split_revision
+from .layout import wanted_files
 
-__all__ = ["Offer", "ask"]
+__all__ = ["DownloadInfo", "ask"]
 
 _OPEN = (None, False)
 
 
 @dataclass(frozen=True)
-class Offer:
+class DownloadInfo:
     """download_bytes: of the files that `sjc models fetch` takes. licence: as the card states it, "" if it does not.
 
     gated: whether its owners give it only to accounts that accepted their terms.
@@ -26,11 +27,10 @@ class Offer:
     gated: bool = False
 
 
-def ask(model: str) -> Offer:
-    """Asks the hub for an id, or for one of its revisions (name/model@revision), one request; fetches no file.
+def ask(model: str) -> DownloadInfo:
+    """Asks the hub about an id or one of its revisions (name/model@revision): one request, no file is fetched.
 
-    Raises
-    SjcError for no hub id, no network, no pipeline.
+    Raises SjcError for what is no hub id, without a network, and for a repository that is no pipeline.
     """
     if not is_hub_id(model):
         raise SjcError(f'"{model}" is no hub id such as name/model; nothing is to be downloaded.')
@@ -47,7 +47,7 @@ def ask(model: str) -> Offer:
     wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
     card = info.card_data.to_dict() if info.card_data else {}
     licence = card.get("license_name") if card.get("license") == "other" else card.get("license")
-    return Offer(
+    return DownloadInfo(
         model=model,
         download_bytes=sum(sizes.get(name, 0) for name in wanted),
         licence=str(licence or card.get("license") or ""),

@@ -134,8 +134,7 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
         if not isinstance(channels, int) or channels % 4 or out != channels:
             raise SjcError(
                 f"{folder}: its transformer takes {channels} channels and gives {out}; it needs more than text "
-                "(an inpainter "
-                "or a control model)."
+                "(an inpainter or a control model)."
             )
         channels = channels // 4  # 2 x 2 latents are packed into one token
     if not isinstance(channels, int):
@@ -143,9 +142,8 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
     plain = vae.get("latent_channels", 4) if family.latent else (1, 3)
     if channels != plain if isinstance(plain, int) else channels not in plain:
         raise SjcError(
-            f"{folder}: its {at} takes {channels} channels instead of "
-            f"{plain if isinstance(plain, int) else '1 or 3'} (an "
-            "upscaler, an inpainter or an editing model); one that takes plain images is needed."
+            f"{folder}: its {at} takes {channels} channels instead of {plain if isinstance(plain, int) else '1 or 3'} "
+            "(an upscaler, an inpainter or an editing model); one that takes plain images is needed."
         )
     if config.get("class_embed_type") or config.get("num_class_embeds"):
         raise SjcError(
@@ -171,9 +169,10 @@ def _check_size(folder: Path, at: str, config: dict[str, Any]) -> None:
         raise SjcError(f"{folder}: {at}/config.json names no square image size (sample_size is {size}).")
 
 
-def not_a_pipeline(place: object, names: Collection[str], config: dict[str, Any]) -> str:
-    """Why a folder or repository without model_index.json cannot be used, from its files' names and its config.json ({}
-    without).
+def not_a_pipeline(subject: object, names: Collection[str], config: dict[str, Any]) -> str:
+    """Why a folder or repository without model_index.json cannot be used.
+
+    subject: how the message calls it.  names: of its files.  config: its config.json, {} without one.
     """
     if "adapter_config.json" in names or any(fnmatch(name, "*lora*.safetensors") for name in names):
         kind = "an adapter (LoRA)"
@@ -182,5 +181,5 @@ def not_a_pipeline(place: object, names: Collection[str], config: dict[str, Any]
     elif "model_type" in config or "architectures" in config:
         kind = f"a language or vision model ({config.get('model_type') or config['architectures']})"
     else:
-        return f"{place} is not a diffusers model: it has no model_index.json."
-    return f"{place} is {kind}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline."
+        return f"{subject} is not a diffusers model: it has no model_index.json."
+    return f"{subject} is {kind}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline."

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from ..errors import SjcError
 from .families import not_a_pipeline
-from .model_files import first_line, read_json, split_revision, wanted_files
+from .hub_ids import split_revision
+from .layout import wanted_files
+from .small_files import first_line, read_json
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-"""Variables by which the libraries are told to stay off the network."""
+"""Variables that keep the libraries off the network."""
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
 _SPARE = 2**26
 """Bytes that shall be left free beside a download."""
@@ -82,13 +84,13 @@ def _missing(name: str, revision: str | None, sizes: Mapping[str, int]) -> int:
     from huggingface_hub import try_to_load_from_cache
 
     here = (isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in sizes)
-    return sum(size for size, found in zip(sizes.values(), here, strict=True) if not found)
+    return sum(size for size, is_here in zip(sizes.values(), here, strict=True) if not is_here)
 
 
 def check_room(folder: Path, needed: int) -> None:
     """Raises SjcError where the disk that holds the folder, or will, has less than `needed` bytes free and a little."""
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     if needed + _SPARE > free:
         raise SjcError(f"{needed / 1e9:.1f} GB are still to come and {folder} has {free / 1e9:.1f} GB free; {_ROOM}.")
 
@@ -97,9 +99,7 @@ _ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a la
 
 
 def reason(error: BaseException, model: str) -> str:
-    """Why the hub gave nothing, in one line that says what to do; what is not known here is the client's own first
-    line.
-    """
+    """Why the hub gave nothing and what to do, in one line; for an unknown error, the client's own first line."""
     from huggingface_hub import errors
 
     name, revision = split_revision(model)
@@ -129,19 +129,17 @@ def gated_steps(model: str) -> str:
     name = split_revision(model)[0]
     return (
         "it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at "
-        f"{constants.ENDPOINT} and "
-        f"accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
-        f"{constants.ENDPOINT}/settings/tokens; "
-        f'3. give it to "hf auth login"; 4. run "sjc models fetch {model}" again.'
+        f"{constants.ENDPOINT} and accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
+        f'{constants.ENDPOINT}/settings/tokens; 3. give it to "hf auth login"; 4. run "sjc models fetch {model}" again.'
     )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came of, each once."""
-    seen: set[int] = set()
+    """The error and its causes, each once."""
+    visited: set[int] = set()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
+    while following is not None and id(following) not in visited:
+        visited.add(id(following))
         yield following
         following = following.__cause__ or following.__context__
 

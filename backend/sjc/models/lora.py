@@ -16,9 +16,9 @@ from typing import Any
 
 from ..errors import SjcError
 from ..lora_text import Lora, parse
-from . import model_files
 from .convert import PICKLES
 from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
+from .small_files import header
 
 IN_A_FOLDER = "pytorch_lora_weights.safetensors"
 """What diffusers' save_lora_weights calls the file in the folder that it is given."""
@@ -51,7 +51,7 @@ def _checked(path: Path) -> Path:
             f"{path} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "
             f'"sjc models convert {path}".'
         )
-    names = list(model_files.header(path))
+    names = list(header(path))
     if any("dora_scale" in name for name in names):
         raise SjcError(f"{path} is a DoRA, which diffusers cannot lay over a model; take a plain LoRA.")
     if not any("lora" in name and name.endswith(".weight") for name in names):

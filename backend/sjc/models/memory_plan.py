@@ -17,10 +17,9 @@ ROOM = 2**29
 """Bytes kept free for the field, pictures and what the network holds while it works."""
 PIECE = 0.1
 """Share of a network in pieces that lies on the device: the layer at work and the next (the largest two of Stable
-Diffusion
-1.5 are 7 %, of SDXL and FLUX.1 less)."""
+Diffusion 1.5 are 7 %, of SDXL and FLUX.1 less)."""
 HALF_PRECISION_ABOVE = 2**30
-"""Bytes of weights from which a CUDA device gets float16 unless told otherwise."""
+"""Bytes of weights from which a CUDA device gets float16 unless another type is asked for."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -44,7 +43,7 @@ class Plan:
 
     @property
     def tight(self) -> bool:
-        """Whether anything is done in a slower way, or will not fit: worth telling before a run.
+        """Whether anything is done in a slower way, or will not fit: a person should know it before a run.
 
         Not on a CPU: what its system calls free is only a part of what it can give.
         """
@@ -75,8 +74,8 @@ class Plan:
             if size:
                 parts.append(f"{name} {_gb(size)}" + (" on the CPU" if host else ""))
         free = "unknown" if self.free is None else _gb(self.free)
-        told = f"{self.kind}, {self.dtype}: {', '.join(parts)}; needs {_gb(self.needed)}, free {free}"
-        return told if self.fits else f"{told}: too little, close other programs or take a smaller model"
+        sentence = f"{self.kind}, {self.dtype}: {', '.join(parts)}; needs {_gb(self.needed)}, free {free}"
+        return sentence if self.fits else f"{sentence}: too little, close other programs or take a smaller model"
 
 
 def plan(parts: Mapping[str, int], kind: str, dtype: str, free: int | None) -> Plan:

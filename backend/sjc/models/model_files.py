@@ -8,7 +8,6 @@ is imported for hub ids alone).
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from collections.abc import Callable
@@ -17,22 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
+from . import hub
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
+from .hub_ids import is_hub_id, split_revision
+from .layout import WEIGHT_STEMS
+from .small_files import header, read_json
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
-DISTILLED = "distilled.safetensors"
-"""An adapter that builds a guidance scale into the network, beside model_index.json (distilled.py)."""
-WEIGHT_STEMS = {
-    "unet": "diffusion_pytorch_model",
-    "transformer": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    "text_encoder_3": "model",
-}
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
-_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?!.*\.\.)(\w[\w./-]*))?")
-"""name/model, or name/model@revision: a branch, a tag or a whole commit."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +74,7 @@ def locate(
         raise SjcError(f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.')
     if not download:
         return _cached(model, revision)
-    from . import hub
-
     return hub.download(model, revision, tell)
-
-
-def is_hub_id(model: str) -> bool:
-    """Whether `model` could be the id of a model on the hub, with or without a revision."""
-    return _HUB_ID.fullmatch(model) is not None
-
-
-def split_revision(model: str) -> tuple[str, str | None]:
-    """A hub id without its revision, and the revision: "name/model@v1" -> ("name/model", "v1")."""
-    found = _HUB_ID.fullmatch(model)
-    return (found[1], found[2]) if found else (model, None)
 
 
 def _cached(model: str, revision: str | None) -> Path:
@@ -112,38 +90,6 @@ def _cached(model: str, revision: str | None) -> Path:
         f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
         f'"sjc models fetch {model}" or give a folder.'
     )
-
-
-def wanted_files(names: list[str]) -> list[str]:
-    """Of a hub repository's files, those worth fetching.
-
-    Configs, tokenizer, and one set of safetensors weights per component: half precision where there is one (half the
-    download; read back as float32 on a CPU).
-    """
-    if "model_index.json" not in names:
-        raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
-    wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", DISTILLED)]
-    wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]
-    for component in WEIGHT_STEMS:
-        inside = [n for n in names if n.startswith(f"{component}/")]
-        weights = [n for n in inside if n.endswith(".safetensors") or ".safetensors.index" in n]
-        half = [n for n in weights if ".fp16" in n]
-        if inside:
-            wanted += [f"{component}/config.json", *(half or weights)]
-    return wanted
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; SjcError where the file is missing, unreadable or something else."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SjcError(f"{path} is missing; the model folder is not complete.") from None
-    except (OSError, ValueError) as error:
-        raise SjcError(f"{path} cannot be read as JSON: {first_line(error)}") from error
-    if not isinstance(data, dict):
-        raise SjcError(f"{path} must hold a JSON object.")
-    return data
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -171,21 +117,22 @@ def check(folder: Path) -> ModelFiles:
         if not (folder / name).is_dir():
             raise SjcError(f"{folder / name} is missing; the model folder is not complete.")
     check_network(folder, family, configs[family.network], configs.get("vae", {}))
-    found = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
+    weights = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
     return ModelFiles(
         folder=folder,
         family=family,
         index=index,
         configs=configs,
-        variants={name: variant for name, (variant, _) in found.items()},
-        bytes_of={name: size for name, (_, (size, _)) in found.items()},
-        numbers_of={name: count for name, (_, (_, count)) in found.items()},
+        variants={name: variant for name, (variant, _) in weights.items()},
+        bytes_of={name: size for name, (_, (size, _)) in weights.items()},
+        numbers_of={name: count for name, (_, (_, count)) in weights.items()},
     )
 
 
 def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
-    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder: whole or in shards, plain or a
-    variant.
+    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder.
+
+    They are one file or shards, plain or of a variant such as fp16.
     """
     names = {path.name for path in folder.iterdir()}
     variants = {m[1] for n in names if (m := re.fullmatch(rf"{stem}\.(\w+)\.safetensors", n))}
@@ -213,29 +160,6 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
     raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
 
 
-def header(path: Path) -> dict[str, Any]:
-    """What a safetensors file says of its tensors, by name. Raises SjcError where it does not account for all bytes."""
-    size, found = path.stat().st_size, {}
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            found = json.loads(file.read(min(length, size)))
-        found.pop("__metadata__", None)
-        ends = [entry["data_offsets"][1] for entry in found.values()]
-        whole = 8 + length + max(ends, default=0) == size
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
-    return found
-
-
 def _size(path: Path) -> tuple[int, int]:
     """(bytes, numbers) of a whole safetensors file."""
     return path.stat().st_size, sum(math.prod(entry["shape"]) for entry in header(path).values())
-
-
-def first_line(error: BaseException) -> str:
-    """The first sentence of an error's message, or its kind where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return re.split(r"\. (?=[A-Z])", lines[0])[0].rstrip(" .:") if lines else type(error).__name__

@@ -1,7 +1,6 @@
 """The models on this machine: the embedded one and the pipelines in the hub's cache.
 
-Standard library; reads small
-files.
+Standard library; reads small files.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ..errors import SjcError
 from . import model_files
+from .hub_ids import is_hub_id, split_revision
 
 __all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
 
@@ -23,7 +23,10 @@ _CARD_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Row:
-    """One model.  state: embedded, cached, bad (problem says why); size: bytes of its weights; revision: the commit."""
+    """One model.
+
+    state: embedded, cached, or bad (problem says why).  size: bytes of its weights.  revision: the commit.
+    """
 
     model: str
     state: str
@@ -45,17 +48,17 @@ def cached(cache: Path) -> list[str]:
     except OSError:
         return []
     ids = [name.removeprefix("models--").replace("--", "/") for name in names]
-    choices = [choice for model in ids if model_files.is_hub_id(model) for choice in _choices(cache, model)]
-    found = [(model, snapshot(cache, model)) for model in choices]
-    return [model for model, folder in found if folder and (folder / "model_index.json").is_file()]
+    choices = [choice for model in ids if is_hub_id(model) for choice in _choices(cache, model)]
+    folders = [(model, snapshot(cache, model)) for model in choices]
+    return [model for model, folder in folders if folder and (folder / "model_index.json").is_file()]
 
 
 def _choices(cache: Path, model: str) -> list[str]:
     """The model, then "model@ref" for its other branches and tags, then "model@commit" for what none of them names."""
-    place = repository(cache, model)
-    refs = [path for path in sorted((place / "refs").rglob("*")) if path.is_file()]
-    named = {path.relative_to(place / "refs").as_posix(): _text(path) for path in refs}
-    snapshots = place / "snapshots"
+    folder = repository(cache, model)
+    refs = [path for path in sorted((folder / "refs").rglob("*")) if path.is_file()]
+    named = {path.relative_to(folder / "refs").as_posix(): _text(path) for path in refs}
+    snapshots = folder / "snapshots"
     commits = sorted(path.name for path in snapshots.iterdir()) if snapshots.is_dir() else []
     others = [name for name in named if name != "main"] + [c for c in commits if c not in named.values()]
     return [model, *(f"{model}@{name}" for name in others)]
@@ -70,7 +73,7 @@ def _text(path: Path) -> str:
 
 def repository(cache: Path, model: str) -> Path:
     """Where the hub's cache keeps everything of a hub id; its revision does not matter."""
-    return cache / ("models--" + model_files.split_revision(model)[0].replace("/", "--"))
+    return cache / ("models--" + split_revision(model)[0].replace("/", "--"))
 
 
 def snapshot(cache: Path, model: str) -> Path | None:
@@ -78,11 +81,11 @@ def snapshot(cache: Path, model: str) -> Path | None:
 
     Of "name/model" it is what refs/main names; of "name/model@revision" what that ref names, or that commit.
     """
-    place, pinned = repository(cache, model), model_files.split_revision(model)[1]
-    revision = _text(place / "refs" / (pinned or "main")) or pinned
+    parent, pinned = repository(cache, model), split_revision(model)[1]
+    revision = _text(parent / "refs" / (pinned or "main")) or pinned
     if not revision:
         return None
-    folder = place / "snapshots" / revision
+    folder = parent / "snapshots" / revision
     return folder if folder.is_dir() else None
 
 
@@ -100,8 +103,8 @@ def licence(folder: Path) -> str:
 
 def rows(cache: Path) -> list[Row]:
     """The embedded model, then those in the cache."""
-    places = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
-    return [_row(model, folder) for model, folder in places if folder]
+    folders = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
+    return [_row(model, folder) for model, folder in folders if folder]
 
 
 def _row(model: str, folder: Path) -> Row:
@@ -123,9 +126,9 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.model, row.family, size, row.state, row.licence, row.revision
 
 
-def table(found: list[Row]) -> list[str]:
-    """The lines of `sjc models list` for a file or a pipe, in columns; of a bad one the problem stands on a line below."""
-    cells = [_cells(row) for row in found]
+def table(models: list[Row]) -> list[str]:
+    """The lines of `sjc models list` for a file or a pipe, in columns; a bad model's problem stands on a line below."""
+    cells = [_cells(row) for row in models]
     widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
 
     def line(row: tuple[str, ...]) -> str:
@@ -135,13 +138,13 @@ def table(found: list[Row]) -> list[str]:
         return "  ".join(aligned).rstrip()
 
     lines = [line(HEAD)]
-    for row, own in zip(found, cells, strict=True):
+    for row, own in zip(models, cells, strict=True):
         lines += [line(own), *([f"  {row.problem}"] if row.problem else [])]
     return lines
 
 
-def _draw(found: list[Row]) -> None:
-    """The same for a person at a terminal: as wide as that is, what is bad in a colour of its own."""
+def _draw(models: list[Row]) -> None:
+    """The same for a person at a terminal: as wide as the terminal, bad models in a colour of their own."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -149,11 +152,11 @@ def _draw(found: list[Row]) -> None:
     drawn = Table()
     for name in HEAD:
         drawn.add_column(name, justify="right" if name == "size" else "left", overflow="fold", no_wrap=name == "size")
-    for row in found:
+    for row in models:
         drawn.add_row(*map(Text, _cells(row)), style="yellow" if row.problem else "")
     console = Console()
     console.print(drawn)
-    for row in found:
+    for row in models:
         if row.problem:
             console.print(Text(f"{row.model}: {row.problem}", "yellow"))
 
@@ -162,11 +165,11 @@ def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
 
-    found = rows(Path(constants.HF_HUB_CACHE))
+    models = rows(Path(constants.HF_HUB_CACHE))
     if as_json:
-        print(json.dumps([asdict(row) for row in found], ensure_ascii=False))
+        print(json.dumps([asdict(row) for row in models], ensure_ascii=False))
     elif sys.stdout.isatty():
-        _draw(found)
+        _draw(models)
     else:
-        print("\n".join(table(found)))
+        print("\n".join(table(models)))
     return 0

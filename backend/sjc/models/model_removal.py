@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
-from . import model_files, model_list
+from . import model_list
+from .hub_ids import is_hub_id, split_revision
 
 __all__ = ["remove"]
 
@@ -25,11 +26,8 @@ def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int |
     cache = Path(constants.HF_HUB_CACHE)
     strategy, count = _strategy(cache, model)
     size = int(strategy.expected_freed_size)
-    told = (
-        f"{model}: {count} revision{'s' if count > 1 else ''}, {size / 1e6:.1f} MB in "
-        f"{model_list.repository(cache, model)}"
-    )
-    print(told, file=sys.stderr)
+    revisions = f"{count} revision{'s' if count > 1 else ''}"
+    print(f"{model}: {revisions}, {size / 1e6:.1f} MB in {model_list.repository(cache, model)}", file=sys.stderr)
     if not yes:
         if not sys.stdin.isatty():
             raise SjcError(f"Nothing is removed: nobody can be asked here; sjc models remove {model} --yes does it.")
@@ -40,7 +38,7 @@ def remove(model: str, *, yes: bool, ask: Callable[[str], str] = input) -> int |
         if answer.strip().lower() not in ("y", "yes"):
             return None
     strategy.execute()
-    left = [path for path in _places(strategy) if path.exists()]
+    left = [path for path in _paths(strategy) if path.exists()]
     if left:
         raise SjcError(f"{left[0]} could not be deleted; close what uses it, or look who may write there.")
     return size
@@ -50,19 +48,18 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     """What the client would delete, and how many revisions that are."""
     from huggingface_hub import scan_cache_dir
 
-    if not model_files.is_hub_id(model):
+    if not is_hub_id(model):
         raise SjcError(f'"{model}" is no hub id such as name/model; only what sjc models fetch brought can be removed.')
-    name, pinned = model_files.split_revision(model)
+    name, pinned = split_revision(model)
     missing = f'The model "{model}" is not in the local model cache {cache}; sjc models list tells what is.'
     if not model_list.repository(cache, model).is_dir():
         raise SjcError(missing)
-    found = scan_cache_dir(cache)
-    repositories = [repo for repo in found.repos if (repo.repo_type, repo.repo_id) == ("model", name)]
+    contents = scan_cache_dir(cache)
+    repositories = [repo for repo in contents.repos if (repo.repo_type, repo.repo_id) == ("model", name)]
     if not repositories:
         raise SjcError(
             f"{model_list.repository(cache, model)} is damaged, so that nobody can tell what belongs to it; "
-            "delete that "
-            "folder by hand."
+            "delete that folder by hand."
         )
     commits = [
         revision.commit_hash
@@ -71,13 +68,13 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     ]
     if not commits:
         raise SjcError(missing)
-    strategy = found.delete_revisions(*commits)
+    strategy = contents.delete_revisions(*commits)
     inside = cache.resolve()
-    for path in _places(strategy):
+    for path in _paths(strategy):
         if inside not in (path.parent.resolve() / path.name).parents:
             raise SjcError(f"{path} lies outside of the model cache, though {model} links to it; nothing is removed.")
     return strategy, len(commits)
 
 
-def _places(strategy: Any) -> list[Path]:
+def _paths(strategy: Any) -> list[Path]:
     return sorted([*strategy.repos, *strategy.snapshots, *strategy.refs, *strategy.blobs])

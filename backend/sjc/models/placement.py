@@ -10,7 +10,7 @@ import torch
 from ..errors import SjcError
 from .memory_fallback import Tell, to_stderr
 from .memory_plan import Plan
-from .model_files import first_line
+from .small_files import first_line
 
 if TYPE_CHECKING:
     from .prompt_encoder import PromptEncoder

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from ..errors import SjcError
-from .model_files import ModelFiles, first_line
+from .model_files import ModelFiles
+from .small_files import first_line
 
 _NETWORK_MODULES = {
     "UNet2DConditionModel": "unets.unet_2d_condition",
@@ -38,7 +39,7 @@ def load_network_module(files: ModelFiles, dtype: torch.dtype) -> Any:
 
 def load_text_encoder(files: ModelFiles, component: str, dtype: torch.dtype) -> Any:
     """A text encoder as transformers has it, on the CPU.  Raises SjcError, one line."""
-    # Wrong shapes are let through here and reported by `_from_pretrained`: the library only points at a table in its log.
+    # Wrong shapes are let through here and reported by `_from_pretrained`; the library only points at its log.
     encoder_class = _text_encoder_class(files, component)
     return _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
 

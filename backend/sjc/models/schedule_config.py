@@ -8,8 +8,9 @@ from ..errors import SjcError
 from ..guidance.parameterizations import Flow, Parameterization, of_prediction_type
 from ..guidance.schedules import VESchedule
 from .families import FLUX, SD3
-from .model_files import ModelFiles, first_line
+from .model_files import ModelFiles
 from .pretrained import silence_libraries
+from .small_files import first_line
 
 _BETA_KEYS = (
     "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr",

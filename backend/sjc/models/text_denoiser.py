@@ -139,7 +139,7 @@ class TextDenoiser:
         return self.prompt_encoder.check_prompt(text)
 
     def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
-        """Encodes ahead all that a run with these may ask for, with large text encoders; small ones wait until asked."""
+        """Encodes ahead all that a run with these may ask for, where text encoders are large; see `PromptEncoder`."""
         self.prompt_encoder.prepare(prompt, view_words, negative_prompt)
 
     def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:

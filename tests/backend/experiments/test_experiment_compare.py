@@ -56,7 +56,12 @@ def test_differences_are_paired():
 def test_seeds_of_one_object_are_no_objects():
     """Nine starts of three objects, of which one gains much: by starts it would look sure."""
     gains = {"p0": 0.2, "p1": 0.05, "p2": 0.02}
-    cells = [cell(name, p, s, solid=0.5 + (gain if name == "b" else 0)) for name in "ab" for p, gain in gains.items() for s in range(3)]  # fmt: skip
+    cells = [
+        cell(name, p, s, solid=0.5 + (gain if name == "b" else 0))
+        for name in "ab"
+        for p, gain in gains.items()
+        for s in range(3)
+    ]
     made = {"experiment": "x", "seeds": 3, "cells": cells}
     assert compare.by_object(made, "b", "a", "solid") == pytest.approx([0.2, 0.05, 0.02])
     assert compare.beats(made, "b", "a", "solid") is None
@@ -64,8 +69,14 @@ def test_seeds_of_one_object_are_no_objects():
 
 @pytest.mark.parametrize(
     ("change", "apart"),
-    [([0.1, 0.11, 0.09], True), ([0.1, 0.3, 0.0], False), ([0.1, 0.12], False), ([0.05, 0.15, 0.1, 0.02], False), ([0.05, 0.15, 0.1, 0.04, 0.06, 0.1], True)],
-)  # fmt: skip
+    [
+        ([0.1, 0.11, 0.09], True),
+        ([0.1, 0.3, 0.0], False),
+        ([0.1, 0.12], False),
+        ([0.05, 0.15, 0.1, 0.02], False),
+        ([0.05, 0.15, 0.1, 0.04, 0.06, 0.1], True),
+    ],
+)
 def test_apart_is_students_t(change, apart):
     assert page.apart(change) is apart
     assert bool(ttest_1samp(change, 0).pvalue < 0.05 and len(change) > 2) is apart

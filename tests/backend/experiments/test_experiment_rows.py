@@ -211,8 +211,8 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule", "method",
-        "presets", "paper",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule",
+        "method", "presets", "paper",
     }  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from sjc.job import folder as job_folder
 from sjc.job import run as job
 from sjc.job.progress import silent
 from sjc.models import distilled, lora
+from sjc.models.layout import wanted_files
 from sjc.models.loading import load_denoiser
-from sjc.models.model_files import EMBEDDED, wanted_files
+from sjc.models.model_files import EMBEDDED
 from tests.backend.tiny_models import CARD, noisy, word_model
 from training import distil
 

@@ -159,7 +159,7 @@ def test_the_layout_of_other_trainers(made, tmp_path):
 
 
 def test_what_diffusers_would_take_in_part_is_refused(made, tmp_path):
-    """Its reader of this layout recognises a text encoder's attention by out_proj, and passes it over without a word."""
+    """Its reader of this layout recognises a text encoder's attention by out_proj, and else passes it over silently."""
     model, file = made("sd")
     part = kohya(tmp_path / "part.safetensors", file, leave_out="out_proj")
     with pytest.raises(SjcError, match="does not fit this model"):

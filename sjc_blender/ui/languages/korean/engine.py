@@ -146,8 +146,6 @@ ENGINE = {
     "{} is not empty and is no job folder; nothing there is overwritten. Choose another --out.": "{} 은(는) 비어 있지 않고 작업 폴더도 아닙니다. 그곳의 것은 덮어쓰지 않습니다. 다른 출력 폴더를 고르세요.",
     "{} already holds a result; add --overwrite to replace it, or choose another --out.": "{} 에 이미 결과가 있습니다. 바꾸려면 --overwrite를 더하고, 아니면 다른 출력 폴더를 고르세요.",
     "{} holds an unfinished job: sjc resume {} goes on with it, --overwrite starts anew.": "{} 에 끝나지 않은 작업이 있습니다. sjc resume {} 명령으로 이어서 하거나 --overwrite로 새로 시작하세요.",
-    "{} cannot be read: its settings are no JSON object.": "{} 을(를) 읽을 수 없습니다. 설정이 JSON 객체가 아닙니다.",
-    "this is no JSON object: {}": "JSON 객체가 아닙니다: {}",
     "{} is finished; nothing to resume.": "{} 은(는) 완료되었습니다. 이어서 할 것이 없습니다.",
     "{}: a field needs density [N,N,N], color [N,N,N,3] and bounds [2,3]; this has {}.": "{}: 필드에는 density [N,N,N], color [N,N,N,3], bounds [2,3]이 필요한데 {} 입니다.",
     "{} was written by a newer version of this program (field version {}).": "{} 은(는) 이 프로그램의 더 새로운 버전이 썼습니다 (필드 버전 {}).",

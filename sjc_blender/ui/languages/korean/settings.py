@@ -5,15 +5,21 @@ SETTINGS = {
     "Prompt": "프롬프트",
     "What to make, as a sentence": "만들 것을 문장으로 적습니다",
     "Negative Prompt": "부정 프롬프트",
-    "What to keep away from; it takes the place of the empty sentence": "피할 것을 적습니다. 빈 문장을 대신합니다",
+    "What to avoid, as a sentence; guidance then pushes away from it instead of from an empty sentence":
+        "피할 것을 문장으로 적습니다. 가이던스가 빈 문장 대신 이 문장에서 멀어지게 합니다",
     "Model": "모델",
-    "The diffusion model: embedded, a folder in the diffusers layout, or a hub id, NAME/MODEL or NAME/MODEL@REVISION":
-        "확산 모델: embedded, diffusers 구조의 폴더, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
+    (
+        "The diffusion model: embedded, a folder in the diffusers format, or a hub id such as NAME/MODEL or "
+        "NAME/MODEL@REVISION"
+    ): "확산 모델: embedded, diffusers 형식의 폴더, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
     "LoRA": "LoRA",
-    "LoRA files laid over the model: PATH or PATH:weight, with commas between; safetensors only":
-        "모델 위에 얹는 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors만 됩니다",
+    "LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors files work":
+        "모델에 더할 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors 파일만 됩니다",
     "Preset": "프리셋",
-    "The set of values that the others start from": "다른 설정의 출발점이 되는 값 모음",
+    (
+        "The set of values that all other settings start from; choose fast for a quick look and quality for better "
+        "colours"
+    ): "다른 모든 설정의 출발점이 되는 값 모음. 빨리 보려면 빠르게를, 더 나은 색을 원하면 고품질을 고르세요",
     "Embedded": "내장",
     "Fast": "빠르게",
     "Quality": "고품질",
@@ -27,150 +33,226 @@ SETTINGS = {
     "The defaults of the paper's released code": "논문이 공개한 코드의 기본값",
     "Seconds: every stage runs, nothing gets good": "몇 초 만에 모든 단계를 거치지만 결과는 좋지 않습니다",
     "Seed": "시드",
-    "Two runs with one seed on one device are alike": "같은 장치에서 시드가 같으면 결과도 같습니다",
+    "Starting point of the random numbers; change it for another variant, keep it to repeat a run on the same device":
+        "난수의 출발점. 다른 변형을 원하면 바꾸고, 같은 장치에서 실행을 되풀이하려면 그대로 두세요",
     "Steps": "스텝",
-    "Optimisation steps": "최적화 스텝 수",
+    "Number of optimisation steps; more make a better object and take longer, fewer give a rough one soon":
+        "최적화 스텝 수. 많으면 더 좋아지지만 오래 걸리고, 적으면 거친 결과를 빨리 얻습니다",
     "Device": "장치",
-    "Where to compute: auto, cpu, cuda, cuda:N or mps": "계산할 곳: auto, cpu, cuda, cuda:N 또는 mps",
+    "Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one":
+        "계산할 곳: auto, cpu, cuda, cuda:N 또는 mps. auto는 torch가 쓸 수 있는 그래픽 카드가 있으면 그것을 씁니다",
     "Renderer": "렌더러",
-    "Plain torch (reference) or fused kernels (warp); auto takes warp where it runs":
-        "일반 torch(기준) 또는 융합 커널(warp). auto는 가능한 곳에서 warp를 씁니다",
+    (
+        "How views are rendered: reference is plain torch, warp is faster with fused kernels, auto takes warp "
+        "where it runs"
+    ): "뷰를 렌더하는 방법: 기준은 일반 torch, 융합 커널은 더 빠르고, 자동은 가능한 곳에서 융합 커널을 씁니다",
     "Auto": "자동",
     "Reference": "기준",
     "Fused Kernels": "융합 커널",
     "Runtime": "실행 엔진",
-    "What runs the network on a CPU: torch, or ONNX Runtime, which is faster on small ones; auto takes it where it runs":
-        "CPU에서 신경망을 실행하는 엔진: torch 또는 작은 신경망에서 더 빠른 ONNX Runtime. auto는 가능한 곳에서 ONNX Runtime을 씁니다",
+    (
+        "What runs the network on a CPU: torch, or onnx, which is faster for small networks; auto takes onnx where "
+        "it runs"
+    ): "CPU에서 신경망을 실행하는 엔진: torch 또는 작은 신경망에서 더 빠른 ONNX Runtime. 자동은 가능한 곳에서 ONNX Runtime을 씁니다",
     "Torch": "torch",
     "ONNX Runtime": "ONNX Runtime",
     # guidance
     "Views per Step": "스텝당 시점",
-    "Cameras per step; cost grows with it": "스텝마다 쓰는 카메라 수. 많을수록 오래 걸립니다",
+    "Number of camera views in each step; more views give steadier steps and take longer in proportion":
+        "스텝마다 쓰는 카메라 시점의 수. 많을수록 스텝이 안정되고, 걸리는 시간도 그만큼 늘어납니다",
     "Noises per View": "시점당 노이즈",
-    "Noises that the score of a view is averaged over": "한 시점의 스코어를 평균 내는 노이즈 수",
+    "Number of noise samples that each view's score is averaged over; each costs another call of the network":
+        "한 시점의 스코어를 평균 내는 노이즈 표본의 수. 하나마다 신경망을 한 번 더 부릅니다",
     "Guidance": "가이던스",
-    "Classifier-free guidance scale: 1 follows the sentence as trained, more exaggerates it":
-        "분류기 없는 가이던스의 세기: 1은 학습한 대로 문장을 따르고, 클수록 과장합니다",
+    (
+        "How strongly to follow the prompt (classifier-free guidance): 1 is as the model was trained, more "
+        "exaggerates it"
+    ): "프롬프트를 얼마나 강하게 따를지 정합니다(분류기 없는 가이던스). 1은 모델이 학습한 대로이고, 클수록 과장합니다",
     "Distilled": "증류된 가이던스",
-    "Ask the network once a view, not twice, where the model has an adapter for this guidance scale and no negative prompt, rescale, Perp-Neg or LoRA needs both":
-        "모델에 이 가이던스 세기의 어댑터가 있고 부정 프롬프트, 재조정, Perp-Neg, LoRA가 두 번의 호출을 요구하지 않으면 시점마다 신경망을 두 번이 아니라 한 번 부릅니다",
+    (
+        "Call the network once per view instead of twice, if the model has an adapter for this guidance scale and "
+        "no negative prompt, rescale, Perp-Neg or LoRA needs both calls"
+    ): "모델에 이 가이던스 세기의 어댑터가 있고 부정 프롬프트, 재조정, Perp-Neg, LoRA가 두 번의 호출을 요구하지 않으면 시점마다 신경망을 두 번이 아니라 한 번 부릅니다",
     "Variance Reduction": "분산 감소",
-    "Subtract the clean render (Eq. 16) rather than the noised one (Eq. 15)":
-        "노이즈를 더한 렌더(식 15) 대신 깨끗한 렌더(식 16)를 뺍니다",
+    (
+        "Make the score less noisy by subtracting the clean render (the paper's Eq. 16); off subtracts the noised "
+        "one (Eq. 15)"
+    ): "깨끗한 렌더를 빼서 스코어의 노이즈를 줄입니다(논문의 식 16). 끄면 노이즈를 더한 렌더를 뺍니다(식 15)",
     "Score Weight": "스코어 가중치",
-    "What the denoiser's correction is multiplied with: released 1/sigma, paper 1/sigma^2, score distillation sigma/(1+sigma^2); 1 takes it as it is":
-        "디노이저의 보정에 곱하는 값: 공개 코드는 1/sigma, 논문은 1/sigma^2, 스코어 증류는 sigma/(1+sigma^2), 1은 그대로 씀",
+    (
+        "Factor on the denoiser's correction: 1 leaves it as it is, 1/sigma is the released code's, 1/sigma^2 the "
+        "paper's, and sigma/(1+sigma^2) that of score distillation"
+    ): "디노이저의 보정에 곱하는 값: 1은 그대로, 1/sigma는 공개 코드, 1/sigma^2는 논문, sigma/(1+sigma^2)는 스코어 증류의 값입니다",
     "View Words": "시점 단어",
-    "Words that tell the model where the camera stands": "카메라의 위치를 모델에 알려 주는 단어",
+    (
+        "How the prompt says where the camera stands: fine names angles, as the embedded model learned them, paper "
+        "says front, side, backside or overhead, and none says nothing"
+    ): "프롬프트가 카메라의 위치를 말하는 방법: 세밀하게는 내장 모델이 배운 대로 각도를, 논문은 앞, 옆, 뒤, 위를 말하고, 없음은 아무것도 말하지 않습니다",
     "Fine": "세밀하게",
     "None": "없음",
     "Shared Noise": "공유 노이즈",
-    "Give all views of a step the same noise": "한 스텝의 모든 시점에 같은 노이즈를 씁니다",
+    "Use the same noise for all views of a step, instead of separate noise for each":
+        "한 스텝의 모든 시점에 따로따로가 아니라 같은 노이즈를 씁니다",
     "Guidance Rescale": "가이던스 재조정",
-    "How much of the contrast that guidance adds is taken back": "가이던스가 더한 대비를 얼마나 되돌릴지의 비율",
+    "How much of the contrast that guidance adds to take back; raise it if colours become too harsh at high guidance":
+        "가이던스가 더한 대비를 얼마나 되돌릴지 정합니다. 가이던스가 높아 색이 너무 강하면 올리세요",
     "Perpendicular Negatives": "수직 네거티브",
-    "How firmly a view is kept away from the words of the others (Perp-Neg); each costs one more call of the network. 0: off":
-        "한 시점을 다른 시점의 단어에서 얼마나 강하게 떼어 놓을지 정합니다 (Perp-Neg). 하나마다 신경망을 한 번 더 부릅니다. 0: 끔",
+    (
+        "How strongly to keep each view from looking like the front or the side (Perp-Neg); try 1 if backs look "
+        "like fronts, at one or two more calls of the network per view. 0: off"
+    ): "각 시점이 앞이나 옆처럼 보이지 않게 하는 세기(Perp-Neg). 뒤가 앞처럼 보이면 1을 써 보세요. 시점마다 신경망을 한두 번 더 부릅니다. 0: 끔",
     "Score Clip": "스코어 제한",
-    "Bound on every element of the score. 0: no bound": "스코어의 각 원소에 두는 한계. 0: 제한 없음",
+    "Limit on every element of the score; set one if a run at high guidance becomes unstable. 0: no bound":
+        "스코어의 각 원소에 두는 한계. 높은 가이던스에서 실행이 불안정하면 정하세요. 0: 제한 없음",
     "Score Clip End": "스코어 제한 끝값",
-    "The bound at the end of the run, reached in equal steps. 0: the same all along": "실행이 끝날 때의 한계. 고른 간격으로 다가갑니다. 0: 처음과 같음",
+    (
+        "Limit on the score at the end of the run, reached in equal steps; a higher one than at the start leaves "
+        "details for later. 0: the same all along"
+    ): "실행이 끝날 때 스코어의 한계로, 고른 간격으로 다가갑니다. 시작보다 높으면 세부가 나중에 생깁니다. 0: 처음과 같음",
     # noise
     "Sigma Schedule": "시그마 스케줄",
-    "How the noise level is chosen: any tick alike, as released, or falling over the run":
-        "노이즈 수준을 고르는 방법: 공개 코드처럼 고르게, 또는 진행하며 점점 낮게",
+    (
+        "How the noise level is chosen: annealed lowers it over the run, uniform draws it at random, as the "
+        "released code does"
+    ): "노이즈 수준을 고르는 방법: 점점 낮게는 진행하며 낮추고, 고르게는 공개 코드처럼 무작위로 고릅니다",
     "Uniform": "고르게",
     "Annealed": "점점 낮게",
     "Sigma Max": "최대 시그마",
-    "Highest noise level. 0: the model's": "가장 높은 노이즈 수준. 0: 모델의 값",
+    "Highest noise level; much noise shapes the object as a whole. 0: the model's":
+        "가장 높은 노이즈 수준. 노이즈가 많으면 물체의 큰 형태를 만듭니다. 0: 모델의 값",
     "Sigma Min": "최소 시그마",
-    "Lowest noise level. 0: the model's": "가장 낮은 노이즈 수준. 0: 모델의 값",
+    "Lowest noise level; little noise refines details. 0: the model's":
+        "가장 낮은 노이즈 수준. 노이즈가 적으면 세부를 다듬습니다. 0: 모델의 값",
     "Sigma Jitter": "시그마 흔들림",
-    "Half-width of the spread about the annealed level, in e-folds": "낮아지는 수준 주위로 퍼지는 폭의 절반(e배 단위)",
+    (
+        "Random spread around the annealed noise level: at 1 a level can be up to e times higher or lower, at 0 "
+        "there is none"
+    ): "낮아지는 노이즈 수준 주위의 무작위 폭: 1이면 최대 e배 높거나 낮을 수 있고, 0이면 퍼지지 않습니다",
     # field
     "Grid": "격자",
-    "Voxels along each edge of the volume": "볼륨 한 변의 복셀 수",
+    "Number of voxels along each edge of the volume; more can show finer detail and take more memory and time":
+        "볼륨 한 변의 복셀 수. 많으면 더 세밀해질 수 있지만 메모리와 시간이 더 듭니다",
     "Coarse to Fine": "거친 것에서 촘촘하게",
-    "Doublings of the grid on the way to the full one; 0 keeps it full all along":
-        "완전한 격자가 되기까지 두 배로 늘리는 횟수. 0이면 처음부터 완전한 격자입니다",
+    (
+        "How often the grid doubles on its way to full size in the first half of the run; 0 uses the full grid "
+        "from the start"
+    ): "실행의 앞쪽 절반에서 격자가 완전한 크기가 되기까지 두 배로 늘어나는 횟수. 0이면 처음부터 완전한 격자입니다",
     "Render Size": "렌더 크기",
-    "Edge of the rendered image (pixels). 0: the model's": "렌더 이미지의 한 변(픽셀). 0: 모델의 값",
+    (
+        "Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows less "
+        "detail (pixels). 0: the model's"
+    ): "렌더 이미지의 한 변. 그 뒤 모델에 맞게 크기를 바꿉니다. 작으면 빠르지만 덜 세밀합니다 (픽셀). 0: 모델의 값",
     "Ray Step": "광선 간격",
-    "Distance between samples on a ray (voxels)": "광선 위 샘플 사이의 거리(복셀)",
+    "Distance between the samples along a ray; smaller steps are more exact and slower (voxels)":
+        "광선 위 샘플 사이의 거리. 작을수록 정확하고 느립니다 (복셀)",
     "Density Shift": "밀도 이동",
-    "Added before the softplus: the density at the start": "softplus 앞에 더하는 값: 시작할 때의 밀도",
+    "Value added to the density before the softplus; a higher one starts the run with a denser volume":
+        "softplus 앞에서 밀도에 더하는 값. 높으면 더 짙은 볼륨에서 시작합니다",
     "Starting Shape": "시작 형태",
-    "Start from a uniform fog, as released, or from a soft ball": "공개 코드처럼 고른 안개에서, 또는 부드러운 공에서 시작합니다",
+    (
+        "What the run starts from: blob is a soft ball in the centre, fog an even fog everywhere, as in the "
+        "released code"
+    ): "실행의 출발점: 부드러운 공은 가운데에 있고, 안개는 공개 코드처럼 어디나 고릅니다",
     "Fog": "안개",
     "Soft Ball": "부드러운 공",
     "Color Spread": "색 분산",
-    "Spread of the raw colours at the start; 1 as released": "시작할 때 색의 퍼진 정도. 공개 코드는 1",
+    "Random spread of the raw colours at the start; the released code uses 1":
+        "시작할 때 원시 색의 무작위로 퍼진 정도. 공개 코드는 1을 씁니다",
     "Background": "배경",
-    "Behind the volume: a learned texture, as released, a random colour per view, or a fixed one":
-        "볼륨의 뒤: 공개 코드처럼 학습한 텍스처, 시점마다 무작위 색, 또는 정해진 색",
+    (
+        "What is behind the volume: random takes a new colour for each view, fixed always the same one, and "
+        "learned a texture that is optimised too, as in the released code"
+    ): "볼륨의 뒤에 있는 것: 무작위는 시점마다 새로운 색, 고정은 늘 같은 색, 학습은 공개 코드처럼 함께 최적화하는 텍스처입니다",
     "Learned": "학습",
     "Random": "무작위",
     "Fixed": "고정",
     "Background Color": "배경색",
-    "The fixed background's colour: red, green, blue (sRGB)": "고정 배경의 색: 빨강, 초록, 파랑(sRGB)",
+    "Colour of the fixed background, as red, green and blue (sRGB)": "고정 배경의 색: 빨강, 초록, 파랑 (sRGB)",
     # camera
     "Radius": "거리",
-    "Distance of the camera from the centre; the volume is 2 wide": "중심에서 카메라까지의 거리. 볼륨의 너비는 2입니다",
+    "Distance of the camera from the centre of the volume, which is 2 wide; farther away, the object looks smaller":
+        "볼륨(너비 2)의 중심에서 카메라까지의 거리. 멀수록 물체가 작게 보입니다",
     "FOV Min": "최소 시야각",
-    "Narrowest horizontal field of view (degrees)": "가장 좁은 가로 시야각(도)",
+    "Narrowest horizontal field of view; each view draws its own between this and the widest (degrees)":
+        "가장 좁은 가로 시야각. 시점마다 이 값과 가장 넓은 값 사이에서 무작위로 고릅니다 (도)",
     "FOV Max": "최대 시야각",
-    "Widest horizontal field of view (degrees)": "가장 넓은 가로 시야각(도)",
+    "Widest horizontal field of view; each view draws its own between the narrowest and this (degrees)":
+        "가장 넓은 가로 시야각. 시점마다 가장 좁은 값과 이 값 사이에서 무작위로 고릅니다 (도)",
     "Elevation Min": "최소 고도",
-    "Lowest camera, measured from the horizon (degrees)": "가장 낮은 카메라, 수평선에서 잰 각(도)",
+    (
+        "Lowest position of the camera, as an angle from the horizon; raise it if the object need not look right "
+        "from below (degrees)"
+    ): "카메라의 가장 낮은 위치, 수평선에서 잰 각. 아래에서 본 모습이 중요하지 않으면 올리세요 (도)",
     "Elevation Max": "최대 고도",
-    "Highest camera (degrees)": "가장 높은 카메라(도)",
+    "Highest position of the camera, as an angle from the horizon; 90 looks straight down (degrees)":
+        "카메라의 가장 높은 위치, 수평선에서 잰 각. 90이면 똑바로 내려다봅니다 (도)",
     # optimizer
     "Optimizer": "최적화기",
-    "Adamax, as released, or Adam": "공개 코드의 Adamax 또는 Adam",
+    "The optimiser of the volume: adam, or adamax, as in the released code":
+        "볼륨의 최적화기: Adam 또는 공개 코드의 AdaMax",
     "Learning Rate": "학습률",
-    "Step size of density, colour and density scale": "밀도, 색, 밀도 배율의 걸음 크기",
+    "Step size for density, colour and density scale; a higher one changes the volume faster and less steadily":
+        "밀도, 색, 밀도 배율의 걸음 크기. 클수록 볼륨이 빠르게, 덜 안정되게 바뀝니다",
     "Learning Rate End": "마지막 학습률",
-    "Fraction of the step size that is left at the end; 1 keeps it": "끝에 남는 걸음 크기의 비율. 1이면 그대로입니다",
+    "Fraction of the learning rate that is left at the end of the run; 1 keeps it constant":
+        "실행이 끝날 때 남는 학습률의 비율. 1이면 그대로입니다",
     "Background Learning Rate": "배경 학습률",
-    "Step size of the learned background": "학습하는 배경의 걸음 크기",
+    "Step size for the learned background; other backgrounds do not use it": "학습하는 배경의 걸음 크기. 다른 배경은 쓰지 않습니다",
     # regularizers
     "Emptiness Weight": "빈 공간 가중치",
-    "Pull towards empty space": "빈 공간 쪽으로 당기는 힘",
+    "How strongly to keep space empty; raise it if fog stays around the object, lower it if thin parts vanish":
+        "공간을 비워 두는 세기. 물체 둘레에 안개가 남으면 올리고, 얇은 부분이 사라지면 내리세요",
     "Emptiness Multiplier": "빈 공간 배수",
-    "Factor on that pull after the switch": "전환 뒤 그 힘에 곱하는 값",
+    "Factor on the emptiness weight in the later part of the run; raise it if fog is left at the end":
+        "실행의 뒷부분에서 빈 공간 가중치에 곱하는 값. 끝에 안개가 남으면 올리세요",
     "Emptiness Switch": "빈 공간 전환",
-    "When the factor sets in, as a fraction of the run": "배수가 적용되는 때(전체에 대한 비율)",
+    "When the emptiness multiplier sets in, as a fraction of the run": "빈 공간 배수가 적용되는 때(전체에 대한 비율)",
     "Emptiness Beta": "빈 공간 베타",
-    "Sharpness of the pull, log(1 + beta w)": "힘의 날카로움, log(1 + beta w)",
+    "Sharpness of the emptiness term log(1 + beta w); a higher one clears thin fog more strongly":
+        "빈 공간 항 log(1 + beta w)의 날카로움. 높으면 옅은 안개를 더 강하게 지웁니다",
     "Center Depth Weight": "중심 깊이 가중치",
-    "Pull of the image's centre towards the camera; try 10 for flat results":
-        "이미지 중심을 카메라 쪽으로 당기는 힘. 결과가 납작하면 10을 써 보세요",
+    "How strongly to pull the middle of the image towards the camera; try 10 if results are flat":
+        "이미지 가운데를 카메라 쪽으로 당기는 세기. 결과가 납작하면 10을 써 보세요",
     "Center Depth Ratio": "중심 깊이 비율",
-    "Edge of the centre as a fraction of the image": "이미지에 대한 중심 영역 한 변의 비율",
+    "Edge of the middle that is pulled towards the camera, as a fraction of the image":
+        "카메라 쪽으로 당기는 가운데 영역 한 변의 이미지에 대한 비율",
     "TV Weight": "TV 가중치",
-    "Smoothness of neighbouring voxels (total variation)": "이웃한 복셀의 매끄러움(전변동)",
+    "How strongly to make neighbouring voxels alike (total variation); raise it for a smoother object":
+        "이웃한 복셀을 비슷하게 만드는 세기(전변동). 더 매끄러운 물체를 원하면 올리세요",
     "Carving Weight": "깎아내기 가중치",
     "Opacity Entropy Weight": "불투명도 엔트로피 가중치",
-    "How firmly rays that should be clearer are cleared even where they are opaque; falls to 0 over the run": "투명해야 할 광선을 불투명한 곳에서도 얼마나 강하게 비울지. 실행 동안 0으로 줄어듦",
-    "Pull of every pixel towards clear or solid": "모든 픽셀을 투명 또는 불투명 쪽으로 당기는 힘",
+    (
+        "How strongly to clear opaque space that the model wants clearer, falling to 0 over the run; raise it if "
+        "shapes come out too fat"
+    ): "모델이 더 투명하기를 바라는 불투명한 공간을 비우는 세기. 형태가 너무 뚱뚱하면 올리세요. 실행 동안 0으로 줄어듭니다",
+    "How strongly to make every pixel either clear or solid; raise it if the object stays see-through":
+        "모든 픽셀을 투명하거나 불투명하게 만드는 세기. 물체가 비쳐 보이면 올리세요",
     # output
     "Checkpoint Every": "체크포인트 간격",
-    "Steps between checkpoints, from which a run can be resumed. 0: automatic":
-        "이어서 할 수 있는 체크포인트 사이의 스텝 수. 0: 자동",
+    "Steps between checkpoints, from which an interrupted run can be resumed. 0: automatic":
+        "중단된 실행을 이어서 할 수 있는 체크포인트 사이의 스텝 수. 0: 자동",
     "Snapshot Every": "스냅숏 간격",
-    "Steps between snapshots, which the preview shows. 0: automatic": "미리 보기에 쓰는 스냅숏 사이의 스텝 수. 0: 자동",
+    "Steps between the snapshots that the preview shows; fewer show the growth more smoothly. 0: automatic":
+        "미리 보기에 쓰는 스냅숏 사이의 스텝 수. 적을수록 자라는 모습이 매끄럽게 보입니다. 0: 자동",
     "Mesh Threshold": "메쉬 임계값",
-    "Density at which the mesh is cut (per unit length). 0: automatic": "메쉬를 자르는 밀도(단위 길이당). 0: 자동",
+    (
+        "Density at which the mesh is cut out of the volume; a higher one gives a slimmer mesh (per unit length). "
+        "0: automatic"
+    ): "볼륨에서 메쉬를 잘라 내는 밀도. 높을수록 메쉬가 홀쭉해집니다 (단위 길이당). 0: 자동",
     "Mesh Faces": "메쉬 면",
-    "Faces that the mesh is reduced to. 0: no reduction": "메쉬를 줄일 면의 수. 0: 줄이지 않음",
+    "Number of faces to reduce the mesh to, if it is to be lighter. 0: no reduction":
+        "메쉬를 가볍게 할 때 줄일 면의 수. 0: 줄이지 않음",
     "Texture Size": "텍스처 크기",
-    "Edge of the mesh's texture (texels). 0: vertex colours only": "메쉬 텍스처의 한 변(텍셀). 0: 꼭짓점 색만",
+    "Edge of the mesh's texture; set one for meshes with few faces (texels). 0: vertex colours only":
+        "메쉬 텍스처의 한 변. 면이 적은 메쉬에 정하세요 (텍셀). 0: 꼭짓점 색만",
     "Rgb Grid": "RGB 그리드",
-    "Fit the volume's colours to decoded views at the end (latent models; others need none)": "끝에 볼륨의 색을 디코딩한 뷰에 맞춥니다(잠재 모델만, 다른 모델에는 필요 없음)",
+    "Fit the volume's colours to decoded views at the end; only latent models need it":
+        "끝에 볼륨의 색을 디코딩한 뷰에 맞춥니다. 잠재 모델에만 필요합니다",
     "Turntable": "턴테이블",
-    "Render a turntable video at the end": "끝에 턴테이블 영상을 렌더합니다",
+    "Render a turntable video at the end; switch it off to save time": "끝에 턴테이블 영상을 렌더합니다. 시간을 아끼려면 끄세요",
     "Overwrite": "덮어쓰기",
-    "Replace a finished result in the same folder": "같은 폴더의 완성된 결과를 바꿉니다",
+    "Replace a finished result in the same folder instead of refusing to start":
+        "같은 폴더에 완성된 결과가 있으면 시작을 거부하지 않고 바꿉니다",
     # groups
     "Job": "작업",
     "Noise": "노이즈",
