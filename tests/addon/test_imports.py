@@ -1,13 +1,10 @@
-"""Who imports whom in the extension: rooms without Blender stay without it, and nothing imports in a circle."""
+"""What the extension's rooms bring with them: those without Blender stay without it, and none brings torch."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "sjc_blender"
 ROOMS = [
     "install.environment",
     "install.installer",
@@ -55,45 +52,3 @@ def test_only_the_standard_library(name, stage_folder):
 @pytest.mark.parametrize("name", SCRIPTING)
 def test_what_scripts_import_asks_for_blender_only_when_called(name, stage_folder):
     assert not {"bpy", "torch", "diffusers", "warp", "sjc"} & imported_with(name, stage_folder)
-
-
-def modules():
-    """{dotted name: path} of the extension's modules, "" for its root."""
-    return {
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
-        for path in PACKAGE.rglob("*.py")
-    }
-
-
-def imports_of(name, path, names):
-    """Modules that one imports from its own package, also within functions; what only a type checker reads is none."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for_types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
-    skipped = {inner for node in for_types for statement in node.body for inner in ast.walk(statement)}
-    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and node not in skipped:
-            base = [part for part in package if part][: len([part for part in package if part]) - node.level + 1]
-            source = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                target = f"{source}.{alias.name}".lstrip(".")
-                yield target if target in names else source
-
-
-def circle_in(graph):
-    """The modules that are left once every module without imports among the others is taken out, again and again."""
-    left = {name: set(targets) & set(graph) - {name} for name, targets in graph.items()}
-    while ends := [name for name, targets in left.items() if not targets]:
-        left = {name: targets - set(ends) for name, targets in left.items() if name not in ends}
-    return sorted(left)
-
-
-def test_nothing_imports_in_a_circle():
-    names = modules()
-    graph = {name: set(imports_of(name, path, names)) for name, path in names.items()}
-    assert {"session", "live"} <= graph["api"]
-    assert circle_in(graph) == []
-
-
-def test_a_circle_would_be_noticed():
-    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]

@@ -158,7 +158,7 @@ result = {
     assert 'no text "none"' in got["none"]
     assert "no job folder" in got["file"]
     assert "is not there" in got["gone"]
-    assert "job.json cannot be read" in got["reuse"]
+    assert "has no job.json" in got["reuse"]
     assert "no log yet" in got["log"]
     assert "no curves yet" in got["curves"]
     assert "no such folder" in got["folder"]
