@@ -106,9 +106,9 @@ def test_one_revision_goes_and_takes_only_its_own(cache, capsys):
     weights = cache / "models--some-people--some-model/snapshots" / OLD / "unet/diffusion_pytorch_model.safetensors"
     own = weights.stat().st_size
     assert asked("remove", f"{ID}@v1", "--yes") == 0
-    said = capsys.readouterr()
-    assert f"{ID}@v1: 1 revision, {own / 1e6:.1f} MB in {cache}" in said.err
-    assert said.out == "removed\n"
+    printed = capsys.readouterr()
+    assert f"{ID}@v1: 1 revision, {own / 1e6:.1f} MB in {cache}" in printed.err
+    assert printed.out == "removed\n"
     assert before - bytes_below(cache) == own
     assert model_list.cached(cache) == [ID]
     assert model_files.check(model_list.snapshot(cache, ID))
@@ -118,9 +118,9 @@ def test_all_of_a_model_goes(cache, capsys):
     (cache / "models--other--model").mkdir()
     total = bytes_below(cache)
     assert asked("remove", ID, "--yes", "--json") == 0
-    said = capsys.readouterr()
-    assert f"{ID}: 2 revisions, {total / 1e6:.1f} MB" in said.err
-    assert json.loads(said.out)["freed_bytes"] == pytest.approx(total, rel=0.01)
+    printed = capsys.readouterr()
+    assert f"{ID}: 2 revisions, {total / 1e6:.1f} MB" in printed.err
+    assert json.loads(printed.out)["freed_bytes"] == pytest.approx(total, rel=0.01)
     assert [path.name for path in cache.iterdir()] == ["models--other--model"]
     assert "is not in the local model cache" in refused(capsys, "remove", ID, "--yes")
 
@@ -131,13 +131,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("answer", "kept"), [("n\n", True), ("\n", True), ("", True), ("y\n", False), ("YES \n", False)]
+    ("answer", "stays"), [("n\n", True), ("\n", True), ("", True), ("y\n", False), ("YES \n", False)]
 )
-def test_it_asks(cache, capsys, monkeypatch, answer, kept):
+def test_it_asks(cache, capsys, monkeypatch, answer, stays):
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     assert asked("remove", ID) == 0
-    assert capsys.readouterr().out.endswith("kept\n" if kept else "removed\n")
-    assert model_list.cached(cache) == ([ID, f"{ID}@v1"] if kept else [])
+    assert capsys.readouterr().out.endswith("kept\n" if stays else "removed\n")
+    assert model_list.cached(cache) == ([ID, f"{ID}@v1"] if stays else [])
 
 
 def test_without_a_terminal_nothing_goes(cache, capsys, monkeypatch):
