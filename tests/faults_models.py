@@ -89,8 +89,8 @@ FAULTS = [
     Fault(
         "taught-without-guidance",
         "backend/training/distil.py",
-        "return untold + scale * (told - untold)",
-        "return told",
+        "return unconditioned + scale * (conditioned - unconditioned)",
+        "return conditioned",
         ("tests/backend/training/test_distil.py::test_a_teacher_says_what_the_loop_hears_under_guidance",),
     ),
     Fault(
