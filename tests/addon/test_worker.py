@@ -197,7 +197,7 @@ def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monke
     wanted = []
 
     class Recorded:
-        def __init__(self, _folder, _settings, _report, _stop, wants_snapshot, _before):
+        def __init__(self, _folder, _settings, _report, _stop, wants_snapshot, previous):
             self.wants_snapshot = wants_snapshot
 
         def load(self):
@@ -206,7 +206,7 @@ def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monke
         def run(self):
             wanted.extend([self.wants_snapshot(), self.wants_snapshot()])
 
-    monkeypatch.setattr(run, "Job", Recorded)
+    monkeypatch.setattr(run, "JobRun", Recorded)
     monkeypatch.setattr(run, "check_early", lambda _settings: None)
     serving = serve.Worker(io.BytesIO(), io.BytesIO())
     serving._work(tmp_path / "job", asdict(chosen(snapshot_every=every)), resume=False)
@@ -247,7 +247,7 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_errors_are_explained(error, code, excerpt):
-    message = serve.told(raised(error, error.__cause__))
+    message = serve.error_fields(raised(error, error.__cause__))
     assert message["code"] == code
     assert excerpt in message["text"]
     assert "\n" not in message["text"]

@@ -70,11 +70,11 @@ def guide():
         return shots.make(desk, IMAGES, lambda: ready(desk))
 
 
-def main(words):
+def main(arguments):
     """Make the named pictures and print where they are -> exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.window.portrait", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; without one: all")
-    names = parser.parse_args(words).names
+    names = parser.parse_args(arguments).names
     if unknown := [name for name in names if name not in NAMES]:
         parser.error(f"{', '.join(unknown)}: unknown; there are {', '.join(NAMES)}")
     if importlib.util.find_spec("PIL") is None:  # a system's Python: the project's own has what is needed
