@@ -247,7 +247,7 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_errors_are_explained(error, code, excerpt):
-    message = serve.told(raised(error, error.__cause__))
+    message = serve.error_fields(raised(error, error.__cause__))
     assert message["code"] == code
     assert excerpt in message["text"]
     assert "\n" not in message["text"]
