@@ -60,11 +60,11 @@ def test_a_gradient_begins_at_zero(before, options):
     expected = gradient_of(field, **options).clone()
     gradient_memory._last.clear()
     leave(before, field, ball(-0.5), options)
-    kept = gradient_memory._last[0].memory
-    assert kept.any()  # it was left full
-    found = gradient_of(field, **options)
-    assert found.data_ptr() == kept.data_ptr()
-    assert torch.equal(found, expected)
+    memory = gradient_memory._last[0].memory
+    assert memory.any()  # it was left full
+    gradient = gradient_of(field, **options)
+    assert gradient.data_ptr() == memory.data_ptr()
+    assert torch.equal(gradient, expected)
 
 
 @pytest.mark.parametrize("hold", [lambda g: g, lambda g: g[3:5], lambda g: g.numpy(), lambda g: g.data])

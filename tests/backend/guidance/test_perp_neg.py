@@ -51,9 +51,9 @@ def test_what_is_added_in_closed_form():
     e1, e2 = torch.zeros(2, 1, 1, 2), torch.zeros(2, 1, 1, 2)
     e1[..., 0], e2[..., 1] = 3.0, 1.0
     given_ = Push(torch.tensor([1, 1]), torch.tensor([0, 0]), torch.tensor([0.5, 2.0]))
-    found = pushed(e1, torch.cat([e1[:1] + e2[:1], e2[:1] - e1[:1]]), given_)
-    assert torch.equal(found[0], e1[0])
-    torch.testing.assert_close(found[1], e1[1] - 2.5 * e2[1])
+    directions = pushed(e1, torch.cat([e1[:1] + e2[:1], e2[:1] - e1[:1]]), given_)
+    assert torch.equal(directions[0], e1[0])
+    torch.testing.assert_close(directions[1], e1[1] - 2.5 * e2[1])
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_weights_are_smooth_and_alike_on_both_sides(azimuth):
 
 
 def test_whose_words_are_kept_away():
-    found = dict(negatives("paper", 90, 10, "a red mushroom", 2.0))
-    assert found == {FRONT: pytest.approx(2 * FULL)}  # its own words are no negative of it
+    weights = dict(negatives("paper", 90, 10, "a red mushroom", 2.0))
+    assert weights == {FRONT: pytest.approx(2 * FULL)}  # its own words are no negative of it
     assert dict(negatives("paper", 0, 10, "a red mushroom")) == {SIDE: pytest.approx(FULL)}
     assert list(dict(negatives("paper", 180, 0, "a red mushroom"))) == [FRONT, SIDE]
     assert list(dict(negatives("paper", 180, 80, "a red mushroom"))) == [FRONT, SIDE]
@@ -149,19 +149,19 @@ def test_the_loop_asks_for_what_the_cameras_see():
             self.knobs = knobs
             return super().conditioned(prompts, negative_prompt, guidance)
 
-    def kept(**given_):
+    def asked_with(**given_):
         denoiser = Keeping(bent)
         chosen = settings(views_per_step=4, view_words="paper", elevation_max=30, **given_)
         Optimization(chosen, denoiser, torch.device("cpu")).advance()
         return denoiser.asked[0], denoiser.knobs["away"]
 
-    prompts, away = kept(perp_neg=1.5)
+    prompts, away = asked_with(perp_neg=1.5)
     assert len(prompts) == len(away) == 4
     for prompt, pairs in zip(prompts, away, strict=True):
         assert pairs
         assert all(text != prompt and weight > 0 for text, weight in pairs)
         assert prompt in (FRONT, SIDE) or [text for text, _ in pairs] == [FRONT, SIDE]
-    assert not any(kept()[1])
+    assert not any(asked_with()[1])
 
 
 def test_without_words_for_views_there_is_nothing_to_keep_away_from():

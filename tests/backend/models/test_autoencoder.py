@@ -82,7 +82,7 @@ class Overflowing(torch.nn.Module):
 def test_what_overflows_in_half_precision_is_done_again_in_whole(way):
     auto = KLAutoencoder(Overflowing().half())
     x = torch.rand(5, 4 if way == "decode" else 3, 2, 2) * 0.2 + 0.3
-    found = getattr(auto, way)(x)
-    torch.testing.assert_close(found[:, :3], 2 * x[:, :3].half().float(), atol=1e-3, rtol=0)
+    output = getattr(auto, way)(x)
+    torch.testing.assert_close(output[:, :3], 2 * x[:, :3].half().float(), atol=1e-3, rtol=0)
     assert auto.vae.dtype == torch.float32, "and stays so"
     refused(lambda: getattr(auto, way)(torch.full_like(x, torch.inf)), "NaN or infinite")

@@ -64,10 +64,10 @@ def test_it_is_the_lora_asked_once(folder, runtime):
 @pytest.mark.parametrize(("built_in", "rows"), [(SCALE, 4), (None, 8)])
 def test_the_network_sees_every_view_once(folder, built_in, rows):
     denoiser = load_denoiser(str(folder), built_in=built_in)
-    seen, network = [], denoiser.network
-    denoiser.network = lambda x, *more: seen.append(len(x)) or network(x, *more)
+    batches, network = [], denoiser.network
+    denoiser.network = lambda x, *more: batches.append(len(x)) or network(x, *more)
     denoised(denoiser)
-    assert seen == [rows]
+    assert batches == [rows]
 
 
 def test_each_has_a_graph_of_its_own(folder, tmp_path):
@@ -167,9 +167,9 @@ def test_a_job_takes_it_and_the_next_takes_over_what_is_the_same(folder, tmp_pat
     for number, guidance in enumerate([SCALE, SCALE, 3.0, SCALE]):
         words = {"preset": "test", "prompt": "red mushroom", "model": str(folder), "guidance": guidance}
         given = settings.resolve(None, words)
-        place = tmp_path / str(number)
-        job_folder.prepare_folder(place, given)
-        before = run.JobRun(place, given, silent, previous=before)
+        job = tmp_path / str(number)
+        job_folder.prepare_folder(job, given)
+        before = run.JobRun(job, given, silent, previous=before)
         records.append(before.run()["model"]["guidance_built_in"])
         networks.append(before.denoiser)
     assert records == [SCALE, SCALE, None, SCALE]
@@ -188,8 +188,8 @@ def test_the_shipped_one_says_what_guidance_says():
         clean = 0.5 + 0.3 * torch.randn(8, 3, 1, 1, generator=generator)
         x = clean + level * torch.randn(8, 3, 32, 32, generator=generator)
         aim, plain = (twice.conditioned(prompts, "", scale)(x, sigma) for scale in (SCALE, 1.0))
-        found = once.conditioned(prompts, "", SCALE)(x, sigma)
-        assert (found - aim).square().mean() < 0.4 * (plain - aim).square().mean()
+        denoised_once = once.conditioned(prompts, "", SCALE)(x, sigma)
+        assert (denoised_once - aim).square().mean() < 0.4 * (plain - aim).square().mean()
 
 
 def test_card_and_log_tell_of_the_shipped_one():

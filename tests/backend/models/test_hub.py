@@ -47,9 +47,9 @@ def hub(tmp_path):
     made = type("Made", (Hub,), {"root": model_files.EMBEDDED, "held": held, "asked": [], "refuses": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), made)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "TRANSFORMERS_"))}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "TRANSFORMERS_"))}
     made.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    made.environment = kept | {
+    made.environment = environment | {
         "HF_ENDPOINT": made.endpoint,
         "HF_HOME": str(tmp_path / "hub"),
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -24,21 +24,21 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def cache(saved, tmp_path, monkeypatch):
     """Two revisions in the hub's own layout: files are links to blobs, and all but the UNet's weights are shared."""
-    place = tmp_path / "hub" / "models--some-people--some-model"
+    folder = tmp_path / "hub" / "models--some-people--some-model"
     for revision in (OLD, NEW):
         for path in (p for p in saved.rglob("*") if p.is_file()):
             name = path.relative_to(saved)
             own = revision if name.parts[0] == "unet" and path.suffix == ".safetensors" else "both"
-            blob = place / "blobs" / f"{'-'.join(name.parts)}-{own}"
+            blob = folder / "blobs" / f"{'-'.join(name.parts)}-{own}"
             blob.parent.mkdir(parents=True, exist_ok=True)
             if not blob.exists():
                 shutil.copyfile(path, blob)
-            link = place / "snapshots" / revision / name
+            link = folder / "snapshots" / revision / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(blob)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(NEW)
-    (place / "refs" / "v1").write_text(OLD)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(NEW)
+    (folder / "refs" / "v1").write_text(OLD)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 
@@ -106,9 +106,9 @@ def test_one_revision_goes_and_takes_only_its_own(cache, capsys):
     weights = cache / "models--some-people--some-model/snapshots" / OLD / "unet/diffusion_pytorch_model.safetensors"
     own = weights.stat().st_size
     assert asked("remove", f"{ID}@v1", "--yes") == 0
-    said = capsys.readouterr()
-    assert f"{ID}@v1: 1 revision, {own / 1e6:.1f} MB in {cache}" in said.err
-    assert said.out == "removed\n"
+    printed = capsys.readouterr()
+    assert f"{ID}@v1: 1 revision, {own / 1e6:.1f} MB in {cache}" in printed.err
+    assert printed.out == "removed\n"
     assert before - bytes_below(cache) == own
     assert model_list.cached(cache) == [ID]
     assert model_files.check(model_list.snapshot(cache, ID))
@@ -118,9 +118,9 @@ def test_all_of_a_model_goes(cache, capsys):
     (cache / "models--other--model").mkdir()
     total = bytes_below(cache)
     assert asked("remove", ID, "--yes", "--json") == 0
-    said = capsys.readouterr()
-    assert f"{ID}: 2 revisions, {total / 1e6:.1f} MB" in said.err
-    assert json.loads(said.out)["freed_bytes"] == pytest.approx(total, rel=0.01)
+    printed = capsys.readouterr()
+    assert f"{ID}: 2 revisions, {total / 1e6:.1f} MB" in printed.err
+    assert json.loads(printed.out)["freed_bytes"] == pytest.approx(total, rel=0.01)
     assert [path.name for path in cache.iterdir()] == ["models--other--model"]
     assert "is not in the local model cache" in refused(capsys, "remove", ID, "--yes")
 
@@ -131,13 +131,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("answer", "kept"), [("n\n", True), ("\n", True), ("", True), ("y\n", False), ("YES \n", False)]
+    ("answer", "stays"), [("n\n", True), ("\n", True), ("", True), ("y\n", False), ("YES \n", False)]
 )
-def test_it_asks(cache, capsys, monkeypatch, answer, kept):
+def test_it_asks(cache, capsys, monkeypatch, answer, stays):
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     assert asked("remove", ID) == 0
-    assert capsys.readouterr().out.endswith("kept\n" if kept else "removed\n")
-    assert model_list.cached(cache) == ([ID, f"{ID}@v1"] if kept else [])
+    assert capsys.readouterr().out.endswith("kept\n" if stays else "removed\n")
+    assert model_list.cached(cache) == ([ID, f"{ID}@v1"] if stays else [])
 
 
 def test_without_a_terminal_nothing_goes(cache, capsys, monkeypatch):

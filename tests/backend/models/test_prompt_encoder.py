@@ -32,18 +32,18 @@ def edit(path, **values):
 
 def test_each_sentence_is_encoded_once(saved, monkeypatch):
     denoiser = load_denoiser(str(saved))
-    seen = []
+    batches = []
     forward = denoiser.prompt_encoder.text_encoders[0].module.forward
 
     def counted(input_ids, **kwargs):
-        seen.append(len(input_ids))
+        batches.append(len(input_ids))
         return forward(input_ids=input_ids, **kwargs)
 
     monkeypatch.setattr(denoiser.prompt_encoder.text_encoders[0].module, "forward", counted)
     denoiser.conditioned(["red mushroom", "blue mushroom", "red mushroom"], "", 3.0)
     denoiser.conditioned(["blue mushroom", "mushroom"], "", 2.0)
     denoiser.conditioned(["blue mushroom"], "red", 2.0)
-    assert seen == [2, 1, 1, 1]
+    assert batches == [2, 1, 1, 1]
 
 
 def test_card(saved, copied):
