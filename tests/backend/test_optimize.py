@@ -128,8 +128,8 @@ def distance(run, image):
     """Mean square between what four cameras see, on black, and the image."""
     origins, directions = (r.reshape(-1, 3) for r in rays(orbit(4, 20.0, 3.0, 36.0), SIZE, SIZE))
     with torch.no_grad():
-        rendered = composite(render(run.field, origins, directions), torch.tensor([-1.0, -1.0, -1.0]))
-    return float((rendered.view(4, SIZE, SIZE, 3).permute(0, 3, 1, 2) - image).square().mean())
+        pixels = composite(render(run.field, origins, directions), torch.tensor([-1.0, -1.0, -1.0]))
+    return float((pixels.view(4, SIZE, SIZE, 3).permute(0, 3, 1, 2) - image).square().mean())
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,13 @@ def test_the_render_goes_where_the_denoiser_points(image, factor, optimizer):
 
 def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatch):
     """With D = mu the score is (mu - y) / sigma in closed form; the field gets its vector-Jacobian product, no more."""
-    mu, calls = flat([0.5, -0.5, 0.25]), {}
+    mu, captured = flat([0.5, -0.5, 0.25]), {}
 
     def watched(denoise, y, sigma, *args, **kwargs):
-        calls.update(y=y, g=(mu - y.detach()) / sigma.view(-1, 1, 1, 1))
-        calls["vjp"] = torch.autograd.grad(y, [run.field.grid, run.field.log_scale], -calls["g"] / 3, retain_graph=True)
+        captured.update(y=y, g=(mu - y.detach()) / sigma.view(-1, 1, 1, 1))
+        captured["vjp"] = torch.autograd.grad(
+            y, [run.field.grid, run.field.log_scale], -captured["g"] / 3, retain_graph=True
+        )
         y.retain_grad()
         return paas(denoise, y, sigma, *args, **kwargs)
 
@@ -166,10 +168,10 @@ def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatc
     monkeypatch.setattr(optimize, "paas", watched)
     run = start(lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform")
     run.advance()
-    assert calls["g"].abs().max() > 0.1
-    torch.testing.assert_close(calls["y"].grad, -calls["g"] / 3, atol=1e-7, rtol=1e-5)
-    torch.testing.assert_close(run.field.grid.grad, calls["vjp"][0], atol=1e-7, rtol=1e-4)
-    torch.testing.assert_close(run.field.log_scale.grad, calls["vjp"][1], atol=1e-6, rtol=1e-4)
+    assert captured["g"].abs().max() > 0.1
+    torch.testing.assert_close(captured["y"].grad, -captured["g"] / 3, atol=1e-7, rtol=1e-5)
+    torch.testing.assert_close(run.field.grid.grad, captured["vjp"][0], atol=1e-7, rtol=1e-4)
+    torch.testing.assert_close(run.field.log_scale.grad, captured["vjp"][1], atol=1e-6, rtol=1e-4)
 
 
 def test_a_render_of_another_size_is_brought_to_the_models():
@@ -194,11 +196,11 @@ def test_each_view_gets_its_own_words():
 def grads(steps, **given):
     """The gradient of the grid at each step of a run that hardly moves and that the denoiser leaves alone."""
     run = start(lambda x, _sigma: x, steps=steps, learning_rate=1e-6, noises_per_view=1, var_red=False, **given)
-    fields = []
+    gradients = []
     for _ in range(steps):
         run.advance()
-        fields.append(run.field.grid.grad.clone())
-    return fields
+        gradients.append(run.field.grid.grad.clone())
+    return gradients
 
 
 def test_without_score_and_regularisers_nothing_pulls():

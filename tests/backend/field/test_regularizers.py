@@ -67,7 +67,7 @@ def test_center_depth_needs_a_border_and_a_center(ratio):
         center_depth_loss(torch.ones(1, 16, 16), ratio)
 
 
-def rendered_slab(depth, color, requires_grad=True):
+def rays_at_depths(depth, color, requires_grad=True):
     """What rays of these optical depths [R] see of one colour [C]."""
     tau = torch.tensor(depth, dtype=torch.float64, requires_grad=requires_grad)
     opacity = -torch.expm1(-tau)
@@ -78,27 +78,27 @@ def rendered_slab(depth, color, requires_grad=True):
 def test_carving_pulls_optical_depth_with_the_slope_of_opacity_and_no_damping():
     """dL/dtau of the chain rule is dL/do exp(-tau); carving's is dL/do itself, however opaque the ray."""
     depths = [0.01, 0.5, 3.0, 12.0]
-    tau, rendered = rendered_slab(depths, [1.0, -0.5, 0.0])
+    tau, rendered = rays_at_depths(depths, [1.0, -0.5, 0.0])
     background, score = torch.tensor([-1.0, 0.25, 0.5]).double(), torch.tensor([-0.3, 0.1, 0.2]).double()
     slope = -(score * (torch.tensor([1.0, -0.5, 0.0]) - background)).sum().item()
     assert slope > 0, "the score asks for the background"
     carving(rendered, score.expand(4, 3), background.expand(4, 3)).backward()
     torch.testing.assert_close(tau.grad, torch.full((4,), slope).double(), rtol=1e-4, atol=0)
 
-    tau, rendered = rendered_slab(depths, [1.0, -0.5, 0.0])
+    tau, rendered = rays_at_depths(depths, [1.0, -0.5, 0.0])
     picture = rendered.color + (1 - rendered.opacity)[:, None] * background
     (-(picture * score).sum()).backward()
     torch.testing.assert_close(tau.grad, slope * torch.exp(-tau.detach()), rtol=1e-6, atol=0)
 
 
 def test_carving_leaves_alone_what_the_score_wants_more_solid():
-    tau, rendered = rendered_slab([0.3, 2.0], [1.0, 1.0, 1.0])
+    tau, rendered = rays_at_depths([0.3, 2.0], [1.0, 1.0, 1.0])
     carving(rendered, torch.full((2, 3), 0.5), torch.zeros(2, 3)).backward()
     assert tau.grad.abs().max() == 0
 
 
 def test_carving_of_clear_and_of_black_rays_is_finite():
-    tau, rendered = rendered_slab([0.0, 80.0], [1.0, 1.0, 1.0])
+    tau, rendered = rays_at_depths([0.0, 80.0], [1.0, 1.0, 1.0])
     loss = carving(rendered, torch.full((2, 3), -0.5), torch.zeros(2, 3))
     loss.backward()
     assert torch.isfinite(loss)

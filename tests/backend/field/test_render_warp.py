@@ -147,10 +147,10 @@ def test_skipping_alone_loses_only_what_it_skips(view):
 
 
 @pytest.mark.parametrize(
-    ("size", "shift", "level", "max_reach"),
+    ("size", "shift", "level", "max_far"),
     [(11, -8.0, 0.0, 100), (70, -8.0, 0.0, 6000), (11, -1.0, -8.0, 120), (70, -1.0, -8.0, 1000)],
 )
-def test_blocks_are_clear_exactly_where_they_say(size, shift, level, max_reach):
+def test_blocks_are_clear_exactly_where_they_say(size, shift, level, max_far):
     """Against a slow look: the largest density where a block has corners, at voxels' centres and on the box's faces."""
     skip = 1e-3
     field = random_scene(9, size, 4, shift=shift, spread=1.0)
@@ -172,7 +172,7 @@ def test_blocks_are_clear_exactly_where_they_say(size, shift, level, max_reach):
         full[x, y, z] = part.max() >= skip
     assert clear.shape == full.shape
     assert torch.equal(clear == 0, full)
-    assert 0 < full.sum() < max_reach
+    assert 0 < full.sum() < max_far
     for reach in range(2, REACH + 1):
         near = torch.nn.functional.max_pool3d(full[None].float(), 2 * reach - 1, 1, reach - 1)[0] > 0
         assert torch.equal(clear >= reach, ~near)
@@ -237,10 +237,10 @@ def test_runs_are_the_samples_in_occupied_blocks(scene, view):
     runs = render_warp.occupied_runs(field, clear, rays, step)
     k = torch.arange(int(counts.max()))
     listed = torch.zeros(len(runs), len(k), dtype=torch.bool)
-    for ray, (length, *numbers) in enumerate(runs.tolist()):
-        assert length % 2 == 0
-        assert sorted(set(numbers[:length])) == numbers[:length]  # none empty, none touches the next
-        for first, end in zip(numbers[:length:2], numbers[1:length:2], strict=True):
+    for ray, (count, *numbers) in enumerate(runs.tolist()):
+        assert count % 2 == 0
+        assert sorted(set(numbers[:count])) == numbers[:count]  # none empty, none touches the next
+        for first, end in zip(numbers[:count:2], numbers[1:count:2], strict=True):
             listed[ray, first:end] = True
     points = origins[:, None] + (t_min[:, None] + step * k)[..., None] * directions[:, None]
     cell = torch.floor((points + 1) * (0.5 * field.size) - 0.5).long() + 1
@@ -285,9 +285,9 @@ def test_threads_share_the_rays_and_lose_nothing(options):
         for threads in (1, 3, 3):  # the second time meets the gradients that the first left behind
             torch.set_num_threads(threads)
             assert len(render_warp.deal(torch.arange(len(rays[0])))) == threads
-            rendered = render_with_gradients(render_warp.render, field, rays, **options)
-            again = results.setdefault(threads, rendered)
-            for a, b in zip((*rendered[1], *rendered[2]), (*again[1], *again[2]), strict=True):
+            result = render_with_gradients(render_warp.render, field, rays, **options)
+            again = results.setdefault(threads, result)
+            for a, b in zip((*result[1], *result[2]), (*again[1], *again[2]), strict=True):
                 assert torch.equal(a, b)
     finally:
         torch.set_num_threads(before)

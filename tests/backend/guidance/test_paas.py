@@ -61,20 +61,20 @@ def test_minus_g_is_the_sds_gradient_for_any_denoiser():
     x = torch.randn(2, 3, 5, 5, dtype=torch.float64, generator=generator(3))
     sigma = torch.tensor([0.2, 4.0])
     s = sigma.double().view(2, 1, 1, 1)
-    calls = {}
+    captured = {}
 
     def denoise(z, sigma):
         eps = torch.tanh(z) * z.cos() + sigma.view(-1, 1, 1, 1)
-        calls["eps"] = eps
+        captured["eps"] = eps
         return z - sigma.view(-1, 1, 1, 1) * eps
 
     noise = draw_noise(1, x, generator(4))[0]
     g = paas(denoise, x, sigma, generator=generator(4))
-    torch.testing.assert_close(-g, calls["eps"] - noise, atol=1e-12, rtol=0)
+    torch.testing.assert_close(-g, captured["eps"] - noise, atol=1e-12, rtol=0)
     g = paas(denoise, x, sigma, var_red=False, generator=generator(4))
-    torch.testing.assert_close(-g, calls["eps"], atol=1e-12, rtol=0)
+    torch.testing.assert_close(-g, captured["eps"], atol=1e-12, rtol=0)
     z = x + s * noise
-    torch.testing.assert_close((z - denoise(z, sigma.double())) / s, calls["eps"], atol=1e-12, rtol=0)
+    torch.testing.assert_close((z - denoise(z, sigma.double())) / s, captured["eps"], atol=1e-12, rtol=0)
 
 
 def test_weights():

@@ -149,19 +149,19 @@ def test_the_loop_asks_for_what_the_cameras_see():
             self.knobs = knobs
             return super().conditioned(prompts, negative_prompt, guidance)
 
-    def remembered(**given_):
+    def asked_with(**given_):
         denoiser = Keeping(bent)
         chosen = settings(views_per_step=4, view_words="paper", elevation_max=30, **given_)
         Optimization(chosen, denoiser, torch.device("cpu")).advance()
         return denoiser.asked[0], denoiser.knobs["away"]
 
-    prompts, away = remembered(perp_neg=1.5)
+    prompts, away = asked_with(perp_neg=1.5)
     assert len(prompts) == len(away) == 4
     for prompt, pairs in zip(prompts, away, strict=True):
         assert pairs
         assert all(text != prompt and weight > 0 for text, weight in pairs)
         assert prompt in (FRONT, SIDE) or [text for text, _ in pairs] == [FRONT, SIDE]
-    assert not any(remembered()[1])
+    assert not any(asked_with()[1])
 
 
 def test_without_words_for_views_there_is_nothing_to_keep_away_from():

@@ -18,9 +18,9 @@ def test_weights_come_out_equal(tmp_path, capsys):
     assert main(["models", "convert", str(tmp_path / "pytorch_model.bin")]) == 0
     out = tmp_path / "model.safetensors"
     assert str(out) in capsys.readouterr().out
-    converted = load_file(out)
-    assert converted.keys() == state.keys()
-    assert all(torch.equal(converted[k], state[k]) and converted[k].dtype == state[k].dtype for k in state)
+    tensors = load_file(out)
+    assert tensors.keys() == state.keys()
+    assert all(torch.equal(tensors[k], state[k]) and tensors[k].dtype == state[k].dtype for k in state)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "pytorch_model.bin"]
     with pytest.raises(SjcError, match="already exists"):
         convert(tmp_path / "pytorch_model.bin")

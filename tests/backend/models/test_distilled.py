@@ -167,9 +167,9 @@ def test_a_job_takes_it_and_the_next_takes_over_what_is_the_same(folder, tmp_pat
     for number, guidance in enumerate([SCALE, SCALE, 3.0, SCALE]):
         words = {"preset": "test", "prompt": "red mushroom", "model": str(folder), "guidance": guidance}
         given = settings.resolve(None, words)
-        place = tmp_path / str(number)
-        job_folder.prepare_folder(place, given)
-        before = run.JobRun(place, given, silent, previous=before)
+        job = tmp_path / str(number)
+        job_folder.prepare_folder(job, given)
+        before = run.JobRun(job, given, silent, previous=before)
         records.append(before.run()["model"]["guidance_built_in"])
         networks.append(before.denoiser)
     assert records == [SCALE, SCALE, None, SCALE]
@@ -188,8 +188,8 @@ def test_the_shipped_one_says_what_guidance_says():
         clean = 0.5 + 0.3 * torch.randn(8, 3, 1, 1, generator=generator)
         x = clean + level * torch.randn(8, 3, 32, 32, generator=generator)
         aim, plain = (twice.conditioned(prompts, "", scale)(x, sigma) for scale in (SCALE, 1.0))
-        answer = once.conditioned(prompts, "", SCALE)(x, sigma)
-        assert (answer - aim).square().mean() < 0.4 * (plain - aim).square().mean()
+        denoised_once = once.conditioned(prompts, "", SCALE)(x, sigma)
+        assert (denoised_once - aim).square().mean() < 0.4 * (plain - aim).square().mean()
 
 
 def test_card_and_log_tell_of_the_shipped_one():

@@ -45,7 +45,7 @@ def noisy(b, channels, size=8):
     return torch.randn(b, channels, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def conditioning(pipeline, negative=None):
+def conditions_of(pipeline, negative=None):
     """(conditional, unconditional) keyword arguments of the network, from the pipeline's own encode_prompt."""
     kind = type(pipeline).__name__
     if kind == "DDPMPipeline":
@@ -96,7 +96,7 @@ def close(ours, theirs, sigma):
 @pytest.mark.parametrize("name", VP)
 def test_equals_the_schedulers_predicted_original(saved, name):
     pipeline, denoiser = saved(name)
-    conditional, _ = conditioning(pipeline)
+    conditional, _ = conditions_of(pipeline)
     scheduler, prompt = pipeline.scheduler, "" if name == "ddpm" else PROMPT
     scheduler.set_timesteps(1000)
     for t in (0, 1, 10, 100, 300, 500, 700, 900, 998, 999):
@@ -114,7 +114,7 @@ def test_equals_the_schedulers_predicted_original(saved, name):
 @pytest.mark.parametrize("name", FLOW)
 def test_equals_the_flows_denoised_end(saved, name):
     pipeline, denoiser = saved(name)
-    conditional, _ = conditioning(pipeline)
+    conditional, _ = conditions_of(pipeline)
     times = pipeline.scheduler.sigmas.double().flip(0)[:-1]  # ascending, without pure noise
     assert len(denoiser.sigmas) == len(times) == 999
     for i in (0, 1, 10, 100, 300, 500, 700, 900, 998):
@@ -136,7 +136,7 @@ def test_equals_the_flows_denoised_end(saved, name):
 @pytest.mark.parametrize("name", ["sd-eps", "sdxl-eps", "sd3", "flux-schnell"])
 def test_guidance_takes_the_pipelines_unconditional_half(saved, name, negative):
     pipeline, denoiser = saved(name)
-    _, unconditional = conditioning(pipeline, negative or None)
+    _, unconditional = conditions_of(pipeline, negative or None)
     sigma = float(denoiser.sigmas[500])
     x = noisy(1, denoiser.channels) * (1 + sigma)
     if name in FLOW:
@@ -165,7 +165,7 @@ def test_rescaling_is_the_librarys(saved, amount):
     with torch.no_grad():
         c, u = (
             pipeline.unet(x / (1 + sigma**2) ** 0.5, 500, half["encoder_hidden_states"].expand(2, -1, -1)).sample
-            for half in conditioning(pipeline)
+            for half in conditions_of(pipeline)
         )
     theirs = x - sigma * rescale_noise_cfg(u + 7 * (c - u), c, amount)
     at = torch.full((2,), sigma)

@@ -26,7 +26,7 @@ from sjc.job.run import JobRun
 from sjc.models import convert, lora
 from sjc.models.loading import load_denoiser
 from tests.backend import tiny_families, tiny_models
-from tests.backend.models.test_families import conditioning
+from tests.backend.models.test_families import conditions_of
 
 PROMPT = "a red mushroom"
 PIPELINES = {
@@ -41,8 +41,8 @@ def layers(module, targets, seed, rank=2):
     """The tensors of a random LoRA over the layers of those names, as peft gives them; the module keeps its weights."""
     torch.manual_seed(seed)
     module.add_adapter(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, init_lora_weights=False))
-    state = {key: value.clone() for key, value in get_peft_model_state_dict(module).items()}
-    return state
+    tensors = {key: value.clone() for key, value in get_peft_model_state_dict(module).items()}
+    return tensors
 
 
 def written(folder, name, seed=5, texts=True):
@@ -51,8 +51,8 @@ def written(folder, name, seed=5, texts=True):
     pipeline = make()
     parts = {f"{network}_lora_layers": layers(getattr(pipeline, network), ["to_q", "to_v"], seed)}
     for encoder in encoders if texts else ():
-        weights = layers(getattr(pipeline, encoder), ["q_proj", "k_proj", "v_proj", "out_proj", "fc1"], seed + 1)
-        parts[f"{encoder}_lora_layers"] = weights
+        tensors = layers(getattr(pipeline, encoder), ["q_proj", "k_proj", "v_proj", "out_proj", "fc1"], seed + 1)
+        parts[f"{encoder}_lora_layers"] = tensors
     kind.save_lora_weights(folder, **parts)
     return folder / lora.IN_A_FOLDER
 
@@ -87,7 +87,7 @@ def test_a_lora_changes_what_the_model_sees_as_the_pipeline_of_diffusers_does(ma
     pipeline.set_adapters("one", 0.7)
 
     assert not torch.allclose(denoised(plain), denoised(changed), atol=1e-3)
-    theirs = conditioning(pipeline)[0]
+    theirs = conditions_of(pipeline)[0]
     pooled = theirs.get("pooled_projections", theirs.get("added_cond_kwargs", {}).get("text_embeds"))
     before, ours = plain.prompt_encoder.conditions([PROMPT]), changed.prompt_encoder.conditions([PROMPT])
     torch.testing.assert_close(ours.states, theirs["encoder_hidden_states"], atol=1e-5, rtol=1e-4)

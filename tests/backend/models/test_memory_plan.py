@@ -17,13 +17,13 @@ PARTS = {"unet": 2 * GB, "text_encoder": GB // 2, "text_encoder_2": GB // 2, "va
 
 
 def test_everything_on_a_device_with_room():
-    layout = plan(PARTS, "cuda", "float16", 24 * GB)
-    assert (layout.network, layout.texts, layout.decoder) == (4 * GB, 2 * GB, GB // 5)
-    assert layout.needed == 6 * GB + ROOM, "text encoders go before the autoencoder comes"
-    assert not layout.texts_on_host
-    assert not layout.decoder_on_host
-    assert layout.fits
-    assert layout.sentence() == (
+    chosen = plan(PARTS, "cuda", "float16", 24 * GB)
+    assert (chosen.network, chosen.texts, chosen.decoder) == (4 * GB, 2 * GB, GB // 5)
+    assert chosen.needed == 6 * GB + ROOM, "text encoders go before the autoencoder comes"
+    assert not chosen.texts_on_host
+    assert not chosen.decoder_on_host
+    assert chosen.fits
+    assert chosen.sentence() == (
         "cuda, float16: network 4.0 GB, text encoders 2.0 GB, autoencoder 0.2 GB; needs 6.5 GB, free 24.0 GB"
     )
 
@@ -39,21 +39,21 @@ def test_everything_on_a_device_with_room():
     ],
 )
 def test_the_first_way_that_fits_is_taken(free, texts_on_host, decoder_on_host, in_pieces, fits):
-    layout = plan(PARTS, "cuda", "float16", free)
-    ways = (layout.texts_on_host, layout.decoder_on_host, layout.network_in_pieces, layout.fits)
+    chosen = plan(PARTS, "cuda", "float16", free)
+    ways = (chosen.texts_on_host, chosen.decoder_on_host, chosen.network_in_pieces, chosen.fits)
     assert ways == (texts_on_host, decoder_on_host, in_pieces, fits)
-    assert layout.tight == texts_on_host
-    assert ("network 4.0 GB in pieces" in layout.sentence()) == in_pieces
-    assert ("on the CPU" in layout.sentence()) == texts_on_host
-    assert ("too little" in layout.sentence()) == (not fits)
+    assert chosen.tight == texts_on_host
+    assert ("network 4.0 GB in pieces" in chosen.sentence()) == in_pieces
+    assert ("on the CPU" in chosen.sentence()) == texts_on_host
+    assert ("too little" in chosen.sentence()) == (not fits)
 
 
 def test_on_a_cpu_there_is_no_host_beside():
-    layout = plan(PARTS, "cpu", "float32", GB)
-    assert layout.network == 8 * GB
-    assert not layout.texts_on_host
-    assert not layout.fits
-    assert not layout.tight, "what a CPU's system calls free is only a part of what it gives"
+    chosen = plan(PARTS, "cpu", "float32", GB)
+    assert chosen.network == 8 * GB
+    assert not chosen.texts_on_host
+    assert not chosen.fits
+    assert not chosen.tight, "what a CPU's system calls free is only a part of what it gives"
 
 
 def test_what_nobody_knows_fits():
@@ -70,9 +70,9 @@ def test_sizes_are_those_that_are_loaded(tmp_path):
     for part in ("unet", "text_encoder", "text_encoder_2", "vae"):
         numbers = sum(p.numel() for p in getattr(pipeline, part).parameters())
         assert files.numbers_of[part] == pytest.approx(numbers, rel=0.02), part  # buffers may be saved as well
-    layout = plan_for(files, "cpu", "float32")
-    assert layout.network == 4 * files.numbers_of["unet"]
-    assert layout.free is None or layout.free > 0
+    chosen = plan_for(files, "cpu", "float32")
+    assert chosen.network == 4 * files.numbers_of["unet"]
+    assert chosen.free is None or chosen.free > 0
 
 
 # ------------------------------------------------------------------------------- a device that says it is full

@@ -24,21 +24,21 @@ def saved(tmp_path_factory):
 @pytest.fixture
 def cache(saved, tmp_path, monkeypatch):
     """Two revisions in the hub's own layout: files are links to blobs, and all but the UNet's weights are shared."""
-    place = tmp_path / "hub" / "models--some-people--some-model"
+    folder = tmp_path / "hub" / "models--some-people--some-model"
     for revision in (OLD, NEW):
         for path in (p for p in saved.rglob("*") if p.is_file()):
             name = path.relative_to(saved)
             own = revision if name.parts[0] == "unet" and path.suffix == ".safetensors" else "both"
-            blob = place / "blobs" / f"{'-'.join(name.parts)}-{own}"
+            blob = folder / "blobs" / f"{'-'.join(name.parts)}-{own}"
             blob.parent.mkdir(parents=True, exist_ok=True)
             if not blob.exists():
                 shutil.copyfile(path, blob)
-            link = place / "snapshots" / revision / name
+            link = folder / "snapshots" / revision / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(blob)
-    (place / "refs").mkdir()
-    (place / "refs" / "main").write_text(NEW)
-    (place / "refs" / "v1").write_text(OLD)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(NEW)
+    (folder / "refs" / "v1").write_text(OLD)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 

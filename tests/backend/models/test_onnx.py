@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from sjc.errors import SjcError
 from sjc.models import model_files, network_loading, onnx_unet
 from sjc.models.loading import load_denoiser
+from sjc.models.text_encoders import Condition
 from tests.backend.tiny_models import if_like, word_model
 
 
@@ -41,18 +42,18 @@ def test_any_number_of_tokens(tmp_path):
         run = onnx_unet.network(model_files.check(folder), unet, tokens=7)
         x, t, states = torch.randn(3, 3, 8, 8), torch.tensor([1, 400, 999]), torch.randn(3, tokens, 16)
         expected = unet(x, t, encoder_hidden_states=states, return_dict=False)[0]
-        output = run(x, t, type("Told", (), {"states": states}), 1.0)
+        output = run(x, t, Condition(states), 1.0)
         torch.testing.assert_close(output, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_graph_is_kept_and_the_next_start_needs_no_unet(tmp_path, cache, monkeypatch):
     folder = word_model(tmp_path / "model")
     first = denoised(folder, "onnx", ["mushroom"], 2)
-    (cached,) = cache.iterdir()
+    (graph,) = cache.iterdir()
     monkeypatch.setattr(onnx_unet, "_write", lambda *_: pytest.fail("written a second time"))
     monkeypatch.setattr(network_loading, "load_network_module", lambda *_: pytest.fail("loaded in vain"))
     assert torch.equal(denoised(folder, "auto", ["mushroom"], 2), first)
-    assert list(cache.iterdir()) == [cached]
+    assert list(cache.iterdir()) == [graph]
 
 
 def test_unet_is_there_when_somebody_asks_for_it(tmp_path):
@@ -77,10 +78,10 @@ def test_other_weights_get_a_graph_of_their_own(tmp_path):
 def test_damaged_graph_is_written_anew(tmp_path, cache):
     folder = word_model(tmp_path / "model")
     expected = denoised(folder, "onnx", ["mushroom"], 2)
-    (cached,) = cache.iterdir()
-    cached.write_bytes(cached.read_bytes()[:1000])
+    (graph,) = cache.iterdir()
+    graph.write_bytes(graph.read_bytes()[:1000])
     assert torch.equal(denoised(folder, "onnx", ["mushroom"], 2), expected)
-    assert cached.stat().st_size > 1000
+    assert graph.stat().st_size > 1000
 
 
 def test_no_place_for_the_cache(tmp_path, monkeypatch):

@@ -75,21 +75,21 @@ def test_small_encoders_stay_and_leave_nothing_on_the_disk(folder, cache):
 def test_large_ones_say_the_same_and_go(folder, large):
     denoiser = loading.load_denoiser(str(folder))
     assert not any(encoders(denoiser)), "nobody has asked yet"
-    first = denoised(denoiser)
+    output = denoised(denoiser)
     assert not any(encoders(denoiser))
     small = loading.load_denoiser(str(folder))
     for encoder in small.prompt_encoder.text_encoders:
         _ = encoder.module
     small.prompt_encoder.cache = None
-    assert torch.equal(first, denoised(small))
+    assert torch.equal(output, denoised(small))
 
 
 def test_what_was_read_once_needs_no_encoder(folder, large, no_encoders):
     first = loading.load_denoiser(str(folder))
     first.prepare(PROMPT, "paper", "" if first.distilled else "blue")
     no_encoders()
-    expected = denoised(first)  # every view was read
-    assert torch.equal(expected, denoised(loading.load_denoiser(str(folder))))
+    output = denoised(first)  # every view was read
+    assert torch.equal(output, denoised(loading.load_denoiser(str(folder))))
     with pytest.raises(AssertionError, match="a text encoder is loaded"):
         first.prompt_encoder.conditions(["red"])
 
@@ -135,8 +135,8 @@ def test_a_condition_comes_back_as_it_was(tmp_path):
     for condition in (Condition(states), Condition(states, torch.ones(1, 3))):
         assert store.get("x") is None or condition.pooled is not None
         store.put("x", condition)
-        loaded = store.get("x")
-        assert loaded.states.dtype == torch.float16
-        assert torch.equal(loaded.states, condition.states)
-        assert (loaded.pooled is None) == (condition.pooled is None)
+        stored = store.get("x")
+        assert stored.states.dtype == torch.float16
+        assert torch.equal(stored.states, condition.states)
+        assert (stored.pooled is None) == (condition.pooled is None)
     assert store.get("y") is None
