@@ -13,10 +13,16 @@ MARGIN = 40  # pixels that a panel's frame takes
 FEWEST = 16  # columns
 
 
-def columns(context: Any) -> int:
-    """How many Latin letters fit into a line of the region that is drawn."""
+def columns(context: Any, dialog_width: int = 0) -> int:
+    """How many Latin letters fit into a line of the region that is drawn, or of a dialog `dialog_width` pixels wide.
+
+    While a dialog is drawn, the context's region is the one behind it.
+    """
     region, scale = context.region, context.preferences.system.ui_scale or 1.0  # 0 without a window
-    return max(FEWEST, int((region.width / scale - MARGIN) / PIXELS_PER_COLUMN)) if region else 40
+    if not dialog_width and not region:
+        return 40
+    width = dialog_width or region.width / scale
+    return max(FEWEST, int((width - MARGIN) / PIXELS_PER_COLUMN))
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -26,9 +32,14 @@ def wrapped(text: str, width: int) -> list[str]:
     return [line for part in text.splitlines() for line in textwrap.wrap(part, width) or [""]]
 
 
-def paragraph(layout: Any, context: Any, text: str, icon: str = "NONE", max_lines: int = 8) -> None:
-    """A text in several labels, translated as a whole; after `max_lines` lines it is cut."""
-    lines = wrapped(translated(text), columns(context) - (3 if icon != "NONE" else 0))
+def paragraph(
+    layout: Any, context: Any, text: str, icon: str = "NONE", max_lines: int = 8, dialog_width: int = 0
+) -> None:
+    """A text in several labels, translated as a whole, cut after `max_lines` lines.
+
+    dialog_width: see `columns`.
+    """
+    lines = wrapped(translated(text), columns(context, dialog_width) - (3 if icon != "NONE" else 0))
     column = layout.column(align=True)
     for number, line in enumerate(lines[:max_lines]):
         shown = f"{line} ..." if number == max_lines - 1 and len(lines) > max_lines else line

@@ -135,6 +135,7 @@ try:
 except SjcError as error:
     result["engine"] = translated_in("ko_KR", str(error))
 knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
+result["batch"] = translated_in("ko_KR", "line 3: " + bad.splitlines()[0])
 result["unknown"] = translated_in("ko_KR", knows + " For other words choose a bigger model with --model.")
 """
     )
@@ -143,6 +144,7 @@ result["unknown"] = translated_in("ko_KR", knows + " For other words choose a bi
     assert "범위를 벗어났습니다" in steps
     assert steps.startswith("steps: -3")
     assert "정수가 아닙니다" in grid
+    assert got["batch"] == f"3번째 줄: {steps}"
     assert "many" in grid
     assert got["korean"][1] == '작업자가 비정상 종료되었습니다 (SIGSEGV): "last words"'
     assert got["korean"][2] == "nothing of ours"

@@ -336,6 +336,7 @@ narrow = SimpleNamespace(region=SimpleNamespace(width=200), preferences=bpy.cont
 sentence = "Close other programs or lower the grid and then retry " * 2
 result = {
     "columns": [paragraph.columns(wide), paragraph.columns(narrow)],
+    "dialog": [paragraph.columns(wide, 420), paragraph.columns(narrow, 420)],
     "narrow": paragraph.wrapped(sentence, 22),
     "long": paragraph.wrapped("x" * 50, 20),
     "korean": paragraph.wrapped("다른 프로그램을 닫거나 격자를 줄인 뒤 다시 시도하세요", 20),
@@ -344,6 +345,7 @@ result = {
 }
 """)
     assert got["columns"][0] > 3 * got["columns"][1]
+    assert got["dialog"] == [54, 54], "a dialog's text is as wide as the dialog, whatever lies behind it"
     assert " ".join(got["narrow"]) == ("Close other programs or lower the grid and then retry " * 2).strip()
     assert max(map(len, got["narrow"])) <= 22
     assert [len(line) for line in got["long"]] == [20, 20, 10]

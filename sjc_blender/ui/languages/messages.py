@@ -14,6 +14,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from .translations import TABLES
 
+_NUMBERED = re.compile(r"line (\d+): (.+)", re.DOTALL)  # a problem of one line of a batch
 LEAST_LETTERS = 8  # of a sentence besides its gaps: "{}: {}" would fit anything
 
 
@@ -34,6 +35,8 @@ def _line(line: str, locale: str) -> str:
     table = TABLES[locale]
     if line in table:
         return table[line]
+    if (numbered := _NUMBERED.fullmatch(line)) and (template := table.get("line {}: {}")):
+        return template.format(numbered[1], _line(numbered[2], locale))
     for pattern, template in _patterns(locale):
         if match := pattern.fullmatch(line):
             return table[template].format(*match.groups())

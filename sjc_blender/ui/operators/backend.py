@@ -15,6 +15,7 @@ from ...models import lookup
 from .. import backend_task, model_picker, paragraph
 from .common import Button
 
+DIALOG_WIDTH = 420  # pixels at scale 1
 ASK = (
     "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
     "used meanwhile."
@@ -71,12 +72,12 @@ class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Ask first: it is a large download."""
-        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Install")
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Install")
 
     def draw(self, context: Any) -> None:
         """What will happen, and the two choices."""
         layout = self.layout
-        paragraph.paragraph(layout, context, ASK, icon="IMPORT")
+        paragraph.paragraph(layout, context, ASK, icon="IMPORT", dialog_width=DIALOG_WIDTH)
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.prop(self, "build")
         layout.prop(self, "python")
@@ -205,7 +206,7 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Ask first: it is a large download."""
         self.model = self.model or context.scene.sjc.model
-        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Download Model")
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Download Model")
 
     def draw(self, context: Any) -> None:
         """What will happen."""
@@ -217,7 +218,7 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         else:
             template = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
             text = template.format(self.model, lookup.hub_folder())
-        paragraph.paragraph(self.layout, context, text, icon="IMPORT")
+        paragraph.paragraph(self.layout, context, text, icon="IMPORT", dialog_width=DIALOG_WIDTH)
 
     def act(self, context: Any) -> None:
         """As `backend_task.fetch`."""

@@ -58,6 +58,7 @@ ENGINE = {
     "The LoRA {} does not fit this model ({}): its layers have other names or shapes; take one made for the same base model.": "LoRA {} 은(는) 이 모델({})에 맞지 않습니다. 층의 이름이나 모양이 다릅니다. 같은 바탕 모델로 만든 LoRA를 쓰세요.",
     # models: what is in them
     "{} cannot be read: its settings are no JSON object.": "{} 을(를) 읽을 수 없습니다. 설정이 JSON 객체가 아닙니다.",
+    "line {}: {}": "{}번째 줄: {}",
     "this is no JSON object: {}": "JSON 객체가 아닙니다: {}",
     "{} must hold a JSON object.": "{} 에는 JSON 객체가 있어야 합니다.",
     "{} is missing; the model folder is not complete.": "{} 이(가) 없습니다. 모델 폴더가 온전하지 않습니다.",
