@@ -85,7 +85,7 @@ def benchmark(
         for prompt in which
         for seed in range(seeds)
     ]
-    parents = {size: quality.place(cache, identity) for size, identity in known.items()}
+    parents = {size: quality.cache_folder(cache, identity) for size, identity in known.items()}
     rows: list[dict[str, Any]] = []
     with ThreadPoolExecutor(at_once) as pool:
         made = [pool.submit(quality.obtain, one, parents[size], partial(generate, size)) for size, one in wanted]

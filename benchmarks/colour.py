@@ -76,7 +76,7 @@ def benchmark(
         raise SjcError(f'bench colour compares ways out of latents; the model "{settings.model}" works in pixels.')
     affine = latent_paint(denoiser.autoencoder, float(denoiser.card.get("mean_shade", 1.0)))
     known = quality.identity(settings)
-    parent = quality.place(cache, known)
+    parent = quality.cache_folder(cache, known)
     wanted = [validate(replace(settings, prompt=prompt)) for prompt in which]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:

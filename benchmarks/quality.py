@@ -81,7 +81,7 @@ def identity(settings: Settings) -> dict[str, Any]:
     }
 
 
-def place(cache: Path, known: dict[str, Any]) -> Path:
+def cache_folder(cache: Path, known: dict[str, Any]) -> Path:
     """The cache folder of one identity."""
     name = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
     folder = cache / name
@@ -184,7 +184,7 @@ def benchmark(
     at_once: runs side by side. Share the cores out with OMP_NUM_THREADS then; wall times tell of the machine's load.
     """
     known = identity(settings)
-    parent = place(cache, known)
+    parent = cache_folder(cache, known)
     wanted = [validate(replace(settings, prompt=prompt, seed=seed)) for prompt in which for seed in range(seeds)]
     rows = []
     with ThreadPoolExecutor(at_once) as pool:

@@ -55,8 +55,8 @@ def _blender() -> Path:
     missing = set(system.ensure_packages()) & set(system.LIBRARIES.values())
     if missing:
         raise BuildError(f"system libraries are missing: {' '.join(sorted(missing))}")
-    place = ROOT / "tests" / "blender" / "venvs.py"
-    spec = importlib.util.spec_from_file_location("venvs", place)
+    script = ROOT / "tests" / "blender" / "venvs.py"
+    spec = importlib.util.spec_from_file_location("venvs", script)
     assert spec is not None
     assert spec.loader is not None
     venvs = importlib.util.module_from_spec(spec)

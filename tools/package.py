@@ -29,13 +29,13 @@ TAGS = "modules/_bpy_internal/extensions/tags.py"  # in Blender's scripts folder
 
 
 def contents(root: Path = ROOT) -> dict[str, Path]:
-    """Return {place in the zip: source} of everything that ships, sorted by place."""
+    """Return {name in the zip: source} of everything that ships, sorted by name."""
     sources = {name: root / name for name in BESIDE}
-    for folder, place in ((root / PACKAGE, ""), (root / "backend", "backend/")):
+    for folder, prefix in ((root / PACKAGE, ""), (root / "backend", "backend/")):
         for path in folder.rglob("*"):
             parts = path.relative_to(folder).parts
-            if path.is_file() and not _left_out(parts) and not (place and parts[0] in NOT_SHIPPED):
-                sources[place + "/".join(parts)] = path
+            if path.is_file() and not _left_out(parts) and not (prefix and parts[0] in NOT_SHIPPED):
+                sources[prefix + "/".join(parts)] = path
     missing = [name for name, path in sources.items() if not path.is_file()]
     if missing:
         raise BuildError(f"{' and '.join(missing)} must ship and cannot be found at {root}.")
@@ -59,9 +59,9 @@ def build_zip(root: Path = ROOT) -> Path:
     """Write dist/sjc_blender-VERSION.zip and return its path. Raises BuildError when Blender's tool refuses it."""
     source = root / "build" / "package"
     shutil.rmtree(source, ignore_errors=True)
-    for place, original in contents(root).items():
-        (source / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(original, source / place)
+    for name, original in contents(root).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, source / name)
     target = root / "dist" / f"{PACKAGE}-{version(root)}.zip"
     target.parent.mkdir(exist_ok=True)
     raw, ordered = root / "build" / f"{PACKAGE}-raw.zip", root / "build" / target.name

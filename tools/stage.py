@@ -31,19 +31,19 @@ def stage(root: Path = ROOT, *, link: Callable[..., None] = os.symlink) -> Path:
         for entry in list(folder.iterdir()):
             if entry.relative_to(target) not in wanted and not _is_ours(entry, target):
                 _remove(entry)
-    for place, source in wanted.items():
-        _put(source, target / place, link)
+    for name, source in wanted.items():
+        _put(source, target / name, link)
     return target
 
 
 def _entries(root: Path) -> dict[Path, Path]:
-    """Return {place within the package: source} of everything that is staged."""
+    """Return {name within the package: source} of everything that is staged."""
     entries = {Path(name): root / name for name in BESIDE if (root / name).exists()}
-    for source, place in ((root / PACKAGE, Path()), (root / "backend", Path("backend"))):
+    for source, name in ((root / PACKAGE, Path()), (root / "backend", Path("backend"))):
         if source.is_dir():
             for child in sorted(source.iterdir()):
                 if child.name not in LEFT_OUT:
-                    entries[place / child.name] = child
+                    entries[name / child.name] = child
     return entries
 
 
@@ -52,39 +52,39 @@ def _is_ours(entry: Path, target: Path) -> bool:
     return entry == target / "backend" or entry.suffix == ".egg-info" or entry.name in LEFT_OUT
 
 
-def _put(source: Path, place: Path, link: Callable[..., None]) -> None:
-    """Make `place` a relative link to `source`, or its copy where links are refused."""
-    relative = os.path.relpath(source, place.parent)
-    if place.is_symlink() and place.readlink() == Path(relative):
+def _put(source: Path, target: Path, link: Callable[..., None]) -> None:
+    """Make `target` a relative link to `source`, or its copy where links are refused."""
+    relative = os.path.relpath(source, target.parent)
+    if target.is_symlink() and target.readlink() == Path(relative):
         return
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         link(relative, partial, target_is_directory=source.is_dir())
     except (OSError, NotImplementedError):
-        _refresh(source, place)
+        _refresh(source, target)
         return
-    if not place.is_symlink() and place.is_dir():
-        shutil.rmtree(place)  # a copy of an earlier day
-    os.replace(partial, place)
+    if not target.is_symlink() and target.is_dir():
+        shutil.rmtree(target)  # a copy of an earlier day
+    os.replace(partial, target)
 
 
-def _refresh(source: Path, place: Path) -> None:
-    """Make `place` a copy of `source`, touching only what differs."""
-    if place.is_symlink():
-        place.unlink()
+def _refresh(source: Path, target: Path) -> None:
+    """Make `target` a copy of `source`, touching only what differs."""
+    if target.is_symlink():
+        target.unlink()
     if source.is_dir():
-        place.mkdir(exist_ok=True)
+        target.mkdir(exist_ok=True)
         names = {child.name for child in source.iterdir()}
-        for entry in list(place.iterdir()):
+        for entry in list(target.iterdir()):
             if entry.name not in names and entry.name not in LEFT_OUT:
                 _remove(entry)
         for child in source.iterdir():
             if child.name not in LEFT_OUT:
-                _refresh(child, place / child.name)
-    elif not place.is_file() or _digest(source) != _digest(place):
-        partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+                _refresh(child, target / child.name)
+    elif not target.is_file() or _digest(source) != _digest(target):
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         shutil.copy2(source, partial)
-        os.replace(partial, place)
+        os.replace(partial, target)
 
 
 def _remove(entry: Path) -> None:

@@ -164,7 +164,7 @@ def test_what_is_lent_is_enough_to_start_the_environments_python(environment):
     lent = window.lendable(environment)
     assert environment.folder in lent
     needed = [environment.python.resolve(), Path(sys.base_prefix) / "lib" / Path(sys.modules["os"].__file__).parent]
-    assert all(any(path.is_relative_to(place) for place in lent) for path in needed)
+    assert all(any(path.is_relative_to(folder) for folder in lent) for path in needed)
     assert Path("/usr") not in lent
 
 

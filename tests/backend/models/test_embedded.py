@@ -50,8 +50,8 @@ def test_the_words_order_binds_the_colours(guess):
     white = guess("a white mushroom with a red stem", 0)
     cap, stem = (slice(8, 14), slice(12, 20)), (slice(20, 26), slice(15, 17))
 
-    def redness(picture, place):
-        r, g, b = picture[:, place[0], place[1]].mean((-2, -1)).tolist()
+    def redness(picture, window):
+        r, g, b = picture[:, window[0], window[1]].mean((-2, -1)).tolist()
         return r - (g + b) / 2
 
     assert redness(red, cap) > 0.5 + redness(red, stem)
