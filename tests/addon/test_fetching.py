@@ -191,7 +191,7 @@ def test_the_size_is_known_before_the_download(hub, card, gated, licence):
 
 def test_a_hub_that_knows_nothing_says_so_in_one_line(hub, tmp_path):
     problems = [asked("some-people/nothing").problem, asked("no id").problem]
-    assert problems[0].startswith('The hub does not tell about "some-people/nothing"')
+    assert problems[0].startswith('The hub gives no information about "some-people/nothing"')
     assert "no hub id" in problems[1]
     hub.root = tmp_path
     (tmp_path / "a.txt").write_text("no pipeline")

@@ -275,7 +275,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
         ("crash:3", "memory", "ended by the system"),
         ("memory", "memory", "run out of memory"),
         ("disk-full", "disk", "disk is full"),
-        ("garbage", "worker", "makes no sense"),
+        ("garbage", "worker", "not a message"),
     ],
 )
 def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, excerpt):
@@ -299,7 +299,7 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, ex
     ("fault", "times", "excerpt"),
     [
         ("hang:2", Times(hello=60, silence=6.0, message=0.1, terminate=0.1), "hangs"),
-        ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "said nothing"),
+        ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "did not respond"),
     ],
 )
 def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, excerpt):

@@ -55,7 +55,7 @@ def test_a_vdb_cut_anywhere_is_refused(tmp_path):
 
 def test_what_is_no_vdb(tmp_path):
     (tmp_path / "a.vdb").write_bytes(b"PK\x03\x04" + bytes(500))
-    with pytest.raises(SjcError, match="no OpenVDB file"):
+    with pytest.raises(SjcError, match="not an OpenVDB file"):
         vdb.read_header(tmp_path / "a.vdb")
     with pytest.raises(SjcError, match="cannot be read"):
         vdb.read_header(tmp_path / "missing.vdb")

@@ -166,7 +166,7 @@ def test_words_the_model_does_not_know(here, tiny, capsys, prompt, word):
         ("--guidance", "inf", "not a number"),
         ("--guidance", "-1", "guidance"),
         ("--guidance", "strong", "not a number"),
-        ("--preset", "best", "unknown; allowed are embedded"),
+        ("--preset", "best", "unknown; use one of embedded"),
         ("--device", "nonsense", "auto, cpu, cuda"),
         ("--sigma-min", "50", "sigma_min"),
     ],

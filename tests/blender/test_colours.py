@@ -55,8 +55,8 @@ for fault in ("latent", "ok"):
     )
     states, shown = got["latent"]
     assert states
-    assert all(texts == ["Colours: preview"] for texts in states)
-    assert shown == {"MESH": ["Colours: final"], "VOLUME": ["Colours: preview"]}
+    assert all(texts == ["Colors: preview"] for texts in states)
+    assert shown == {"MESH": ["Colors: final"], "VOLUME": ["Colors: preview"]}
     states, shown = got["ok"]
     assert states
     assert not any(states)

@@ -41,8 +41,8 @@ def test_a_free_folder_takes_the_next_free_name(tmp_path):
     ("there", "overwrite", "match"),
     [
         (["run.json", "mesh.glb", "job.json"], False, "already holds a result; add --overwrite"),
-        (["job.json"], False, "sjc resume .* goes on with it"),
-        (["job.json", "run.json"], False, "sjc resume .* goes on with it"),
+        (["job.json"], False, "continue it with sjc resume"),
+        (["job.json", "run.json"], False, "continue it with sjc resume"),
         (["photo.jpg"], False, "no job folder"),
         (["photo.jpg"], True, "nothing there is overwritten"),
         (["run.json", "photo.jpg"], True, "nothing there is overwritten"),
