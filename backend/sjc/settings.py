@@ -205,7 +205,7 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
 def _unknown(name: str) -> str:
     close = difflib.get_close_matches(str(name).replace("-", "_"), SPECS, n=1)
     hint = f"did you mean {close[0]}?" if close else "see the table of settings in the manual."
-    return f"{_shown(name)} is no setting; {hint}"
+    return f"{_shown(name)} is not a setting; {hint}"
 
 
 def _shown(value: object) -> str:

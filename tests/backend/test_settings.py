@@ -139,9 +139,9 @@ def test_stdlib_only():
         ({"prompt": "a\x00"}, "prompt: holds the control character U+0000"),
         ({"prompt": "x" * 1001}, "prompt: 1001 characters are too many; use at most 1000."),
         ({"negative_prompt": 5}, "negative_prompt: needs text, not int."),
-        ({"stpes": 5}, '"stpes" is no setting; did you mean steps?'),
-        ({"learning-rate": 5}, '"learning-rate" is no setting; did you mean learning_rate?'),
-        ({"qqq": 5}, '"qqq" is no setting; see the table'),
+        ({"stpes": 5}, '"stpes" is not a setting; did you mean steps?'),
+        ({"learning-rate": 5}, '"learning-rate" is not a setting; did you mean learning_rate?'),
+        ({"qqq": 5}, '"qqq" is not a setting; see the table'),
         ({"fov_min": 60}, "fov_min: 60 is above fov_max 38; swap them or change one."),
         ({"elevation_max": -40}, "elevation_min: -30 is above elevation_max -40; swap them or change one."),
         ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 3; swap them or change one."),
@@ -163,7 +163,7 @@ def test_one_clear_line(values, line):
 def test_all_lines_at_once():
     lines = lines_of("paper", {"steps": 0, "grid": "x", "fov_min": -1, "colour": 3, "device": "tpu"})
     assert [line.partition(":")[0] for line in lines] == [
-        "steps", "grid", "fov_min", '"colour" is no setting; did you mean color_std?', "device",
+        "steps", "grid", "fov_min", '"colour" is not a setting; did you mean color_std?', "device",
     ]  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def test_json_may_leave_out_and_start_from_a_preset():
     ("text", "line"),
     [
         ("", "not JSON"), ("{", "not JSON"), ("[1]", "must be a JSON object"), ("3", "must be a JSON object"),
-        ('{"stps": 1}', '"stps" is no setting; did you mean steps?'), ('{"guidance": NaN}', "nan is not a number"),
+        ('{"stps": 1}', '"stps" is not a setting; did you mean steps?'), ('{"guidance": NaN}', "nan is not a number"),
         ('{"steps": true}', "True is not a whole number"), ("[" * 100_000, "not JSON"),
     ],
 )  # fmt: skip

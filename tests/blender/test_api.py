@@ -216,7 +216,7 @@ api.close()
     assert "steps" in got["steps"]
     assert "did you mean steps" in got["name"]
     assert len(got["batch"].splitlines()) == 2
-    assert "no job folder" in got["folder"]
+    assert "not a job folder" in got["folder"]
     assert "not there" in got["nothing"]
 
 

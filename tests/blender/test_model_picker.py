@@ -121,7 +121,7 @@ result["home"] = str(home)
     assert "sjc.ask_size" in got["unasked"][2]
     assert "2.6 GB" in got["sized"][1]
     assert "license openrail" in got["sized"][1]
-    assert "accepted their terms" in got["sized"][1]
+    assert "accepted its terms" in got["sized"][1]
     assert "sjc.ask_size" not in got["sized"][2]
     assert "sjc.fetch_model" in got["sized"][2]
     assert got["fetched"] == [sys.executable, "some/other"]

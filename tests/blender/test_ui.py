@@ -156,14 +156,14 @@ result = {
     assert "line 1: this is not a JSON object" in got["worse"]
     assert "contains no prompts" in got["empty"]
     assert 'no text "none"' in got["none"]
-    assert "no job folder" in got["file"]
+    assert "not a job folder" in got["file"]
     assert "does not exist" in got["gone"]
-    assert "has no job.json" in got["reuse"]
+    assert "not a job folder" in got["reuse"]
     assert "no log yet" in got["log"]
     assert "no curves yet" in got["curves"]
-    assert "no such folder" in got["folder"]
+    assert "folder does not exist" in got["folder"]
     assert "model_index.json" in got["model"]
-    assert "no Python program" in got["python"]
+    assert "not a Python program" in got["python"]
     assert got["jobs"] == 0
     assert not [text for text in got.values() if "Traceback" in str(text)]
 
@@ -596,7 +596,7 @@ result["stopped"] = [backend_task.running(), backend_task.tick()]
     assert got["state"] == "installing"
     assert got["delay"] > 0
     assert got["line"] == ["line 1", 0.1]
-    assert "already" in got["second"]
+    assert "busy with another task" in got["second"]
     assert got["end"] == [None, "ready", "", False]
     assert got["waited"] == got["problem"] == "no network"
     assert got["stopped"] == [False, None]
