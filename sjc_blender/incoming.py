@@ -18,7 +18,7 @@ from .queue.records import JobRecord
 
 SECONDS = 120.0  # a conversion that takes longer hangs
 WAIT_SECONDS = 0.05
-AGAIN = "Import Result tries again; Retry goes on with the job."
+AGAIN = "Import it again, or press Retry to continue the job."
 
 
 def bring_in(record: JobRecord) -> None:
@@ -32,7 +32,7 @@ def bring_in(record: JobRecord) -> None:
         return
     newest = history.newest(record.folder)
     if newest is None:
-        raise SjcError(f"{record.folder} has no mesh and no snapshot yet; go on with it: sjc resume.")
+        raise SjcError(f"{record.folder} has no mesh and no snapshot yet; resume the job first.")
     if newest.suffix == ".vdb":
         _show(record, newest)
         return

@@ -107,7 +107,7 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
         try:
             finish(record)
         except SjcError as error:  # the job's files are there; only the scene does not have them
-            record.problem = Problem("folder", str(error), "Retry tries again.")
+            record.problem = Problem("folder", str(error), "Press Retry to import the result again.")
     tell(record, message)
 
 

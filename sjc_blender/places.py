@@ -49,7 +49,7 @@ def worker_command() -> list[str]:
         raise SjcError(
             "The backend is not installed: use Install Backend in the panel, or choose a Python that has torch."
         )
-    raise SjcError(f"The backend is broken ({known.text}): use Install Backend in the panel to mend it.")
+    raise SjcError(f"The backend is broken ({known.text}): use Install Backend in the panel to repair it.")
 
 
 def output_folder() -> Path:
@@ -77,9 +77,9 @@ def job_folder(path: Path) -> Path:
     """The job folder that a person named, by itself or by a file in it. Raises SjcError."""
     folder = path if path.is_dir() else path.parent
     if not path.exists():
-        raise SjcError(f"{path} is not there.")
+        raise SjcError(f"{path} does not exist.")
     if folder.name == SNAPSHOTS:
         folder = folder.parent
     if not any((folder / name).is_file() for name in (JOB, RUN, MESH, FIELD)):
-        raise SjcError(f"{folder} is no job folder: it holds neither job.json nor mesh.glb.")
+        raise SjcError(f"{folder} is not a job folder: it contains neither job.json nor mesh.glb.")
     return folder

@@ -11,13 +11,20 @@ from typing import Any
 __all__ = ["Problem", "of_error", "of_exit"]
 
 MEMORY = (
-    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size; then Retry goes on "
-    "from the last checkpoint."
+    "Close other programs or use Free GPU Memory, then press Retry to continue from the last checkpoint. If that is "
+    "not enough, use Edit Settings to lower Grid or Views per Step or to choose a smaller model, and generate "
+    "again."
 )
-DISK = "Free some space or choose another output folder; then Retry goes on from the last checkpoint."
-BACKEND = "Install the backend again, or choose another Python for it (Backend in the panel)."
-RETRY = "Retry goes on from the last checkpoint. If it happens again, Open Log tells more."
-CRASH = "Retry goes on from the last checkpoint. If it happens again, update the graphics driver or set Device to cpu."
+DISK = (
+    "Free some disk space, then press Retry to continue from the last checkpoint; or choose another output folder and "
+    "generate again."
+)
+BACKEND = "Install the backend again, or choose another Python for it in the Backend panel."
+RETRY = "Press Retry to continue from the last checkpoint. If it happens again, use Open Log for details."
+CRASH = (
+    "Press Retry to continue from the last checkpoint. If it happens again, update the graphics driver, or set Device "
+    "to cpu and generate again."
+)
 
 # What the last lines of a process's log say about its end: (pattern, code, text, hint).
 _EXIT_MESSAGES = (
@@ -31,7 +38,7 @@ _EXIT_MESSAGES = (
     (
         r"(ModuleNotFoundError|ImportError|DLL load failed).*",
         "backend",
-        "The backend's Python lacks something: {}",
+        "The backend's Python cannot load a package: {}",
         BACKEND,
     ),
     (r"can't open file.*", "backend", "The worker's program is missing: {}", "Install the add-on again."),
@@ -69,7 +76,7 @@ def of_exit(code: int, tail: Iterable[str], had_started: bool = True) -> Problem
     last = f': "{lines[-1][:200]}"' if lines else ""
     unsigned = code & 0xFFFFFFFF
     if code == -9 or unsigned in _WINDOWS_MEMORY:
-        text = "The worker was ended by the system, most often because memory ran out."
+        text = "The system ended the worker, most likely because memory ran out."
         return Problem("memory", text, MEMORY, details)
     if code < 0 and -code not in (signal.SIGTERM, signal.SIGINT):
         return Problem("worker", f"The worker crashed ({_signal(-code)}){last}", CRASH, details)

@@ -320,7 +320,7 @@ class Optimization:
         )
         step = tensors.get("step")
         if step is None or step.numel() != 1 or "generator" not in tensors:
-            raise SjcError("The checkpoint has no step or no random state; it is not one of this program.")
+            raise SjcError("The checkpoint has no step or no random state; this program did not write it.")
         expected = grid_size(s, max(int(step) - 1, 0))
         if loaded.size != expected or loaded.channels != self.denoiser.channels:
             raise SjcError(

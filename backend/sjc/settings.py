@@ -45,7 +45,7 @@ def resolve(preset: str | None = None, overrides: Mapping[str, object] | None = 
     name = given.pop("preset", preset or DEFAULT_PRESET)
     lines = []
     if not isinstance(name, str) or name not in PRESETS:
-        lines.append(f"preset: {_shown(name)} is unknown; allowed are {', '.join(PRESETS)}.")
+        lines.append(f"preset: {_shown(name)} is unknown; use one of {', '.join(PRESETS)}.")
         name = DEFAULT_PRESET
     values: dict[str, Value] = {"preset": name, **PRESETS[name]}
     for key, value in given.items():
@@ -98,7 +98,7 @@ def _bool(spec: Spec, value: object) -> bool:
         return value
     if isinstance(value, str) and value.strip().lower() in (*_TRUE, *_FALSE):
         return value.strip().lower() in _TRUE
-    raise SjcError(f"{spec.name}: {_shown(value)} is neither on nor off; allowed are true and false.")
+    raise SjcError(f"{spec.name}: {_shown(value)} is neither on nor off; use true or false.")
 
 
 def _int(spec: Spec, value: object) -> int:
@@ -110,7 +110,7 @@ def _int(spec: Spec, value: object) -> int:
     elif isinstance(value, float) and value.is_integer():
         number = int(value)
     if number is None:
-        raise SjcError(f"{spec.name}: {_shown(value)} is not a whole number; allowed are {spec.allowed()}.")
+        raise SjcError(f"{spec.name}: {_shown(value)} is not a whole number; use {spec.allowed()}.")
     _check_range(spec, number, value)
     return number
 
@@ -118,7 +118,7 @@ def _int(spec: Spec, value: object) -> int:
 def _float(spec: Spec, value: object) -> float:
     number = _number(value)
     if number is None:
-        raise SjcError(f"{spec.name}: {_shown(value)} is not a number; allowed are {spec.allowed()}.")
+        raise SjcError(f"{spec.name}: {_shown(value)} is not a number; use {spec.allowed()}.")
     _check_range(spec, number, value)
     return number
 
@@ -138,7 +138,7 @@ def _check_range(spec: Spec, number: float, value: object) -> None:
     if number == 0 and spec.zero:
         return
     if spec.low is not None and spec.high is not None and not spec.low <= number <= spec.high:
-        raise SjcError(f"{spec.name}: {_shown(value)} is out of range; allowed are {spec.allowed()}.")
+        raise SjcError(f"{spec.name}: {_shown(value)} is out of range; use {spec.allowed()}.")
 
 
 def _color(spec: Spec, value: object) -> Color:
@@ -154,8 +154,7 @@ def _color(spec: Spec, value: object) -> Color:
     inside = [n for n in numbers if n is not None and 0 <= n <= 1]
     if len(numbers) != 3 or len(inside) != 3:
         raise SjcError(
-            f"{spec.name}: {_shown(value)} is not a colour; allowed are three numbers from 0 to 1, such as 1,0.5,0, or "
-            "#rrggbb."
+            f"{spec.name}: {_shown(value)} is not a color; use three numbers from 0 to 1, such as 1,0.5,0, or #rrggbb."
         )
     return inside[0], inside[1], inside[2]
 
@@ -164,14 +163,14 @@ def _text(spec: Spec, value: object) -> str:
     if spec.name in ("prompt", "negative_prompt"):
         return clean_prompt(value, name=spec.name, allow_empty=True)  # whether it says anything is the job's question
     if not isinstance(value, str):
-        raise SjcError(f"{spec.name}: {_shown(value)} is not text; allowed are {spec.allowed()}.")
+        raise SjcError(f"{spec.name}: {_shown(value)} is not text; use one of {spec.allowed()}.")
     text = value.strip()
     if spec.choices and text not in spec.choices:
-        raise SjcError(f"{spec.name}: {_shown(value)} is unknown; allowed are {spec.allowed()}.")
+        raise SjcError(f"{spec.name}: {_shown(value)} is unknown; use one of {spec.allowed()}.")
     if spec.name == "device" and not _DEVICE.fullmatch(text):
-        raise SjcError(f"device: {_shown(value)} is unknown; allowed are auto, cpu, cuda, cuda:N, mps.")
+        raise SjcError(f"device: {_shown(value)} is unknown; use auto, cpu, cuda, cuda:N or mps.")
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
-        raise SjcError(f"model: {_shown(value)} names no model; allowed are embedded, a folder, a hub id.")
+        raise SjcError(f"model: {_shown(value)} names no model; use embedded, a folder or a hub id.")
     if spec.name == "lora":
         lora_text.parse(text)
     return text
@@ -188,13 +187,12 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
             lines.append(f"{low}: {plain(a)} is above {high} {plain(b)}; swap them or change one.")
     if s.score_clip_end and not s.score_clip and not {"score_clip", "score_clip_end"} & set(wrong):
         lines.append(
-            f"score_clip_end: {plain(s.score_clip_end)} ends what does not begin; set score_clip, the bound at "
+            f"score_clip_end: {plain(s.score_clip_end)} has no limit to start from; set score_clip, the limit at "
             "the start, too."
         )
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(
-            f"perp_neg: {plain(s.perp_neg)} has no words for the views to keep away from; set view_words to "
-            "fine or paper."
+            f"perp_neg: {plain(s.perp_neg)} needs view words to steer away from; set view_words to fine or paper."
         )
     if s.grid >> s.coarse_to_fine < _COARSEST and not {"grid", "coarse_to_fine"} & set(wrong):
         lines.append(
@@ -207,7 +205,7 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
 def _unknown(name: str) -> str:
     close = difflib.get_close_matches(str(name).replace("-", "_"), SPECS, n=1)
     hint = f"did you mean {close[0]}?" if close else "see the table of settings in the manual."
-    return f"{_shown(name)} is no setting; {hint}"
+    return f"{_shown(name)} is not a setting; {hint}"
 
 
 def _shown(value: object) -> str:

@@ -88,14 +88,14 @@ class Settings:
     preset: str = _setting(
         "embedded", "job", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"),
         text="The set of values that all other settings start from; choose fast for a quick look and quality for "
-             "better colours.")
+             "better colors.")
     seed: int = _setting(
         0, "job", basic=True, low=0, high=2**31 - 1,
         text="Starting point of the random numbers; change it for another variant, keep it to repeat a run on the "
              "same device.")
     steps: int = _setting(
         400, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
-        text="Number of optimisation steps; more make a better object and take longer, fewer give a rough one soon.")
+        text="Number of optimization steps; more make a better object and take longer, fewer give a rough one soon.")
     device: str = _setting(
         "auto", "job", basic=True,
         text="Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one.")
@@ -139,14 +139,14 @@ class Settings:
         text="Use the same noise for all views of a step, instead of separate noise for each.")
     guidance_rescale: float = _setting(
         0.0, "guidance", low=0, high=1, symbol="phi",
-        text="How much of the contrast that guidance adds to take back; raise it if colours become too harsh at "
+        text="How much of the contrast that guidance adds to take back; raise it if colors become too harsh at "
              "high guidance.")
     perp_neg: float = _setting(
         0.0, "guidance", low=0.01, high=10, zero="off", symbol="w",
         text="How strongly to keep each view from looking like the front or the side (Perp-Neg); try 1 if backs "
              "look like fronts, at one or two more calls of the network per view.")
     score_clip: float = _setting(
-        0.0, "guidance", low=1e-4, high=1e4, zero="no bound",
+        0.0, "guidance", low=1e-4, high=1e4, zero="no limit",
         text="Limit on every element of the score; set one if a run at high guidance becomes unstable.")
     score_clip_end: float = _setting(
         0.0, "guidance", low=1e-4, high=1e4, zero="the same all along",
@@ -174,8 +174,8 @@ class Settings:
              "time.")
     coarse_to_fine: int = _setting(
         0, "field", low=0, high=5,
-        text="How often the grid doubles on its way to full size in the first half of the run; 0 uses the full grid "
-             "from the start.")
+        text="How many times the grid doubles on its way to full size in the first half of the run; 0 uses the full "
+             "grid from the start.")
     render_size: int = _setting(
         0, "field", low=8, high=1024, zero="the model's", unit="pixels",
         text="Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows "
@@ -188,22 +188,22 @@ class Settings:
         text="Value added to the density before the softplus; a higher one starts the run with a denser volume.")
     init: str = _setting(
         "blob", "field", choices=("fog", "blob"),
-        text="What the run starts from: blob is a soft ball in the centre, fog an even fog everywhere, as in the "
+        text="What the run starts from: blob is a soft ball in the center, fog an even fog everywhere, as in the "
              "released code.")
     color_std: float = _setting(
         0.1, "field", low=0, high=10,
-        text="Random spread of the raw colours at the start; the released code uses 1.")
+        text="Random spread of the raw colors at the start; the released code uses 1.")
     background: str = _setting(
         "random", "field", choices=("learned", "random", "fixed"),
-        text="What is behind the volume: random takes a new colour for each view, fixed always the same one, and "
-             "learned a texture that is optimised too, as in the released code.")
+        text="What is behind the volume: random takes a new color for each view, fixed always the same one, and "
+             "learned a texture that is optimized too, as in the released code.")
     background_color: Color = _setting(  # noqa: RUF009 (a tuple)
         (1.0, 1.0, 1.0), "field", low=0, high=1, unit="sRGB",
-        text="Colour of the fixed background, as red, green and blue.")
+        text="Color of the fixed background, as red, green and blue.")
 
     radius: float = _setting(
         3.0, "camera", low=0.1, high=20, symbol="R",
-        text="Distance of the camera from the centre of the volume, which is 2 wide; farther away, the object looks "
+        text="Distance of the camera from the center of the volume, which is 2 wide; farther away, the object looks "
              "smaller.")
     fov_min: float = _setting(
         34.0, "camera", low=1, high=150, unit="degrees",
@@ -221,10 +221,10 @@ class Settings:
 
     optimizer: str = _setting(
         "adam", "optimizer", choices=("adamax", "adam"),
-        text="The optimiser of the volume: adam, or adamax, as in the released code.")
+        text="The optimizer of the volume: adam, or adamax, as in the released code.")
     learning_rate: float = _setting(
         0.2, "optimizer", low=1e-6, high=10, symbol="lr",
-        text="Step size for density, colour and density scale; a higher one changes the volume faster and less "
+        text="Step size for density, color and density scale; a higher one changes the volume faster and less "
              "steadily.")
     learning_rate_end: float = _setting(
         0.25, "optimizer", low=0, high=1,
@@ -254,7 +254,7 @@ class Settings:
         text="Edge of the middle that is pulled towards the camera, as a fraction of the image.")
     tv_weight: float = _setting(
         0.0, "regularizers", low=0, high=1e9,
-        text="How strongly to make neighbouring voxels alike (total variation); raise it for a smoother object.")
+        text="How strongly to make neighboring voxels alike (total variation); raise it for a smoother object.")
     carving_weight: float = _setting(
         0.1, "regularizers", low=0, high=1000,
         text="How strongly to clear opaque space that the model wants clearer, falling to 0 over the run; raise it "
@@ -276,11 +276,11 @@ class Settings:
         0, "output", basic=True, low=100, high=10_000_000, zero="no reduction",
         text="Number of faces to reduce the mesh to, if it is to be lighter.")
     texture_size: int = _setting(
-        0, "output", low=256, high=4096, zero="vertex colours only", unit="texels",
+        0, "output", low=256, high=4096, zero="vertex colors only", unit="texels",
         text="Edge of the mesh's texture; set one for meshes with few faces.")
     rgb_grid: bool = _setting(
         True, "output",
-        text="Fit the volume's colours to decoded views at the end; only latent models need it.")
+        text="Fit the volume's colors to decoded views at the end; only latent models need it.")
     turntable: bool = _setting(
         True, "output",
         text="Render a turntable video at the end; switch it off to save time.")

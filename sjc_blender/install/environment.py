@@ -71,7 +71,7 @@ def interpreter(given: str | Path) -> Path:
         inside = [path / "bin" / "python", path / "Scripts" / "python.exe", path / "python.exe"]
         path = next((p for p in inside if p.exists()), path)
     if not path.is_file():
-        raise SjcError(f"{path} is no Python program; choose another one, or install the backend.")
+        raise SjcError(f"{path} is not a Python program; choose another one, or install the backend.")
     return path
 
 

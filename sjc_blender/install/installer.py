@@ -50,7 +50,7 @@ class Installer:
 
     def __init__(self, home: Path, python: str = "", build: str = "auto", requirements: Path | None = None) -> None:
         if build not in TORCH_BUILDS:
-            raise SjcError(f"torch build {build} is unknown; allowed are {', '.join(TORCH_BUILDS)}.")
+            raise SjcError(f"torch build {build} is unknown; use one of {', '.join(TORCH_BUILDS)}.")
         self.home, self.python, self.build = home, python, build
         self.requirements = requirements or environment.REQUIREMENTS
         self.log = home / "install.log"

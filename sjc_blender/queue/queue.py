@@ -317,7 +317,7 @@ class Queue:
         if not self.process.alive:
             self.process = self.hello = None
             if self.current:  # it was told to end while it had a job
-                self._end(self.current, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+                self._end(self.current, State.STOPPED, "stopped; Retry continues from the last checkpoint")
 
     # -------------------------------------------------------------------------------------------------- the messages
 
@@ -328,7 +328,7 @@ class Queue:
             return
         if kind == "error" and message["code"] == "worker" and job:
             if job.state is State.STOPPING:  # killed because it would not stop: that is what was asked for
-                self._end(job, State.STOPPED, "stopped; Retry goes on from the last checkpoint")
+                self._end(job, State.STOPPED, "stopped; Retry continues from the last checkpoint")
             elif job.state is State.STARTING and self._reused:  # it died idle, before it knew of the job
                 again = {"type": "status", "stage": "start", "text": "waiting for a new worker"}
                 self._end(job, State.WAITING, again["text"], again)
@@ -355,8 +355,8 @@ class Queue:
     def _done(self, job: JobRecord, message: Message) -> None:
         state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(message["state"], State.FAILED)
         if state is State.FAILED and job.problem is None:
-            job.problem = Problem("bug", "The worker gave up without a reason.", "Open Log tells more.")
-        at = f"stopped at step {job.step} of {job.total}; Retry goes on from there"
+            job.problem = Problem("bug", "The worker stopped without giving a reason.", "Use Open Log for details.")
+        at = f"stopped at step {job.step} of {job.total}; Retry continues from there"
         text = at if state is State.STOPPED else job.problem.text if job.problem else state.value
         self._end(job, state, text, message)
 

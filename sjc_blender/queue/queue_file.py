@@ -26,8 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = 1
-NOT_KEPT = "Jobs made here work, but are not remembered after quitting."
-INTERRUPTED = "Blender ended while this was running; Retry goes on from its last checkpoint."
+NOT_KEPT = "You can still run jobs here, but Blender forgets them when it quits."
+INTERRUPTED = "Blender quit while this job was running; Retry continues from its last checkpoint."
 
 
 class Failed(SjcError):  # noqa: N818 (it carries the problem; SjcError is the error)
@@ -56,7 +56,7 @@ class ListFile:
             self._mine, self.problem = True, None
             return [job for job in load(self.path) if job.folder not in known]
         except Taken as error:
-            self.problem = Problem("locked", f"The list of jobs in {self.path.parent} belongs to {error}.", NOT_KEPT)
+            self.problem = Problem("locked", f"The list of jobs in {self.path.parent} is in use by {error}.", NOT_KEPT)
         except OSError as error:
             self._cannot(error)
         except SjcError as error:
@@ -64,7 +64,7 @@ class ListFile:
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)
             self.problem = Problem(
-                "folder", str(error), f"It was put aside as {aside.name}; the job folders are whole."
+                "folder", str(error), f"It was renamed to {aside.name}; the job folders are not affected."
             )
         return []
 
@@ -95,11 +95,11 @@ def lock_folder(folder: Path) -> Lock:
         lock.take()
     except Taken as error:
         text = f"{folder} is in use by {error}."
-        raise Failed(Problem("locked", text, "Wait until it is done there, then Retry.")) from error
+        raise Failed(Problem("locked", text, "Wait until the job has ended there, then press Retry.")) from error
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror or error}."
         full = error.errno == errno.ENOSPC
-        hint = DISK if full else "Choose another output folder, then Generate again."
+        hint = DISK if full else "Choose another output folder, then generate again."
         raise Failed(Problem("disk" if full else "folder", text, hint)) from error
     return lock
 
@@ -128,7 +128,7 @@ def load(path: Path) -> list[JobRecord]:
     except (OSError, ValueError, RecursionError) as error:
         raise SjcError(f"The list of jobs {path} cannot be read ({error}).") from error
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list) or "sjc_queue" not in data:
-        raise SjcError(f"{path} is no list of jobs.")
+        raise SjcError(f"{path} is not a list of jobs.")
     if data["sjc_queue"] != VERSION:
         raise SjcError(f"The list of jobs {path} was written by another version of this program.")
     jobs = (_read(entry, path.parent) for entry in data["jobs"])

@@ -50,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> Triangles:
         points, faces, colors = _arrays(document, binary)
         uv, picture = _texture(document, binary)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise SjcError(f"{path} is no mesh of this program; use File > Import > glTF 2.0 for other files.") from error
+        raise SjcError(f"{path} is not a mesh of this add-on; use File > Import > glTF 2.0 for other files.") from error
     fits = len(points) > 0 and len(faces) > 0 and faces.min() >= 0 and faces.max() < len(points)
     fits = fits and (uv is None or len(uv) == len(points))
     if not fits or not np.isfinite(points).all():
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> Triangles:
 def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """The JSON and the binary chunk of a GLB container."""
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
-        raise SjcError(f"{path} is no glTF 2.0 binary file.")
+        raise SjcError(f"{path} is not a glTF 2.0 binary file.")
     chunks: dict[int, bytes] = {}
     at = 12
     if len(data) < struct.unpack_from("<I", data, 8)[0]:

@@ -40,7 +40,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
     size = os.fstat(stream.fileno()).st_size
     if stream.read(len(_MAGIC)) != _MAGIC:
-        raise SjcError(f"{path} is no OpenVDB file.")
+        raise SjcError(f"{path} is not an OpenVDB file.")
     stream.seek(struct.calcsize("<III?") + 36, os.SEEK_CUR)  # versions, flag, UUID
     _skip_metadata(stream)
     names, voxel = [], 0.0
@@ -59,7 +59,7 @@ def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
         voxel = edge if names[-1] == "density" else voxel  # colour may be coarser
         stream.seek(end)
     if "density" not in names:
-        raise SjcError(f"{path} holds no grid named density.")
+        raise SjcError(f"{path} contains no grid named density.")
     return Header(tuple(names), voxel)
 
 

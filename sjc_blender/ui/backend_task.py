@@ -103,7 +103,7 @@ def _online_python() -> str:
 def _python() -> str:
     python = places.backend().python
     if not python:
-        raise SjcError("Install the backend first: it is what downloads and removes models.")
+        raise SjcError("Install the backend first: it downloads and removes the models.")
     return python
 
 
@@ -173,7 +173,7 @@ def stop() -> None:
 def _begin(make: Any, state: str) -> None:
     global _task  # noqa: PLW0603
     if _task is not None:
-        raise SjcError("The backend is being installed or checked already.")
+        raise SjcError("The backend is busy with another task.")
     _task = make()
     runtime = bpy.context.window_manager.sjc
     runtime.backend_state, runtime.backend_text, runtime.backend_factor, runtime.backend_problem = (state, "", 0.0, "")

@@ -6,6 +6,7 @@ from ..backend.sjc.settings import Spec, plain
 
 ACRONYMS = {
     "Fov": "FOV",
+    "Rgb": "RGB",
     "Lora": "LoRA",
     "Tv": "TV",
     "Var": "Variance",
@@ -30,12 +31,12 @@ GROUP_LABELS = {
 }
 
 PRESET_TOOLTIPS = {
-    "embedded": "For the model that ships with the add-on, on a CPU",
-    "fast": "A rough result soon",
-    "quality": "A fine grid and more steps, for a graphics card",
+    "embedded": "The default settings, for the included model on a CPU",
+    "fast": "A rough result in a fraction of the time",
+    "quality": "More steps and views at lower guidance than the default: better colors, but slower",
     "paper": "The defaults of the paper's released code",
-    "ablation": "What the experiments compare variants on",
-    "test": "Seconds: every stage runs, nothing gets good",
+    "ablation": "Quick settings that the project's experiments use to compare variants",
+    "test": "A quick test of every stage, over in seconds; the result is not usable",
 }
 
 # What a choice is called where its own word, capitalised, is not enough.
@@ -53,7 +54,7 @@ CHOICE_LABELS = {
 STAGES = {
     "load": "Loading the model",
     "resume": "Reading the checkpoint",
-    "optimise": "Growing",
+    "optimise": "Growing the volume",
     "paused": "Paused",
     "export": "Making the mesh",
 }
@@ -71,7 +72,7 @@ STATES = {
 }
 
 # Of a latent model's volumes and meshes; where colours are what they are from the start, nothing is said.
-COLORS = {"preview": "Colours: preview", "final": "Colours: final"}
+COLORS = {"preview": "Colors: preview", "final": "Colors: final"}
 
 # What a step measures.
 METRICS = {
@@ -88,8 +89,8 @@ EXPORTERS = {"export_scene.gltf": "Export glTF", "wm.obj_export": "Export OBJ"}
 # What is known of the chosen model; size, folder and licence follow.
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
-    "folder": "On this machine",
-    "cached": "On this machine",
+    "folder": "On this computer",
+    "cached": "On this computer",
     "missing": "Must be downloaded",
 }
 # The same in the picker, in a word or two.
@@ -97,13 +98,13 @@ PICKER_STATES = {
     "embedded": "Comes with the add-on",
     "folder": "Folder",
     "cached": "Downloaded",
-    "missing": "To be downloaded",
+    "missing": "Not downloaded",
     "bad": "Not usable",
 }
-OFFLINE = "Blender stays offline: allow Online Access in Preferences > System > Network first"
+OFFLINE = "Blender is offline: allow Online Access in Preferences > System > Network first"
 GATED = (
-    "Its owners give it only to accounts that accepted their terms: accept them on its page, then sign in with: hf "
-    "auth login"
+    "This model is only for accounts that have accepted its terms: accept them on the model's page, then "
+    "sign in with: hf auth login"
 )
 
 BACKEND_STATES = {
@@ -111,7 +112,7 @@ BACKEND_STATES = {
     "installing": "Installing the backend",
     "checking": "Checking the backend",
     "fetching": "Downloading the model",
-    "asking": "Asking the hub for the model's size",
+    "asking": "Looking up the model's size",
     "removing": "Removing the model",
     "ready": "The backend is ready",
     "broken": "The backend does not work",

@@ -28,7 +28,7 @@ class SJC_PG_lora(bpy.types.PropertyGroup):
 
     path: bpy.props.StringProperty(name="LoRA", subtype="FILE_PATH", options=set())
     weight: bpy.props.FloatProperty(
-        name="Weight", description="How strongly it counts: 1 as trained, 0 not at all", default=1.0,
+        name="Weight", description="Strength of this LoRA: 1 is as trained, 0 has no effect", default=1.0,
         min=-lora_text.LARGEST_WEIGHT, max=lora_text.LARGEST_WEIGHT, soft_min=0.0, soft_max=2.0, update=_write,
         options=set(),
     )  # fmt: skip

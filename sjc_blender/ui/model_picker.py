@@ -57,15 +57,15 @@ def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool
     size = lookup.readable_size(plan.needed)
     if free is None:
         return True, iface_("Needs {} of memory").format(size)
-    text = iface_("Needs {} of memory, there are {}").format(size, lookup.readable_size(free))
+    text = iface_("Needs {} of memory, {} available").format(size, lookup.readable_size(free))
     if not plan.fits:
-        return False, f"{text}: {iface_('too little, take a smaller model')}"
+        return False, f"{text}: {iface_('too little, choose a smaller model')}"
     if plan.network_in_pieces:
-        return True, f"{text}: {iface_('the network comes layer by layer, which is slow')}"
+        return True, f"{text}: {iface_('the network is loaded layer by layer, which is slow')}"
     if plan.decoder_on_host:
-        return True, f"{text}: {iface_('text encoders and autoencoder work on the CPU')}"
+        return True, f"{text}: {iface_('text encoders and autoencoder run on the CPU')}"
     if plan.texts_on_host:
-        return True, f"{text}: {iface_('text encoders work on the CPU')}"
+        return True, f"{text}: {iface_('text encoders run on the CPU')}"
     return True, text
 
 
@@ -73,7 +73,7 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
     """Where a download would go, or what keeps Blender offline."""
     variable = lookup.hub_offline()
     if variable:
-        text = iface_("The variable {} keeps it offline: unset it and start Blender again").format(variable)
+        text = iface_("The environment variable {} blocks downloads: unset it and restart Blender").format(variable)
         paragraph.paragraph(column, context, text, icon="INTERNET")
     elif not bpy.app.online_access:
         paragraph.paragraph(column, context, labels.OFFLINE, icon="INTERNET")
@@ -100,7 +100,7 @@ def description_of(info: lookup.ModelInfo, offer: fetching.Offer | None = None) 
     if info.kind != "embedded":
         parts.append(str(info.folder))
     if licence:
-        parts.append(iface_("licence {}").format(licence))
+        parts.append(iface_("license {}").format(licence))
     return ", ".join(parts)
 
 
@@ -141,7 +141,7 @@ def draw_list(layout: Any, context: Any, hub_model: str) -> None:
 class SJC_MT_models(bpy.types.Menu):
     """The picker."""
 
-    bl_label, bl_description = "Models", "The models on this machine, and those that were used before"
+    bl_label, bl_description = "Models", "Models on this computer, and models used before"
 
     def draw(self, context: Any) -> None:
         """Called by Blender."""

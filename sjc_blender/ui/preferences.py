@@ -24,42 +24,49 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
 
     output_folder: bpy.props.StringProperty(
         name="Output Folder", subtype="DIR_PATH",
-        description="Where job folders go while the .blend is not saved; empty: sjc in your documents",
+        description="Where to put job folders while the .blend file is unsaved. Empty: the folder sjc in your "
+        "documents",
     )  # fmt: skip
     backend_python: bpy.props.StringProperty(
-        name="Use Existing Python", description="Python program or environment folder that has the backend's packages; "
-        "empty: the environment that Install Backend made", subtype="FILE_PATH", update=_changed_python,
+        name="Use Existing Python", subtype="FILE_PATH", update=_changed_python,
+        description="Python program, or folder of a Python environment, with the backend's packages. Empty: the one "
+        "that Install Backend made",
     )  # fmt: skip
     hub_model: bpy.props.StringProperty(
-        name="Hub Model", description="A model on the Hugging Face hub, such as name/model, to look at or download",
+        name="Hub Model", description="Model on the Hugging Face hub to check or download, such as name/model",
     )  # fmt: skip
     device: bpy.props.StringProperty(
         name="Device",
-        description="Where to compute when a scene says auto: auto, cpu, cuda, cuda:1 or mps",
+        description="Where to compute when a scene's device is auto: auto, cpu, cuda, cuda:1 or mps",
         default="auto",
     )
     threads: bpy.props.IntProperty(
         name="CPU Threads",
-        description="Threads of the worker. 0: all but one, which is left to Blender",
+        description="Number of CPU threads for the worker. 0: all but one, which is left for Blender",
         min=0,
         max=256,
     )
     history_count: bpy.props.IntProperty(
-        name="Snapshots", description="Most snapshots that a job keeps for the timeline", default=100, min=2, max=10000
+        name="Snapshots",
+        description="Maximum number of snapshots that each job keeps for the timeline",
+        default=100,
+        min=2,
+        max=10000,
     )
     history_mb: bpy.props.IntProperty(
         name="Snapshots on Disk",
-        description="Most megabytes of volumes that a job keeps for the timeline",
+        description="Maximum disk space for the snapshots that each job keeps for the timeline (megabytes)",
         default=1000,
         min=10,
         max=1000000,
     )
     start_seconds: bpy.props.IntProperty(
-        name="Start Timeout", description="Seconds until a worker that says nothing at its start counts as broken",
+        name="Start Timeout",
+        description="How long to wait for a starting worker's first message before ending it (seconds)",
         default=60, min=5, max=3600,
     )  # fmt: skip
     silence_seconds: bpy.props.IntProperty(
-        name="Silence Timeout", description="Seconds until a worker that says nothing counts as hanging",
+        name="Silence Timeout", description="How long a running worker may stay silent before it is ended (seconds)",
         default=30, min=5, max=3600,
     )  # fmt: skip
 

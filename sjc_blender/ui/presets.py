@@ -24,7 +24,7 @@ class SJC_PT_presets(PresetPanel, bpy.types.Panel):
 
 
 class SJC_OT_preset_add(AddPresetBase, bpy.types.Operator):
-    """Save the settings under a name, or remove a saved one"""
+    """Save the settings as a preset, or remove a saved preset"""
 
     bl_idname, bl_label = "sjc.preset_add", "Add Settings Preset"
     preset_menu, preset_subdir = "SJC_PT_presets", SUBDIR

@@ -154,23 +154,23 @@ class SJC_PG_output(bpy.types.PropertyGroup):
         name="Smooth Shading", description="Shade the mesh smooth", default=True, options=set()
     )
     smooth_repeats: bpy.props.IntProperty(
-        name="Smooth Surface", description="How often to smooth the surface, by a modifier that can be changed later",
+        name="Smooth Surface", description="Number of smoothing iterations, as a modifier that can be changed later",
         default=0, min=0, soft_max=50, max=1000, options=set(),
     )  # fmt: skip
     decimate: bpy.props.FloatProperty(
-        name="Decimate", description="Fraction of the faces to keep, by a modifier that can be changed later",
+        name="Decimate", description="Fraction of the faces to keep, as a modifier that can be changed later",
         default=1.0, min=0.01, max=1.0, subtype="FACTOR", options=set(),
     )  # fmt: skip
     mark_as_asset: bpy.props.BoolProperty(
-        name="Mark as Asset", description="Put the mesh into the Asset Browser, with a picture and tags", options=set()
+        name="Mark as Asset", description="Add the mesh to the Asset Browser, with a preview and tags", options=set()
     )
     volume_to_mesh: bpy.props.BoolProperty(
-        name="Live Surface", description="Add a second mesh that follows the volume, with its level as a modifier",
+        name="Live Surface", description="Add a second mesh that follows the volume live; its modifier sets the level",
         options=set(),
     )  # fmt: skip
     copy_beside: bpy.props.BoolProperty(
-        name="Copy beside .blend", options=set(),
-        description="When the .blend is saved, bring the files of its volumes into sjc beside it",
+        name="Copy Volumes Next to .blend", options=set(),
+        description="When the .blend file is saved, copy the files of its volumes to the folder sjc next to it",
     )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
 
     __annotations__ = {
         "jobs": bpy.props.CollectionProperty(type=SJC_PG_job),
-        "active_job": bpy.props.IntProperty(name="Job", description="A job of the queue"),
+        "active_job": bpy.props.IntProperty(name="Job", description="Job in the queue"),
         "history": bpy.props.CollectionProperty(type=SJC_PG_history),
         "active_history": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
         "curves": bpy.props.CollectionProperty(type=SJC_PG_curve),

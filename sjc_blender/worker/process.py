@@ -100,7 +100,7 @@ class WorkerProcess:
             )  # fmt: skip
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise SjcError(f"The worker does not start: {self.command[0]}: {reason}.") from error
+            raise SjcError(f"The worker could not be started: {self.command[0]}: {reason}.") from error
         _living.add(self)
         self._polled = self.clock()
         process = self._process
@@ -190,15 +190,17 @@ class WorkerProcess:
         if self._refused:
             return self._error("backend", f"{self._refused}.", "Install the add-on again, then restart Blender.")
         if self._garbage > GARBAGE_LINES:
-            return self._error("worker", "What the worker says makes no sense; it was ended.", problems.RETRY)
+            return self._error(
+                "worker", "The worker sent something that is not a message, so it was ended.", problems.RETRY
+            )
         if ended:
             exit_problem = problems.of_exit(self._process.returncode, self.tail, self.hello is not None)
             return self._error(exit_problem.code, exit_problem.text, exit_problem.hint)
         if self.hello is None and self._waited > self.times.hello:
-            text = f"The worker said nothing for {self.times.hello:.0f} s after its start; it was ended."
-            return self._error("backend", text, "Try again; if it stays so, use Check or Install Backend.")
+            text = f"The worker did not respond for {self.times.hello:.0f} s after its start, so it was ended."
+            return self._error("backend", text, "Try again. If it happens again, use Check or Install Backend.")
         if self.hello is not None and self._waited > self.times.silence:
-            text = f"The worker hangs: it said nothing for {self.times.silence:.0f} s; it was ended."
+            text = f"The worker stopped responding for {self.times.silence:.0f} s, so it was ended."
             return self._error("worker", text, problems.RETRY)
         return None
 

@@ -191,8 +191,8 @@ def test_the_size_is_known_before_the_download(hub, card, gated, licence):
 
 def test_a_hub_that_knows_nothing_says_so_in_one_line(hub, tmp_path):
     problems = [asked("some-people/nothing").problem, asked("no id").problem]
-    assert problems[0].startswith('The hub does not tell about "some-people/nothing"')
-    assert "no hub id" in problems[1]
+    assert problems[0].startswith('The hub gives no information about "some-people/nothing"')
+    assert "not a hub id" in problems[1]
     hub.root = tmp_path
     (tmp_path / "a.txt").write_text("no pipeline")
     problems.append(asked().problem)
@@ -239,7 +239,7 @@ def test_a_revision_that_the_hub_has_not(hub):
     for line in (asked(f"{ID}@v9").problem, _failed(f"{ID}@v9")):
         assert f'"{ID}@v9"' in line
         assert "\n" not in line
-    assert "no hub id" in asked(f"{ID}@../../etc").problem
+    assert "not a hub id" in asked(f"{ID}@../../etc").problem
 
 
 def _failed(model):

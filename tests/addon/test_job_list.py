@@ -261,7 +261,7 @@ def test_a_half_finished_folder_of_anybody_is_taken_up(queue, tmp_path):
         q.take_up(tmp_path / "job")
     assert q.jobs == []
     (tmp_path / "none").mkdir()
-    with pytest.raises(SjcError, match="no job folder"):
+    with pytest.raises(SjcError, match="not a job folder"):
         q.take_up(tmp_path / "none")
 
 

@@ -272,10 +272,10 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
         ("no-import", "backend", "No module named 'torch'"),
         ("wrong-protocol", "backend", "update both together"),
         ("wrong-hash", "backend", "other sources"),
-        ("crash:3", "memory", "ended by the system"),
+        ("crash:3", "memory", "The system ended"),
         ("memory", "memory", "run out of memory"),
         ("disk-full", "disk", "disk is full"),
-        ("garbage", "worker", "makes no sense"),
+        ("garbage", "worker", "not a message"),
     ],
 )
 def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, excerpt):
@@ -298,8 +298,8 @@ def test_a_fault_is_the_problem_of_its_job_only(queue, tmp_path, fault, code, ex
 @pytest.mark.parametrize(
     ("fault", "times", "excerpt"),
     [
-        ("hang:2", Times(hello=60, silence=6.0, message=0.1, terminate=0.1), "hangs"),
-        ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "said nothing"),
+        ("hang:2", Times(hello=60, silence=6.0, message=0.1, terminate=0.1), "stopped responding"),
+        ("mute", Times(hello=2.0, message=0.1, terminate=0.1), "did not respond"),
     ],
 )
 def test_a_silent_worker_does_not_stop_the_queue(queue, tmp_path, fault, times, excerpt):
@@ -330,7 +330,7 @@ def test_no_worker_at_all(queue, tmp_path):
     q.command = lambda: [str(tmp_path / "no-python")]
     q.retry(made[0])
     q.run()
-    assert "does not start" in made[0].problem.text
+    assert "could not be started" in made[0].problem.text
     q.command = fake
     q.retry(made[0])
     q.run()
@@ -421,7 +421,7 @@ def test_what_is_in_the_way_can_be_moved_and_the_job_retried(queue, tmp_path):
     (tmp_path / "job" / "mesh.glb").mkdir()
     q.run()
     assert job.state is State.FAILED
-    assert "no job folder" in job.problem.text
+    assert "not a job folder" in job.problem.text
     (tmp_path / "job" / "mesh.glb").rmdir()
     q.retry(job)
     q.run_until(lambda: job.state is State.RUNNING)

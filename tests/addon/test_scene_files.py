@@ -55,7 +55,7 @@ def test_a_vdb_cut_anywhere_is_refused(tmp_path):
 
 def test_what_is_no_vdb(tmp_path):
     (tmp_path / "a.vdb").write_bytes(b"PK\x03\x04" + bytes(500))
-    with pytest.raises(SjcError, match="no OpenVDB file"):
+    with pytest.raises(SjcError, match="not an OpenVDB file"):
         vdb.read_header(tmp_path / "a.vdb")
     with pytest.raises(SjcError, match="cannot be read"):
         vdb.read_header(tmp_path / "missing.vdb")
@@ -113,7 +113,7 @@ def test_a_foreign_or_damaged_glb_is_one_line(tmp_path, mesh):
     for name, data in cases.items():
         assert data != whole, name
         path.write_bytes(data)
-        with pytest.raises(SjcError, match=r"no mesh of this program|damaged|no glTF"):
+        with pytest.raises(SjcError, match=r"not a mesh of this add-on|damaged|not a glTF"):
             glb.read(path)
     points = to_gltf(mesh.vertices).astype("<f4").tobytes()
     path.write_bytes(whole.replace(points[:12], np.array([np.nan] * 3, "<f4").tobytes(), 1))

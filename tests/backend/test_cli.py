@@ -166,7 +166,7 @@ def test_words_the_model_does_not_know(here, tiny, capsys, prompt, word):
         ("--guidance", "inf", "not a number"),
         ("--guidance", "-1", "guidance"),
         ("--guidance", "strong", "not a number"),
-        ("--preset", "best", "unknown; allowed are embedded"),
+        ("--preset", "best", "unknown; use one of embedded"),
         ("--device", "nonsense", "auto, cpu, cuda"),
         ("--sigma-min", "50", "sigma_min"),
     ],
@@ -216,7 +216,7 @@ def test_foreign_folders_stay(here, stub, tiny, capsys):
     (here / "j" / "mesh.glb").write_text("somebody's")
     before = tree(here)
     for more in ((), ("--overwrite",)):
-        assert "no job folder" in refused(capsys, "generate", PROMPT, "--out", "j", *more, *options(tiny))
+        assert "not a job folder" in refused(capsys, "generate", PROMPT, "--out", "j", *more, *options(tiny))
     assert tree(here) == before
     (here / "k").mkdir()
     (here / "k" / "job.json").write_text("{}")
@@ -346,9 +346,9 @@ def test_ctrl_c_then_resume_equals_an_uninterrupted_run(here, unfinished, tiny, 
 
 
 def test_resuming_what_is_none(here, capsys):
-    assert "no job folder" in refused(capsys, "resume", "nowhere")
+    assert "not a job folder" in refused(capsys, "resume", "nowhere")
     (here / "empty").mkdir()
-    assert "no job folder" in refused(capsys, "resume", "empty")
+    assert "not a job folder" in refused(capsys, "resume", "empty")
 
 
 @pytest.mark.parametrize("kind", ["cut", "foreign", "newer", "another grid"])
@@ -365,7 +365,7 @@ def test_resuming_from_a_bad_checkpoint_loses_nothing(unfinished, capsys, kind):
         (unfinished / "job.json").write_text(text.replace('"grid": 16', '"grid": 24'))
     before = tree(unfinished)
     line = refused(capsys, "resume", unfinished)
-    assert {"cut": "damaged", "foreign": "no checkpoint", "newer": "newer", "another grid": "24^3"}[kind] in line
+    assert {"cut": "damaged", "foreign": "not a checkpoint", "newer": "newer", "another grid": "24^3"}[kind] in line
     assert tree(unfinished) == before
 
 

@@ -114,42 +114,42 @@ def test_stdlib_only():
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"steps": 0}, "steps: 0 is out of range; allowed are 1 to 1000000."),
-        ({"steps": "abc"}, 'steps: "abc" is not a whole number; allowed are 1 to 1000000.'),
-        ({"steps": True}, "steps: True is not a whole number; allowed are 1 to 1000000."),
-        ({"steps": 1.5}, "steps: 1.5 is not a whole number; allowed are 1 to 1000000."),
-        ({"steps": None}, "steps: None is not a whole number; allowed are 1 to 1000000."),
-        ({"seed": 2**31}, "seed: 2147483648 is out of range; allowed are 0 to 2147483647."),
-        ({"guidance": "nan"}, 'guidance: "nan" is not a number; allowed are 0 to 1000.'),
-        ({"guidance": float("inf")}, "guidance: inf is not a number; allowed are 0 to 1000."),
-        ({"guidance": False}, "guidance: False is not a number; allowed are 0 to 1000."),
+        ({"steps": 0}, "steps: 0 is out of range; use 1 to 1000000."),
+        ({"steps": "abc"}, 'steps: "abc" is not a whole number; use 1 to 1000000.'),
+        ({"steps": True}, "steps: True is not a whole number; use 1 to 1000000."),
+        ({"steps": 1.5}, "steps: 1.5 is not a whole number; use 1 to 1000000."),
+        ({"steps": None}, "steps: None is not a whole number; use 1 to 1000000."),
+        ({"seed": 2**31}, "seed: 2147483648 is out of range; use 0 to 2147483647."),
+        ({"guidance": "nan"}, 'guidance: "nan" is not a number; use 0 to 1000.'),
+        ({"guidance": float("inf")}, "guidance: inf is not a number; use 0 to 1000."),
+        ({"guidance": False}, "guidance: False is not a number; use 0 to 1000."),
         ({"guidance": 10**400}, "guidance: 1000"),
-        ({"render_size": 4}, "render_size: 4 is out of range; allowed are 8 to 1024 pixels, or 0 for the model's."),
-        ({"var_red": 1}, "var_red: 1 is neither on nor off; allowed are true and false."),
-        ({"var_red": "maybe"}, 'var_red: "maybe" is neither on nor off; allowed are true and false.'),
-        ({"optimizer": "sgd"}, 'optimizer: "sgd" is unknown; allowed are adamax, adam.'),
-        ({"optimizer": 3}, "optimizer: 3 is not text; allowed are adamax, adam."),
-        ({"device": "gpu"}, 'device: "gpu" is unknown; allowed are auto, cpu, cuda, cuda:N, mps.'),
-        ({"device": "cuda:"}, 'device: "cuda:" is unknown; allowed are auto, cpu, cuda, cuda:N, mps.'),
-        ({"model": " "}, 'model: " " names no model; allowed are embedded, a folder, a hub id.'),
-        ({"background_color": "1,2,3"}, 'background_color: "1,2,3" is not a colour;'),
-        ({"background_color": [0, 0]}, "background_color: [0, 0] is not a colour;"),
-        ({"background_color": [0, 0, float("nan")]}, "background_color: [0, 0, nan] is not a colour;"),
-        ({"background_color": "#ff"}, 'background_color: "#ff" is not a colour;'),
+        ({"render_size": 4}, "render_size: 4 is out of range; use 8 to 1024 pixels, or 0 for the model's."),
+        ({"var_red": 1}, "var_red: 1 is neither on nor off; use true or false."),
+        ({"var_red": "maybe"}, 'var_red: "maybe" is neither on nor off; use true or false.'),
+        ({"optimizer": "sgd"}, 'optimizer: "sgd" is unknown; use one of adamax, adam.'),
+        ({"optimizer": 3}, "optimizer: 3 is not text; use one of adamax, adam."),
+        ({"device": "gpu"}, 'device: "gpu" is unknown; use auto, cpu, cuda, cuda:N or mps.'),
+        ({"device": "cuda:"}, 'device: "cuda:" is unknown; use auto, cpu, cuda, cuda:N or mps.'),
+        ({"model": " "}, 'model: " " names no model; use embedded, a folder or a hub id.'),
+        ({"background_color": "1,2,3"}, 'background_color: "1,2,3" is not a color;'),
+        ({"background_color": [0, 0]}, "background_color: [0, 0] is not a color;"),
+        ({"background_color": [0, 0, float("nan")]}, "background_color: [0, 0, nan] is not a color;"),
+        ({"background_color": "#ff"}, 'background_color: "#ff" is not a color;'),
         ({"prompt": "a\x00"}, "prompt: holds the control character U+0000"),
         ({"prompt": "x" * 1001}, "prompt: 1001 characters are too many; use at most 1000."),
         ({"negative_prompt": 5}, "negative_prompt: needs text, not int."),
-        ({"stpes": 5}, '"stpes" is no setting; did you mean steps?'),
-        ({"learning-rate": 5}, '"learning-rate" is no setting; did you mean learning_rate?'),
-        ({"qqq": 5}, '"qqq" is no setting; see the table'),
+        ({"stpes": 5}, '"stpes" is not a setting; did you mean steps?'),
+        ({"learning-rate": 5}, '"learning-rate" is not a setting; did you mean learning_rate?'),
+        ({"qqq": 5}, '"qqq" is not a setting; see the table'),
         ({"fov_min": 60}, "fov_min: 60 is above fov_max 38; swap them or change one."),
         ({"elevation_max": -40}, "elevation_min: -30 is above elevation_max -40; swap them or change one."),
         ({"sigma_min": 20}, "sigma_min: 20 is above sigma_max 3; swap them or change one."),
         ({"grid": 16, "coarse_to_fine": 2}, "coarse_to_fine: 2 doublings up to a grid of 16 would start below 8"),
-        ({"perp_neg": 2, "view_words": "none"}, "perp_neg: 2 has no words for the views to keep away from;"),
-        ({"score_clip_end": 2}, "score_clip_end: 2 ends what does not begin; set score_clip,"),
+        ({"perp_neg": 2, "view_words": "none"}, "perp_neg: 2 needs view words to steer away from;"),
+        ({"score_clip_end": 2}, "score_clip_end: 2 has no limit to start from; set score_clip,"),
         ({"lora": "file:much"}, 'lora: the weight "much" of file is not a number from -10 to 10;'),
-        ({"preset": "best"}, 'preset: "best" is unknown; allowed are embedded, fast, quality, paper, ablation, test.'),
+        ({"preset": "best"}, 'preset: "best" is unknown; use one of embedded, fast, quality, paper, ablation, test.'),
         ({"preset": ["fast"]}, "preset: ['fast'] is unknown;"),
     ],
 )  # fmt: skip
@@ -163,7 +163,7 @@ def test_one_clear_line(values, line):
 def test_all_lines_at_once():
     lines = lines_of("paper", {"steps": 0, "grid": "x", "fov_min": -1, "colour": 3, "device": "tpu"})
     assert [line.partition(":")[0] for line in lines] == [
-        "steps", "grid", "fov_min", '"colour" is no setting; did you mean color_std?', "device",
+        "steps", "grid", "fov_min", '"colour" is not a setting; did you mean color_std?', "device",
     ]  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def any_settings(draw):
     try:
         return resolve(None, values)
     except SjcError as error:
-        phrases = (" is above ", "doublings", "has no words", "ends what does not begin")
+        phrases = (" is above ", "doublings", "needs view words", "no limit to start from")
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
@@ -256,7 +256,7 @@ def test_json_may_leave_out_and_start_from_a_preset():
     ("text", "line"),
     [
         ("", "not JSON"), ("{", "not JSON"), ("[1]", "must be a JSON object"), ("3", "must be a JSON object"),
-        ('{"stps": 1}', '"stps" is no setting; did you mean steps?'), ('{"guidance": NaN}', "nan is not a number"),
+        ('{"stps": 1}', '"stps" is not a setting; did you mean steps?'), ('{"guidance": NaN}', "nan is not a number"),
         ('{"steps": true}', "True is not a whole number"), ("[" * 100_000, "not JSON"),
     ],
 )  # fmt: skip

@@ -216,7 +216,7 @@ api.close()
     assert "steps" in got["steps"]
     assert "did you mean steps" in got["name"]
     assert len(got["batch"].splitlines()) == 2
-    assert "no job folder" in got["folder"]
+    assert "not a job folder" in got["folder"]
     assert "not there" in got["nothing"]
 
 
@@ -362,6 +362,6 @@ api.close()
     assert got["seeds"][1] == 5
     assert got["removed"] == ["stopped", 2]
     assert "no longer in the queue" in got["closed"]
-    assert ["holds no prompts" in message for message in got["bad"]] == [True, True, False]
+    assert ["contains no prompts" in message for message in got["bad"]] == [True, True, False]
     assert got["bad"][2] == "1: prompt: needs text, not int."
     assert got["beside"] == str(given["home"] / "here")

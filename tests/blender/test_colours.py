@@ -37,7 +37,7 @@ for fault in ("latent", "ok"):
         if message["type"] == "snapshot":
             layout = Layout()
             main.draw_running(layout, bpy.context, runtime.jobs[record.id])
-            states.append([text for text in layout.texts() if "Colours" in text])
+            states.append([text for text in layout.texts() if "Colors" in text])
     live.listeners.append(look)
     job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
     live.listeners.remove(look)
@@ -46,7 +46,7 @@ for fault in ("latent", "ok"):
         target.hide_set(False)
         bpy.context.view_layer.objects.active = target
         texts = draw(settings.SJC_PT_output, bpy.context).texts()
-        shown[target.type] = [text for text in texts if "Colours" in text]
+        shown[target.type] = [text for text in texts if "Colors" in text]
     result[fault] = [states, shown]
     api.close()
 """,
@@ -55,8 +55,8 @@ for fault in ("latent", "ok"):
     )
     states, shown = got["latent"]
     assert states
-    assert all(texts == ["Colours: preview"] for texts in states)
-    assert shown == {"MESH": ["Colours: final"], "VOLUME": ["Colours: preview"]}
+    assert all(texts == ["Colors: preview"] for texts in states)
+    assert shown == {"MESH": ["Colors: final"], "VOLUME": ["Colors: preview"]}
     states, shown = got["ok"]
     assert states
     assert not any(states)

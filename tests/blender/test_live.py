@@ -148,7 +148,7 @@ api.close()
     assert got["then"] == [True, "a red cube volume.001", ["Import Volume (SJC)"], None, 1]
     error, nothing, jobs = got["failed"]
     assert "cannot be shown: the disk is full" in error
-    assert "Import Result tries again" in error
+    assert "Import it again" in error
     assert (nothing, jobs) == (True, ["a red cube", "a red cube"])
 
 

@@ -80,7 +80,7 @@ result["refused"] = [
     there, comma, other, nothing, index = got["refused"]
     assert "There is no LoRA file" in there
     assert "comma" in comma
-    assert "is no LoRA" in other
+    assert "is not a LoRA" in other
     assert "No file is chosen" in nothing
     assert "no such LoRA" in index
 
@@ -104,11 +104,11 @@ result = [
         home=tmp_path,
         backend=sys.executable,
     )
-    assert got[0] == [True, "Needs 6.5 GB of memory, there are 25.8 GB"]
-    assert got[1] == [True, "Needs 2.5 GB of memory, there are 3.2 GB: text encoders work on the CPU"]
+    assert got[0] == [True, "Needs 6.5 GB of memory, 25.8 GB available"]
+    assert got[1] == [True, "Needs 2.5 GB of memory, 3.2 GB available: text encoders run on the CPU"]
     assert got[2][0] is True
-    assert got[2][1].endswith("the network comes layer by layer, which is slow")
+    assert got[2][1].endswith("the network is loaded layer by layer, which is slow")
     assert got[3][0] is False
     assert "too little" in got[3][1]
     assert got[4] == [True, "Needs 6.5 GB of memory"]
-    assert got[5][1].startswith("Needs 12.5 GB of memory, there are ")
+    assert got[5][1].startswith("Needs 12.5 GB of memory, ")

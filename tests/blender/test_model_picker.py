@@ -103,14 +103,14 @@ result["home"] = str(home)
     offline = "allow Online Access in Preferences > System > Network"
     assert "Looking for the model" in got["embedded"][0]
     assert "Comes with the add-on, " in got["embedded"][1]
-    assert "licence gpl-3.0" in got["embedded"][1]
+    assert "license gpl-3.0" in got["embedded"][1]
     assert "no model_index.json" in got[got["home"] + "/model"][1]
-    assert "On this machine, " in got["some/model"][1]
+    assert "On this computer, " in got["some/model"][1]
     assert "Must be downloaded, " in got["some/other"][1]
     assert offline in got["some/other"][1]
     assert "screen.userpref_show" in got["some/other"][2]
     assert "sjc.fetch_model" not in got["some/other"][2] + got["embedded"][2] + got["some/model"][2]
-    assert "HF_HUB_OFFLINE keeps it offline" in got["variable"][1]
+    assert "HF_HUB_OFFLINE blocks downloads" in got["variable"][1]
     assert "Allow Online Access" in got["refused"]
     assert "sjc.fetch_model" in got["online"][2]
     assert "sjc.ask_size" in got["online"][2]
@@ -120,13 +120,13 @@ result["home"] = str(home)
     assert "no network" in got["unasked"][1]
     assert "sjc.ask_size" in got["unasked"][2]
     assert "2.6 GB" in got["sized"][1]
-    assert "licence openrail" in got["sized"][1]
-    assert "accepted their terms" in got["sized"][1]
+    assert "license openrail" in got["sized"][1]
+    assert "accepted its terms" in got["sized"][1]
     assert "sjc.ask_size" not in got["sized"][2]
     assert "sjc.fetch_model" in got["sized"][2]
     assert got["fetched"] == [sys.executable, "some/other"]
     assert (got["at work"], got["waited"]) == ("fetching", "")
-    assert "On this machine, " in got["after"][1]
+    assert "On this computer, " in got["after"][1]
 
 
 def test_the_picker_offers_models_and_fills_the_field(in_blender, tmp_path):
@@ -175,7 +175,7 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
     assert cached.startswith("some/model")
     assert cached.endswith("Downloaded")
     assert used.startswith("some/used")
-    assert used.endswith("To be downloaded")
+    assert used.endswith("Not downloaded")
     assert "GB" not in used
     assert "2.6 GB" in got["asked"][0][2]
     assert other == "Other Folder"

@@ -68,7 +68,7 @@ api.close()
     assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *exports]
     assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *exports]
     assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
-    assert all("Select a mesh that was made here" in message for message in got["refused"])
+    assert all("Select a mesh made by this add-on" in message for message in got["refused"])
     assert got["without glTF"] == exports[1:]
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"

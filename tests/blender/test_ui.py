@@ -107,15 +107,15 @@ result["online"] = bpy.app.online_access
 """)
     online = got.pop("online")
     expected = {
-        "pause": "Nothing is running",
+        "pause": "No job is running",
         "resume": "No job is paused",
-        "cancel": "Nothing is running or waiting",
+        "cancel": "No job is running or waiting",
         "retry": "No job has stopped or failed",
         "remove": "The queue is empty",
-        "move": "No job waits",
+        "move": "No job is waiting",
         "clear_finished": "No job has ended",
         "free_memory": "No worker is running",
-        "cancel_install": "Nothing is being installed",
+        "cancel_install": "No installation or download is running",
         "surface": "Select a volume",
         "queue_from_text": "Write prompts in the Text Editor first",
         "generate": "Type a prompt first",
@@ -153,17 +153,17 @@ result = {
 """)
     assert "2: prompt: needs text" in got["bad"]
     assert "stepz" in got["bad"]
-    assert "line 1: this is no JSON object" in got["worse"]
-    assert "holds no prompts" in got["empty"]
+    assert "line 1: this is not a JSON object" in got["worse"]
+    assert "contains no prompts" in got["empty"]
     assert 'no text "none"' in got["none"]
-    assert "no job folder" in got["file"]
-    assert "is not there" in got["gone"]
-    assert "has no job.json" in got["reuse"]
+    assert "not a job folder" in got["file"]
+    assert "does not exist" in got["gone"]
+    assert "not a job folder" in got["reuse"]
     assert "no log yet" in got["log"]
     assert "no curves yet" in got["curves"]
-    assert "no such folder" in got["folder"]
+    assert "folder does not exist" in got["folder"]
     assert "model_index.json" in got["model"]
-    assert "no Python program" in got["python"]
+    assert "not a Python program" in got["python"]
     assert got["jobs"] == 0
     assert not [text for text in got.values() if "Traceback" in str(text)]
 
@@ -279,7 +279,7 @@ result["touched"] = touched
     assert got["empty"][main]["operators"] == ["sjc.generate"]
     running = got["running"][main]
     assert running["operators"] == ["sjc.generate", "sjc.pause", "sjc.cancel", "sjc.free_memory"]
-    assert {"Growing", "Step 3 of 8", "1:15 left", "Queue"} <= set(running["texts"])
+    assert {"Growing the volume", "Step 3 of 8", "1:15 left", "Queue"} <= set(running["texts"])
     assert {"Curves", "Noise Level: 1.23", "Score: 0.5", "New number: 7"} <= set(running["texts"])
     assert "Noise Level: 1.23" not in got["running folded"][main]["texts"]
     assert "Curves" not in got["finished"][main]["texts"]
@@ -596,7 +596,7 @@ result["stopped"] = [backend_task.running(), backend_task.tick()]
     assert got["state"] == "installing"
     assert got["delay"] > 0
     assert got["line"] == ["line 1", 0.1]
-    assert "already" in got["second"]
+    assert "busy with another task" in got["second"]
     assert got["end"] == [None, "ready", "", False]
     assert got["waited"] == got["problem"] == "no network"
     assert got["stopped"] == [False, None]

@@ -55,7 +55,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds <= MAX_SEEDS:
-            raise SjcError(f"seeds: {self.seeds} is out of range; allowed are 1 to {MAX_SEEDS}.")
+            raise SjcError(f"seeds: {self.seeds} is out of range; use 1 to {MAX_SEEDS}.")
 
 
 @dataclass(frozen=True)

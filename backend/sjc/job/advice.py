@@ -24,6 +24,6 @@ def advice(settings: Settings, model: Denoiser) -> list[str]:
     if diffuses and not model.card and settings.guidance < STRONG:
         warnings.append(
             f"guidance {settings.guidance:g} is for the embedded model; {model.name} will hardly form an object below "
-            "7.5. Take the preset paper, or set guidance."
+            "7.5. Use the preset paper, or raise guidance."
         )
     return warnings

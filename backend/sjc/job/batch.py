@@ -36,7 +36,7 @@ def read_batch(text: str, resolve: Callable[[dict[str, Any]], T]) -> list[T]:
     if problems:
         raise SjcError("\n".join(problems))
     if not jobs:
-        raise SjcError("The text holds no prompts: write one a line.")
+        raise SjcError("The text contains no prompts: write one per line.")
     return jobs
 
 
@@ -46,4 +46,4 @@ def _settings(job: str) -> dict[str, Any]:
     try:
         return dict(json.loads(job))
     except (ValueError, RecursionError) as error:
-        raise SjcError(f"this is no JSON object: {error}") from error
+        raise SjcError(f"this is not a JSON object: {error}") from error

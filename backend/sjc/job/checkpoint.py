@@ -42,9 +42,9 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             meta = json.loads((f.metadata() or {}).get("sjc", "null"))
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
-        raise SjcError(f"{path} is damaged ({error}). Start the job anew: sjc generate ... --overwrite.") from error
+        raise SjcError(f"{path} is damaged ({error}). Start the job again: sjc generate ... --overwrite.") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
-        raise SjcError(f"{path} is no checkpoint of this program. Start the job anew with --overwrite.")
+        raise SjcError(f"{path} is not a checkpoint of this program. Start the job again with --overwrite.")
     if meta["version"] > VERSION:
         raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
     return tensors, meta

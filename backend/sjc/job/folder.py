@@ -69,9 +69,9 @@ def stored_settings(folder: Path) -> dict[str, Any]:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise SjcError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
         if not isinstance(value, dict):
-            raise SjcError(f"{path} cannot be read: its settings are no JSON object.")
+            raise SjcError(f"{path} cannot be read: its settings are not a JSON object.")
         return value
-    raise SjcError(f"{folder} has no job.json: it is no job folder.")
+    raise SjcError(f"{folder} is not a job folder: it has no job.json.")
 
 
 def read_settings(folder: Path) -> Settings:
@@ -116,12 +116,13 @@ def check_folder(folder: Path, settings: Settings) -> None:
             raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")
         if JOB in names:
             raise SjcError(
-                f"{folder} holds an unfinished job: sjc resume {folder} goes on with it, --overwrite starts anew."
+                f"{folder} holds an unfinished job: continue it with sjc resume {folder}, or start again with "
+                "--overwrite."
             )
-        raise SjcError(f"{folder} is not empty and is no job folder; choose another --out.")
+        raise SjcError(f"{folder} is not empty and is not a job folder; choose another --out.")
     if names and JOB not in names:
         raise SjcError(
-            f"{folder} is not empty and is no job folder; nothing there is overwritten. Choose another --out."
+            f"{folder} is not empty and is not a job folder; nothing there is overwritten. Choose another --out."
         )
 
 

@@ -41,7 +41,7 @@ def read_pointer(path: Path) -> dict[str, Any]:
     """
     value = read_json(path)
     if not isinstance(value, dict) or not isinstance(value.get("sjc"), int) or not isinstance(value.get("files"), dict):
-        raise SjcError(f"{path} is no .sjc file of this program.")
+        raise SjcError(f"{path} is not a .sjc file of this program.")
     if value["sjc"] > POINTER_VERSION:
         raise SjcError(f"{path} was written by a newer version of this program.")
     folder = path.parent.resolve()

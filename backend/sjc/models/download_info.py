@@ -33,7 +33,7 @@ def ask(model: str) -> DownloadInfo:
     Raises SjcError for what is no hub id, without a network, and for a repository that is no pipeline.
     """
     if not is_hub_id(model):
-        raise SjcError(f'"{model}" is no hub id such as name/model; nothing is to be downloaded.')
+        raise SjcError(f'"{model}" is not a hub id such as name/model; there is nothing to download.')
     from huggingface_hub import HfApi
 
     name, revision = split_revision(model)
@@ -43,7 +43,7 @@ def ask(model: str) -> DownloadInfo:
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         check_kind(name, revision, sizes)
     except Exception as error:  # the hub client and its transport raise many kinds
-        raise SjcError(f'The hub does not tell about "{model}": {reason(error, model)}') from error
+        raise SjcError(f'The hub gives no information about "{model}": {reason(error, model)}') from error
     wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
     card = info.card_data.to_dict() if info.card_data else {}
     licence = card.get("license_name") if card.get("license") == "other" else card.get("license")

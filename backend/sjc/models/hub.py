@@ -92,7 +92,10 @@ def check_room(folder: Path, needed: int) -> None:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if needed + _SPARE > free:
-        raise SjcError(f"{needed / 1e9:.1f} GB are still to come and {folder} has {free / 1e9:.1f} GB free; {_ROOM}.")
+        raise SjcError(
+            f"{needed / 1e9:.1f} GB are still to be downloaded, but {folder} has only "
+            f"{free / 1e9:.1f} GB free; {_ROOM}."
+        )
 
 
 _ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk"

@@ -53,9 +53,9 @@ def _checked(path: Path) -> Path:
         )
     names = list(header(path))
     if any("dora_scale" in name for name in names):
-        raise SjcError(f"{path} is a DoRA, which diffusers cannot lay over a model; take a plain LoRA.")
+        raise SjcError(f"{path} is a DoRA, which diffusers cannot add to a model; use a plain LoRA.")
     if not any("lora" in name and name.endswith(".weight") for name in names):
-        raise SjcError(f"{path} is no LoRA: no tensor in it is named as one.")
+        raise SjcError(f"{path} is not a LoRA: none of its tensors has a LoRA's name.")
     return path
 
 
@@ -93,7 +93,7 @@ def fuse(loras: Iterable[Lora], family: Family, parts: Mapping[str, Any]) -> Non
             try:
                 _fuse(own, alphas, metadata, f"lora_{number}", family, component, parts[component], lora.weight)
             except ImportError as error:
-                raise SjcError("LoRA needs the package peft; install the backend anew.") from error
+                raise SjcError("LoRA needs the package peft; install the backend again.") from error
             except Exception as error:  # the libraries raise many kinds, none of which says what to do
                 raise _misfit(lora, family) from error
 

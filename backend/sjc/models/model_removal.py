@@ -49,7 +49,9 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     from huggingface_hub import scan_cache_dir
 
     if not is_hub_id(model):
-        raise SjcError(f'"{model}" is no hub id such as name/model; only what sjc models fetch brought can be removed.')
+        raise SjcError(
+            f'"{model}" is not a hub id such as name/model; only what sjc models fetch brought can be removed.'
+        )
     name, pinned = split_revision(model)
     missing = f'The model "{model}" is not in the local model cache {cache}; sjc models list tells what is.'
     if not model_list.repository(cache, model).is_dir():

@@ -154,8 +154,8 @@ class PromptEncoder:
         own, whole = len(self._ids(prompt)), self._count(self._with_longest_view(prompt))
         if whole > self.max_tokens:
             raise SjcError(
-                f"The prompt is {own} tokens long; beside the words for the view {self.name[0].lower()}{self.name[1:]} "
-                f"has room for {self.max_tokens - whole + own}. Shorten it."
+                f"The prompt is {own} tokens long; besides the words for the view, "
+                f"{self.name[0].lower()}{self.name[1:]} has room for {self.max_tokens - whole + own}. Shorten it."
             )
         return prompt
 

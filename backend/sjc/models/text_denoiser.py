@@ -148,7 +148,7 @@ class TextDenoiser:
         if asked_once and negative_prompt:
             raise SjcError(f"{self.name} has its guidance built in and takes no negative prompt; leave it out.")
         if asked_once and perp_neg:
-            raise SjcError(f"{self.name} has its guidance built in and knows no Perp-Neg; set perp_neg to 0.")
+            raise SjcError(f"{self.name} has its guidance built in and does not support Perp-Neg; set perp_neg to 0.")
 
     def conditioned(
         self,
@@ -181,7 +181,8 @@ class TextDenoiser:
         self.check_steering(negative_prompt, perp_neg=any(away))
         if self.built_in is not None and (guidance != self.built_in or rescale):
             raise SjcError(
-                f"{self.name} was loaded with guidance {self.built_in:g} built in and knows no other; load it without."
+                f"{self.name} was loaded with guidance {self.built_in:g} built in and cannot use another; "
+                "load it without."
             )
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences of Perp-Neg follow.
         negatives = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
@@ -192,7 +193,7 @@ class TextDenoiser:
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             batch = x.shape[0]
             if batch % len(prompts):
-                raise SjcError(f"{batch} images cannot be shared out among {len(prompts)} prompts.")
+                raise SjcError(f"{batch} images cannot be divided evenly among {len(prompts)} prompts.")
             prompt_of_image = torch.arange(batch) % len(prompts)
             chunks = (value.split(chunk or batch) for value in (x, sigma, prompt_of_image))
             parts = [

@@ -175,7 +175,7 @@ def _chunks(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
-        raise SjcError(f"{path} is no glTF 2.0 binary file.")
+        raise SjcError(f"{path} is not a glTF 2.0 binary file.")
     chunks: dict[int, bytes] = {}
     at = 12
     while at + 8 <= len(data):

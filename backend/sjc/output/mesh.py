@@ -89,7 +89,7 @@ def extract_mesh(
             warnings.append(f"The field is thin ({100 * surface.peak:.0f} % opaque at most): the mesh is a guess.")
         if surface.iou < SOFT:
             warnings.append(
-                f"The field is soft: the mesh and what light sees of the field agree by {100 * surface.iou:.0f} % only."
+                f"The field is soft: the mesh and the field as rendered agree by only {100 * surface.iou:.0f} %."
             )
     elif density.max() <= tau:
         raise SjcError(
@@ -103,7 +103,7 @@ def extract_mesh(
     if lost > 0.2:
         warnings.append(f"{islands} loose parts, {100 * lost:.0f} % of the volume, were dropped.")
     if np.abs(vertices).max() > 1 - 1e-3:
-        warnings.append("The object meets the box's wall and is cut off there.")
+        warnings.append("The object reaches the edge of the volume and is cut off there.")
     if faces and len(triangles) > faces:
         vertices, triangles, note = _decimate(vertices, triangles, faces)
         warnings += note
@@ -218,9 +218,9 @@ def _decimate(
         if len(fewer) and is_closed(fewer) and mesh_volume(points, fewer) > 0:
             note = []
             if len(fewer) > 1.2 * faces + 16:
-                note = [f"The mesh was brought down to {len(fewer)} faces, not {faces}: fewer would tear it."]
+                note = [f"The mesh was reduced to {len(fewer)} faces, not {faces}: fewer would tear it."]
             return points, fewer, note
-    note = [f"The mesh could not be brought down to {faces} faces and stay closed: all {len(triangles)} are kept."]
+    note = [f"The mesh could not be reduced to {faces} faces and stay closed: all {len(triangles)} are kept."]
     return vertices, triangles, note
 
 

@@ -94,7 +94,7 @@ def read_npz(path: str | os.PathLike[str]) -> FieldArrays:
     except FileNotFoundError as error:
         raise SjcError(f"{path} does not exist.") from error
     except KeyError as error:
-        raise SjcError(f"{path} is no field of this program: {error.args[0]}") from error
+        raise SjcError(f"{path} is not a field of this program: {error.args[0]}") from error
     except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise SjcError(f"{path} cannot be read as a field ({error}).") from error
     _check_shapes(arrays, path)

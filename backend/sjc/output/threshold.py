@@ -59,7 +59,7 @@ def find_surface(density: Lattice, candidates: int = 97) -> Surface:
     peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
     if peak < FAINT:
         raise SjcError(
-            f"The field is fog: from no side is it more than {100 * peak:.1f} % opaque, so there is no surface to "
+            f"The field is fog: it is at most {100 * peak:.1f} % opaque from any side, so there is no surface to "
             f"mesh. Train for more steps, or give a threshold below {density.max():.3g}."
         )
     depth = least_depth(clear, voxel)

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
 NICENESS = 10
 MEMORY_HINT = (
-    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job."
+    "Close other programs or use Free GPU Memory, then resume the job; or lower Grid or Views per Step, or "
+    "choose a smaller model, and generate again."
 )
-DISK_HINT = "Free some space, then resume the job; or choose another output folder."
-PACKAGE_HINT = "Install the backend again: its environment lacks something."
-BUG_HINT = "The log of the worker tells more; please report it. What was made so far is kept and can be resumed."
+DISK_HINT = "Free some disk space, then resume the job; or choose another output folder and generate again."
+PACKAGE_HINT = "Install the backend again: a package is missing from its environment."
+BUG_HINT = "This is a bug: please report it with the worker's log. The job's progress is kept, and you can resume it."
 
 
 class Worker:

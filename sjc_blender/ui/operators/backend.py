@@ -17,13 +17,13 @@ from .common import Button
 
 DIALOG_WIDTH = 420  # pixels at scale 1
 ASK = (
-    "PyTorch and the libraries around it are downloaded, 1 to 6 GB, into a folder of their own. Blender can be "
-    "used meanwhile."
+    "This downloads PyTorch and its libraries (1 to 6 GB) to a folder of their own. You can keep using Blender "
+    "meanwhile."
 )
 BUILDS = {
-    "auto": ("Automatic", "By the graphics card and its driver"),
-    "cpu": ("CPU", "Works everywhere, slowly"),
-    "rocm6.4": ("AMD (ROCm 6.4)", "For AMD graphics cards, on Linux"),
+    "auto": ("Automatic", "Choose the build that fits the graphics card and its driver"),
+    "cpu": ("CPU", "Works on any computer, but slowly"),
+    "rocm6.4": ("AMD (ROCm 6.4)", "For AMD graphics cards on Linux"),
 }
 
 
@@ -39,7 +39,7 @@ class _BackendButton(Button):
     def poll(cls, _context: Any) -> bool:
         """Whether no task is at work."""
         if backend_task.running():
-            cls.poll_message_set("The backend is being installed or checked already")  # type: ignore[attr-defined]
+            cls.poll_message_set("The backend is busy with another task")  # type: ignore[attr-defined]
             return False
         return True
 
@@ -53,11 +53,11 @@ class _BackendButton(Button):
 
 
 class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
-    """Download PyTorch and its libraries into the add-on's own folder; the present backend works until that is done"""
+    """Download PyTorch and its libraries to the add-on's own folder; the current backend keeps working until then"""
 
     bl_idname, bl_label = "sjc.install_backend", "Install Backend"
     python: bpy.props.StringProperty(
-        name="Python", description="Python 3.11 or newer that makes the environment; empty: one is found",
+        name="Python", description="Python 3.11 or newer to make the environment with. Empty: find one automatically",
         subtype="FILE_PATH",
     )  # fmt: skip
     build: bpy.props.EnumProperty(name="PyTorch for", description="Which build of PyTorch to download", items=_builds())
@@ -88,7 +88,7 @@ class SJC_OT_install_backend(_BackendButton, bpy.types.Operator):
 
 
 class SJC_OT_cancel_install(Button, bpy.types.Operator):
-    """Stop; what was downloaded is kept for the next time, and what worked before works on"""
+    """Stop the current task; finished downloads are kept for next time, and a working backend stays as it is"""
 
     bl_idname, bl_label = "sjc.cancel_install", "Cancel"
 
@@ -97,7 +97,7 @@ class SJC_OT_cancel_install(Button, bpy.types.Operator):
         """Needs a task."""
         if backend_task.running():
             return True
-        cls.poll_message_set("Nothing is being installed")
+        cls.poll_message_set("No installation or download is running")
         return False
 
     def act(self, _context: Any) -> None:
@@ -106,7 +106,7 @@ class SJC_OT_cancel_install(Button, bpy.types.Operator):
 
 
 class SJC_OT_check_backend(_BackendButton, bpy.types.Operator):
-    """Ask the backend how it is: its libraries, its device, memory and disk"""
+    """Check the backend's libraries, device, memory and disk space"""
 
     bl_idname, bl_label = "sjc.check_backend", "Check"
 
@@ -116,7 +116,7 @@ class SJC_OT_check_backend(_BackendButton, bpy.types.Operator):
 
 
 class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
-    """Use an environment made by hand: its Python program, or its folder"""
+    """Use a Python environment of your own: choose its Python program or its folder"""
 
     bl_idname, bl_label = "sjc.use_python", "Use Existing Python"
     filepath: bpy.props.StringProperty(name="Python", subtype="FILE_PATH", options={"SKIP_SAVE"})
@@ -135,7 +135,7 @@ class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
 
 
 class SJC_OT_choose_model(Button, bpy.types.Operator):
-    """Choose the folder of a text-to-image model in the diffusers layout"""
+    """Choose the folder of a text-to-image model in the diffusers format"""
 
     bl_idname, bl_label = "sjc.choose_model", "Choose Model"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
@@ -187,7 +187,7 @@ class _HubButton(_BackendButton):
 
 
 class SJC_OT_ask_size(_HubButton, bpy.types.Operator):
-    """Ask the Hugging Face hub how large the chosen model is and what its licence is; nothing is downloaded"""
+    """Look up the chosen model's size and license on the Hugging Face hub, without downloading it"""
 
     bl_idname, bl_label = "sjc.ask_size", "Check Size"
     model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
@@ -198,7 +198,7 @@ class SJC_OT_ask_size(_HubButton, bpy.types.Operator):
 
 
 class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
-    """Download the chosen model from the Hugging Face hub into its cache, where every program finds it"""
+    """Download the chosen model from the Hugging Face hub to the hub's cache, which other programs use too"""
 
     bl_idname, bl_label = "sjc.fetch_model", "Download Model"
     model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
@@ -212,11 +212,13 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         """What will happen."""
         offer = model_picker.offers.get(self.model.strip())
         if offer and offer.size:
-            template = iface_("{} is downloaded, {}, to {}. Its page on the hub states its licence.")
+            template = iface_("This downloads {}, {}, to {}. The model's page on the hub states its license.")
             size = lookup.readable_size(offer.size)
             text = template.format(self.model, size, lookup.hub_folder())
         else:
-            template = iface_("{} is downloaded, up to several GB, to {}. Its page on the hub states its licence.")
+            template = iface_(
+                "This downloads {}, up to several GB, to {}. The model's page on the hub states its license."
+            )
             text = template.format(self.model, lookup.hub_folder())
         paragraph.paragraph(self.layout, context, text, icon="IMPORT", dialog_width=DIALOG_WIDTH)
 
@@ -226,7 +228,7 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
 
 
 class SJC_OT_remove_model(_BackendButton, bpy.types.Operator):
-    """Delete this model from the Hugging Face hub's cache on this machine; other programs lose it too"""
+    """Delete this model from the Hugging Face hub's cache on this computer; other programs lose it too"""
 
     bl_idname, bl_label = "sjc.remove_model", "Remove Model"
     model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})

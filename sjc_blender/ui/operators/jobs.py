@@ -19,7 +19,7 @@ ENDED = ("finished", "stopped", "failed")
 
 
 class SJC_OT_generate(Button, bpy.types.Operator):
-    """Grow what the prompt says at the 3D cursor; if something grows already, it waits in the queue"""
+    """Generate an object from the prompt at the 3D cursor, or add it to the queue while another job runs"""
 
     bl_idname, bl_label = "sjc.generate", "Generate"
 
@@ -38,7 +38,7 @@ class SJC_OT_generate(Button, bpy.types.Operator):
 
 
 class SJC_OT_add(Button, bpy.types.Operator):
-    """Type what to make and grow it at the 3D cursor"""
+    """Type a prompt and generate an object from it at the 3D cursor"""
 
     bl_idname, bl_label = "sjc.add", "Text to 3D (SJC)"
     prompt: bpy.props.StringProperty(name="Prompt", description="What to make, as a sentence")
@@ -64,10 +64,10 @@ class SJC_OT_add(Button, bpy.types.Operator):
 
 
 class SJC_OT_pause(JobButton, bpy.types.Operator):
-    """Hold the job after its step; the memory stays taken"""
+    """Pause the job after the current step; it keeps its memory"""
 
     bl_idname, bl_label = "sjc.pause", "Pause"
-    states, reason = RUNNING, "Nothing is running"
+    states, reason = RUNNING, "No job is running"
     job: job_property()
 
     def act(self, context: Any) -> None:
@@ -76,7 +76,7 @@ class SJC_OT_pause(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_resume(JobButton, bpy.types.Operator):
-    """Go on with the paused job"""
+    """Continue the paused job"""
 
     bl_idname, bl_label = "sjc.resume", "Resume"
     states, reason = ("paused", "stopped", "failed"), "No job is paused"
@@ -88,10 +88,10 @@ class SJC_OT_resume(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_cancel(JobButton, bpy.types.Operator):
-    """Stop the job; what was made stays in its folder, and Retry goes on from there"""
+    """Stop the job; its progress stays in its folder, and Retry continues from there"""
 
     bl_idname, bl_label = "sjc.cancel", "Cancel"
-    states, reason = ("waiting", *RUNNING, "paused"), "Nothing is running or waiting"
+    states, reason = ("waiting", *RUNNING, "paused"), "No job is running or waiting"
     job: job_property()
 
     def act(self, context: Any) -> None:
@@ -100,7 +100,7 @@ class SJC_OT_cancel(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_retry(JobButton, bpy.types.Operator):
-    """Go on with the stopped or failed job from its last checkpoint"""
+    """Continue the stopped or failed job from its last checkpoint"""
 
     bl_idname, bl_label = "sjc.retry", "Retry"
     states, reason = ("stopped", "failed"), "No job has stopped or failed"
@@ -118,7 +118,7 @@ class SJC_OT_retry(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_remove(JobButton, bpy.types.Operator):
-    """Take the job off the list; its folder stays on the disk"""
+    """Remove the job from the list; its folder stays on disk"""
 
     bl_idname, bl_label = "sjc.remove", "Remove"
     states, reason = ("waiting", *RUNNING, "paused", *ENDED), "The queue is empty"
@@ -130,7 +130,7 @@ class SJC_OT_remove(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_edit_settings(JobButton, bpy.types.Operator):
-    """Put the prompt and all settings of this job into the panel, to change them and generate again"""
+    """Copy this job's prompt and settings to the panel, to change them and generate again"""
 
     bl_idname, bl_label = "sjc.edit_settings", "Edit Settings"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
@@ -146,12 +146,17 @@ class SJC_OT_edit_settings(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_move(JobButton, bpy.types.Operator):
-    """Have the job made earlier or later"""
+    """Move the job up or down in the queue"""
 
     bl_idname, bl_label = "sjc.move", "Move"
-    states, reason = ("waiting",), "No job waits"
+    states, reason = ("waiting",), "No job is waiting"
     job: job_property()
-    delta: bpy.props.IntProperty(name="Places", description="Negative: earlier", default=-1, options={"SKIP_SAVE"})
+    delta: bpy.props.IntProperty(
+        name="Offset",
+        description="Number of positions to move the job by; negative moves it up",
+        default=-1,
+        options={"SKIP_SAVE"},
+    )
 
     def act(self, context: Any) -> None:
         """As `api.move`; the choice in the list moves along."""
@@ -163,7 +168,7 @@ class SJC_OT_move(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
-    """Take all jobs that have finished, stopped or failed off the list; their folders and objects stay"""
+    """Remove all finished, stopped and failed jobs from the list; their folders and objects stay"""
 
     bl_idname, bl_label = "sjc.clear_finished", "Clear Ended Jobs"
     states, reason = ENDED, "No job has ended"
@@ -174,7 +179,7 @@ class SJC_OT_clear_finished(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_free_memory(JobButton, bpy.types.Operator):
-    """End the worker process and free its graphics memory, after the running job; a paused job is stopped"""
+    """End the worker process to free its graphics memory, once the running job has ended; a paused job is stopped"""
 
     bl_idname, bl_label = "sjc.free_memory", "Free GPU Memory"
 
@@ -183,7 +188,7 @@ class SJC_OT_free_memory(JobButton, bpy.types.Operator):
         """Needs a worker."""
         if context.window_manager.sjc.worker_alive:
             return True
-        cls.poll_message_set("No worker is running, so no memory is taken")
+        cls.poll_message_set("No worker is running, so there is no memory to free")
         return False
 
     def act(self, _context: Any) -> None:
@@ -194,16 +199,16 @@ class SJC_OT_free_memory(JobButton, bpy.types.Operator):
 
 
 class SJC_OT_queue_from_text(Button, bpy.types.Operator):
-    """Queue one job for every line of a text: a prompt, or settings as JSON; lines that begin with # are left out"""
+    """Queue a job for each line of a text: a prompt, or settings as JSON; lines that begin with # are skipped"""
 
     bl_idname, bl_label = "sjc.queue_from_text", "Queue from Text"
-    text: bpy.props.StringProperty(name="Text", description="Name of the text datablock")
+    text: bpy.props.StringProperty(name="Text", description="Name of the text data-block")
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Needs a text and a backend."""
         if not bpy.data.texts:
-            cls.poll_message_set("Write prompts in the Text Editor first, one a line")
+            cls.poll_message_set("Write prompts in the Text Editor first, one per line")
             return False
         return backend_is_there(cls, context)
 
@@ -228,9 +233,9 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
 
 
 class SJC_OT_dice(Button, bpy.types.Operator):
-    """Another random seed, for another result of the same prompt"""
+    """Choose a random seed, for another result from the same prompt"""
 
-    bl_idname, bl_label = "sjc.dice", "Random Seed"
+    bl_idname, bl_label = "sjc.dice", "Randomize Seed"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
 
     def act(self, context: Any) -> None:

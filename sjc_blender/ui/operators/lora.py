@@ -14,7 +14,7 @@ from .common import Button
 
 
 class SJC_OT_add_lora(Button, bpy.types.Operator):
-    """Lay a LoRA file over the model"""
+    """Add a LoRA file to the model"""
 
     bl_idname, bl_label = "sjc.add_lora", "Add LoRA"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
@@ -32,14 +32,14 @@ class SJC_OT_add_lora(Button, bpy.types.Operator):
         if not self.filepath:
             raise SjcError("No file is chosen.")
         if "," in path:
-            raise SjcError(f"{path}: the path of a LoRA must not hold a comma; rename it.")
+            raise SjcError(f"{path}: the path of a LoRA must not contain a comma; rename it.")
         lora.check(f"{path}:1")
         group = context.scene.sjc
         group.lora = ", ".join(part for part in (group.lora.strip(), path) if part)
 
 
 class SJC_OT_remove_lora(Button, bpy.types.Operator):
-    """Take this LoRA away from the model; its file stays"""
+    """Remove this LoRA from the model; its file stays on disk"""
 
     bl_idname, bl_label = "sjc.remove_lora", "Remove LoRA"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012

@@ -19,7 +19,7 @@ class SJC_OT_surface(Button, bpy.types.Operator):
     bl_idname, bl_label = "sjc.surface", "Live Surface"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     threshold: bpy.props.FloatProperty(
-        name="Level", description="Density at which the surface lies", default=5.0, min=1e-4, max=1e4
+        name="Level", description="Density at which to place the surface", default=5.0, min=1e-4, max=1e4
     )
 
     @classmethod
@@ -45,7 +45,7 @@ class _MeshButton(Button):
         """Needs one."""
         if is_result(context.active_object):
             return True
-        cls.poll_message_set("Select a mesh that was made here")  # type: ignore[attr-defined]
+        cls.poll_message_set("Select a mesh made by this add-on")  # type: ignore[attr-defined]
         return False
 
 
@@ -55,13 +55,13 @@ def is_result(target: Any) -> bool:
 
 
 class SJC_OT_refine(_MeshButton, bpy.types.Operator):
-    """Give the selected mesh a modifier of this kind, whose strength then stands in the panel"""
+    """Add a modifier of this type to the selected mesh; its strength can then be set in the panel"""
 
     bl_idname, bl_label = "sjc.refine", "Refine"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     kind: bpy.props.EnumProperty(
-        name="Kind", description="What the modifier does",
-        items=[("SMOOTH", "Smooth Surface", "Fewer bumps"), ("DECIMATE", "Decimate", "Fewer faces")],
+        name="Type", description="What the modifier does",
+        items=[("SMOOTH", "Smooth Surface", "Smooth out bumps"), ("DECIMATE", "Decimate", "Lower the number of faces")],
     )  # fmt: skip
 
     def act(self, context: Any) -> None:
@@ -75,7 +75,7 @@ class SJC_OT_refine(_MeshButton, bpy.types.Operator):
 
 
 class SJC_OT_mark_asset(_MeshButton, bpy.types.Operator):
-    """Put the selected mesh into the Asset Browser, with its picture, its prompt and its words as tags"""
+    """Add the selected mesh to the Asset Browser, with a preview, its prompt, and the prompt's words as tags"""
 
     bl_idname, bl_label = "sjc.mark_asset", "Mark as Asset"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012

@@ -25,7 +25,7 @@ def _folder() -> Any:
 
 
 class SJC_OT_import_result(Button, bpy.types.Operator, ImportHelper):
-    """Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job"""
+    """Import a job made elsewhere from its .sjc file or folder: its mesh, or its newest volume if it is unfinished"""
 
     bl_idname, bl_label = "sjc.import_result", "Import SJC Result"
     filename_ext = ".sjc"
@@ -60,7 +60,7 @@ class SJC_FH_result(bpy.types.FileHandler):
 
 
 class SJC_OT_reuse_settings(Button, bpy.types.Operator):
-    """Put the prompt, the seed and all settings of this job into the panel"""
+    """Copy this job's prompt, seed and settings to the panel"""
 
     bl_idname, bl_label = "sjc.reuse_settings", "Reuse Settings"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
@@ -72,7 +72,7 @@ class SJC_OT_reuse_settings(Button, bpy.types.Operator):
 
 
 class SJC_OT_resume_folder(Button, bpy.types.Operator):
-    """Go on with this half-finished job from its last checkpoint"""
+    """Continue this unfinished job from its last checkpoint"""
 
     bl_idname, bl_label = "sjc.resume_folder", "Resume"
     folder: _folder()
@@ -83,7 +83,7 @@ class SJC_OT_resume_folder(Button, bpy.types.Operator):
 
 
 class SJC_OT_refresh_history(Button, bpy.types.Operator):
-    """Look again which jobs are in the output folder"""
+    """Update the list of jobs in the output folder"""
 
     bl_idname, bl_label = "sjc.refresh_history", "Refresh"
 
@@ -93,7 +93,7 @@ class SJC_OT_refresh_history(Button, bpy.types.Operator):
 
 
 class SJC_OT_copy_error(Button, bpy.types.Operator):
-    """Copy the message and its details, for a report or a search"""
+    """Copy the error message and its details to the clipboard"""
 
     bl_idname, bl_label = "sjc.copy_error", "Copy"
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
@@ -115,7 +115,7 @@ def error_text(runtime: Any, job_id: str) -> str:
 
 
 class SJC_OT_open_log(Button, bpy.types.Operator):
-    """Open the log of the worker, or of the installation, in the system's own program"""
+    """Open the log of the worker or of the installation in the system's default program"""
 
     bl_idname, bl_label = "sjc.open_log", "Open Log"
     folder: _folder()
@@ -127,7 +127,7 @@ class SJC_OT_open_log(Button, bpy.types.Operator):
 
 
 class SJC_OT_open_curves(Button, bpy.types.Operator):
-    """Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness, gradient"""
+    """Open a plot of this job's measurements over its steps: noise level, score, opacity, emptiness, gradient"""
 
     bl_idname, bl_label = "sjc.open_curves", "Open Curves"
     folder: _folder()
@@ -145,7 +145,7 @@ class SJC_OT_open_folder(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """The job's folder; without one the output folder."""
-        _open(Path(self.folder or context.window_manager.sjc.output_folder), "There is no such folder: {}")
+        _open(Path(self.folder or context.window_manager.sjc.output_folder), "The folder does not exist: {}")
 
 
 def _open(path: Path, missing: str) -> None:

@@ -41,7 +41,7 @@ def draw_backend(layout: Any, context: Any) -> None:
         paragraph.paragraph(column, context, runtime.backend_problem, icon="ERROR")
     if runtime.backend_stale:
         paragraph.paragraph(
-            column, context, "It was made for another version of the add-on; install it again", icon="INFO"
+            column, context, "It belongs to another version of the add-on; install it again", icon="INFO"
         )
     if state != "ready" or runtime.backend_stale:
         _draw_mend(column, context, state)

@@ -41,7 +41,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             draw_backend(layout, context)
         column = layout.column()
         column.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
-        column.prop(group, "negative_prompt", text="", placeholder=iface_("What to keep away from"))
+        column.prop(group, "negative_prompt", text="", placeholder=iface_("Negative Prompt: what to avoid"))
         row = layout.row()
         row.scale_y = 1.4
         row.operator("sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME")
@@ -185,7 +185,7 @@ class SJC_PT_queue(Child, bpy.types.Panel):
             active = runtime.jobs[min(max(runtime.active_job, 0), len(runtime.jobs) - 1)]
             self._draw_buttons(row.column(align=True), active)
             if active.state == "stopped":
-                at = iface_("Stopped at step {} of {}; Retry goes on from there").format(active.step, active.total)
+                at = iface_("Stopped at step {} of {}; Retry continues from there").format(active.step, active.total)
                 paragraph.paragraph(layout, context, at)
         layout.operator("sjc.queue_from_text", icon="TEXT")
 
@@ -212,7 +212,7 @@ class SJC_PT_history(Child, bpy.types.Panel):
         """Called by Blender."""
         layout, runtime = self.layout, context.window_manager.sjc
         if not runtime.history:
-            layout.label(text="The output folder holds no jobs yet")
+            layout.label(text="No jobs in the output folder yet")
         else:
             layout.template_list("SJC_UL_history", "", runtime, "history", runtime, "active_history", rows=4)
             entry = runtime.history[min(max(runtime.active_history, 0), len(runtime.history) - 1)]

@@ -200,7 +200,7 @@ def test_a_row_makes_its_page_and_the_index_has_its_answer(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("words", "says"), [(["bseline"], "did you mean baseline?"), (["views", "--seeds", "0"], "allowed are 1 to 100")]
+    ("words", "says"), [(["bseline"], "did you mean baseline?"), (["views", "--seeds", "0"], "use 1 to 100")]
 )
 def test_bad_input_is_one_line(words, says, capsys):
     assert command.main(words) == 2

@@ -181,8 +181,8 @@ def test_a_measured_number_that_is_not_there_is_told():
     [
         (["deniser"], "did you mean denoiser?"),
         (["fig2"], "there are denoiser, ood, paas."),
-        (["denoiser", "--seeds", "0"], "seeds: 0 is out of range; allowed are 1 to 100."),
-        (["denoiser", "--seeds", "101"], "allowed are 1 to 100"),
+        (["denoiser", "--seeds", "0"], "seeds: 0 is out of range; use 1 to 100."),
+        (["denoiser", "--seeds", "101"], "use 1 to 100"),
         (["ood", "--model", "no/such/folder"], "no/such/folder"),
     ],
 )

@@ -135,10 +135,10 @@ def test_a_distilled_network_refuses(tmp_path):
     tiny_families.flux().save_pretrained(tmp_path / "model")
     denoiser = load_denoiser(str(tmp_path / "model"))
     denoiser.conditioned(["red"], away=[()])
-    with pytest.raises(SjcError, match="knows no Perp-Neg; set perp_neg to 0"):
+    with pytest.raises(SjcError, match="does not support Perp-Neg; set perp_neg to 0"):
         denoiser.conditioned(["red"], away=[(("a", 1.0),)])
     asked = settings(model=str(tmp_path / "model"), perp_neg=1)
-    with pytest.raises(SjcError, match="knows no Perp-Neg"):
+    with pytest.raises(SjcError, match="does not support Perp-Neg"):
         JobRun(tmp_path / "job", asked).load()
     assert not (tmp_path / "job").exists()
 
@@ -165,5 +165,5 @@ def test_the_loop_asks_for_what_the_cameras_see():
 
 
 def test_without_words_for_views_there_is_nothing_to_keep_away_from():
-    with pytest.raises(SjcError, match=r"^perp_neg: 1 has no words for the views"):
+    with pytest.raises(SjcError, match=r"^perp_neg: 1 needs view words"):
         resolve(None, {"view_words": "none", "perp_neg": 1})

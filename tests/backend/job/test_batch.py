@@ -42,11 +42,11 @@ def test_everything_wrong_is_named_at_once():
         read_batch("\n".join(lines), settings.resolve_job)
     problems = str(caught.value).splitlines()
     assert [line.split(": ")[0] for line in problems] == [f"line {n}" for n in (2, 3, 3, 4, 5, 6, 8)]
-    assert "this is no JSON object" in problems[0]
+    assert "this is not a JSON object" in problems[0]
     assert "The prompt is empty" in problems[4]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing", "\ufeff"])
 def test_a_text_without_jobs(text):
-    with pytest.raises(SjcError, match="holds no prompts"):
+    with pytest.raises(SjcError, match="contains no prompts"):
         jobs(text)

@@ -46,11 +46,11 @@ def test_a_cut_file_is_refused(tmp_path, length):
 @pytest.mark.parametrize(
     ("metadata", "match"),
     [
-        (None, "no checkpoint of this program"),
-        ({"format": "pt"}, "no checkpoint of this program"),
-        ({"sjc": "[]"}, "no checkpoint of this program"),
-        ({"sjc": "{}"}, "no checkpoint of this program"),
-        ({"sjc": '{"version": "new"}'}, "no checkpoint of this program"),
+        (None, "not a checkpoint of this program"),
+        ({"format": "pt"}, "not a checkpoint of this program"),
+        ({"sjc": "[]"}, "not a checkpoint of this program"),
+        ({"sjc": "{}"}, "not a checkpoint of this program"),
+        ({"sjc": '{"version": "new"}'}, "not a checkpoint of this program"),
         ({"sjc": "{"}, "is damaged"),
         ({"sjc": json.dumps({"version": checkpoint.VERSION + 1})}, "newer version"),
     ],

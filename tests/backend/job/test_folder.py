@@ -41,9 +41,9 @@ def test_a_free_folder_takes_the_next_free_name(tmp_path):
     ("there", "overwrite", "match"),
     [
         (["run.json", "mesh.glb", "job.json"], False, "already holds a result; add --overwrite"),
-        (["job.json"], False, "sjc resume .* goes on with it"),
-        (["job.json", "run.json"], False, "sjc resume .* goes on with it"),
-        (["photo.jpg"], False, "no job folder"),
+        (["job.json"], False, "continue it with sjc resume"),
+        (["job.json", "run.json"], False, "continue it with sjc resume"),
+        (["photo.jpg"], False, "not a job folder"),
         (["photo.jpg"], True, "nothing there is overwritten"),
         (["run.json", "photo.jpg"], True, "nothing there is overwritten"),
     ],
@@ -91,7 +91,7 @@ def test_a_broken_job_file_is_one_line(tmp_path, text):
 
 
 def test_no_job_file_is_one_line(tmp_path):
-    with pytest.raises(SjcError, match="no job folder"):
+    with pytest.raises(SjcError, match="not a job folder"):
         job_folder.read_settings(tmp_path / "nowhere")
 
 

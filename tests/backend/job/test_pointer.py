@@ -30,7 +30,12 @@ def test_pointer_out_of_its_folder_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[]", "no .sjc file"), ("{}", "no .sjc file"), ('{"sjc": 2, "files": {}}', "newer version"), ("x", "as JSON")],
+    [
+        ("[]", "not a .sjc file"),
+        ("{}", "not a .sjc file"),
+        ('{"sjc": 2, "files": {}}', "newer version"),
+        ("x", "as JSON"),
+    ],
 )
 def test_foreign_pointer_is_one_clear_line(tmp_path, text, message):
     (tmp_path / "x.sjc").write_text(text)

@@ -91,7 +91,7 @@ def test_the_next_start_reads_no_adapter(folder, monkeypatch):
 def test_it_knows_its_own_scale_alone(folder):
     denoiser = load_denoiser(str(folder), built_in=SCALE)
     for known in ({"guidance": 1.0}, {"guidance": 3.0}, {"rescale": 0.5}):
-        with pytest.raises(SjcError, match=r"guidance 2\.5 built in and knows no other"):
+        with pytest.raises(SjcError, match=r"guidance 2\.5 built in and cannot use another"):
             denoised(denoiser, **known)
     with pytest.raises(SjcError, match="takes no negative prompt"):
         denoiser.conditioned(["red mushroom"], "blue", SCALE)

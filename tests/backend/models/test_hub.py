@@ -164,7 +164,7 @@ def test_every_command_that_loads_knows_offline(monkeypatch, tmp_path):
 def test_a_disk_without_room_is_told_before_the_first_byte(hub):
     small = "import shutil; shutil.disk_usage = lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6)"
     line = refused(hub, "fetch", ID, before=small)
-    assert "GB are still to come" in line
+    assert "GB are still to be downloaded" in line
     assert "HF_HOME" in line
     assert not any("/resolve/" in path for path in hub.asked)
 
@@ -226,7 +226,7 @@ def test_causes_are_looked_through():
 
 def test_room_is_that_of_the_disk_where_the_cache_will_be(tmp_path):
     sjc_hub.check_room(tmp_path / "not" / "yet" / "there", 1000)
-    with pytest.raises(SjcError, match=r"^1000000\.0 GB are still to come"):
+    with pytest.raises(SjcError, match=r"^1000000\.0 GB are still to be downloaded"):
         sjc_hub.check_room(tmp_path / "not" / "yet", 10**15)
 
 

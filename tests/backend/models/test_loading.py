@@ -145,7 +145,7 @@ def test_paas_over_many_noises_keeps_prompts_with_their_views(denoiser):
 
 
 def test_batch_must_fit_the_prompts(denoiser):
-    with pytest.raises(SjcError, match="4 images cannot be shared out among 3 prompts"):
+    with pytest.raises(SjcError, match="4 images cannot be divided evenly among 3 prompts"):
         denoiser.conditioned(["red mushroom"] * 3)(noisy(), torch.ones(4))
     with pytest.raises(SjcError, match="At least one prompt"):
         denoiser.conditioned([])

@@ -224,7 +224,7 @@ def test_files_that_are_none(tmp_path):
         with pytest.raises(SjcError, match="There is no LoRA file"):
             lora.check(str(path))
     assert "damaged" in refused(tmp_path, "cut.safetensors", data=b"\x10\0\0\0\0\0\0\0{}")
-    assert "is no LoRA" in refused(tmp_path, "model.safetensors", {"unet.weight": torch.zeros(2)})
+    assert "is not a LoRA" in refused(tmp_path, "model.safetensors", {"unet.weight": torch.zeros(2)})
     names = ("unet.a.lora_A.weight", "unet.a.dora_scale")
     assert "is a DoRA" in refused(tmp_path, "dora.safetensors", {n: torch.zeros(2) for n in names})
     for suffix in (".bin", ".pt"):

@@ -148,7 +148,7 @@ def test_without_a_terminal_nothing_goes(cache, capsys, monkeypatch):
 
 @pytest.mark.parametrize("named", ["embedded", "../../etc", "some-people/some-model@..", "/etc", "."])
 def test_what_is_no_model_of_the_cache(cache, capsys, named):
-    assert "no hub id" in refused(capsys, "remove", named, "--yes")
+    assert "not a hub id" in refused(capsys, "remove", named, "--yes")
 
 
 @pytest.mark.parametrize("named", ["some-people/other", f"{ID}@v2"])

@@ -137,7 +137,7 @@ def test_an_npz_with_objects_is_refused_unread(tmp_path, monkeypatch, field):
         (b"", "cannot be read as a field"),
         (b"PK\x03\x04 garbage", "cannot be read as a field"),
         ("cut", "cannot be read as a field"),
-        ({"foo": np.zeros(3)}, "no field of this program"),
+        ({"foo": np.zeros(3)}, "not a field of this program"),
         ({"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4)), "bounds": npz.UNIT_BOX, "meta": "{}"}, "needs"),
         (
             {"density": np.zeros((4, 4, 4)), "color": np.zeros((4, 4, 4, 3)), "bounds": npz.UNIT_BOX}

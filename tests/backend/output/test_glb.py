@@ -203,8 +203,8 @@ def test_reader_takes_trimesh_files(tmp_path):
     ("content", "message"),
     [
         (None, "cannot be read"),
-        (b"", "no glTF 2.0 binary"),
-        (b"solid ascii stl file, not a glb", "no glTF 2.0 binary"),
+        (b"", "not a glTF 2.0 binary"),
+        (b"solid ascii stl file, not a glb", "not a glTF 2.0 binary"),
         ("cut", "cut short"),
         (packed({"asset": {"version": "2.0"}}, b""), "no triangles"),
     ],

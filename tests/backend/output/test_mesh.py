@@ -267,7 +267,7 @@ def test_thin_fields_are_meshed_with_a_warning():
 @pytest.mark.parametrize("fog", [0.0, 0.01, 0.9])
 def test_fog_alone_is_one_clear_line(fog):
     noise = np.random.default_rng(0).uniform(0.99, 1.01, (24, 24, 24))
-    with pytest.raises(SjcError, match=r"field is fog: from no side is it more than .* % opaque"):
+    with pytest.raises(SjcError, match=r"field is fog: it is at most .* % opaque from any side"):
         extract_mesh(fog * noise, np.zeros((24, 24, 24, 3)))
 
 

@@ -19,12 +19,12 @@ KOREAN = {
     "History": "기록",
     "Backend": "백엔드",
     "a red mushroom": "a red mushroom",
-    "What to keep away from": "피할 것",
+    "Negative Prompt: what to avoid": "부정 프롬프트: 피할 것",
     "Step {} of {}": "스텝 {} / {}",
-    "Stopped at step {} of {}; Retry goes on from there": "스텝 {} / {}에서 멈췄습니다. 다시 시도하면 거기서 계속합니다",
+    "Stopped at step {} of {}; Retry continues from there": "스텝 {} / {}에서 멈췄습니다. 다시 시도하면 거기서 계속합니다",
     "{} left": "{} 남음",
     "The queue is empty": "대기열이 비어 있습니다",
-    "The output folder holds no jobs yet": "출력 폴더에 아직 작업이 없습니다",
+    "No jobs in the output folder yet": "출력 폴더에 아직 작업이 없습니다",
     "Import": "가져오기",
     "Import Other": "다른 결과 가져오기",
     "Level": "레벨",
@@ -36,7 +36,7 @@ KOREAN = {
     # stages and states
     "Loading the model": "모델을 읽는 중",
     "Reading the checkpoint": "체크포인트를 읽는 중",
-    "Growing": "자라는 중",
+    "Growing the volume": "볼륨을 키우는 중",
     "Making the mesh": "메쉬를 만드는 중",
     "Waiting": "대기 중",
     "Starting": "시작하는 중",
@@ -48,81 +48,81 @@ KOREAN = {
     "Failed": "실패",
     # buttons of the queue
     "Generate": "생성",
-    "Grow what the prompt says at the 3D cursor; if something grows already, it waits in the queue":
-        "프롬프트의 내용을 3D 커서 자리에서 키웁니다. 이미 자라는 것이 있으면 대기열에서 기다립니다",
-    "Type what to make and grow it at the 3D cursor": "만들 것을 적어 3D 커서 자리에서 키웁니다",
+    "Generate an object from the prompt at the 3D cursor, or add it to the queue while another job runs":
+        "프롬프트로 3D 커서 자리에 오브젝트를 생성합니다. 다른 작업이 진행 중이면 대기열에 넣습니다",
+    "Type a prompt and generate an object from it at the 3D cursor": "프롬프트를 적어 3D 커서 자리에 오브젝트를 생성합니다",
     "Pause": "일시 정지",
-    "Hold the job after its step; the memory stays taken": "현재 스텝 뒤에 작업을 멈춰 둡니다. 메모리는 계속 차지합니다",
-    "Nothing is running": "진행 중인 작업이 없습니다",
+    "Pause the job after the current step; it keeps its memory": "현재 스텝 뒤에 작업을 멈춰 둡니다. 메모리는 계속 차지합니다",
+    "No job is running": "진행 중인 작업이 없습니다",
     "Resume": "계속",
-    "Go on with the paused job": "일시 정지된 작업을 계속합니다",
+    "Continue the paused job": "일시 정지된 작업을 계속합니다",
     "No job is paused": "일시 정지된 작업이 없습니다",
     "Cancel": "취소",
-    "Stop the job; what was made stays in its folder, and Retry goes on from there":
+    "Stop the job; its progress stays in its folder, and Retry continues from there":
         "작업을 멈춥니다. 만든 것은 폴더에 남고, 다시 시도하면 이어서 합니다",
-    "Nothing is running or waiting": "진행 중이거나 기다리는 작업이 없습니다",
+    "No job is running or waiting": "진행 중이거나 기다리는 작업이 없습니다",
     "Retry": "다시 시도",
-    "Go on with this half-finished job from its last checkpoint": "절반만 끝난 이 작업을 마지막 체크포인트부터 계속합니다",
-    "Go on with the stopped or failed job from its last checkpoint": "멈추거나 실패한 작업을 마지막 체크포인트부터 계속합니다",
+    "Continue this unfinished job from its last checkpoint": "끝나지 않은 이 작업을 마지막 체크포인트부터 계속합니다",
+    "Continue the stopped or failed job from its last checkpoint": "멈추거나 실패한 작업을 마지막 체크포인트부터 계속합니다",
     "No job has stopped or failed": "멈추거나 실패한 작업이 없습니다",
     "Remove": "제거",
-    "Take the job off the list; its folder stays on the disk": "작업을 목록에서 뺍니다. 폴더는 디스크에 남습니다",
+    "Remove the job from the list; its folder stays on disk": "작업을 목록에서 뺍니다. 폴더는 디스크에 남습니다",
     "Edit Settings": "설정 고치기",
-    "Put the prompt and all settings of this job into the panel, to change them and generate again":
-        "이 작업의 프롬프트와 모든 설정을 패널에 넣어 고친 뒤 다시 생성할 수 있게 합니다",
+    "Copy this job's prompt and settings to the panel, to change them and generate again":
+        "이 작업의 프롬프트와 설정을 패널에 복사해 고친 뒤 다시 생성할 수 있게 합니다",
     "Move": "이동",
-    "Have the job made earlier or later": "작업의 순서를 앞당기거나 미룹니다",
-    "Places": "자리 수",
-    "Negative: earlier": "음수이면 앞으로",
-    "No job waits": "기다리는 작업이 없습니다",
+    "Move the job up or down in the queue": "작업을 대기열에서 위나 아래로 옮깁니다",
+    "Offset": "이동 칸 수",
+    "Number of positions to move the job by; negative moves it up": "작업을 옮길 칸의 수. 음수이면 위로 옮깁니다",
+    "No job is waiting": "기다리는 작업이 없습니다",
     "Clear Ended Jobs": "끝난 작업 지우기",
-    "Take all jobs that have finished, stopped or failed off the list; their folders and objects stay": "완료되거나 멈추거나 실패한 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
+    "Remove all finished, stopped and failed jobs from the list; their folders and objects stay": "완료되거나 멈추거나 실패한 작업을 모두 목록에서 뺍니다. 폴더와 오브젝트는 남습니다",
     "No job has ended": "끝난 작업이 없습니다",
     "Free GPU Memory": "GPU 메모리 비우기",
-    "End the worker process and free its graphics memory, after the running job; a paused job is stopped":
+    "End the worker process to free its graphics memory, once the running job has ended; a paused job is stopped":
         "작업자 프로세스를 끝내 그래픽 메모리를 비웁니다. 진행 중인 작업이 끝난 뒤에 하며, 일시 정지된 작업은 중지합니다",
     "The memory is freed when this job ends": "이 작업이 끝나면 메모리를 비웁니다",
-    "No worker is running, so no memory is taken": "실행 중인 작업자가 없어 차지한 메모리도 없습니다",
+    "No worker is running, so there is no memory to free": "실행 중인 작업자가 없어 비울 메모리도 없습니다",
     "Queue from Text": "텍스트에서 대기열로",
-    "Queue one job for every line of a text: a prompt, or settings as JSON; lines that begin with # are left out":
+    "Queue a job for each line of a text: a prompt, or settings as JSON; lines that begin with # are skipped":
         "텍스트의 줄마다 작업을 하나씩 대기열에 넣습니다: 프롬프트 또는 JSON 설정. #으로 시작하는 줄은 건너뜁니다",
-    "Write prompts in the Text Editor first, one a line": "먼저 텍스트 에디터에 프롬프트를 한 줄에 하나씩 적으세요",
+    "Write prompts in the Text Editor first, one per line": "먼저 텍스트 에디터에 프롬프트를 한 줄에 하나씩 적으세요",
     "Text": "텍스트",
-    "Name of the text datablock": "텍스트 데이터 블록의 이름",
+    "Name of the text data-block": "텍스트 데이터 블록의 이름",
     "{} jobs queued": "작업 {}개를 대기열에 넣었습니다",
-    "The text holds no prompts: write one a line.": "텍스트에 프롬프트가 없습니다. 한 줄에 하나씩 적으세요.",
-    "Random Seed": "무작위 시드",
-    "Another random seed, for another result of the same prompt": "같은 프롬프트로 다른 결과를 얻도록 시드를 무작위로 바꿉니다",
+    "The text contains no prompts: write one per line.": "텍스트에 프롬프트가 없습니다. 한 줄에 하나씩 적으세요.",
+    "Randomize Seed": "시드 무작위화",
+    "Choose a random seed, for another result from the same prompt": "같은 프롬프트로 다른 결과를 얻도록 시드를 무작위로 바꿉니다",
     "Type a prompt first": "먼저 프롬프트를 적으세요",
     "Install the backend first": "먼저 백엔드를 설치하세요",
     "The backend does not work: see Backend below": "백엔드가 작동하지 않습니다. 아래 백엔드 패널을 보세요",
     "Wait until the backend is installed": "백엔드가 설치될 때까지 기다리세요",
     "That job is no longer in the queue.": "그 작업은 더 이상 대기열에 없습니다.",
-    "A job of the queue": "대기열의 작업",
+    "Job in the queue": "대기열의 작업",
     # results
     "Import SJC Result": "SJC 결과 가져오기",
     "SJC Result": "SJC 결과",
     "SJC Result (.sjc)": "SJC 결과 (.sjc)",
-    "Import a job made elsewhere by its .sjc file or folder: its mesh, or the newest volume of an unfinished job":
+    "Import a job made elsewhere from its .sjc file or folder: its mesh, or its newest volume if it is unfinished":
         "다른 곳에서 만든 작업을 .sjc 파일이나 폴더로 가져옵니다: 메쉬, 끝나지 않았으면 가장 새 볼륨",
     "Reuse Settings": "설정 다시 쓰기",
-    "Put the prompt, the seed and all settings of this job into the panel": "이 작업의 프롬프트, 시드, 모든 설정을 패널에 넣습니다",
+    "Copy this job's prompt, seed and settings to the panel": "이 작업의 프롬프트, 시드, 설정을 패널에 복사합니다",
     "Refresh": "새로 고침",
-    "Look again which jobs are in the output folder": "출력 폴더에 있는 작업을 다시 찾습니다",
+    "Update the list of jobs in the output folder": "출력 폴더의 작업 목록을 갱신합니다",
     "Live Surface": "실시간 표면",
     "Add a mesh that follows the selected volume's surface live; its level can be changed at any time":
         "선택한 볼륨의 표면을 실시간으로 따르는 메쉬를 추가합니다. 레벨은 언제든 바꿀 수 있습니다",
-    "Density at which the surface lies": "표면이 놓이는 밀도",
+    "Density at which to place the surface": "표면을 놓을 밀도",
     "Select a volume": "볼륨을 선택하세요",
     "Copy": "복사",
-    "Copy the message and its details, for a report or a search": "보고하거나 검색할 수 있게 메시지와 자세한 내용을 복사합니다",
+    "Copy the error message and its details to the clipboard": "오류 메시지와 자세한 내용을 클립보드에 복사합니다",
     "Open Log": "로그 열기",
-    "Open the log of the worker, or of the installation, in the system's own program":
-        "작업자 또는 설치의 로그를 시스템 프로그램으로 엽니다",
+    "Open the log of the worker or of the installation in the system's default program":
+        "작업자 또는 설치의 로그를 시스템의 기본 프로그램으로 엽니다",
     "There is no log yet: {}": "아직 로그가 없습니다: {}",
     "Open Curves": "곡선 열기",
-    "Open the picture of what the steps of this job measured: noise level, score, opacity, emptiness, gradient":
-        "이 작업의 스텝마다 잰 노이즈 수준, 스코어, 불투명도, 비어 있음, 기울기의 그림을 엽니다",
+    "Open a plot of this job's measurements over its steps: noise level, score, opacity, emptiness, gradient":
+        "스텝에 따른 이 작업의 측정값 그래프를 엽니다: 노이즈 수준, 스코어, 불투명도, 비어 있음, 기울기",
     "There are no curves yet: {}": "아직 곡선이 없습니다: {}",
     "Curves": "곡선",
     "Noise Level": "노이즈 수준",
@@ -133,84 +133,84 @@ KOREAN = {
     "Loss": "손실",
     "Open Folder": "폴더 열기",
     "Open the folder in the system's file browser": "시스템 파일 탐색기로 폴더를 엽니다",
-    "There is no such folder: {}": "그런 폴더가 없습니다: {}",
+    "The folder does not exist: {}": "그런 폴더가 없습니다: {}",
     "Result": "결과",
     "A job in the output folder": "출력 폴더의 작업",
     "Add Settings Preset": "설정 프리셋 추가",
-    "Save the settings under a name, or remove a saved one": "설정을 이름을 붙여 저장하거나 저장한 것을 지웁니다",
+    "Save the settings as a preset, or remove a saved preset": "설정을 프리셋으로 저장하거나 저장한 프리셋을 지웁니다",
     # output
     "Size": "크기",
     "Length of the longest side": "가장 긴 변의 길이",
     "Smooth Shading": "스무스 셰이딩",
     "Shade the mesh smooth": "메쉬를 부드럽게 셰이딩합니다",
     "Smooth Surface": "표면 부드럽게",
-    "How often to smooth the surface, by a modifier that can be changed later":
+    "Number of smoothing iterations, as a modifier that can be changed later":
         "표면을 부드럽게 하는 횟수. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
     "Material": "재질",
-    "Copy beside .blend": ".blend 옆에 복사",
-    "When the .blend is saved, bring the files of its volumes into sjc beside it":
-        ".blend를 저장할 때 볼륨 파일을 그 옆의 sjc 폴더로 가져옵니다",
+    "Copy Volumes Next to .blend": "볼륨을 .blend 옆에 복사",
+    "When the .blend file is saved, copy the files of its volumes to the folder sjc next to it":
+        ".blend를 저장할 때 볼륨 파일을 그 옆의 sjc 폴더에 복사합니다",
     "Decimate": "데시메이트",
-    "Fraction of the faces to keep, by a modifier that can be changed later": "남길 면의 비율. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
+    "Fraction of the faces to keep, as a modifier that can be changed later": "남길 면의 비율. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
     "Mark as Asset": "에셋으로 표시",
-    "Put the mesh into the Asset Browser, with a picture and tags": "메쉬를 그림, 태그와 함께 에셋 브라우저에 넣습니다",
-    "Select a mesh that was made here": "여기서 만든 메쉬를 선택하세요",
+    "Add the mesh to the Asset Browser, with a preview and tags": "메쉬를 미리 보기, 태그와 함께 에셋 브라우저에 추가합니다",
+    "Select a mesh made by this add-on": "이 애드온으로 만든 메쉬를 선택하세요",
     "Refine": "다듬기",
-    "Give the selected mesh a modifier of this kind, whose strength then stands in the panel":
+    "Add a modifier of this type to the selected mesh; its strength can then be set in the panel":
         "선택한 메쉬에 이 종류의 모디파이어를 더합니다. 세기는 패널에서 바꿉니다",
-    "Kind": "종류",
+    "Type": "유형",
     "What the modifier does": "모디파이어가 하는 일",
-    "Fewer bumps": "요철을 줄입니다",
-    "Fewer faces": "면을 줄입니다",
-    "Put the selected mesh into the Asset Browser, with its picture, its prompt and its words as tags":
-        "선택한 메쉬를 그림, 프롬프트, 단어 태그와 함께 에셋 브라우저에 넣습니다",
-    "Add a second mesh that follows the volume, with its level as a modifier":
+    "Smooth out bumps": "요철을 매끄럽게 합니다",
+    "Lower the number of faces": "면의 수를 줄입니다",
+    "Add the selected mesh to the Asset Browser, with a preview, its prompt, and the prompt's words as tags":
+        "선택한 메쉬를 미리 보기, 프롬프트, 프롬프트의 단어로 된 태그와 함께 에셋 브라우저에 추가합니다",
+    "Add a second mesh that follows the volume live; its modifier sets the level":
         "볼륨을 따르는 두 번째 메쉬를 추가합니다. 레벨은 모디파이어로 바꿉니다",
     # preferences
     "Output Folder": "출력 폴더",
-    "Where job folders go while the .blend is not saved; empty: sjc in your documents":
+    "Where to put job folders while the .blend file is unsaved. Empty: the folder sjc in your documents":
         ".blend를 저장하지 않았을 때 작업 폴더를 둘 곳. 비워 두면 문서 폴더의 sjc",
-    "Python program or environment folder that has the backend's packages; empty: the environment that Install Backend made":
+    "Python program, or folder of a Python environment, with the backend's packages. Empty: the one that Install Backend made":
         "백엔드 패키지가 있는 Python 프로그램 또는 환경 폴더. 비워 두면 백엔드 설치로 만든 환경",
-    "Where to compute when a scene says auto: auto, cpu, cuda, cuda:1 or mps":
-        "씬이 auto일 때 계산할 곳: auto, cpu, cuda, cuda:1 또는 mps",
+    "Where to compute when a scene's device is auto: auto, cpu, cuda, cuda:1 or mps":
+        "씬의 장치가 auto일 때 계산할 곳: auto, cpu, cuda, cuda:1 또는 mps",
     "CPU Threads": "CPU 스레드",
-    "Threads of the worker. 0: all but one, which is left to Blender": "작업자의 스레드 수. 0: 하나를 Blender에 남기고 모두",
+    "Number of CPU threads for the worker. 0: all but one, which is left for Blender": "작업자의 스레드 수. 0: 하나를 Blender에 남기고 모두",
     "Snapshots": "스냅숏",
-    "Most snapshots that a job keeps for the timeline": "작업마다 타임라인에 남길 스냅숏의 최대 수",
+    "Maximum number of snapshots that each job keeps for the timeline": "작업마다 타임라인에 남길 스냅숏의 최대 수",
     "Snapshots on Disk": "디스크의 스냅숏",
-    "Most megabytes of volumes that a job keeps for the timeline": "작업마다 타임라인에 남길 볼륨의 최대 메가바이트",
+    "Maximum disk space for the snapshots that each job keeps for the timeline (megabytes)": "작업마다 타임라인에 남길 스냅숏의 최대 디스크 공간 (메가바이트)",
     "Start Timeout": "시작 제한 시간",
-    "Seconds until a worker that says nothing at its start counts as broken": "시작할 때 응답 없는 작업자를 고장으로 볼 때까지의 초",
+    "How long to wait for a starting worker's first message before ending it (seconds)": "시작한 작업자의 첫 메시지를 기다리는 시간. 지나면 작업자를 끝냅니다 (초)",
     "Silence Timeout": "무응답 제한 시간",
-    "Seconds until a worker that says nothing counts as hanging": "응답 없는 작업자를 멈춘 것으로 볼 때까지의 초",
+    "How long a running worker may stay silent before it is ended (seconds)": "진행 중인 작업자가 응답 없이 있을 수 있는 시간. 지나면 작업자를 끝냅니다 (초)",
     # advice when a job has failed
-    "Retry tries again.": "다시 시도를 누르면 다시 가져옵니다.",
-    "Import Result tries again; Retry goes on with the job.": "결과 가져오기로 다시 해 볼 수 있고, 다시 시도하면 작업을 이어서 합니다.",
-    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size; then Retry goes on from "
-    "the last checkpoint.":
-        "다른 프로그램을 닫거나, GPU 메모리를 비우거나, 격자, 스텝당 시점, 모델의 크기를 줄이세요. 다시 시도하면 마지막 체크포인트부터 계속합니다.",
-    "Free some space or choose another output folder; then Retry goes on from the last checkpoint.":
-        "디스크 공간을 비우거나 다른 출력 폴더를 고르세요. 다시 시도하면 마지막 체크포인트부터 계속합니다.",
-    "Install the backend again, or choose another Python for it (Backend in the panel).":
+    "Press Retry to import the result again.": "다시 시도를 눌러 결과를 다시 가져오세요.",
+    "Import it again, or press Retry to continue the job.": "다시 가져오거나, 다시 시도를 눌러 작업을 계속하세요.",
+    "Close other programs or use Free GPU Memory, then press Retry to continue from the last checkpoint. If that is not "
+    "enough, use Edit Settings to lower Grid or Views per Step or to choose a smaller model, and generate again.":
+        "다른 프로그램을 닫거나 GPU 메모리 비우기를 쓴 뒤 다시 시도를 누르면 마지막 체크포인트부터 계속합니다. 그래도 모자라면 설정 고치기로 격자나 스텝당 시점을 줄이거나 더 작은 모델을 골라 다시 생성하세요.",
+    "Free some disk space, then press Retry to continue from the last checkpoint; or choose another output folder and generate again.":
+        "디스크 공간을 비운 뒤 다시 시도를 누르면 마지막 체크포인트부터 계속합니다. 또는 다른 출력 폴더를 골라 다시 생성하세요.",
+    "Install the backend again, or choose another Python for it in the Backend panel.":
         "백엔드를 다시 설치하거나 다른 Python을 고르세요(패널의 백엔드).",
-    "Retry goes on from the last checkpoint. If it happens again, Open Log tells more.":
+    "Press Retry to continue from the last checkpoint. If it happens again, use Open Log for details.":
         "다시 시도하면 마지막 체크포인트부터 계속합니다. 또 일어나면 로그를 열어 자세한 내용을 보세요.",
-    "Retry goes on from the last checkpoint. If it happens again, update the graphics driver or set Device to cpu.":
-        "다시 시도하면 마지막 체크포인트부터 계속합니다. 또 일어나면 그래픽 드라이버를 업데이트하거나 장치를 cpu로 바꾸세요.",
-    "The worker gave up without a reason.": "작업자가 이유 없이 그만두었습니다.",
-    "Open Log tells more.": "로그를 열면 더 알 수 있습니다.",
+    "Press Retry to continue from the last checkpoint. If it happens again, update the graphics driver, or set Device to cpu and generate again.":
+        "다시 시도하면 마지막 체크포인트부터 계속합니다. 또 일어나면 그래픽 드라이버를 업데이트하거나, 장치를 cpu로 바꿔 다시 생성하세요.",
+    "The worker stopped without giving a reason.": "작업자가 이유 없이 그만두었습니다.",
+    "Use Open Log for details.": "로그를 열면 더 알 수 있습니다.",
     "Install the add-on again, then restart Blender.": "애드온을 다시 설치하고 Blender를 다시 시작하세요.",
-    "What the worker says makes no sense; it was ended.": "작업자의 말을 이해할 수 없어 끝냈습니다.",
-    "Try again; if it stays so, use Check or Install Backend.": "다시 시도하세요. 그대로이면 확인 또는 백엔드 설치를 쓰세요.",
-    "Close other programs, use Free GPU Memory, or lower Grid, Views per step or the model's size, then resume the job.":
-        "다른 프로그램을 닫거나, GPU 메모리를 비우거나, 격자, 스텝당 시점, 모델의 크기를 줄인 뒤 작업을 계속하세요.",
-    "Free some space, then resume the job; or choose another output folder.":
-        "디스크 공간을 비운 뒤 작업을 계속하거나, 다른 출력 폴더를 고르세요.",
-    "Install the backend again: its environment lacks something.": "백엔드를 다시 설치하세요. 환경에 빠진 것이 있습니다.",
-    "The log of the worker tells more; please report it. What was made so far is kept and can be resumed.":
-        "작업자의 로그에 자세한 내용이 있으니 알려 주세요. 지금까지 만든 것은 남아 있어 이어서 할 수 있습니다.",
-    "Wait until it is done there, then Retry.": "거기서 끝날 때까지 기다린 뒤 다시 시도하세요.",
-    "Choose another output folder, then Generate again.": "다른 출력 폴더를 고른 뒤 다시 생성하세요.",
-    "Jobs made here work, but are not remembered after quitting.": "여기서 만든 작업은 되지만 끝내면 기억되지 않습니다.",
+    "The worker sent something that is not a message, so it was ended.": "작업자가 메시지가 아닌 것을 보내 종료했습니다.",
+    "Try again. If it happens again, use Check or Install Backend.": "다시 시도하세요. 또 일어나면 확인 또는 백엔드 설치를 쓰세요.",
+    "Close other programs or use Free GPU Memory, then resume the job; or lower Grid or Views per Step, or choose a smaller model, and generate again.":
+        "다른 프로그램을 닫거나 GPU 메모리를 비운 뒤 작업을 계속하세요. 또는 격자나 스텝당 시점을 줄이거나 더 작은 모델을 골라 다시 생성하세요.",
+    "Free some disk space, then resume the job; or choose another output folder and generate again.":
+        "디스크 공간을 비운 뒤 작업을 계속하거나, 다른 출력 폴더를 골라 다시 생성하세요.",
+    "Install the backend again: a package is missing from its environment.": "백엔드를 다시 설치하세요. 환경에 빠진 패키지가 있습니다.",
+    "This is a bug: please report it with the worker's log. The job's progress is kept, and you can resume it.":
+        "버그입니다. 작업자의 로그와 함께 알려 주세요. 작업의 진행 상황은 남아 있어 이어서 할 수 있습니다.",
+    "Wait until the job has ended there, then press Retry.": "거기서 끝날 때까지 기다린 뒤 다시 시도하세요.",
+    "Choose another output folder, then generate again.": "다른 출력 폴더를 고른 뒤 다시 생성하세요.",
+    "You can still run jobs here, but Blender forgets them when it quits.": "여기서도 작업을 실행할 수 있지만 Blender를 끝내면 기억되지 않습니다.",
 }  # fmt: skip

@@ -18,25 +18,25 @@ SETTINGS = {
     "Preset": "프리셋",
     (
         "The set of values that all other settings start from; choose fast for a quick look and quality for better "
-        "colours"
+        "colors"
     ): "다른 모든 설정의 출발점이 되는 값 모음. 빨리 보려면 빠르게를, 더 나은 색을 원하면 고품질을 고르세요",
     "Embedded": "내장",
     "Fast": "빠르게",
     "Quality": "고품질",
     "Paper": "논문",
     "Test": "테스트",
-    "For the model that ships with the add-on, on a CPU": "애드온에 든 모델을 CPU에서 쓸 때",
-    "A rough result soon": "거친 결과를 빨리 얻습니다",
+    "The default settings, for the included model on a CPU": "기본 설정. 애드온에 든 모델을 CPU에서 쓸 때",
+    "A rough result in a fraction of the time": "거친 결과를 훨씬 짧은 시간에 얻습니다",
     "Ablation": "비교 실험",
-    "What the experiments compare variants on": "실험이 변형들을 비교하는 설정입니다",
-    "A fine grid and more steps, for a graphics card": "촘촘한 격자와 많은 스텝, 그래픽 카드용",
+    "Quick settings that the project's experiments use to compare variants": "프로젝트의 실험이 변형을 비교할 때 쓰는 빠른 설정",
+    "More steps and views at lower guidance than the default: better colors, but slower": "기본보다 많은 스텝과 시점, 낮은 가이던스: 색이 더 좋지만 느립니다",
     "The defaults of the paper's released code": "논문이 공개한 코드의 기본값",
-    "Seconds: every stage runs, nothing gets good": "몇 초 만에 모든 단계를 거치지만 결과는 좋지 않습니다",
+    "A quick test of every stage, over in seconds; the result is not usable": "모든 단계를 몇 초 만에 시험합니다. 결과는 쓸 수 없습니다",
     "Seed": "시드",
     "Starting point of the random numbers; change it for another variant, keep it to repeat a run on the same device":
         "난수의 출발점. 다른 변형을 원하면 바꾸고, 같은 장치에서 실행을 되풀이하려면 그대로 두세요",
     "Steps": "스텝",
-    "Number of optimisation steps; more make a better object and take longer, fewer give a rough one soon":
+    "Number of optimization steps; more make a better object and take longer, fewer give a rough one soon":
         "최적화 스텝 수. 많으면 더 좋아지지만 오래 걸리고, 적으면 거친 결과를 빨리 얻습니다",
     "Device": "장치",
     "Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one":
@@ -94,7 +94,7 @@ SETTINGS = {
     "Use the same noise for all views of a step, instead of separate noise for each":
         "한 스텝의 모든 시점에 따로따로가 아니라 같은 노이즈를 씁니다",
     "Guidance Rescale": "가이던스 재조정",
-    "How much of the contrast that guidance adds to take back; raise it if colours become too harsh at high guidance":
+    "How much of the contrast that guidance adds to take back; raise it if colors become too harsh at high guidance":
         "가이던스가 더한 대비를 얼마나 되돌릴지 정합니다. 가이던스가 높아 색이 너무 강하면 올리세요",
     "Perpendicular Negatives": "수직 네거티브",
     (
@@ -102,7 +102,7 @@ SETTINGS = {
         "like fronts, at one or two more calls of the network per view. 0: off"
     ): "각 시점이 앞이나 옆처럼 보이지 않게 하는 세기(Perp-Neg). 뒤가 앞처럼 보이면 1을 써 보세요. 시점마다 신경망을 한두 번 더 부릅니다. 0: 끔",
     "Score Clip": "스코어 제한",
-    "Limit on every element of the score; set one if a run at high guidance becomes unstable. 0: no bound":
+    "Limit on every element of the score; set one if a run at high guidance becomes unstable. 0: no limit":
         "스코어의 각 원소에 두는 한계. 높은 가이던스에서 실행이 불안정하면 정하세요. 0: 제한 없음",
     "Score Clip End": "스코어 제한 끝값",
     (
@@ -134,7 +134,7 @@ SETTINGS = {
         "볼륨 한 변의 복셀 수. 많으면 더 세밀해질 수 있지만 메모리와 시간이 더 듭니다",
     "Coarse to Fine": "거친 것에서 촘촘하게",
     (
-        "How often the grid doubles on its way to full size in the first half of the run; 0 uses the full grid "
+        "How many times the grid doubles on its way to full size in the first half of the run; 0 uses the full grid "
         "from the start"
     ): "실행의 앞쪽 절반에서 격자가 완전한 크기가 되기까지 두 배로 늘어나는 횟수. 0이면 처음부터 완전한 격자입니다",
     "Render Size": "렌더 크기",
@@ -150,27 +150,27 @@ SETTINGS = {
         "softplus 앞에서 밀도에 더하는 값. 높으면 더 짙은 볼륨에서 시작합니다",
     "Starting Shape": "시작 형태",
     (
-        "What the run starts from: blob is a soft ball in the centre, fog an even fog everywhere, as in the "
+        "What the run starts from: blob is a soft ball in the center, fog an even fog everywhere, as in the "
         "released code"
     ): "실행의 출발점: 부드러운 공은 가운데에 있고, 안개는 공개 코드처럼 어디나 고릅니다",
     "Fog": "안개",
     "Soft Ball": "부드러운 공",
     "Color Spread": "색 분산",
-    "Random spread of the raw colours at the start; the released code uses 1":
+    "Random spread of the raw colors at the start; the released code uses 1":
         "시작할 때 원시 색의 무작위로 퍼진 정도. 공개 코드는 1을 씁니다",
     "Background": "배경",
     (
-        "What is behind the volume: random takes a new colour for each view, fixed always the same one, and "
-        "learned a texture that is optimised too, as in the released code"
+        "What is behind the volume: random takes a new color for each view, fixed always the same one, and "
+        "learned a texture that is optimized too, as in the released code"
     ): "볼륨의 뒤에 있는 것: 무작위는 시점마다 새로운 색, 고정은 늘 같은 색, 학습은 공개 코드처럼 함께 최적화하는 텍스처입니다",
     "Learned": "학습",
     "Random": "무작위",
     "Fixed": "고정",
     "Background Color": "배경색",
-    "Colour of the fixed background, as red, green and blue (sRGB)": "고정 배경의 색: 빨강, 초록, 파랑 (sRGB)",
+    "Color of the fixed background, as red, green and blue (sRGB)": "고정 배경의 색: 빨강, 초록, 파랑 (sRGB)",
     # camera
     "Radius": "거리",
-    "Distance of the camera from the centre of the volume, which is 2 wide; farther away, the object looks smaller":
+    "Distance of the camera from the center of the volume, which is 2 wide; farther away, the object looks smaller":
         "볼륨(너비 2)의 중심에서 카메라까지의 거리. 멀수록 물체가 작게 보입니다",
     "FOV Min": "최소 시야각",
     "Narrowest horizontal field of view; each view draws its own between this and the widest (degrees)":
@@ -188,10 +188,10 @@ SETTINGS = {
         "카메라의 가장 높은 위치, 수평선에서 잰 각. 90이면 똑바로 내려다봅니다 (도)",
     # optimizer
     "Optimizer": "최적화기",
-    "The optimiser of the volume: adam, or adamax, as in the released code":
+    "The optimizer of the volume: adam, or adamax, as in the released code":
         "볼륨의 최적화기: Adam 또는 공개 코드의 AdaMax",
     "Learning Rate": "학습률",
-    "Step size for density, colour and density scale; a higher one changes the volume faster and less steadily":
+    "Step size for density, color and density scale; a higher one changes the volume faster and less steadily":
         "밀도, 색, 밀도 배율의 걸음 크기. 클수록 볼륨이 빠르게, 덜 안정되게 바뀝니다",
     "Learning Rate End": "마지막 학습률",
     "Fraction of the learning rate that is left at the end of the run; 1 keeps it constant":
@@ -217,7 +217,7 @@ SETTINGS = {
     "Edge of the middle that is pulled towards the camera, as a fraction of the image":
         "카메라 쪽으로 당기는 가운데 영역 한 변의 이미지에 대한 비율",
     "TV Weight": "TV 가중치",
-    "How strongly to make neighbouring voxels alike (total variation); raise it for a smoother object":
+    "How strongly to make neighboring voxels alike (total variation); raise it for a smoother object":
         "이웃한 복셀을 비슷하게 만드는 세기(전변동). 더 매끄러운 물체를 원하면 올리세요",
     "Carving Weight": "깎아내기 가중치",
     "Opacity Entropy Weight": "불투명도 엔트로피 가중치",
@@ -243,10 +243,10 @@ SETTINGS = {
     "Number of faces to reduce the mesh to, if it is to be lighter. 0: no reduction":
         "메쉬를 가볍게 할 때 줄일 면의 수. 0: 줄이지 않음",
     "Texture Size": "텍스처 크기",
-    "Edge of the mesh's texture; set one for meshes with few faces (texels). 0: vertex colours only":
+    "Edge of the mesh's texture; set one for meshes with few faces (texels). 0: vertex colors only":
         "메쉬 텍스처의 한 변. 면이 적은 메쉬에 정하세요 (텍셀). 0: 꼭짓점 색만",
-    "Rgb Grid": "RGB 그리드",
-    "Fit the volume's colours to decoded views at the end; only latent models need it":
+    "RGB Grid": "RGB 그리드",
+    "Fit the volume's colors to decoded views at the end; only latent models need it":
         "끝에 볼륨의 색을 디코딩한 뷰에 맞춥니다. 잠재 모델에만 필요합니다",
     "Turntable": "턴테이블",
     "Render a turntable video at the end; switch it off to save time": "끝에 턴테이블 영상을 렌더합니다. 시간을 아끼려면 끄세요",
