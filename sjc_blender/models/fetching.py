@@ -18,7 +18,7 @@ from ..install import environment
 from ..install.installer import Progress
 from . import lookup
 
-__all__ = ["Ask", "Fetch", "Offer", "Remove"]
+__all__ = ["Ask", "DownloadInfo", "Fetch", "Remove"]
 
 MODELS = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
@@ -29,7 +29,7 @@ ASK_SECONDS = 60.0  # a hub that does not answer by then is as good as none
 
 
 @dataclass(frozen=True)
-class Offer:
+class DownloadInfo:
     """What a download would be.
 
     size: bytes; licence: "" where the model's card states none; gated: only for accounts that accepted its terms;
@@ -65,7 +65,7 @@ class Ask(_Work):
     def __init__(self, python: str | Path, model: str) -> None:
         super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")
         self.model, self.cancelled = model, False
-        self.answer: Offer | None = None
+        self.answer: DownloadInfo | None = None
 
     def poll(self) -> Progress:
         """Where it stands; never blocks. Whatever the hub says, the end is an answer."""
@@ -85,21 +85,21 @@ class Ask(_Work):
                 self.process.kill()
             output, errors = self.process.communicate(timeout=ASK_SECONDS)
         except OSError as error:
-            self.answer = Offer(problem=_no_start(self.command[0], error))
+            self.answer = DownloadInfo(problem=_no_start(self.command[0], error))
         except subprocess.TimeoutExpired:
             assert self.process is not None
             self.process.kill()
-            self.answer = Offer(problem="The hub did not answer in time; try again later.")
+            self.answer = DownloadInfo(problem="The hub did not answer in time; try again later.")
         else:
-            self.answer = _offer(output, errors)
+            self.answer = _download_info(output, errors)
 
 
-def _offer(output: str, errors: str) -> Offer:
+def _download_info(output: str, errors: str) -> DownloadInfo:
     try:
         answer = json.loads(output.strip().splitlines()[-1])
-        return Offer(int(answer["download_bytes"]), str(answer["licence"]), bool(answer["gated"]))
+        return DownloadInfo(int(answer["download_bytes"]), str(answer["licence"]), bool(answer["gated"]))
     except (ValueError, KeyError, TypeError, IndexError):
-        return Offer(problem=_last_line(errors.splitlines()) or "The hub was asked and nothing came back.")
+        return DownloadInfo(problem=_last_line(errors.splitlines()) or "The hub was asked and nothing came back.")
 
 
 def _command(python: str | Path, action: str, model: str) -> list[str]:

@@ -145,7 +145,7 @@ def tick() -> float | None:
     if now.state == "done" and isinstance(_task, installer.Installer):
         _forget_choice()
     if isinstance(_task, fetching.Ask) and _task.answer:
-        model_picker.offers[_task.model] = _task.answer
+        model_picker.downloads[_task.model] = _task.answer
     _task = None
     model_picker.look_again()
     refresh()

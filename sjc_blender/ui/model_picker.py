@@ -23,7 +23,7 @@ ICONS = {"missing": "IMPORT", "bad": "ERROR"}
 
 model_cache = lookup.ModelCache(lookup.look, lookup.stamp)
 list_cache = lookup.ModelCache(catalogue.listing, catalogue.stamp)  # by what was used before
-offers: dict[str, fetching.Offer] = {}  # what the hub said of models that are not here
+downloads: dict[str, fetching.DownloadInfo] = {}  # what the hub said of models that are not here
 _wanted: set[tuple[lookup.ModelCache[Any], str]] = set()
 
 
@@ -39,8 +39,8 @@ def draw(layout: Any, context: Any) -> None:
         column.label(text="Looking for the model", icon="SORTTIME")
         return
     icon = ICONS.get(info.kind, "CHECKMARK")
-    offer = offers.get(model.strip()) if info.kind == "missing" else None
-    paragraph.paragraph(column, context, description_of(info, offer), icon=icon, max_lines=6)
+    download = downloads.get(model.strip()) if info.kind == "missing" else None
+    paragraph.paragraph(column, context, description_of(info, download), icon=icon, max_lines=6)
     if info.kind == "missing":
         _draw_missing(column, context, model)
     elif info.kind in ("folder", "cached"):
@@ -79,21 +79,21 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
         paragraph.paragraph(column, context, labels.OFFLINE, icon="INTERNET")
         column.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
     else:
-        offer = offers.get(model.strip())
-        if offer and offer.problem:
-            paragraph.paragraph(column, context, translated(offer.problem), icon="ERROR", max_lines=4)
-        elif offer and offer.gated:
+        download = downloads.get(model.strip())
+        if download and download.problem:
+            paragraph.paragraph(column, context, translated(download.problem), icon="ERROR", max_lines=4)
+        elif download and download.gated:
             paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", max_lines=6)
-        if offer is None or offer.problem:
+        if download is None or download.problem:
             column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model
 
 
-def description_of(info: lookup.ModelInfo, offer: fetching.Offer | None = None) -> str:
-    """An answer in the language of the interface. offer: what the hub said of a model that is not here."""
+def description_of(info: lookup.ModelInfo, download: fetching.DownloadInfo | None = None) -> str:
+    """An answer in the language of the interface. download: what the hub said of a model that is not here."""
     if info.kind == "bad":
         return translated(info.problem)
-    size, licence = (offer.size, offer.licence) if offer else (info.size, info.licence)
+    size, licence = (download.size, download.licence) if download else (info.size, info.licence)
     parts = [iface_(labels.MODEL_STATES[info.kind])]
     if size:
         parts.append(lookup.readable_size(size))
@@ -114,8 +114,8 @@ def menu_label(name: str, info: lookup.ModelInfo) -> str:
     """A model's line in the picker: id, family, size, state."""
     shown = iface_("Embedded") if info.kind == "embedded" else name
     state = iface_(labels.PICKER_STATES[info.kind])
-    if info.kind == "missing" and name in offers:
-        info = lookup.ModelInfo("missing", info.folder, offers[name].size)
+    if info.kind == "missing" and name in downloads:
+        info = lookup.ModelInfo("missing", info.folder, downloads[name].size)
     size = lookup.readable_size(info.size) if info.size else ""
     return "  \N{MIDDLE DOT}  ".join(part for part in (shown, info.family, size, state) if part)
 

@@ -184,7 +184,7 @@ def asked(model=ID, python=sys.executable):
 def test_the_size_is_known_before_the_download(hub, card, gated, licence):
     """One question of the list of files; not a byte of a file is fetched."""
     hub.card, hub.gated = card, gated
-    assert asked() == fetching.Offer(wanted_bytes(hub.root), licence, bool(gated))
+    assert asked() == fetching.DownloadInfo(wanted_bytes(hub.root), licence, bool(gated))
     assert lookup.look(ID).kind == "missing"
     assert not [path for path in hub.asked if "/resolve/" in path]
 
@@ -215,7 +215,7 @@ def test_a_pinned_revision(hub, named, tmp_path):
     hub.held.set()
     pinned = f"{ID}@{named}"
     assert lookup.look(pinned).kind == "missing"
-    assert asked(pinned) == fetching.Offer(wanted_bytes(hub.root))
+    assert asked(pinned) == fetching.DownloadInfo(wanted_bytes(hub.root))
     before = lookup.stamp(pinned)
     job = fetching.Fetch(sys.executable, pinned).start()
     until(lambda: job.poll().state != "running")

@@ -73,8 +73,8 @@ class Ask:
     def poll(self):
         return backend_task.installer.Progress("done", "fetch", 0.0, "")
 kept, backend_task.fetching.Ask = backend_task.fetching.Ask, Ask
-Offer = backend_task.fetching.Offer
-answers = [Offer(problem="no network"), Offer(2_600_000_000, "openrail", gated=True)]
+DownloadInfo = backend_task.fetching.DownloadInfo
+answers = [DownloadInfo(problem="no network"), DownloadInfo(2_600_000_000, "openrail", gated=True)]
 for name in ("unasked", "sized"):
     backend_task.ask_size("some/other")
     result["asking"] = runtime.backend_state
@@ -156,7 +156,7 @@ result = {"before": menu(), "button": "menu" in [name for name, _, _ in drawn]}
 while model_picker.tick():
     pass
 result["after"] = menu()
-model_picker.offers["some/used"] = model_picker.fetching.Offer(2_600_000_000)
+model_picker.downloads["some/used"] = model_picker.fetching.DownloadInfo(2_600_000_000)
 result["asked"] = menu()
 bpy.ops.sjc.pick_model(model="some/model")
 result["field"] = scene.sjc.model

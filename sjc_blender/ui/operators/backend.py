@@ -210,10 +210,10 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
 
     def draw(self, context: Any) -> None:
         """What will happen."""
-        offer = model_picker.offers.get(self.model.strip())
-        if offer and offer.size:
+        download = model_picker.downloads.get(self.model.strip())
+        if download and download.size:
             template = iface_("This downloads {}, {}, to {}. The model's page on the hub states its license.")
-            size = lookup.readable_size(offer.size)
+            size = lookup.readable_size(download.size)
             text = template.format(self.model, size, lookup.hub_folder())
         else:
             template = iface_(
