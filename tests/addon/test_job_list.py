@@ -66,7 +66,7 @@ def test_an_owner_that_crashes_leaves_no_orphan_and_its_job_goes_on(queue, tmp_p
     assert q.problem is None
     first, second = q.jobs
     assert (first.state, second.state) == (State.STOPPED, State.WAITING)
-    assert "Blender ended" in first.text
+    assert "Blender quit" in first.text
     assert len(first.snapshots) > 2
     q.retry(first)
     q.run()

@@ -95,7 +95,7 @@ def test_it_knows_its_own_scale_alone(folder):
             denoised(denoiser, **known)
     with pytest.raises(SjcError, match="takes no negative prompt"):
         denoiser.conditioned(["red mushroom"], "blue", SCALE)
-    with pytest.raises(SjcError, match="no Perp-Neg"):
+    with pytest.raises(SjcError, match="not support Perp-Neg"):
         denoised(denoiser, away=[[("blue mushroom", 1.0)]])
 
 
