@@ -131,14 +131,17 @@ class Ablation:
         parts = [page.table(head, rows)]
         judged = [key for key in self.keys if key != "seconds"]
         if len(names) > 1:
-            head = [f"against {names[0]}", *(f"{MEASURES[key].heading}: starts that are better" for key in judged)]
+            head = [
+                f"against {names[0]}",
+                *(f"{MEASURES[key].heading}: verdict, starts in which it is better" for key in judged),
+            ]
             rows = [[name, *(_judgement(record, name, names[0], key) for key in judged)] for name in names[1:]]
             parts.append(page.table(head, rows))
-        head = ["variant", *(f"IoU {goal:g}: objects there, steps, seconds" for goal in GOALS)]
+        head = ["variant", *(f"reaches IoU {goal:g}: starts, mean steps, mean seconds" for goal in GOALS)]
         head += [
             f"mean IoU {GOALS[0]:g}: steps, seconds",
             "at the end: mean IoU, steps, seconds",
-            "starts that never formed",
+            "starts that formed no object",
         ]
         return "\n".join([*parts, page.table(head, [[name, *_on_the_way(record, name)] for name in names])])
 

@@ -186,7 +186,7 @@ def test_a_row_makes_its_page_and_the_index_has_its_answer(tmp_path, monkeypatch
     contents = (tmp_path / "README.md").read_text()
     assert experiment.answer(made) in contents
     assert "noise" in experiment.answer(made)
-    assert "objects there" in (tmp_path / "schedule.md").read_text()
+    assert "reaches IoU" in (tmp_path / "schedule.md").read_text()
     assert "not run here" in contents
     assert (tmp_path / "schedule.png").stat().st_size > 1000
     weights = model_digest("embedded")
