@@ -30,6 +30,13 @@ LOADING = "tests/backend/models/test_loading.py"
 FAMILIES = "tests/backend/models/test_families.py"
 
 FAULTS = [
+    Fault(
+        "a-library-reports-to-its-maker",
+        f"{SJC}/machine/telemetry.py",
+        '"ORT_DISABLE_TELEMETRY": "1"',
+        '"ORT_TELEMETRY_DISABLED": "1"',
+        ("tests/backend/machine/test_telemetry.py::test_the_doctor_writes_nothing_into_the_home_folder",),
+    ),
     # ------------------------------------------------------------------------------------------------- cameras and rays
     Fault(
         "azimuth-turns-the-other-way",

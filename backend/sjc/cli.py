@@ -16,6 +16,7 @@ from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
 from .experiments import command as experiments
 from .job.progress import JsonLines
+from .machine import telemetry
 from .machine.memory import is_out_of_memory, large_pages
 
 MEMORY_FULL = (
@@ -112,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = build_parser().parse_args(argv)
     large_pages()
+    telemetry.switch_off()
     if getattr(args, "offline", False):
         from .models.hub import go_offline
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..machine import telemetry
 from ..machine.disk_cache import cache_folder
 from ..machine.threads import count as usable_threads
 from .model_files import ModelFiles
@@ -74,6 +75,7 @@ def _network(session: Any) -> Network:
 
 
 def _opened(path: Path) -> Any:
+    telemetry.switch_off()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .. import settings
 from ..errors import SjcError
 from ..job import folder as job_folder
+from ..machine import telemetry
 from ..machine.memory import is_out_of_memory, large_pages
 from . import protocol
 
@@ -246,10 +247,11 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 
 def lower_priority() -> None:
-    """Low priority, one core left to Blender, memory in large pages.  Call it before torch is imported."""
+    """Low priority, one core left to Blender, large pages, no telemetry.  Call it before torch is imported."""
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, NICENESS - os.nice(0)))  # not below what whoever started Blender has already chosen
     large_pages()
+    telemetry.switch_off()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) - 1)))
 
 
