@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,8 @@ def files_below(folder):
 @pytest.mark.skipif(sys.platform != "linux", reason="the home folder is elsewhere there")
 def test_the_doctor_writes_nothing_into_the_home_folder(tmp_path):
     """It imports torch, Warp and ONNX Runtime, the last of which would leave a device id behind."""
-    ours = {"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path.parent / "matplotlib")}
+    packages = str(Path(telemetry.__file__).parents[2])
+    ours = {"HOME": str(tmp_path), "MPLCONFIGDIR": str(tmp_path.parent / "matplotlib"), "PYTHONPATH": packages}
     foreign = ("XDG_", "ORT_", "HF_", "DO_NOT_TRACK")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | ours
     words = [sys.executable, "-m", "sjc", "doctor", "--json"]
