@@ -217,7 +217,7 @@ api.close()
     assert "did you mean steps" in got["name"]
     assert len(got["batch"].splitlines()) == 2
     assert "not a job folder" in got["folder"]
-    assert "not there" in got["nothing"]
+    assert "does not exist" in got["nothing"]
 
 
 def test_import_of_finished_and_half_finished_folders(in_blender, given):
