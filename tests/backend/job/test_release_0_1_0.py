@@ -78,7 +78,7 @@ def test_the_finished_results_load():
     [
         ("finished", ("resume",), "is finished; nothing to resume"),
         ("finished", ("generate", "a red mushroom", "--out"), "already holds a result; add --overwrite"),
-        ("half", ("generate", "a red mushroom", "--out"), "holds an unfinished job: sjc resume"),
+        ("half", ("generate", "a red mushroom", "--out"), "holds an unfinished job: continue it with sjc resume"),
     ],
 )
 def test_what_is_there_is_refused_in_one_line_and_left_alone(jobs, capsys, name, arguments, says):
