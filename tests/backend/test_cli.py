@@ -423,7 +423,7 @@ def test_batch_names_bad_lines_before_it_starts(here, tiny, capsys):
     assert out == ""
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["line 3", "line 5", "line 6", "line 7"]
     assert "steps" in err
-    assert "no setting" in err
+    assert "not a setting" in err
     assert not (here / "many").exists()
 
 

@@ -125,11 +125,11 @@ def test_axes_are_not_mixed_up():
     np.testing.assert_allclose(mesh.vertices.min(0), (-0.25, -0.25, -0.25), atol=0.02)
 
 
-def test_a_solid_at_the_wall_is_closed_and_told():
+def test_a_solid_at_the_edge_is_closed_and_reported():
     mesh = extract_mesh(*field(lambda p: sphere(p, 0.6, (0.9, 0, 0)), 32), threshold=DENSE / 2)
     assert mesh.report.watertight
     assert mesh.vertices[:, 0].max() == pytest.approx(1, abs=2 / 32)
-    assert any("wall" in line for line in mesh.report.warnings)
+    assert any("edge of the volume" in line for line in mesh.report.warnings)
 
 
 def test_a_full_box_is_a_box():
