@@ -134,7 +134,7 @@ class Desk:
             with contextlib.suppress(OSError):
                 text = status.read_text("utf-8", "replace")
                 numbers = next((line.split()[1:] for line in text.splitlines() if line.startswith("NSpid:")), [])
-                if numbers[-1:] == [str(number)] and status.with_name("root").readlink() == self.system:
+                if numbers[-1:] == [str(number)] and status.with_name("root").readlink() == self.system.resolve():
                     return int(numbers[0])
         raise AssertionError(f"there is no process {number} inside")
 
