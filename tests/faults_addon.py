@@ -123,7 +123,7 @@ FAULTS = [
         "sjc_blender/queue/queue.py",
         "            self.process = self.hello = None\n",
         "            self.hello = None\n",
-        (f"{JOBS}::test_a_fault_is_the_problem_of_its_job_only[crash:3-memory-ended by the system]",),
+        (f"{JOBS}::test_a_fault_is_the_problem_of_its_job_only[crash:3-memory-The system ended]",),
     ),
     Fault(
         "list-written-in-place-of-another-blender's",
