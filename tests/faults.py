@@ -125,7 +125,7 @@ FAULTS = [
     ),
     Fault(
         "kernels-forget-what-lies-behind",
-        f"{FIELD}/warp_march.py",
+        f"{FIELD}/cpp/backward.h",
         "sum += behind[m];",
         "sum += 0.0f;",
         (f"{PARITY}::test_tiny_render_and_gradients",),
@@ -511,21 +511,21 @@ FAULTS = [
     ),
     Fault(
         "a-thread's-gradient-forgotten",
-        f"{FIELD}/warp_source.py",
+        f"{FIELD}/cpp/gather.h",
         "to[i] += from[i];",
         "to[i] += 0.0f;",
         ("tests/backend/field/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
     ),
     Fault(
         "fog-in-the-half-voxel-outside-overlooked",
-        f"{FIELD}/warp_source.py",
+        f"{FIELD}/cpp/occupancy.h",
         "(faded > largest ? faded : largest) >= threshold",
         "largest >= threshold",
         ("tests/backend/field/test_render_warp.py::test_blocks_are_clear_exactly_where_they_say",),
     ),
     Fault(
         "a-sample-jumped-over",
-        f"{FIELD}/warp_runs.py",
+        f"{FIELD}/cpp/runs.h",
         "(int)nearest + 1)",
         "(int)nearest + 2)",
         ("tests/backend/field/test_render_warp.py::test_runs_are_the_samples_in_occupied_blocks",),
@@ -539,7 +539,7 @@ FAULTS = [
     ),
     Fault(
         "the-way-back-skips-a-run's-last-sample",
-        f"{FIELD}/warp_walk.py",
+        f"{FIELD}/cpp/walk.h",
         "wp::min(ray.k, ray.run[1] - 1)",
         "wp::min(ray.k, ray.run[1] - 2)",
         ("tests/backend/field/test_render_warp.py::test_the_way_back_visits_the_same_samples",),
@@ -602,7 +602,7 @@ FAULTS = [
     ),
     Fault(
         "a-thread's-gradient-counted-again",
-        f"{FIELD}/warp_source.py",
+        f"{FIELD}/cpp/gather.h",
         "from[i] = 0.0f;",
         "",
         ("tests/backend/field/test_render_warp.py::test_threads_share_the_rays_and_lose_nothing",),
@@ -630,7 +630,7 @@ FAULTS = [
     ),
     Fault(
         "samples-behind-the-last-one-seen",
-        f"{FIELD}/warp_march.py",
+        f"{FIELD}/cpp/forward.h",
         "for (int m = used; m < whole; ++m) w[m] = 0.0f;",
         "for (int m = used; m < whole; ++m) w[m] = T;",
         ("tests/backend/field/test_render_warp.py::test_axis_aligned_rays_and_misses",),

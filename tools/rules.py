@@ -105,6 +105,16 @@ def check_names(name: str, text: str) -> list[str]:
     return breaches
 
 
+def check_native_names(name: str, text: str) -> list[str]:
+    """Return one line for every line of C++ code, comments aside, in which one of EMPTY_NAMES stands."""
+    empty = re.compile(rf"\b({'|'.join(sorted(EMPTY_NAMES))})\b")
+    return [
+        f"{name}:{number}: '{match[1]}' does not say what it holds: name the thing"
+        for number, line in enumerate(text.splitlines(), start=1)
+        if (match := empty.search(line.split("//")[0]))
+    ]
+
+
 def check_lengths(lengths: dict[str, int]) -> list[str]:
     """Return one line for every module above its limit, and one when too many sources lie above LONG."""
     breaches = []
@@ -135,4 +145,6 @@ def check(root: Path = ROOT) -> list[str]:
             if CHECK_NAMES:
                 breaches += check_names(path.as_posix(), text)
             lengths[path.as_posix()] = text.count("\n")
+        elif path.suffix == ".h" and CHECK_NAMES:
+            breaches += check_native_names(path.as_posix(), text)
     return breaches + check_lengths(lengths)

@@ -53,9 +53,12 @@ def test_a_missing_licence_is_one_line(tree):
 def test_the_project_ships_addon_backend_and_model_and_nothing_compiled():
     names = set(package.contents())
     assert {"registration.py", "ui/panels/main.py", "backend/sjc_worker.py", "backend/requirements.txt"} <= names
-    assert "backend/sjc/embedded/model/unet/diffusion_pytorch_model.safetensors" in names
+    assert {
+        "backend/sjc/embedded/model/unet/diffusion_pytorch_model.safetensors",
+        "backend/sjc/field/cpp/walk.h",
+    } <= names
     endings = {name.rpartition(".")[2] for name in names}
-    assert endings <= {"py", "toml", "txt", "md", "json", "jsonl", "safetensors", "LICENSE", "model"}
+    assert endings <= {"py", "toml", "txt", "md", "json", "jsonl", "safetensors", "LICENSE", "model", "h"}
     assert not [name for name in names if "training/" in name or "test_" in name]
 
 

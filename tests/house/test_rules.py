@@ -74,6 +74,11 @@ def test_a_name_that_says_nothing_is_refused_where_it_is_chosen(text):
     assert breach.startswith("a.py:2: ")
 
 
+def test_names_that_say_nothing_are_refused_in_kernels_but_not_in_their_comments():
+    breaches = rules.check_native_names("a.h", "int x;  // most of them\nint most = found;\nfloat mostly;\n")
+    assert [line.split(" ")[0] for line in breaches] == ["a.h:2:"]
+
+
 def test_names_of_others_may_be_read_and_longer_ones_chosen():
     text = "print(found)\nx = y.kept\nfound_paths = f(most=1)\nfrom a import seen\n'told'\n"
     assert rules.check_names("a.py", text) == []

@@ -2,7 +2,7 @@
 
 Import only through `warp_launch.kernels`.
 
-Their insides are C++ (warp_source, warp_walk, warp_march) in Warp's native functions: in Warp's own types, one sample a
+Their insides are C++ (folder `cpp`, read by warp_source) in Warp's native functions: in Warp's own types, one sample a
 time, nothing becomes vector instructions; measured, 3 to 4 times slower even before anything else was done about it.
 
 No `from __future__ import annotations` here: Warp reads the annotations of kernels as objects.
@@ -13,9 +13,7 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_march import BACKWARD, FORWARD
-from .warp_runs import RUNS
-from .warp_source import AIM, ERASE, GATHER, OCCUPANCY, SPREAD, source
+from .warp_source import source
 
 
 @functools.cache
@@ -33,7 +31,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
     # fmt: off
-    @wp.func_native(source(AIM, channels, activation))
+    @wp.func_native(source("aim.h", channels, activation))
     def aim_all(
         origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float,
     ): ...  # fmt: skip
@@ -43,7 +41,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
     def aim(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float):
         aim_all(origins, directions, t_min, counts, order, scratch, step)
 
-    @wp.func_native(source(OCCUPANCY, channels, activation))
+    @wp.func_native(source("occupancy.h", channels, activation))
     def fill_blocks(
         grid: Grid, log_scale: Floats, scaled: float, clear: Blocks, count: int, bx: int, by: int, b0: int
     ): ...
@@ -54,7 +52,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         fill_blocks(grid, log_scale, scaled, clear, count, bx + bx0, by, column * count)
 
     # fmt: off
-    @wp.func_native(source(GATHER, channels, activation))
+    @wp.func_native(source("gather.h", channels, activation))
     def gather_column(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     # fmt: on
@@ -63,7 +61,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         gather_column(grid, part, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source(ERASE, channels, activation))
+    @wp.func_native(source("erase.h", channels, activation))
     def erase_column(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     @kernel()
@@ -71,7 +69,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         erase_column(grid, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source(SPREAD, channels, activation))
+    @wp.func_native(source("spread.h", channels, activation))
     def spread_blocks(before: Blocks, after: Blocks, stride: int, first: int, count: int): ...
 
     @kernel()
@@ -79,7 +77,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         spread_blocks(before, after, stride, wp.tid() * count, count)
 
     # fmt: off
-    @wp.func_native(source(RUNS, channels, activation))
+    @wp.func_native(source("runs.h", channels, activation))
     def find_runs(
         index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats,
         counts: Ints,
@@ -95,7 +93,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         index = part + parts * wp.tid()
         find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width, needed, part)
 
-    @wp.func_native(source(FORWARD, channels, activation))
+    @wp.func_native(source("forward.h", channels, activation))
     def march(
         index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
         origins: Floats, directions: Floats,
@@ -117,7 +115,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
             weight_threshold, tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
-    @wp.func_native(source(BACKWARD, channels, activation, sign=-1))
+    @wp.func_native(source("backward.h", channels, activation, sign=-1))
     def march_back(
         index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
         origins: Floats, directions: Floats,
