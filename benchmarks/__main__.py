@@ -6,6 +6,7 @@ Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridg
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -123,7 +124,8 @@ def run_render(arguments: argparse.Namespace, _settings: Settings) -> dict[str, 
     scenes = record["scenes"].items()
     ratios = {name: s.get("times_faster_than_reference") for name, s in scenes}
     thresholded = {f"{name}_thresholded": s.get("times_faster_than_reference_thresholded") for name, s in scenes}
-    return {**record, "summary": {**ratios, **thresholded}}
+    captured = {f"{name}_captured_ms": s["captured_ms"].get("warp") for name, s in scenes if "captured_ms" in s}
+    return {**record, "summary": {**ratios, **thresholded, **captured}}
 
 
 def run_scale(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
@@ -178,7 +180,9 @@ def render_text(record: report.Record) -> str:
     """The renderers' result as a table."""
     slow = ("reference", "reference_thresholded", "grid_sample")
     names = ("warp", "warp_exact", *slow)
-    head = ["scene", "samples", *(f"{n} ms" for n in names), *(f"x {n}" for n in slow), "floor ms"]
+    graphs = ("warp", "warp_exact", "grid_sample") if any("captured_ms" in s for s in record["scenes"].values()) else ()
+    head = ["scene", "samples", *(f"{n} ms" for n in names), *(f"{n} captured ms" for n in graphs)]
+    head += [*(f"x {n}" for n in slow), "floor ms"]
     rows = [head]
     for scene, scene_record in record["scenes"].items():
         times = scene_record["forward_backward_ms"]
@@ -187,11 +191,17 @@ def render_text(record: report.Record) -> str:
             scene,
             scene_record["samples"],
             *(times.get(n, "-") for n in names),
+            *(scene_record["captured_ms"].get(n, "-") for n in graphs),
             *ratios,
             scene_record["floor"]["ms"],
         ]
         rows.append([str(c) for c in cells])
-    return report.table(rows)
+    reasons = [
+        f"{scene}: {name} could not be captured as a graph: {reason}"
+        for scene, scene_record in record["scenes"].items()
+        for name, reason in scene_record.get("not_captured", {}).items()
+    ]
+    return "\n".join([report.table(rows), *reasons])
 
 
 Run = Callable[[argparse.Namespace, Settings], dict[str, Any]]
@@ -211,10 +221,17 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
 BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 
 
-def result_path(name: str, arguments: argparse.Namespace) -> Path:
-    """Where a result goes unless told otherwise; a quick or tuning one never takes the place of the whole one."""
+def result_path(name: str, arguments: argparse.Namespace, record: report.Record) -> Path:
+    """Where a result goes unless told otherwise.
+
+    A quick or tuning one never takes the place of the whole one, nor a graphics card's that of the processor: it is
+    called after the kind of card, such as render-cuda.json.
+    """
     if name in ("quality", "ceiling") and arguments.prompts == "tuning":
         name += "-tuning"
+    card = re.match(r"cuda|mps|xpu", str(record.get("device", "")))
+    if card and name != "gpu":  # that one has no other
+        name += f"-{card[0]}"
     return report.RESULTS / f"{name}{'-quick' if arguments.quick else ''}.json"
 
 
@@ -225,7 +242,7 @@ def run(name: str, words: list[str]) -> None:
     settings = settings_of(arguments)
     function, text = BENCHMARKS[name]
     record = {**report.envelope(name, words, asdict(settings)), **function(arguments, settings)}
-    path = arguments.out or result_path(name, arguments)
+    path = arguments.out or result_path(name, arguments, record)
     report.write(record, path)
     if name == "scale":
         from benchmarks import scale
@@ -243,7 +260,8 @@ def main(words: list[str]) -> int:
         parser().error(f"only compare takes files, not {arguments.name}")
     try:
         if arguments.name == "table":
-            print(report.summary_table(report.QUALITY), report.summary_table(report.SPEED), sep="\n\n")
+            tables = (report.summary_table(targets) for targets in (report.QUALITY, report.SPEED, report.CARD))
+            print(*tables, sep="\n\n")
         elif arguments.name == "compare":
             if len(arguments.files) != 2:
                 parser().error("compare takes two results: bench compare A.json B.json")

@@ -53,6 +53,22 @@ SPEED: tuple[Target, ...] = (
     ("mesh, texture and files, 100^3", "export", ("100",), 1, " s", 10, 4, False),
     ("mesh, texture and files, 200^3", "export", ("200",), 1, " s", 40, 15, False),
 )  # fmt: skip
+CARD: tuple[Target, ...] = (
+    ("renderer against the torch reference on the card: uniform fog", "render-cuda", ("fog",), 1, "x", 8, 20, True),
+    ("the same, formed object", "render-cuda", ("object",), 1, "x", 12, 50, True),
+    ("renderer forward and backward, captured: uniform fog",
+     "render-cuda", ("fog_captured_ms",), 2, " ms", 0.49, 0.20, False),
+    ("the same, formed object", "render-cuda", ("object_captured_ms",), 2, " ms", 0.41, 0.10, False),
+    ("a step over the plain captured UNet, Stable Diffusion 1.5's size, preset paper",
+     "gpu", ("step_over_plain_unet",), 2, "x", 1.15, 0.95, False),
+    ("10,000 such steps", "gpu", ("minutes_for_10000_steps",), 1, " minutes", 2.0, 1.2, False),
+    ("peak memory of such a step", "gpu", ("peak_gb",), 1, " GB", 2.5, 2.0, False),
+    ("a step of the embedded model", "gpu", ("embedded_step_ms",), 1, " ms", 6, 3, False),
+    ("waits for the card in that step", "gpu", ("embedded_synchronisations",), 1, "", 0, 0, False),
+    ("launches outside the graph in that step", "gpu", ("embedded_launches",), 0, "", 10, 3, False),
+    ('"a red mushroom", prompt to files, embedded model, warm disk', "job-cuda", ("wall_s",), 1, " s", 12, 6, False),
+)  # fmt: skip
+CARD_COMMANDS = {"render-cuda": "bench render", "gpu": "bench gpu", "job-cuda": "bench job"}  # need a CUDA device
 
 
 def envelope(name: str, command: list[str], settings: dict[str, Any]) -> Record:
@@ -121,7 +137,8 @@ def summary_table(targets: tuple[Target, ...], folder: Path = RESULTS) -> str:
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         if record is None or value is None:
-            rows.append([name, "not measured", f"{must:g}{unit}", f"{aim:g}{unit}", f"bench {source}"])
+            command = CARD_COMMANDS.get(source, f"bench {source}")
+            rows.append([name, "not yet measured", f"{must:g}{unit}", f"{aim:g}{unit}", f"`{command}`"])
             continue
         sources[source] = record
         met = (value >= must) if more else (value <= must)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from benchmarks import report
-from benchmarks.render import BETA, CHANNELS, device_name, formed_object, render_step, visited
+from benchmarks.render import BETA, CHANNELS, formed_object, render_step, visited
 from sjc.errors import SjcError
 from sjc.field import cameras, gradient_memory, render_warp
+from sjc.machine.devices import device_name
 from sjc.output.files import write_bytes
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def benchmark(quick: bool, sizes: Sequence[Size] | None = None) -> dict[str, Any
         "visited": round(last["visited"] / first["visited"], 2),
     }
     return {
-        "device": device_name(device),
+        "device": device_name(torch.device(device)),
         "torch_threads": torch.get_num_threads(),
         "beta": BETA,
         "summary": {**growth, "time_over_visited": round(growth["time"] / growth["visited"], 2)},

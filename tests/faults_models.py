@@ -3,6 +3,7 @@
 from tests.faults import LOOP, MODELS, SJC, Fault
 
 DISTILLED = "tests/backend/models/test_distilled.py"
+BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
 FAULTS = [
     # ------------------------------------------------------------------------------- memory, downloads, latent colours
@@ -56,6 +57,20 @@ FAULTS = [
         (
             "tests/backend/benchmarks/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
         ),
+    ),
+    Fault(
+        "a-launch-is-counted-in-the-driver-again",
+        "benchmarks/activity.py",
+        "number(_outermost([e for e in host if LAUNCH.match(e.name)]))",
+        "number([e for e in host if LAUNCH.match(e.name)])",
+        ("tests/backend/benchmarks/test_activity.py::test_events_of_two_steps",),
+    ),
+    Fault(
+        "a-card-takes-the-place-of-the-processor's-result",
+        "benchmarks/__main__.py",
+        'name += f"-{card[0]}"',
+        "pass",
+        (f"{BENCHMARKS}::test_quick_and_tuning_results_do_not_take_the_place_of_the_whole_one",),
     ),
     Fault(
         "saved-before-anybody-looked",

@@ -1,8 +1,7 @@
 """A network's call on CUDA as a captured graph: its thousands of small kernels start with one launch.
 
 For a few small pictures, launching them one by one would take longer than the work itself.  This follows PyTorch's
-rules for graphs (static tensors, three calls before on a stream of their own); it has not run on a GPU yet, and
-`bench gpu` is there to measure it.
+rules for graphs (static tensors, three calls before on a stream of their own); `bench gpu` measures it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""The benchmarks of growth, of files and of a GPU measure what they say, at sizes that take seconds; comparing two
-results.
-"""
+"""The benchmarks of growth and of files measure what they say, at sizes that take seconds; comparing two results."""
 
 import json
 
 import pytest
 import torch
 
-from benchmarks import compare, export, gpu, scale
+from benchmarks import compare, export, scale
 from benchmarks.render import floor, formed_object, speeds
 from sjc.errors import SjcError
 from sjc.field import cameras
@@ -72,35 +70,6 @@ def test_views_channels_and_memory_grow_too(tmp_path):
     assert scale.along(record["rows"], "pixels") == [one]
     scale.draw(record, tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 10_000
-
-
-TINY = {
-    "sample_size": 8,
-    "cross_attention_dim": 16,
-    "attention_head_dim": 2,
-    "block_out_channels": (8, 16),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-    "norm_num_groups": 4,
-    "layers_per_block": 1,
-}
-
-
-def test_a_step_behind_a_large_unet_is_measured():
-    size = gpu.Size(TINY, grid=12, blocks=2, steps=2, warm_up=1)
-    record = gpu.benchmark(size, torch.device("cpu"))
-    assert set(record["blocks_ms"]) == {"loop", "unet", "plain loop"}
-    assert all(len(blocks) == 2 and min(blocks) > 0 for blocks in record["blocks_ms"].values())
-    summary = record["summary"]
-    assert summary["step_over_unet"] == pytest.approx(summary["step_ms"] / summary["unet_alone_ms"], abs=1e-3)
-    assert summary["minutes_for_10000_steps"] == pytest.approx(summary["step_ms"] / 6, abs=0.01)
-    assert "plain loop" in gpu.text(record)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_without_cuda_it_says_so():
-    with pytest.raises(SjcError, match="needs a CUDA device"):
-        gpu.benchmark(gpu.QUICK)
 
 
 @pytest.fixture

@@ -366,14 +366,22 @@ def test_table_names_what_is_missed_and_what_was_not_measured(tmp_path):
     assert rows["solid IoU, mean"] == "0.910 (aim missed)"
     assert rows["solid IoU, held-out pairs"] == "0.790 (missed)"
     assert rows["colour error on the surface, CIEDE2000"] == "20.0 (missed)"
-    assert rows["peak memory of that run"] == "not measured"
+    assert rows["peak memory of that run"] == "not yet measured"
 
 
 def test_the_table_of_speed_in_the_documents_is_that_of_the_results():
     readme = (report.ROOT / "benchmarks" / "README.md").read_text("utf-8")
     lines = report.summary_table(report.SPEED).splitlines()
     assert [line for line in lines if line.startswith("|") and line not in readme] == []
-    assert not any("not measured" in line for line in lines)
+    assert not any("not yet measured" in line for line in lines)
+
+
+def test_the_table_of_a_card_is_in_the_documents_with_the_command_of_every_line():
+    readme = (report.ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    rows = [line for line in report.summary_table(report.CARD).splitlines() if line.startswith("|")]
+    assert len(rows) == len(report.CARD) + 2
+    assert [line for line in rows if line not in readme] == []
+    assert all("`bench " in line for line in rows[2:])
 
 
 def test_a_quick_result_is_shown_only_without_a_whole_one(tmp_path):
@@ -416,11 +424,16 @@ def test_model_in_the_repository_is_named_by_its_path_there():
 def test_quick_and_tuning_results_do_not_take_the_place_of_the_whole_one():
     def name(*words):
         arguments = command.parser().parse_args(list(words))
-        return command.result_path(words[0], arguments).name
+        return command.result_path(words[0], arguments, {"device": device}).name
 
+    device = "cpu (x86_64, 2 threads)"
     assert name("quality") == "quality.json"
     assert name("quality", "--quick") == "quality-quick.json"
     assert name("quality", "--prompts", "tuning") == "quality-tuning.json"
+    device = "cuda:0 (Some Card, 24 GB)"
+    assert name("quality") == "quality-cuda.json"
+    assert name("render", "--quick") == "render-cuda-quick.json"
+    assert name("gpu") == "gpu.json"
 
 
 def test_bare_runs_quick_quality_then_render_then_job(monkeypatch):
