@@ -642,4 +642,18 @@ FAULTS = [
         "min(lanes - k + c + 1, lanes - 1)",
         ("tests/backend/field/test_render_warp.py::test_very_opaque_field",),
     ),
+    Fault(
+        "a-batch-that-loads-the-model-for-every-line",
+        f"{SJC}/commands.py",
+        "self.report, previous=self.last_run)",
+        "self.report, previous=None)",
+        ("tests/backend/test_cli.py::test_batch_loads_a_model_once_and_makes_what_single_runs_make",),
+    ),
+    Fault(
+        "two-models-in-memory-at-once",
+        f"{SJC}/job/run.py",
+        "        previous.release_model()  # there may be no room for two\n",
+        "",
+        ("tests/backend/test_cli.py::test_batch_lets_a_model_go_before_it_loads_another",),
+    ),
 ]

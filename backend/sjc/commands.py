@@ -116,10 +116,11 @@ def batch(args: argparse.Namespace) -> int:
     """sjc batch: all lines are checked before the first job starts; a failing job does not stop the others."""
     jobs = _batch_jobs(_batch_text(args.file), args)
     report, failed = _reporter(args), 0
+    line = _BatchLine(report)
     for number, (folder, chosen) in enumerate(jobs, 1):
         report({"type": "status", "stage": "batch", "text": f"[{number}/{len(jobs)}] {chosen.prompt} -> {folder}"})
         try:
-            if not _batch_one(folder, chosen, report):
+            if not line.run(folder, chosen):
                 print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
                 return INTERRUPTED
         except SjcError as error:
@@ -155,18 +156,36 @@ def _batch_jobs(text: str, args: argparse.Namespace) -> list[tuple[Path, Setting
     ]
 
 
-def _batch_one(folder: Path, chosen: Settings, report: Report) -> bool:
-    """Make, go on with, or pass over one job of a batch; False if Ctrl-C stopped it."""
-    from .job import run
+class _BatchLine:
+    """Runs one job of a batch after the other, and hands the loaded model from each to the next."""
 
-    same = (folder / job_folder.JOB).exists() and job_folder.read_settings(folder) == replace(chosen, overwrite=False)
-    if not same or chosen.overwrite:
-        job_folder.check_folder(folder, chosen)
-        return _run_new(folder, chosen, report) is not None
-    if job_folder.finished(folder):
-        report({"type": "status", "stage": "batch", "text": "already there"})
-        return True
-    return _run(run.JobRun(folder, run.reopen(folder), report)) is not None
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.last_run: JobRun | None = None
+
+    def run(self, folder: Path, chosen: Settings) -> bool:
+        """Make, go on with, or pass over one job; False if Ctrl-C stopped it. Raises SjcError."""
+        from .job import run
+
+        old = job_folder.read_settings(folder) if (folder / job_folder.JOB).exists() else None
+        if old != replace(chosen, overwrite=False) or chosen.overwrite:
+            job_folder.check_folder(folder, chosen)
+            return self._run(folder, chosen, prepare=lambda: job_folder.prepare_folder(folder, chosen))
+        if job_folder.finished(folder):
+            self.report({"type": "status", "stage": "batch", "text": "already there"})
+            return True
+        return self._run(folder, run.reopen(folder))
+
+    def _run(self, folder: Path, chosen: Settings, prepare: Callable[[], None] | None = None) -> bool:
+        from .job.run import JobRun
+
+        job = JobRun(folder, chosen, self.report, previous=self.last_run)
+        try:
+            return _run(job, prepare) is not None
+        finally:
+            job.release_field()
+            if job.has_model:
+                self.last_run = job
 
 
 def models(args: argparse.Namespace) -> int:

@@ -197,6 +197,8 @@ def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monke
     wanted = []
 
     class Recorded:
+        has_model = False
+
         def __init__(self, _folder, _settings, _report, _stop, wants_snapshot, previous):
             self.wants_snapshot = wants_snapshot
 

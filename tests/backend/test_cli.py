@@ -1,6 +1,7 @@
 """The command line: files and exit status for what is good, one clear line and nothing lost for what is not."""
 
 import errno
+import gc
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -391,6 +393,55 @@ def test_batch_goes_on_where_it_stopped(here, stub, tiny, capsys):
     assert "already there" in capsys.readouterr().err
     assert tree(here / "many/001-a-red-mushroom-0") == before, "what is finished is not made again"
     assert (here / "many/003-a-blue-mushroom-4/run.json").exists()
+
+
+SAME = ("field.npz", "mesh.glb", "preview.png", "curves.png", "snapshots/f_0001.npz")
+
+
+def test_batch_loads_a_model_once_and_makes_what_single_runs_make(here, tiny, capsys, monkeypatch):
+    """Also after a line that fails, one that steers otherwise, and one with another model in between."""
+    loads = []
+    monkeypatch.setattr(
+        loading, "load_denoiser", lambda model, load=loading.load_denoiser, **o: loads.append(model) or load(model, **o)
+    )
+    other = shutil.copytree(tiny, here / "other")
+    jobs = [
+        {"prompt": "a zebra"},
+        {"prompt": PROMPT},
+        {"prompt": "a blue mushroom", "seed": 4, "negative_prompt": "red"},
+        {"prompt": PROMPT, "steps": 6, "views_per_step": 2},
+        {"prompt": PROMPT, "model": str(other)},
+        {"prompt": PROMPT},
+    ]
+    (here / "list.txt").write_text("\n".join(json.dumps(job) for job in jobs))
+    assert sjc("batch", "list.txt", "--out", "many", *options(tiny)) == 2
+    assert '"zebra"' in capsys.readouterr().err
+    assert loads == [str(tiny), str(other), str(tiny)]
+    made = sorted((here / "many").iterdir())
+    assert [folder.name[:3] for folder in made] == ["002", "003", "004", "005", "006"]
+    for folder, job in zip(made, jobs[1:], strict=True):
+        own = [f"--{name.replace('_', '-')}={value}" for name, value in job.items() if name != "prompt"]
+        assert sjc("generate", job["prompt"], *options(tiny), *own, "--out", "alone", "--overwrite") == 0
+        for name in SAME:
+            assert (folder / name).read_bytes() == (here / "alone" / name).read_bytes(), (job, name)
+
+
+def test_batch_lets_a_model_go_before_it_loads_another(here, tiny, monkeypatch):
+    """There may be no room for two."""
+    alive = []
+
+    def load(model, **_):
+        gc.collect()
+        assert [one for one in alive if one()] == []
+        denoiser = StubDenoiser(bent)
+        alive.append(weakref.ref(denoiser))
+        return denoiser
+
+    monkeypatch.setattr(loading, "load_denoiser", load)
+    other = shutil.copytree(tiny, here / "other")
+    (here / "list.txt").write_text(f'{PROMPT}\n{{"prompt": "a tree", "model": "{other}"}}\n')
+    assert sjc("batch", "list.txt", *options(tiny)) == 0
+    assert len(alive) == 2
 
 
 def test_batch_from_standard_input_after_ctrl_c(here, stub, tiny, capsys, monkeypatch):

@@ -18,6 +18,7 @@ from .. import __version__
 from ..appearance.appearance import Appearance
 from ..errors import SjcError
 from ..machine.devices import choose_device, device_name, versions
+from ..machine.memory import give_back
 from ..models import distilled
 from ..output import files
 from ..settings import Settings
@@ -139,6 +140,13 @@ class JobRun:
         vars(self).pop("optimization", None)
         gradient_memory.forget()
 
+    def release_model(self) -> None:
+        """Let the model go, too, and the memory that it took."""
+        for name in ("denoiser", "appearance", "optimization"):
+            vars(self).pop(name, None)
+        self.loaded = False
+        give_back()
+
     # --------------------------------------------------------------------------------------------------------- load
 
     def load(self) -> None:
@@ -159,11 +167,19 @@ class JobRun:
         self.seconds["load"] = time.perf_counter() - began
 
     def _taken_over(self) -> Denoiser | None:
-        """The model of the previous run, if it is the one that this run needs."""
+        """The model of the previous run, if it is the one that this run needs; else that run lets it go."""
         previous, self.previous = self.previous, None
-        if previous and previous.loaded and previous.engine() == self.engine():
+        if previous is None or not previous.has_model:
+            return None
+        if previous.engine() == self.engine():
             return previous.denoiser
+        previous.release_model()  # there may be no room for two
         return None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether its model is loaded, even if it then knew a word of the prompt not."""
+        return "denoiser" in vars(self)
 
     def engine(self) -> tuple[object, ...]:
         """What a loaded model depends on."""

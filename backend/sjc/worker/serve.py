@@ -22,7 +22,7 @@ from .. import settings
 from ..errors import SjcError
 from ..job import folder as job_folder
 from ..machine import telemetry
-from ..machine.memory import is_out_of_memory, large_pages
+from ..machine.memory import give_back, is_out_of_memory, large_pages
 from . import protocol
 
 if TYPE_CHECKING:
@@ -175,8 +175,11 @@ class Worker:
             job_folder.check_folder(folder, chosen)
         job = run.JobRun(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
         job.preview = True
-        job.load()
-        self.last_run = job
+        try:
+            job.load()
+        finally:
+            if job.has_model:  # also one that knew a word not: the next job may know better
+                self.last_run = job
         if not resume:
             job_folder.prepare_folder(folder, chosen)
         if not chosen.snapshot_every:
@@ -204,15 +207,8 @@ class Worker:
         return asked
 
     def _free(self) -> None:
-        import gc
-
         self.last_run = None
-        gc.collect()
-        if "torch" in sys.modules:
-            import torch
-
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        give_back()
 
 
 def error_fields(error: BaseException) -> dict[str, str]:

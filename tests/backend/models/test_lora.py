@@ -308,12 +308,12 @@ def test_a_job_notes_its_loras_and_a_missing_one_stops_it_early(tmp_path, capsys
 def test_a_job_takes_over_the_model_of_the_one_before_only_with_the_same_loras(made, tmp_path):
     model, file = made("sd")
     plain = settings.resolve("test", {"prompt": PROMPT, "model": str(model), "device": "cpu"})
-    loaded = []
+    job, models = None, []
     for chosen in (plain, replace(plain, lora=f"{file}:0.5"), replace(plain, lora=f"{file}:0.5"), plain):
-        job = JobRun(tmp_path, chosen, previous=loaded[-1] if loaded else None)
+        job = JobRun(tmp_path, chosen, previous=job)
         job.load()
-        loaded.append(job)
-    first, second, third, fourth = (job.denoiser for job in loaded)
+        models.append(job.denoiser)
+    first, second, third, fourth = models
     assert second is third
     assert len({id(d) for d in (first, second, fourth)}) == 3
 
