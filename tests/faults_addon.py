@@ -99,17 +99,17 @@ FAULTS = [
     ),
     Fault(
         "lock-of-the-dead-honoured",
-        "sjc_blender/queue/locks.py",
+        f"{SJC}/job/locks.py",
         "(now == born or",
         "(now or",
-        ("tests/addon/test_locks.py::test_a_later_process_with_the_same_number_holds_nothing",),
+        ("tests/backend/job/test_locks.py::test_a_later_process_with_the_same_number_holds_nothing",),
     ),
     Fault(
         "lock-of-the-living-taken",
-        "sjc_blender/queue/locks.py",
+        f"{SJC}/job/locks.py",
         "if not own and pid.isdigit()",
         "if own and pid.isdigit()",
-        ("tests/addon/test_locks.py::test_a_lock_counts_as_long_as_the_worker_lives",),
+        ("tests/backend/job/test_locks.py::test_a_lock_counts_as_long_as_the_worker_lives",),
     ),
     Fault(
         "retry-begins-anew",

@@ -15,7 +15,7 @@ from . import __version__, commands, settings
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
 from .experiments import command as experiments
-from .job.progress import JsonLines
+from .job.progress import JsonLines, mute
 from .machine import telemetry
 from .machine.memory import is_out_of_memory, large_pages
 
@@ -127,7 +127,13 @@ def main(argv: list[str] | None = None) -> int:
         "doctor": commands.doctor,
     }[args.command]
     try:
-        return run(args)
+        status = run(args)
+        sys.stdout.flush()  # here a reader that is gone is no error; at the interpreter's end it would be
+        return status
+    except BrokenPipeError:
+        for stream in (sys.stdout, sys.stderr):
+            mute(stream)
+        return 0
     except SjcError as error:
         if getattr(args, "json", False):
             JsonLines()({"type": "error", "text": str(error)})
@@ -140,5 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
+        if getattr(args, "json", False):
+            JsonLines()({"type": "error", "text": MEMORY_FULL})
         print(f"sjc: {MEMORY_FULL}", file=sys.stderr)
         return BAD_INPUT

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 from . import settings
 from .errors import SjcError
 from .job import folder as job_folder
+from .job import locks
 from .job.batch import read_batch
+from .job.pointer import repair_pointer
 from .job.progress import Bar, JsonLines, Report
 from .settings import Settings
 
@@ -56,15 +58,20 @@ def generate(args: argparse.Namespace) -> int:
     folder = args.out or job_folder.free_folder(OUTPUTS, chosen)
     run.check_early(chosen)
     job_folder.check_folder(folder, chosen)
-    return _finish(folder, _run_new(folder, chosen, _reporter(args)), args.json)
+    with locks.holding(folder):
+        return _finish(folder, _run_new(folder, chosen, _reporter(args)), args.json)
 
 
 def resume(args: argparse.Namespace) -> int:
     """sjc resume: go on with an unfinished job."""
     from .job import run
 
-    chosen = run.reopen(args.folder)
-    return _finish(args.folder, _run(run.JobRun(args.folder, chosen, _reporter(args))), args.json)
+    job_folder.read_settings(args.folder)  # else a mistyped name would become a folder
+    with locks.holding(args.folder):
+        if job_folder.finished(args.folder) and repair_pointer(args.folder):
+            return _finish(args.folder, {}, args.json)
+        chosen = run.reopen(args.folder)
+        return _finish(args.folder, _run(run.JobRun(args.folder, chosen, _reporter(args))), args.json)
 
 
 def _reporter(args: argparse.Namespace) -> Report:
@@ -165,6 +172,10 @@ class _BatchLine:
 
     def run(self, folder: Path, chosen: Settings) -> bool:
         """Make, go on with, or pass over one job; False if Ctrl-C stopped it. Raises SjcError."""
+        with locks.holding(folder):
+            return self._held(folder, chosen)
+
+    def _held(self, folder: Path, chosen: Settings) -> bool:
         from .job import run
 
         old = job_folder.read_settings(folder) if (folder / job_folder.JOB).exists() else None
@@ -172,6 +183,7 @@ class _BatchLine:
             job_folder.check_folder(folder, chosen)
             return self._run(folder, chosen, prepare=lambda: job_folder.prepare_folder(folder, chosen))
         if job_folder.finished(folder):
+            repair_pointer(folder)
             self.report({"type": "status", "stage": "batch", "text": "already there"})
             return True
         return self._run(folder, run.reopen(folder))

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.job.locks import Lock
 from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from ..worker.pipes import newest
 from ..worker.process import USUAL, Times, WorkerProcess
 from . import queue_file
-from .locks import Lock
 from .queue_file import Failed, ListFile, lock_folder, read_folder
 from .records import JobRecord, State
 

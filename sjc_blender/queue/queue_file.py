@@ -16,9 +16,9 @@ from ..backend.sjc import settings
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
 from ..backend.sjc.job.folder import resumable
+from ..backend.sjc.job.locks import FOLDER_LOCK, Lock, Taken
 from ..backend.sjc.settings import Settings
 from ..problems import DISK, Problem
-from .locks import Lock, Taken
 from .records import JobRecord, Snapshot, State
 
 __all__ = [
@@ -89,7 +89,7 @@ class ListFile:
 
 def lock_folder(folder: Path) -> Lock:
     """Make a job folder and lock it.  Raises Failed if somebody has it or nothing can be written."""
-    lock = Lock(folder / ".lock")
+    lock = Lock(folder / FOLDER_LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.take()
@@ -215,4 +215,4 @@ def snapshot_at(npz: Path, step: int | None = None) -> Snapshot | None:
             return None
     except OSError:
         return None
-    return Snapshot(int(meta.get("step", 0)) if step is None else step, npz, vdb, png if png.is_file() else None)
+    return Snapshot(meta["step"] if step is None else step, npz, vdb, png if png.is_file() else None)

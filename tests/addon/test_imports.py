@@ -10,7 +10,6 @@ ROOMS = [
     "install.installer",
     "problems",
     "queue.curves",
-    "queue.locks",
     "queue.queue",
     "queue.queue_file",
     "queue.records",
@@ -25,6 +24,7 @@ DOOR = [
     "backend.sjc.settings",
     "backend.sjc.job.batch",
     "backend.sjc.job.folder",
+    "backend.sjc.job.locks",
     "backend.sjc.job.pointer",
 ]
 

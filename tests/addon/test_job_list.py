@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.queue import locks, queue_file
+from sjc_blender.backend.sjc.job import locks
+from sjc_blender.queue import queue_file
 from sjc_blender.queue.records import JobRecord, State
 from tests.addon.helpers import chosen, loaded, until
 
@@ -52,7 +53,7 @@ def test_two_blenders(queue, tmp_path, other_blender):
     q.run()
     assert same.state is State.FAILED
     assert same.problem.code == "locked"
-    assert "in use by another Blender" in same.problem.text
+    assert "in use by another program" in same.problem.text
     assert own.state is State.FINISHED
     assert [Path(entry["folder"]).name for entry in loaded(tmp_path / "list.json")] == ["job", "job-2"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from sjc_blender import problems
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.queue import locks
+from sjc_blender.backend.sjc.job import locks
 from sjc_blender.worker.pipes import CHUNK, Inbox, lines_of
 from sjc_blender.worker.process import Times, WorkerProcess
 from tests.addon.helpers import chosen, fake, until

@@ -474,6 +474,6 @@ def test_two_queues_of_one_blender_on_one_folder(queue, tmp_path):
     two.run()
     assert second.state is State.FAILED
     assert second.problem.code == "locked"
-    assert "another queue of this Blender" in second.problem.text
+    assert "this program already" in second.problem.text
     one.run()
     assert first.state is State.FINISHED

@@ -11,10 +11,9 @@ from dataclasses import asdict
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.backend.sjc.job import run
+from sjc_blender.backend.sjc.job import locks, run
 from sjc_blender.backend.sjc.worker import protocol, serve
 from sjc_blender.install import environment
-from sjc_blender.queue import locks
 from sjc_blender.queue.queue_file import read_folder
 from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times

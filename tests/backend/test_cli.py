@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import torch
 
 from sjc import commands
 from sjc.cli import main
-from sjc.job import checkpoint
+from sjc.job import checkpoint, locks
 from sjc.job import folder as job_folder
 from sjc.job import run as job_run
 from sjc.job.folder import CHECKPOINT
@@ -211,6 +212,54 @@ def test_results_are_never_lost(here, stub, tiny, capsys):
     assert not (here / "j" / "a-red-mushroom.sjc").exists()
     record = json.loads((here / "j" / "run.json").read_text())
     assert (record["settings"]["prompt"], record["settings"]["seed"]) == ("a blue mushroom", 3)
+
+
+def test_a_folder_that_another_program_works_in_is_left_alone(here, unfinished, stub, tiny, capsys):
+    """The extension's lock counts here, too; a batch goes on with the rest, and a dead holder holds nothing."""
+    (here / "list.txt").write_text(f"{PROMPT}\na blue mushroom\n")
+    batch = ("batch", "list.txt", "--out", "many", *options(tiny))
+    taken = [here / "j", here / "many/001-a-red-mushroom-0"]
+    lock = {"host": socket.gethostname(), "holders": {str(os.getppid()): locks.birth(os.getppid())}}
+    for folder in taken:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".lock").write_text(json.dumps(lock))
+    before = tree(here)
+    for command in (("resume", "j"), ("generate", PROMPT, "--out", "j", "--overwrite", *options(tiny))):
+        assert f"j is in use by another program (process {os.getppid()})" in refused(capsys, *command)
+    assert tree(here) == before
+    assert sjc(*batch) == 2
+    assert "1 of 2 jobs failed" in capsys.readouterr().err
+    assert (here / "many/002-a-blue-mushroom-0/run.json").exists()
+    lock["holders"] = {str(os.getppid()): "1"}  # an earlier process with the same number
+    for folder in taken:
+        (folder / ".lock").write_text(json.dumps(lock))
+    assert sjc("resume", "j") == sjc(*batch) == 0
+    assert not any(name.endswith(".lock") for name in tree(here))
+
+
+def test_a_batch_goes_on_with_a_folder_whose_job_file_was_being_written(here, stub, tiny):
+    """As a kill leaves it: nothing in there is a job file yet."""
+    (here / "list.txt").write_text(PROMPT)
+    folder = here / "many/001-a-red-mushroom-0"
+    folder.mkdir(parents=True)
+    (folder / ".job.4711~.json").write_text("{")
+    assert sjc("batch", "list.txt", "--out", "many", *options(tiny)) == 0
+    assert (folder / "run.json").exists()
+    assert not (folder / ".job.4711~.json").exists()
+
+
+def test_a_result_without_its_pointer_is_repaired(here, stub, tiny, capsys):
+    """By resume, which has nothing else to do then, and by the batch that it belongs to."""
+    (here / "list.txt").write_text(PROMPT)
+    batch = ("batch", "list.txt", "--out", "many", *options(tiny))
+    assert sjc(*batch) == 0
+    folder = here / "many/001-a-red-mushroom-0"
+    before = tree(folder)
+    for command in (("resume", folder), batch):
+        (folder / "a-red-mushroom.sjc").unlink()
+        assert sjc(*command) == 0
+        assert tree(folder) == before
+    assert "nothing to resume" in refused(capsys, "resume", folder)
 
 
 def test_foreign_folders_stay(here, stub, tiny, capsys):
@@ -559,3 +608,32 @@ def test_a_full_memory_is_one_line_and_a_mistake_is_none(here, tiny, monkeypatch
     line = refused(capsys, "generate", PROMPT, *options(tiny))
     assert "The memory is full" in line
     assert "--grid" in line
+    assert sjc("generate", PROMPT, "--json", *options(tiny)) == 2
+    assert [json.loads(event)["type"] for event in capsys.readouterr().out.splitlines()] == ["error"]
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_ends_no_job(here, tiny, closed):
+    """As `sjc generate --json | head -1`, and so for the bar: the job goes on to its end, without a word."""
+    given = ["generate", PROMPT, "--out", "j", *options(tiny), *(["--json"] if closed == "stdout" else [])]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-m", "sjc", *map(str, given)], env=environment, **streams)
+    pipe = getattr(process, closed)
+    assert pipe.readline()
+    pipe.close()
+    other = (process.stderr if closed == "stdout" else process.stdout).read()
+    assert process.wait(120) == 0, other
+    assert b"Traceback" not in other
+    assert b"BrokenPipe" not in other
+    assert (here / "j" / "run.json").exists()
+
+
+def test_a_table_whose_reader_goes_away_is_no_error(here):
+    code = "import time; time.sleep(0.5)\nfrom sjc.cli import main; raise SystemExit(main(['models', 'info']))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, **streams)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 0

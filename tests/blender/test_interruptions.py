@@ -8,7 +8,7 @@ from tests.blender.test_api import ENABLE
 
 BUSY = """
 import time
-from sjc_blender.queue import locks
+from sjc_blender.backend.sjc.job import locks
 
 def turn_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
@@ -134,7 +134,8 @@ def test_the_add_on_goes_in_the_middle(each_blender, given, change):
     got = each_blender(
         ENABLE
         + BUSY.replace(
-            "from sjc_blender.queue import locks", 'locks = importlib.import_module(f"{module}.queue.locks")'
+            "from sjc_blender.backend.sjc.job import locks",
+            'locks = importlib.import_module(f"{module}.backend.sjc.job.locks")',
         )
         + f'\nfake("slow:0.02")\ndef change():\n    {change}\n'
         + OFF,

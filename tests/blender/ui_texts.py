@@ -19,6 +19,7 @@ ENGINE = ROOT.parent / "backend" / "sjc"
 NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
+    "job/extras.py": ("{} is missing from the result: {}",),
     "job/batch.py": ("line {}: {}",),
     "models/prompt_encoder.py": (
         "{} does not know {}. For other words choose a bigger model with --model.",

@@ -17,6 +17,7 @@ from ..output.npz import write_npz
 from ..output.pictures import contact_sheet, turntable, write_png
 from ..output.texture import textured
 from ..output.vdb import write_live_vdb, write_vdb
+from .extras import extra
 from .folder import FIELD, MESH, PREVIEW, TURNTABLE, VOLUME
 
 if TYPE_CHECKING:
@@ -51,12 +52,19 @@ def write_mesh(
     settings: Settings,
     extras: dict[str, Any],
     recolor: Callable[[Mesh], Mesh] = lambda mesh: mesh,
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> Mesh:
-    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError without anything to mesh."""
-    mesh = recolor(extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces))
+    """mesh.glb, named after the prompt; `recolor` may replace its colours. Raises SjcError without anything to mesh.
+
+    warn: told of colours and texture that could not be made; the mesh has those of the volume then.
+    """
+    mesh = extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces)
+    with extra("the mesh's own colour", warn):
+        mesh = recolor(mesh)
     if settings.texture_size and mesh.texture is None and mesh.report:
-        sampler = partial(surface_color, density, color, mesh.report.threshold)
-        mesh = textured(mesh, settings.texture_size, sampler)
+        with extra("the texture", warn):
+            sampler = partial(surface_color, density, color, mesh.report.threshold)
+            mesh = textured(mesh, settings.texture_size, sampler)
     write_glb(folder / MESH, mesh, settings.prompt, extras)
     return mesh
 

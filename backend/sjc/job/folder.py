@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Collection
 from dataclasses import asdict, replace
@@ -27,7 +28,9 @@ RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the job, perhaps before it begins
 
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
-_TEMPORARY_FILE = re.compile(r"\..+\.\d+~(\.\w+)?")  # the temporary names of files.replacing
+_TEMPORARY = re.compile(files.TEMPORARY)
+_OLD_TEMPORARY = re.compile(r"\.tmp\w{6}")  # a checkpoint that a killed process of versions up to 0.1 was writing
+_META_BYTES = 1 << 20  # more is no snapshot's meta
 
 
 # --------------------------------------------------------------------------------------------------- a name for a job
@@ -111,6 +114,7 @@ def check_folder(folder: Path, settings: Settings) -> None:
     if folder.exists() and not folder.is_dir():
         raise SjcError(f"{folder} is a file; --out needs a folder.")
     names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
+    names = {name for name in names if not _TEMPORARY.fullmatch(name)}  # somebody was killed before job.json was there
     if names and not settings.overwrite:
         if finished(folder):
             raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")
@@ -130,6 +134,7 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
     """Make the folder, clear a result that may be overwritten, write job.json. Raises SjcError as `check_folder`."""
     check_folder(folder, settings)
     if folder.is_dir():
+        clear_temporary(folder)
         for name in (*RESULTS, CHECKPOINT):
             (folder / name).unlink(missing_ok=True)
         for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
@@ -138,30 +143,39 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
 
 
 def clear_temporary(folder: Path) -> None:
-    """Remove what was being written when a process was killed."""
+    """Remove what was being written when a process was killed: files, and folders that were being filled."""
     for path in (*folder.glob(".*~*"), *(folder / SNAPSHOTS).glob(".*~*")):
-        if _TEMPORARY_FILE.fullmatch(path.name):
+        if _TEMPORARY.fullmatch(path.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    for path in folder.glob(".tmp*"):
+        if _OLD_TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def clear_unfinished(folder: Path, saved_step: int | None) -> None:
     """Before a job goes on: remove the snapshots that it will make again, and what a killed process left behind.
 
+    A damaged snapshot stays where a whole one from before the checkpoint follows it: the numbers have no gap then.
+
     saved_step: the step of the checkpoint, from which the job goes on; None without one.
     """
     clear_temporary(folder)
     (folder / RUN).unlink(missing_ok=True)  # it says that the result is whole, which is no longer so
-    if saved_step is None:
-        for path in _snapshot_files(folder):
-            path.unlink(missing_ok=True)
-        return
-    for path in snapshots(folder):
-        meta = snapshot_meta(path) or {}
-        step = int(meta.get("step", 0))
-        last = step == meta.get("steps") or meta.get("color") == "final"  # the export writes it again
-        if step > saved_step or last:
-            for suffix in (".npz", ".vdb", ".png"):
-                path.with_suffix(suffix).unlink(missing_ok=True)
+    kept = 0
+    for number, path in enumerate(snapshots(folder) if saved_step is not None else [], 1):
+        meta = snapshot_meta(path)
+        if meta is None:
+            continue
+        last = meta["step"] == meta.get("steps") or meta.get("color") == "final"  # the export writes it again
+        if meta["step"] > (saved_step or 0) or last:
+            break
+        kept = number
+    stale = [path for path in _snapshot_files(folder) if (snapshot_number(path) or 0) > kept]
+    for path in sorted(stale, key=lambda path: -(snapshot_number(path) or 0)):  # killed here, too, it leaves no gap
+        path.unlink(missing_ok=True)
 
 
 # --------------------------------------------------------------------------------------------------------- snapshots
@@ -201,15 +215,23 @@ def next_snapshot(folder: Path) -> Path:
 
 
 def snapshot_meta(npz: Path) -> dict[str, Any] | None:
-    """A snapshot's `meta` (step, steps, prompt, color), read without NumPy; None for a file that is cut or damaged."""
+    """A snapshot's `meta` (step, steps, prompt, color), read without NumPy; None for a file that is cut or damaged.
+
+    The step is a whole number from 0 on, 0 where the file says none.
+    """
     try:
         with zipfile.ZipFile(npz) as archive:  # a zip file's directory stands at its end: a cut one has none
+            if archive.getinfo("meta.npy").file_size > _META_BYTES:
+                return None
             raw = archive.read("meta.npy")
         # A NumPy scalar of text: a header whose length stands in bytes 8 and 9, then UTF-32.
         meta = json.loads(raw[10 + int.from_bytes(raw[8:10], "little") :].decode("utf-32-le").rstrip("\0"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001 (a damaged archive raises a dozen sorts of errors, and all mean the same)
         return None
-    return meta if isinstance(meta, dict) else None
+    if not isinstance(meta, dict):
+        return None
+    step = meta.setdefault("step", 0)
+    return meta if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
 
 
 def _snapshot_files(folder: Path) -> list[Path]:

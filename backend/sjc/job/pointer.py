@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,25 @@ POINTER_FILES = {
 }
 
 
-def write_pointer(folder: Path, prompt: str) -> Path:
-    """Write <slug of the prompt>.sjc, which names the files that exist. -> its path.
+def write_pointer(folder: Path, prompt: str, to_come: Collection[str] = ()) -> Path:
+    """Write <slug of the prompt>.sjc, which names the files that exist and those `to_come`. -> its path.
 
     Names are relative to the pointer: the folder may be moved or copied whole.
     """
     path = folder / f"{job_folder.slug(prompt)}.sjc"
-    existing = {kind: name for kind, name in POINTER_FILES.items() if (folder / name).exists()}
-    write_json(path, {"sjc": POINTER_VERSION, "prompt": prompt, "files": existing})
+    named = {kind: name for kind, name in POINTER_FILES.items() if name in to_come or (folder / name).exists()}
+    write_json(path, {"sjc": POINTER_VERSION, "prompt": prompt, "files": named})
     return path
+
+
+def repair_pointer(folder: Path) -> Path | None:
+    """Write the pointer of a finished job folder that lacks it, as after a kill; None where one is there.
+
+    Raises SjcError where the folder's settings cannot be read or nothing can be written.
+    """
+    if next(folder.glob("*.sjc"), None):
+        return None
+    return write_pointer(folder, job_folder.read_settings(folder).prompt)
 
 
 def read_pointer(path: Path) -> dict[str, Any]:

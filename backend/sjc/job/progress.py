@@ -6,7 +6,9 @@ job's own thread and must be quick.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,16 +22,27 @@ def silent(_event: Event) -> None:
     """Says nothing."""
 
 
+def mute(stream: IO[str]) -> None:
+    """Let all that is written from now on go nowhere: whoever read it is gone, as after `sjc ... | head -1`."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 class JsonLines:
-    """One JSON object a line."""
+    """One JSON object a line. Once they cannot be written the events end, and the job goes on."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self.stream = stream or sys.stdout
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self.stream.write(json.dumps(event, ensure_ascii=False) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+            self.stream.flush()
+        except OSError:
+            mute(self.stream)
 
 
 class Bar:
@@ -40,6 +53,7 @@ class Bar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console = Console(file=stream or sys.stderr, highlight=False)
+        self.console.on_broken_pipe = lambda: mute(self.console.file)  # type: ignore[method-assign]
         self.live = self.console.is_terminal
         self.progress = Progress(
             TextColumn("{task.description:<12}"),

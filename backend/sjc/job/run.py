@@ -5,6 +5,7 @@ What stands in the folder and when a job may begin there is folder.py's. Every f
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections import deque
@@ -26,7 +27,8 @@ from . import checkpoint
 from . import folder as job_folder
 from .advice import advice
 from .background import BackgroundWriter
-from .pointer import write_pointer
+from .extras import extra
+from .pointer import repair_pointer, write_pointer
 from .progress import Event, Rate, Report, silent
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def reopen(folder: Path) -> Settings:
     """
     settings = job_folder.read_settings(folder)
     if job_folder.finished(folder):
+        repair_pointer(folder)
         raise SjcError(f"{folder} is finished; nothing to resume.")
     job_folder.clear_unfinished(folder, checkpoint.saved_step(folder))
     return settings
@@ -128,8 +131,8 @@ class JobRun:
         self.seconds["export"] = time.perf_counter() - began
         self._check_stop()
         record = self._record(mesh)
-        files.write_json(self.folder / job_folder.RUN, record)
-        write_pointer(self.folder, self.settings.prompt)
+        write_pointer(self.folder, self.settings.prompt, to_come=(job_folder.RUN,))
+        files.write_json(self.folder / job_folder.RUN, record)  # last: a folder that has it is whole
         self.report({"type": "result", "folder": str(self.folder), "seconds": record["seconds"]})
         return record
 
@@ -245,6 +248,7 @@ class JobRun:
         if (self.wants_snapshot() or snapshot_due) and not optimization.done:
             writer.start(self._snapshot())
         if self._checkpoint_due():
+            writer.finish()  # a job that goes on from there makes no snapshot of an earlier step again
             self._save_checkpoint()
 
     def _checkpoint_due(self) -> bool:
@@ -286,7 +290,8 @@ class JobRun:
         path = job_folder.next_snapshot(self.folder)
         export.write_snapshot(path, density, color, meta, self.appearance.latent(field))
         if self.preview:
-            export.write_picture(path.with_suffix(".png"), self.appearance.painted(field), self.settings)
+            with contextlib.suppress(Exception):  # the next snapshot has a picture again
+                export.write_picture(path.with_suffix(".png"), self.appearance.painted(field), self.settings)
         event: Event = {
             "type": "snapshot",
             "step": meta["step"],
@@ -303,7 +308,10 @@ class JobRun:
     # ------------------------------------------------------------------------------------------------------- export
 
     def _export(self) -> Mesh:
-        """Volumes, the last snapshot, mesh and pictures of the finished field; returns the mesh."""
+        """Volumes, the last snapshot, the mesh, then pictures of the finished field; returns the mesh.
+
+        Only volumes and mesh must be: what else fails is a warning.
+        """
         from ..appearance.views import arrays
         from ..output.pictures import curves
         from . import export
@@ -314,22 +322,29 @@ class JobRun:
         if latent is not None:
             self._report_status("export", "decoding views for the colours")
         # A latent voxel has no true colour; pictures have, and what is fitted to them.
-        decoded = self.appearance.around(field)
-        color, kind = self.appearance.volume(field, color, decoded)
+        decoded, kind = None, "preview"
+        with extra("the true colours", self._warn):
+            decoded = self.appearance.around(field)
+        if decoded is not None:
+            with extra("the volume's true colour", self._warn):
+                color, kind = self.appearance.volume(field, color, decoded)
         meta = self._meta(kind)
         export.write_volumes(self.folder, density, color, meta, latent)
         export.write_snapshot(job_folder.next_snapshot(self.folder), density, color, meta, latent)
         self._check_stop()
-        look = self.appearance.true(field)
-        export.write_preview(self.folder, look, settings)
-        recolor = self.appearance.recolor(decoded, density, color)
-        mesh = export.write_mesh(self.folder, density, color, settings, self._mesh_extras(), recolor)
+        recolor = self.appearance.recolor(decoded or [], density, color)
+        mesh = export.write_mesh(self.folder, density, color, settings, self._mesh_extras(), recolor, self._warn)
         for text in mesh.report.warnings if mesh.report else ():
             self._warn(text)
         self._check_stop()
+        with extra(job_folder.PREVIEW, self._warn):
+            export.write_preview(self.folder, self.appearance.true(field), settings)
+        self._check_stop()
         if settings.turntable:
-            export.write_turntable(self.folder, look, settings)
-        curves(self.history, self.folder / job_folder.CURVES, settings.prompt)
+            with extra(job_folder.TURNTABLE, self._warn):
+                export.write_turntable(self.folder, self.appearance.true(field), settings)
+        with extra(job_folder.CURVES, self._warn):
+            curves(self.history, self.folder / job_folder.CURVES, settings.prompt)
         return mesh
 
     def _mesh_extras(self) -> dict[str, Any]:

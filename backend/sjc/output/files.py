@@ -17,6 +17,9 @@ from typing import Any
 
 from ..errors import SjcError
 
+TEMPORARY = r"\..+\.\d+~(\.\w+)?"  # the names of what is being written: .mesh.4711~.glb
+
+_MOMENTARY = {errno.EACCES, errno.EPERM, errno.EBUSY}  # as long as a virus scanner, a cloud's client or a viewer reads
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
 
 
@@ -24,14 +27,17 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary path beside `path`; when the block ends well it replaces `path`, else it is removed.
 
-    The temporary name keeps the extension, because writers choose their format by it. A full disk, a missing right or
-    a folder that cannot be made raise SjcError; what stood at `path` before stays as it was.
+    The temporary name keeps the extension, because writers choose their format by it, and is one that `TEMPORARY`
+    knows: what a killed process leaves behind can be removed. The contents are on the disk before the name is: a power
+    cut leaves the old file or the new one. A full disk, a missing right or a folder that cannot be made raise SjcError;
+    what stood at `path` before stays as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}~{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _to_disk(temporary)
         _replace(temporary, path)
     except OSError as error:
         _remove(temporary)
@@ -44,14 +50,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as stream, contextlib.suppress(OSError):  # some network drives cannot
+        os.fsync(stream.fileno())
+
+
 def _replace(temporary: Path, path: Path, tries: int = 10) -> None:
-    """os.replace. Windows refuses while another program reads the target, as Blender's preview does for a moment."""
+    """os.replace, tried for a second: another program may hold the target for a moment, as Blender's preview does."""
     for attempt in range(tries):
         try:
             os.replace(temporary, path)
             return
-        except PermissionError:
-            if os.name != "nt" or attempt == tries - 1:
+        except OSError as error:
+            if error.errno not in _MOMENTARY or attempt == tries - 1:
                 raise
             time.sleep(0.1)
 

@@ -2,7 +2,10 @@
 
 import errno
 import json
+import os
+import re
 import shutil
+import sys
 
 import pytest
 import safetensors.torch
@@ -12,6 +15,7 @@ from safetensors import SafetensorError
 from sjc.errors import SjcError
 from sjc.job import checkpoint
 from sjc.job.folder import CHECKPOINT
+from sjc.output.files import TEMPORARY
 
 TENSORS = {"a": torch.arange(12.0).view(3, 4), "step": torch.tensor(7), "generator": torch.arange(5).byte()}
 META = {"history": {"sigma": [1.5, 0.1 + 0.2]}, "seconds": 3.25}
@@ -104,3 +108,29 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path):
         checkpoint.save(file / "job", TENSORS, META)
     assert file.read_text() == "mine"
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_a_checkpoint_has_the_rights_of_every_other_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        checkpoint.save(tmp_path, TENSORS, META)
+    finally:
+        os.umask(before)
+    assert (tmp_path / CHECKPOINT).stat().st_mode & 0o777 == 0o640
+
+
+def test_all_that_a_kill_can_leave_has_a_name_of_ours(tmp_path, monkeypatch):
+    """The library's own temporary file lies in a folder of ours."""
+    file_names = []
+
+    def killed(_tensors, path, _metadata):
+        (path.parent / ".tmpAb3xQ9").write_bytes(b"half")
+        file_names.extend(p.name for p in tmp_path.iterdir())
+        raise SystemExit
+
+    monkeypatch.setattr(safetensors.torch, "save_file", killed)
+    with pytest.raises(SystemExit):
+        checkpoint.save(tmp_path, TENSORS, META)
+    assert file_names
+    assert all(re.fullmatch(TEMPORARY, name) for name in file_names)

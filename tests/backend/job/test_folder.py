@@ -135,6 +135,30 @@ def test_finished_or_to_be_resumed(tmp_path, files, finished, resumable):
     assert (job_folder.finished(tmp_path), job_folder.resumable(tmp_path)) == (finished, resumable)
 
 
+# ------------------------------------------------------------------------------------------------- after a kill
+
+
+def test_a_folder_whose_job_file_was_being_written_is_no_strangers(tmp_path):
+    for name in (".job.4711~.json", ".lock.4711~", ".lock", "worker.log"):
+        (tmp_path / name).write_text("{")
+    job_folder.prepare_folder(tmp_path, settings())
+    assert {path.name for path in tmp_path.iterdir()} == {"job.json", ".lock", "worker.log"}
+
+
+def test_what_was_being_written_is_removed_files_and_folders(tmp_path):
+    """Also what the safetensors library left in folders of version 0.1, under names of its own."""
+    ours = [".field.4711~.npz", ".tmpAb3xQ9", ".history.4711~/f_0001.vdb", ".checkpoint.4711~/.tmpAb3xQ9"]
+    ours.append("snapshots/.f_0001.4711~.vdb")
+    theirs = [".tmp", ".tmp-of-mine", ".rc~", "notes~", ".a.b~", "snapshots/.tmpAb3xQ9"]
+    for name in [*ours, *theirs]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".link.4711~").symlink_to(tmp_path / "snapshots")
+    job_folder.clear_temporary(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["snapshots"]
+
+
 # --------------------------------------------------------------------------------------------------------- snapshots
 
 
@@ -190,3 +214,57 @@ def test_what_will_be_made_again_is_removed(tmp_path):
     assert names == {f"f_000{number}{suffix}" for number in (1, 2) for suffix in (".npz", ".vdb", ".png")}
     job_folder.clear_unfinished(tmp_path, None)
     assert list((tmp_path / "snapshots").iterdir()) == []
+
+
+def snapshot(folder, step, **more):
+    """One more snapshot, of 9 steps, with its volume."""
+    path = job_folder.next_snapshot(folder)
+    write_npz(path, *FIELD, meta={"step": step, "steps": 9, **more})
+    path.with_suffix(".vdb").touch()
+    return path
+
+
+def flipped(data, at, bits=0xFF):
+    return data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
+
+
+def test_a_damaged_snapshot_is_never_in_the_way(tmp_path):
+    """Every byte of its directory turned over, one after the other: a resume goes on, and no number is missing."""
+    for step in (1, 2, 3):
+        snapshot(tmp_path, step)
+    path = tmp_path / "snapshots" / "f_0002.npz"
+    whole = path.read_bytes()
+    assert job_folder.snapshot_meta(path)["step"] == 2
+    start = whole.index(b"PK\x01\x02")
+    for at in range(start, len(whole)):
+        path.write_bytes(flipped(whole, at))
+        job_folder.clear_unfinished(tmp_path, 3)
+        assert [p.name for p in job_folder.snapshots(tmp_path)] == ["f_0001.npz", "f_0002.npz", "f_0003.npz"]
+
+
+def test_damaged_snapshots_at_the_end_make_room(tmp_path):
+    """Whether they were of before the checkpoint nobody can tell; what comes takes their numbers."""
+    paths = [snapshot(tmp_path, step) for step in (1, 2, 3)]
+    for path in paths[1:]:
+        path.write_bytes(b"PK")
+    job_folder.clear_unfinished(tmp_path, 3)
+    assert sorted(p.name for p in (tmp_path / "snapshots").iterdir()) == ["f_0001.npz", "f_0001.vdb"]
+
+
+def test_snapshots_behind_a_gap_do_not_come_back(tmp_path):
+    """As a killed clearing leaves them: with the gap filled, they would stand behind what is made anew."""
+    for step in (1, 2, 3, 4):
+        snapshot(tmp_path, step)
+    (tmp_path / "snapshots/f_0003.npz").unlink()
+    job_folder.clear_unfinished(tmp_path, 2)
+    assert sorted(p.name for p in (tmp_path / "snapshots").glob("*.npz")) == ["f_0001.npz", "f_0002.npz"]
+
+
+@pytest.mark.parametrize("step", [None, -1, 1.5, True, "7", [1]])
+def test_a_step_that_is_none_is_a_damaged_snapshot(tmp_path, step):
+    assert job_folder.snapshot_meta(snapshot(tmp_path, step)) is None
+
+
+def test_a_huge_meta_is_not_read(tmp_path):
+    path = snapshot(tmp_path, 1, prompt="x" * 300_000)  # 1.2 MB: four bytes a character
+    assert job_folder.snapshot_meta(path) is None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 
 import pytest
@@ -28,6 +29,26 @@ def test_json_lines_are_one_object_a_line():
     for event in events:
         say(event)
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == events
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream_type", [io.TextIOWrapper, Terminal])
+@pytest.mark.parametrize("reporter", [JsonLines, Bar])
+def test_events_end_with_their_reader(monkeypatch, reporter, stream_type):
+    monkeypatch.setenv("TERM", "xterm")
+    read, write = os.pipe()
+    with stream_type(os.fdopen(write, "wb"), encoding="utf-8") as stream:
+        report = reporter(stream)
+        os.close(read)
+        for n in range(1, 21):
+            report(step(n))
+        report({"type": "warning", "text": "nobody reads this"})
+        if reporter is Bar:
+            report.close()
 
 
 def test_without_a_terminal_every_tenth_is_a_line():

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import torch
 from sjc.errors import SjcError
 from sjc.job import checkpoint, export
 from sjc.job import folder as job_folder
+from sjc.job import run as job_run
 from sjc.job.folder import CHECKPOINT, prepare_folder
 from sjc.job.pointer import read_pointer
 from sjc.job.run import JobRun, Stopped, reopen
 from sjc.machine import devices
 from sjc.models import loading
-from sjc.output import npz
+from sjc.output import npz, pictures
 from tests.backend.stubs import StubDenoiser, bent, settings
 
 FOLDER = {
@@ -161,6 +163,90 @@ def test_who_deletes_the_mesh_can_make_it_again(tmp_path, stub):
     assert resumed(tmp_path)["final"]["step"] == 4
     assert (tmp_path / "mesh.glb").read_bytes() == mesh
     assert snapshot_steps(tmp_path) == [2, 4]
+
+
+@pytest.mark.parametrize("name", ["preview.png", "turntable.mp4", "curves.png", "the texture"])
+def test_every_extra_may_fail_alone(tmp_path, stub, monkeypatch, name):
+    """A warning among the events and in run.json, all other files, and nothing left to resume."""
+
+    def fails(*_given, **_named):
+        raise RuntimeError("The parrot is dead.\nMore of it.")
+
+    place = {
+        "preview.png": (export, "write_preview"),
+        "turntable.mp4": (export, "write_turntable"),
+        "curves.png": (pictures, "curves"),
+        "the texture": (export, "textured"),
+    }
+    monkeypatch.setattr(*place[name], fails)
+    s, events = settings(steps=2, turntable=True, texture_size=64), []
+    prepare_folder(tmp_path, s)
+    record = JobRun(tmp_path, s, events.append).run()
+    text = f"{name} is missing from the result: The parrot is dead."
+    assert [e["text"] for e in events if e["type"] == "warning"][-1:] == [text]
+    assert text in record["warnings"]
+    assert names(tmp_path) == (FOLDER | {"turntable.mp4"}) - {name}
+    assert job_folder.finished(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["missing", "/bin/false"])
+def test_without_a_working_ffmpeg_there_is_no_film_and_all_else(tmp_path, stub, monkeypatch, program):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / program) if program == "missing" else program)
+    s = settings(steps=2, turntable=True)
+    prepare_folder(tmp_path / "j", s)
+    (warning,) = [w for w in JobRun(tmp_path / "j", s).run()["warnings"] if "turntable" in w]
+    assert warning.startswith("turntable.mp4 is missing from the result: ")
+    assert names(tmp_path / "j") == FOLDER
+
+
+def test_a_kill_before_the_last_file_leaves_a_job_to_go_on_with_and_its_pointer(tmp_path, stub, monkeypatch):
+    s, write_json = settings(steps=2), job_run.files.write_json
+
+    def killed(path, value):
+        if path.name == "run.json":
+            raise SystemExit
+        write_json(path, value)
+
+    prepare_folder(tmp_path, s)
+    monkeypatch.setattr(job_run.files, "write_json", killed)
+    with pytest.raises(SystemExit):
+        JobRun(tmp_path, s).run()
+    monkeypatch.undo()
+    monkeypatch.setattr(loading, "load_denoiser", lambda _model, **_: stub)
+    assert read_pointer(tmp_path / "a-red-mushroom.sjc")["files"]["run"] == tmp_path / "run.json"
+    assert not job_folder.finished(tmp_path)
+    resumed(tmp_path)
+    assert job_folder.finished(tmp_path)
+
+
+def test_a_result_that_lost_its_pointer_gets_it_again(tmp_path, stub):
+    s = settings(steps=1)
+    prepare_folder(tmp_path, s)
+    JobRun(tmp_path, s).run()
+    (tmp_path / "a-red-mushroom.sjc").unlink()
+    with pytest.raises(SjcError, match="nothing to resume"):
+        reopen(tmp_path)
+    assert names(tmp_path) == FOLDER
+
+
+def test_a_checkpoint_waits_for_the_snapshots_before_it(tmp_path, stub, monkeypatch):
+    """A job that goes on from it makes none of them again."""
+    write, save, pairs = export.write_snapshot, checkpoint.save, []
+
+    def slow(*given):
+        time.sleep(0.1)
+        write(*given)
+
+    def saved(folder, tensors, meta):
+        pairs.append((int(tensors["step"]), snapshot_steps(folder)))
+        save(folder, tensors, meta)
+
+    monkeypatch.setattr(export, "write_snapshot", slow)
+    monkeypatch.setattr(checkpoint, "save", saved)
+    s = settings(steps=4, snapshot_every=1, checkpoint_every=3)
+    prepare_folder(tmp_path, s)
+    JobRun(tmp_path, s).run()
+    assert pairs == [(3, [1, 2, 3]), (4, [1, 2, 3])]
 
 
 def test_nan_keeps_the_last_good_checkpoint(tmp_path, stub):

@@ -78,6 +78,37 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path, monkeypatch, field):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EBUSY])
+def test_a_refusal_that_passes_is_waited_for(tmp_path, monkeypatch, code):
+    """As while a virus scanner or a cloud's client reads the file that is to be replaced."""
+    tries, replace = [], os.replace
+
+    def refuse(*given):
+        tries.append(given)
+        if len(tries) < 4:
+            raise OSError(code, os.strerror(code))
+        replace(*given)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(files.time, "sleep", lambda _seconds: None)
+    files.write_json(tmp_path / "run.json", {"step": 1})
+    assert files.read_json(tmp_path / "run.json") == {"step": 1}
+    assert len(tries) == 4
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(code, os.strerror(code))))
+    with pytest.raises(SjcError, match="could not be written"):
+        files.write_json(tmp_path / "run.json", {"step": 2})
+    assert files.read_json(tmp_path / "run.json") == {"step": 1}
+    assert leftovers(tmp_path) == ["run.json"]
+
+
+def test_the_contents_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    calls, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda *given: (calls.append("fsync"), fsync(*given)))
+    monkeypatch.setattr(os, "replace", lambda *given: (calls.append("replace"), replace(*given)))
+    files.write_bytes(tmp_path / "mesh.glb", b"1")
+    assert calls == ["fsync", "replace"]
+
+
 def test_a_folder_that_is_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(SjcError, match=r"could not be written: .*Choose another output folder"):

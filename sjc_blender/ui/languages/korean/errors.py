@@ -47,6 +47,7 @@ ERRORS = {
     "The list of jobs {} cannot be written: {}.": "작업 목록 {} 을(를) 쓸 수 없습니다: {}.",
     "The list of jobs in {} is in use by {}.": "{} 의 작업 목록은 {} 이(가) 사용 중입니다.",
     "It was renamed to {}; the job folders are not affected.": "{} (으)로 이름을 바꾸었습니다. 작업 폴더는 그대로입니다.",
+    "{} is in use by {}. Wait until the job has ended there.": "{} 은(는) {} 이(가) 사용 중입니다. 그쪽 작업이 끝날 때까지 기다리세요.",
     "{} is in use by {}.": "{} 은(는) {} 이(가) 사용 중입니다.",
     "{} cannot be written: {}.": "{} 을(를) 쓸 수 없습니다: {}.",
     "{} could not be written: {}.": "{} 을(를) 쓰지 못했습니다: {}.",

@@ -1,7 +1,9 @@
-"""A file that says "taken" and by which processes; one whose processes are all gone counts no more.  No bpy.
+"""A file that says "taken" and by which processes; one whose processes are all gone counts no more.
 
-An operating system's own file locks would vanish with their process, but not every network drive has them, and a job
+Extension and command line both hold a job folder so while they work in it; the extension its list of jobs, too. An
+operating system's own file locks would vanish with their process, but not every network drive has them, and a job
 folder is held by two processes: Blender and the worker, which lives on for some seconds when Blender crashes.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -12,11 +14,15 @@ import os
 import socket
 import sys
 import time
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Lock", "Taken", "birth"]
+from ..errors import SjcError
+
+__all__ = ["FOLDER_LOCK", "Lock", "Taken", "birth", "holding"]
+
+FOLDER_LOCK = ".lock"  # the name of a job folder's
 
 NEW_SECONDS = 5.0
 _held: set[Path] = set()  # by this process; a lock with our own pid that is not here was left by an unloaded add-on
@@ -36,7 +42,7 @@ class Lock:
     def take(self) -> None:
         """Take it, from the dead if need be.  Raises Taken, or OSError where nothing can be written."""
         if self.path in _held:
-            raise Taken("another queue of this Blender")
+            raise Taken("this program already")
         self.holders = {str(os.getpid()): birth(os.getpid())}
         for _ in range(3):
             with contextlib.suppress(FileExistsError):
@@ -45,12 +51,12 @@ class Lock:
                 _held.add(self.path)
                 return
             self._bury()
-        raise Taken("another Blender that has just taken it")
+        raise Taken("another program that has just taken it")
 
     def add(self, pid: int) -> None:
         """The lock counts as long as this process lives, too."""
         self.holders[str(pid)] = birth(pid)
-        temporary = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        temporary = self._temporary()
         with contextlib.suppress(OSError):  # the folder may be gone
             temporary.write_text(self._text(), "utf-8")
             os.replace(temporary, self.path)
@@ -62,6 +68,10 @@ class Lock:
             with contextlib.suppress(OSError):
                 if self._read().get("holders") == self.holders:
                     self.path.unlink()
+
+    def _temporary(self) -> Path:
+        """A name beside it that `folder.clear_temporary` knows."""
+        return self.path.with_name(f".{self.path.name.lstrip('.')}.{os.getpid()}~")
 
     def _text(self) -> str:
         """What the file says."""
@@ -86,17 +96,42 @@ class Lock:
         """Put the lock of the dead out of the way.  Raises Taken if somebody lives."""
         content = self._read()
         if not content and self._is_new():
-            raise Taken("another Blender that is just taking it")
+            raise Taken("another program that is just taking it")
         if content and content.get("host") != socket.gethostname():
             raise Taken(f"the computer {content.get('host')} (if that is over, delete {self.path})")
         for pid, born in content.get("holders", {}).items():
             own = pid == str(os.getpid())
             if not own and pid.isdigit() and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
-                raise Taken(f"another Blender or its worker (process {pid})")
-        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+                raise Taken(f"another program (process {pid})")
+        aside = self._temporary()
         with contextlib.suppress(FileNotFoundError):  # another one was quicker
             os.replace(self.path, aside)
             aside.unlink()
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a job folder, which is made if need be; what was made is removed again where nothing came into it.
+
+    Raises SjcError if another program is at work there, or nothing can be written.
+    """
+    made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
+    lock = Lock(folder / FOLDER_LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.take()
+    except Taken as error:
+        raise SjcError(f"{folder} is in use by {error}. Wait until the job has ended there.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SjcError(f"{folder} could not be written: {reason}. Choose another output folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 def birth(pid: int) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sjc_blender.queue import locks
+from sjc.errors import SjcError
+from sjc.job import locks
 
 
 def test_a_lock_of_the_dead_is_taken_over(tmp_path):
@@ -68,3 +69,19 @@ def test_a_damaged_lock_counts_only_while_it_may_be_being_written(tmp_path):
     lock = locks.Lock(path)
     lock.take()
     lock.release()
+
+
+def test_a_folder_is_held_and_given_back(tmp_path):
+    """What was made for the lock alone goes with it; a folder with something in it stays."""
+    with locks.holding(tmp_path / "a" / "b"):
+        assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == [".lock"]
+        with pytest.raises(SjcError, match="is in use by this program already"), locks.holding(tmp_path / "a" / "b"):
+            pass
+        assert (tmp_path / "a" / "b" / ".lock").exists(), "who was refused takes nothing away"
+    assert list(tmp_path.iterdir()) == []
+    with locks.holding(tmp_path / "c"):
+        (tmp_path / "c" / "job.json").touch()
+    assert [p.name for p in (tmp_path / "c").iterdir()] == ["job.json"]
+    (tmp_path / "file").touch()
+    with pytest.raises(SjcError, match="could not be written"), locks.holding(tmp_path / "file" / "x"):
+        pass
