@@ -179,7 +179,7 @@ def test_every_extra_may_fail_alone(tmp_path, stub, monkeypatch, name):
         "the texture": (export, "textured"),
     }
     monkeypatch.setattr(*place[name], fails)
-    s, events = settings(steps=2, turntable=True, texture_size=64), []
+    s, events = settings(steps=2, turntable=True, texture_size=256), []
     prepare_folder(tmp_path, s)
     record = JobRun(tmp_path, s, events.append).run()
     text = f"{name} is missing from the result: The parrot is dead."
