@@ -164,7 +164,7 @@ def clear_unfinished(folder: Path, saved_step: int | None) -> None:
     """
     clear_temporary(folder)
     (folder / RUN).unlink(missing_ok=True)  # it says that the result is whole, which is no longer so
-    kept = 0
+    last_kept = 0
     for number, path in enumerate(snapshots(folder) if saved_step is not None else [], 1):
         meta = snapshot_meta(path)
         if meta is None:
@@ -172,8 +172,8 @@ def clear_unfinished(folder: Path, saved_step: int | None) -> None:
         last = meta["step"] == meta.get("steps") or meta.get("color") == "final"  # the export writes it again
         if meta["step"] > (saved_step or 0) or last:
             break
-        kept = number
-    stale = [path for path in _snapshot_files(folder) if (snapshot_number(path) or 0) > kept]
+        last_kept = number
+    stale = [path for path in _snapshot_files(folder) if (snapshot_number(path) or 0) > last_kept]
     for path in sorted(stale, key=lambda path: -(snapshot_number(path) or 0)):  # killed here, too, it leaves no gap
         path.unlink(missing_ok=True)
 
