@@ -2,6 +2,7 @@
 
 from tests.faults import LOOP, MODELS, SJC, Fault
 
+SINGLE = "tests/backend/models/test_single_file.py"
 DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
@@ -114,5 +115,48 @@ FAULTS = [
         "chosen.lora, self.built_in, chosen.runtime",
         "chosen.lora, chosen.runtime",
         (f"{DISTILLED}::test_a_job_takes_it_and_the_next_takes_over_what_is_the_same",),
+    ),
+    # ------------------------------------------------------------------------------------------ checkpoints in one file
+    Fault(
+        "stable-diffusion-2-read-to-its-last-layer",
+        f"{MODELS}/single_file_config.py",
+        'layers - 1 if file.version == "2" else layers,',
+        "layers,",
+        (f"{SINGLE}::test_the_real_sizes",),
+    ),
+    Fault(
+        "a-checkpoint-of-noise-taken-for-v",
+        f"{MODELS}/single_file_conversion.py",
+        "if float((answer - noise).mean()) < _V_BELOW else",
+        "if float((answer - noise).mean()) > _V_BELOW else",
+        (f"{SINGLE}::test_stable_diffusion_2_that_says_nothing_is_measured",),
+    ),
+    Fault(
+        "an-inpainter-taken-for-a-text-model",
+        f"{MODELS}/single_file.py",
+        "    if first[1] != 4:\n",
+        "    if first[1] not in (4, 9):\n",
+        (f"{SINGLE}::test_what_cannot_be_taken_is_named",),
+    ),
+    Fault(
+        "a-checkpoint-made-a-folder-at-every-start",
+        f"{MODELS}/single_file_conversion.py",
+        '    if not (folder / "model_index.json").is_file():\n        try:',
+        "    if True:\n        try:",
+        (f"{SINGLE}::test_made_once",),
+    ),
+    Fault(
+        "an-exclamation-mark-counted-as-unknown",
+        f"{MODELS}/prompt_encoder.py",
+        "            markers.discard(self.tokenizer.pad_token_id)\n",
+        "            pass\n",
+        (f"{SINGLE}::test_a_small_one_computes_what_its_modules_do",),
+    ),
+    Fault(
+        "a-long-prompt-read-without-its-end",
+        f"{MODELS}/text_encoders.py",
+        "range(max(1, -(-tokens // room)))",
+        "range(max(1, tokens // room))",
+        (f"{SINGLE}::test_a_long_prompt_is_read_in_pieces",),
     ),
 ]

@@ -15,7 +15,7 @@ from . import settings
 from .errors import SjcError
 from .job import folder as job_folder
 from .job import locks
-from .job.batch import read_batch
+from .job.batch import decode, read_batch
 from .job.pointer import repair_pointer
 from .job.progress import Bar, JsonLines, Report
 from .settings import Settings
@@ -141,9 +141,9 @@ def batch(args: argparse.Namespace) -> int:
 
 def _batch_text(name: str) -> str:
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SjcError(f"{name} cannot be read as a list of prompts: {error}") from error
+        return decode(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+    except OSError as error:
+        raise SjcError(f"{name} cannot be read as a list of prompts: {error.strerror or error}.") from error
 
 
 def _batch_jobs(text: str, args: argparse.Namespace) -> list[tuple[Path, Settings]]:

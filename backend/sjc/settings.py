@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from . import lora_text
 from .errors import SjcError
-from .guidance.prompts import clean_prompt
+from .guidance.prompts import check_syntax, clean_prompt
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [
@@ -69,6 +69,8 @@ def resolve_job(overrides: Mapping[str, object]) -> Settings:
     settings = resolve(None, overrides)
     if not settings.prompt:
         raise SjcError('The prompt is empty; say what to make, e.g. "a red mushroom".')
+    check_syntax(settings.prompt)
+    check_syntax(settings.negative_prompt, "negative_prompt")
     return settings
 
 

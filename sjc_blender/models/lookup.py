@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list
+from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list, single_file
 from ..backend.sjc.models.memory_plan import Plan
 
 __all__ = [
@@ -37,7 +37,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One answer.  kind: embedded, folder, cached (a hub model on this machine), missing (to be downloaded), bad.
+    """One answer.
+
+    kind: embedded, folder, file (a checkpoint in one piece), cached (a hub model on this machine), missing (to be
+    downloaded), bad.
 
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's
     card states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
@@ -88,6 +91,8 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
     try:
         if model != EMBEDDED and not Path(model).expanduser().exists() and hub_ids.is_hub_id(model):
             return _in_cache(model, hub_folder(environment))
+        if model_files.is_single_file(model):
+            return _single_file(Path(model).expanduser())
         folder = model_files.locate(model)
         return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)
     except SjcError as error:
@@ -116,6 +121,11 @@ def _in_cache(model: str, cache: Path) -> ModelInfo:
     """As the hub's library looks without a network: refs/main names the snapshot, or the revision in the id."""
     snapshot = model_list.snapshot(cache, model)
     return _checked("cached", snapshot) if snapshot else ModelInfo("missing", cache)
+
+
+def _single_file(path: Path) -> ModelInfo:
+    file = single_file.describe(path)
+    return ModelInfo("file", path, path.stat().st_size, "", "", file.family.name, file.numbers_of())
 
 
 def _checked(kind: str, folder: Path) -> ModelInfo:

@@ -90,6 +90,7 @@ EXPORTERS = {"export_scene.gltf": "Export glTF", "wm.obj_export": "Export OBJ"}
 MODEL_STATES = {
     "embedded": "Comes with the add-on",
     "folder": "On this computer",
+    "file": "On this computer; the first job makes a model folder of it",
     "cached": "On this computer",
     "missing": "Must be downloaded",
 }
@@ -97,6 +98,7 @@ MODEL_STATES = {
 PICKER_STATES = {
     "embedded": "Comes with the add-on",
     "folder": "Folder",
+    "file": "File",
     "cached": "Downloaded",
     "missing": "Not downloaded",
     "bad": "Not usable",

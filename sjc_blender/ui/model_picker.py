@@ -43,7 +43,7 @@ def draw(layout: Any, context: Any) -> None:
     paragraph.paragraph(column, context, description_of(info, download), icon=icon, max_lines=6)
     if info.kind == "missing":
         _draw_missing(column, context, model)
-    elif info.kind in ("folder", "cached"):
+    elif info.kind in ("folder", "file", "cached"):
         fits, text = memory_note(info, context.scene.sjc.device, context.window_manager.sjc.backend_text)
         paragraph.paragraph(column, context, text, icon="MEMORY" if fits else "ERROR", max_lines=4)
 
@@ -153,7 +153,7 @@ class SJC_MT_models(bpy.types.Menu):
             button = self.layout.operator("sjc.pick_model", text=menu_label(name, info), icon=icon, translate=False)
             button.model = name
         self.layout.separator()
-        self.layout.operator("sjc.choose_model", text="Other Folder", icon="FILE_FOLDER")
+        self.layout.operator("sjc.choose_model", text="Other Folder or File", icon="FILE_FOLDER")
 
 
 CLASSES = (SJC_MT_models,)

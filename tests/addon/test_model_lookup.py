@@ -69,7 +69,7 @@ def test_a_folder_and_what_is_wrong_with_it(folder):
     ("named", "message"),
     [
         ("", "No model is chosen"), ("nowhere at all", "no model folder"),
-        ("a\0b", "no model folder"), (__file__, "is a file"),
+        ("a\0b", "no model folder"), (__file__, "is no model: give a checkpoint"),
     ],
 )  # fmt: skip
 def test_what_is_no_model(named, message):
@@ -353,3 +353,18 @@ def test_of_two_snapshots_the_one_that_counts(cache, cached):
     (older / "unet" / "config.json").unlink()
     info = lookup.look(ID, cache)
     assert (info.kind, info.folder) == ("cached", cached)
+
+
+def test_a_checkpoint_in_one_file_is_described_from_its_head(tmp_path):
+    """And nothing is written: Blender has no torch to make a model folder of it."""
+    from tests.backend.models.test_single_file import head_alone, shapes_of
+
+    path = head_alone(tmp_path / "model.safetensors", shapes_of("XL"))
+    info = lookup.look(f" {path} ")
+    assert (info.kind, info.folder, info.family, info.problem) == ("file", path, "SDXL", "")
+    assert set(info.numbers) == {"unet", "vae", "text_encoder", "text_encoder_2"}
+    assert all(info.numbers.values())
+    assert lookup.memory(info, True, 2**40).fits
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "damaged" in lookup.look(str(path)).problem
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]

@@ -23,6 +23,10 @@ TEXTS = [
     '{"prompt": "a red mushroom"\n[1, 2]',
     '{"prompt": ' + "9" * 5000 + "}",
     '{"prompt": "x", "seed": NaN}',
+    "a red\tmushroom\n\ufeffa blue tree\n",
+    '[\n{"prompt": "a red mushroom", "seed": 4},\n]',
+    '{"prompt": "a red mushroom", "seed": 4,},\n"a blue tree",',
+    "a (red:1.3) mushroom",
     "",
     "\n \n",
 ]

@@ -166,7 +166,7 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
         backend=sys.executable,
     )
     assert got["button"]
-    assert got["before"][0] == ["Looking for models", "Other Folder"]
+    assert got["before"][0] == ["Looking for models", "Other Folder or File"]
     embedded, cached, used, other = got["after"][0]
     assert embedded.startswith("Embedded")
     assert embedded.endswith("Comes with the add-on")
@@ -178,7 +178,7 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
     assert used.endswith("Not downloaded")
     assert "GB" not in used
     assert "2.6 GB" in got["asked"][0][2]
-    assert other == "Other Folder"
+    assert other == "Other Folder or File"
     assert got["after"][1] == ["sjc.pick_model"] * 3 + ["sjc.choose_model"]
     assert got["field"] == "some/model"
     assert "No model is chosen" in got["nothing"]

@@ -26,6 +26,26 @@ BUILT = {
         "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
         '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
     ),
+    "models/single_file.py": (
+        "{} is a LoRA, not a model; give it as lora, beside the model that it was made for.",
+        "{} is a textual inversion (one word), not a model; it cannot be used.",
+        (
+            "{} is no Stable Diffusion 1, 2 or XL; other models cannot be read from one file: "
+            "give them as a folder or a hub id."
+        ),
+        "{} is FLUX.1, which cannot be read from one file; give it as a folder or a hub id.",
+        "{} is Stable Diffusion 3, which cannot be read from one file; give it as a folder or a hub id.",
+        "{} is an autoencoder (VAE) alone; take the complete checkpoint.",
+        "{} is a ControlNet, which needs an image beside the text; take a text-to-image model.",
+        "{} is a network without text encoder and autoencoder; take the complete checkpoint.",
+        "{} is the unet of a model folder; give the folder that holds model_index.json.",
+        "{} is the transformer of a model folder; give the folder that holds model_index.json.",
+        "{} is a text encoder alone; take the complete checkpoint.",
+        "{} is an inpainting model; take the text-to-image model that it was made from.",
+        "{} is an image-editing model (InstructPix2Pix); take the text-to-image model that it was made from.",
+        "{} is a depth-to-image model; take a text-to-image model.",
+        "{} is an upscaler; take a text-to-image model.",
+    ),
     "models/pretrained.py": (
         "{}: the weights do not fit config.json; {} is missing or has another shape.",
         "{}: the weights do not fit config.json; {} is missing or has another shape, and {} more.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 from ..errors import SjcError
@@ -13,15 +14,39 @@ OVERHEAD_ELEVATION = math.degrees(math.asin(2 / 3))
 """41.81 degrees: the released code says "overhead" for the top 30 of its 0..100 draw, cos(polar) > 2/3."""
 
 
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+"""Zero-width spaces, joiners, direction marks and soft hyphens: they come along when text is copied."""
+_LORA_TAG = re.compile(r"<\s*(lora|lyco|hypernet)\s*:[^<>]*>", re.IGNORECASE)
+_WEIGHT = re.compile(r"\([^()]*:\s*[-+]?[\d.]+\s*\)|\(\(|\[[^\[\]]*\]|\\[()\[\]]")
+
+
+def check_syntax(prompt: str, name: str = "prompt") -> None:
+    """Raises SjcError for what other programs read as orders rather than words, and what to write instead.
+
+    A <lora:name:0.8>; weights, (word:1.3), ((word)) and [word]; brackets behind a backslash.  Here they would only be
+    odd words.
+    """
+    if tag := _LORA_TAG.search(prompt):
+        raise SjcError(
+            f"{name}: {tag[0]} is another program's way to name a LoRA; take it out and give its file as lora, "
+            "PATH:0.8."
+        )
+    if weight := _WEIGHT.search(prompt):
+        raise SjcError(
+            f"{name}: {weight[0]} is another program's way to weigh words, which is not read here; write the words "
+            "without brackets."
+        )
+
+
 def clean_prompt(text: object, *, name: str = "prompt", allow_empty: bool = False) -> str:
-    """The prompt in composed form (NFC), its runs of spaces made one.
+    """The prompt in composed form (NFC), its runs of spaces and tabs made one space, invisible characters left out.
 
     Raises SjcError for what is not text, an empty prompt (unless allowed), more than 1000 characters, and control
     characters or broken surrogates inside it; `name` opens the message.
     """
     if not isinstance(text, str):
         raise SjcError(f"{name}: needs text, not {type(text).__name__}.")
-    stripped = text.strip()
+    stripped = _INVISIBLE.sub("", text).replace("\t", " ").strip()
     if len(stripped) > MAX_CHARACTERS:
         raise SjcError(f"{name}: {len(stripped)} characters are too many; use at most {MAX_CHARACTERS}.")
     for character in stripped:

@@ -51,7 +51,7 @@ def check_early(settings: Settings) -> None:
     """Everything about a job that can be checked before torch is loaded: model and LoRAs. Raises SjcError."""
     from ..models import lora, model_files
 
-    model_files.check(model_files.locate(settings.model))
+    model_files.check_there(settings.model)
     distilled.built_in(settings)
     lora.check(settings.lora)
 

@@ -48,4 +48,6 @@ def built_in(settings: Settings) -> float | None:
     s = settings
     if not s.distilled or s.negative_prompt or s.perp_neg or s.guidance_rescale or s.lora:
         return None
+    if model_files.is_single_file(s.model):
+        return None
     return s.guidance if scale(model_files.locate(s.model)) == s.guidance else None

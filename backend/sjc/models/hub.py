@@ -89,13 +89,17 @@ def _missing(name: str, revision: str | None, sizes: Mapping[str, int]) -> int:
 
 def check_room(folder: Path, needed: int) -> None:
     """Raises SjcError where the disk that holds the folder, or will, has less than `needed` bytes free and a little."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(folder)
     if needed + _SPARE > free:
         raise SjcError(
             f"{needed / 1e9:.1f} GB are still to be downloaded, but {folder} has only "
             f"{free / 1e9:.1f} GB free; {_ROOM}."
         )
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk that holds the folder, or will."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 _ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk"

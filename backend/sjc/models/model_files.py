@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
-from . import hub
+from . import hub, single_file
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 from .hub_ids import is_hub_id, split_revision
-from .layout import WEIGHT_STEMS
+from .layout import PICKLE_SUFFIXES, WEIGHT_STEMS
 from .small_files import header, read_json
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ def locate(
 ) -> Path:
     """The folder of "embedded", of a path, or of a hub id ("name/model", "name/model@revision") in the local hub cache.
 
+    A checkpoint in one file is made a folder in the cache first, once (single_file_conversion.py).
+
     The network is touched only for a hub id with download=True (hub.py), never when it is forbidden (`hub.offline`);
     `tell` is then given the bytes of all its files, before the first comes.  Raises SjcError where nothing is found.
     """
@@ -69,7 +70,9 @@ def locate(
     if path.is_dir():
         return path
     if path.exists():
-        raise SjcError(f"{model} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on.")
+        from .single_file_conversion import converted  # needs torch, which Blender has not
+
+        return converted(path)
     if not is_hub_id(model):
         raise SjcError(f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.')
     if not download:
@@ -90,6 +93,19 @@ def _cached(model: str, revision: str | None) -> Path:
         f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
         f'"sjc models fetch {model}" or give a folder.'
     )
+
+
+def check_there(model: str) -> None:
+    """`locate` and `check`, but of a single-file checkpoint only its head is read.  Raises SjcError as they do."""
+    if is_single_file(model):
+        single_file.describe(Path(model).expanduser())
+    else:
+        check(locate(model))
+
+
+def is_single_file(model: str) -> bool:
+    """Whether `model` is the path of a file, a checkpoint in one piece."""
+    return model != "embedded" and Path(model).expanduser().is_file()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -151,7 +167,7 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
             incomplete += sorted(parts - names)
     if incomplete:
         raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
-    pickled = sorted(n for n in names if n.endswith(PICKLES))
+    pickled = sorted(n for n in names if n.endswith(PICKLE_SUFFIXES))
     if pickled:
         raise SjcError(
             f"{folder / pickled[0]} is refused: pickled weights can run any program when they are read; save the model "

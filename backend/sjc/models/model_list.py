@@ -5,6 +5,7 @@ Standard library; reads small files.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from ..errors import SjcError
 from . import model_files
 from .hub_ids import is_hub_id, split_revision
+from .single_file import SOURCE
+from .small_files import read_json
 
 __all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
 
@@ -25,7 +28,9 @@ _CARD_BYTES = 100_000
 class Row:
     """One model.
 
-    state: embedded, cached, or bad (problem says why).  size: bytes of its weights.  revision: the commit.
+    state: embedded, cached, converted (made of the checkpoint `model`), or bad (problem says why).
+
+    size: bytes of its weights.  revision: the commit.
     """
 
     model: str
@@ -101,10 +106,20 @@ def licence(folder: Path) -> str:
     return next((name for name in reversed(stated) if name != "other"), stated[0] if stated else "")
 
 
-def rows(cache: Path) -> list[Row]:
-    """The embedded model, then those in the cache."""
+def rows(cache: Path, converted: Path) -> list[Row]:
+    """The embedded model, those in the hub's cache, then the model folders made of checkpoints."""
     folders = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
+    folders += checkpoints(converted)
     return [_row(model, folder) for model, folder in folders if folder]
+
+
+def checkpoints(folder: Path) -> list[tuple[str, Path]]:
+    """(the checkpoint's file, the model folder made of it) of every one in our cache."""
+    made = []
+    for source in sorted(folder.glob(f"[!.]*/{SOURCE}")):
+        with contextlib.suppress(SjcError):
+            made.append((str(read_json(source).get("file", source.parent)), source.parent))
+    return made
 
 
 def _row(model: str, folder: Path) -> Row:
@@ -113,7 +128,8 @@ def _row(model: str, folder: Path) -> Row:
         files = model_files.check(folder)
     except (SjcError, OSError) as error:
         return Row(model, "bad", revision=revision, folder=str(folder), problem=str(error))
-    state = "embedded" if folder == model_files.EMBEDDED else "cached"
+    state = "converted" if (folder / SOURCE).is_file() else "cached"
+    state = "embedded" if folder == model_files.EMBEDDED else state
     return Row(model, state, files.family.name, files.weight_bytes, licence(folder), revision, str(folder))
 
 
@@ -165,7 +181,9 @@ def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
 
-    models = rows(Path(constants.HF_HUB_CACHE))
+    from ..machine.disk_cache import cache_folder
+
+    models = rows(Path(constants.HF_HUB_CACHE), cache_folder("models"))
     if as_json:
         print(json.dumps([asdict(row) for row in models], ensure_ascii=False))
     elif sys.stdout.isatty():

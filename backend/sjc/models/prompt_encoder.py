@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from ..errors import SjcError
 from ..guidance.prompts import clean_prompt, view_prompt
 from .memory_fallback import MemoryFallback
 from .text_cache import TextCache
-from .text_encoders import Condition, Scheme, TextEncoder, joined
+from .text_encoders import Condition, Scheme, TextEncoder, in_pieces, joined
 
 UNLISTED = ("fillers", "views")
 """Kinds of words on a model's card that say nothing about what can be made."""
@@ -59,6 +60,8 @@ class PromptEncoder:
     card: what sjc.json beside the model says, {} without one.
     name: how messages call the model.
     lower: whether prompts are lower-cased.
+    in_pieces: whether a sentence of more than max_tokens is read in pieces, whose states stand one after the other
+        (networks with cross attention take any number); it is refused otherwise.
     zero_empty: whether the empty negative prompt is all zeros rather than the encoded empty sentence (SDXL's
         force_zeros_for_empty_prompt).
 
@@ -76,6 +79,7 @@ class PromptEncoder:
         name: str,
         lower: bool,
         zero_empty: bool,
+        in_pieces: bool = False,
     ) -> None:
         self.text_encoders, self.scheme, self.cache = text_encoders, scheme, cache
         self.tokenizer, self.max_tokens = text_encoders[0].tokenizer, text_encoders[0].max_tokens
@@ -84,6 +88,8 @@ class PromptEncoder:
         self.name = name
         self.lower = lower
         self.zero_empty = zero_empty
+        self.in_pieces = in_pieces
+        self._pieces = 1  # in how many every sentence is encoded: those of the longest one
         self.max_rows = 32
         self.fallback = MemoryFallback(iter(()), "There is not enough memory for the text encoders.")
         self._encoded: dict[str, Condition] = {}
@@ -100,17 +106,51 @@ class PromptEncoder:
             fresh = [text for text in fresh if text not in self._encoded]
         if fresh:
             rows = self.fallback(lambda: self._encode(fresh))
-            self._encoded.update({text: rows.take(torch.tensor([i])) for i, text in enumerate(fresh)})
+            self._encoded.update(zip(fresh, rows, strict=True))
         if self.cache and fresh:
             for text in fresh:
                 self.cache.put(self._normal(text), self._encoded[text])
             self.free()
-        return joined([self._encoded[text] for text in texts])
+        return self._equally_long([self._encoded[text] for text in texts])
 
-    def _encode(self, texts: list[str]) -> Condition:
-        normal = [self._normal(text) for text in texts]
-        parts = [normal[start : start + self.max_rows] for start in range(0, len(normal), self.max_rows)]
-        return joined([self.scheme(part).to(self.device) for part in parts])
+    def _equally_long(self, rows: list[Condition]) -> Condition:
+        """All rows, the shorter ones followed by the empty sentence as often as the longest one asks for.
+
+        Every later row is as long, so that the network always gets the same number of tokens.
+        """
+        if self.in_pieces:
+            self._pieces = max(self._pieces, *(row.states.shape[1] // self.max_tokens for row in rows))
+            rows = [self._padded(row) for row in rows]
+        return joined(rows)
+
+    def _padded(self, row: Condition) -> Condition:
+        lacking = self._pieces - row.states.shape[1] // self.max_tokens
+        if not lacking:
+            return row
+        if "" not in self._encoded:
+            self._encoded[""] = self.fallback(lambda: self._encode([""]))[0]
+        return Condition(torch.cat([row.states, *[self._encoded[""].states] * lacking], 1), row.pooled)
+
+    def _encode(self, texts: list[str]) -> list[Condition]:
+        """One row for each sentence; those in several pieces are longer, and have the pooled vector of the first."""
+        rows: dict[str, Condition] = {}
+        short = [text for text in texts if self._pieces_of(text) == 1]
+        for start in range(0, len(short), self.max_rows):
+            part = short[start : start + self.max_rows]
+            read = self.scheme([self._normal(text) for text in part]).to(self.device)
+            rows.update({text: read.take(torch.tensor([i])) for i, text in enumerate(part)})
+        for text in texts:
+            if text in rows:
+                continue
+            pieces = in_pieces(self._normal(text), len(self._ids(text)), self.max_tokens - 2)
+            read = self.scheme(pieces).to(self.device)
+            states = read.states.reshape(1, -1, read.states.shape[-1])
+            rows[text] = Condition(states, None if read.pooled is None else read.pooled[:1])
+        return [rows[text] for text in texts]
+
+    def _pieces_of(self, text: str) -> int:
+        """In how many the sentence is read; 1 where only whole ones are."""
+        return len(in_pieces(text, len(self._ids(text)), self.max_tokens - 2)) if self.in_pieces else 1
 
     def free(self) -> None:
         """Lets the encoders' memory go; they are loaded again when a new sentence needs them."""
@@ -152,7 +192,8 @@ class PromptEncoder:
         if not self._ids(prompt):
             raise SjcError(f'The prompt "{prompt}" holds no word that {self.name} can read; say what to make in words.')
         own, whole = len(self._ids(prompt)), self._count(self._with_longest_view(prompt))
-        if whole > self.max_tokens:
+        self._pieces = self._pieces_of(self._with_longest_view(prompt))
+        if whole > self.max_tokens and not self.in_pieces:
             raise SjcError(
                 f"The prompt is {own} tokens long; besides the words for the view, "
                 f"{self.name[0].lower()}{self.name[1:]} has room for {self.max_tokens - whole + own}. Shorten it."
@@ -161,7 +202,7 @@ class PromptEncoder:
 
     def check(self, text: str) -> None:
         """Raises SjcError for a sentence with unknown words or too many tokens; the empty sentence passes."""
-        special, words = set(self.tokenizer.all_special_ids), text.split()
+        special, words = self._markers(), text.split()
         ids = (
             self.tokenizer([self._normal(word) for word in words], add_special_tokens=False).input_ids if words else []
         )
@@ -169,10 +210,17 @@ class PromptEncoder:
         if unknown:
             raise SjcError(self._unknown_line([word.strip(string.punctuation) or word for word in unknown]))
         count = self._count(text)
-        if count > self.max_tokens:
+        if count > self.max_tokens and not self.in_pieces:
             raise SjcError(
                 f'"{_shortened(text)}" is {count} tokens long; {self.name} reads at most {self.max_tokens}. Shorten it.'
             )
+
+    def _markers(self) -> set[int]:
+        """Ids that stand for no word: unknown, padding, ends.  Stable Diffusion 2 pads with "!", a word."""
+        markers = set(self.tokenizer.all_special_ids)
+        if not re.fullmatch(r"<.*>|\[.*\]", str(self.tokenizer.pad_token)):
+            markers.discard(self.tokenizer.pad_token_id)
+        return markers
 
     def _normal(self, text: str) -> str:
         return text.lower().strip() if self.lower else text

@@ -28,19 +28,25 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def header(path: Path) -> dict[str, Any]:
     """What a safetensors file says of its tensors, by name. Raises SjcError where it does not account for all bytes."""
-    size, tensors = path.stat().st_size, {}
+    return head(path)[0]
+
+
+def head(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """(`header`, the metadata: what the file's maker wrote into it, text by name).  Raises SjcError as `header`."""
+    size, tensors, metadata = path.stat().st_size, {}, None
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             tensors = json.loads(file.read(min(length, size)))
-        tensors.pop("__metadata__", None)
+        metadata = tensors.pop("__metadata__", None)
         ends = [entry["data_offsets"][1] for entry in tensors.values()]
         whole = 8 + length + max(ends, default=0) == size
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
-    return tensors
+    known = metadata if isinstance(metadata, dict) else {}
+    return tensors, {str(name): value for name, value in known.items() if isinstance(value, str)}
 
 
 def first_line(error: BaseException) -> str:

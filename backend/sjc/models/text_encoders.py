@@ -39,6 +39,18 @@ def joined(conditions: Sequence[Condition]) -> Condition:
     return Condition(torch.cat([c.states for c in conditions]), torch.cat(pooled) if pooled else None)
 
 
+class Piece(NamedTuple):
+    """The part of a long sentence that CLIP reads at once: its tokens from number * room on, room = max_tokens - 2."""
+
+    text: str
+    number: int
+
+
+def in_pieces(text: str, tokens: int, room: int) -> list[Piece]:
+    """A sentence of so many tokens, ends not counted, in pieces of at most `room` tokens."""
+    return [Piece(text, number) for number in range(max(1, -(-tokens // room)))]
+
+
 @dataclass(frozen=True)
 class TextEncoder:
     """A text encoder of the transformers library, with its tokenizer.
@@ -64,17 +76,30 @@ class TextEncoder:
         """Lets the encoder's memory go."""
         vars(self).pop("module", None)
 
-    def __call__(self, texts: list[str], **kwargs: Any) -> Any:
-        """The encoder's output for texts padded to max_tokens."""
+    def __call__(self, texts: Sequence[str | Piece], **kwargs: Any) -> Any:
+        """The encoder's output for texts padded to max_tokens; all are sentences, or all are pieces of sentences."""
+        if texts and isinstance(texts[0], Piece):
+            rows = torch.tensor([self._ids_of(piece) for piece in texts if isinstance(piece, Piece)])
+            return self.module(input_ids=rows.to(self.module.device), attention_mask=None, **kwargs)
         tokens = self.tokenizer(
-            texts, padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
+            list(texts), padding="max_length", max_length=self.max_tokens, truncation=True, return_tensors="pt"
         ).to(self.module.device)
         mask = tokens.attention_mask if self.masked else None
         return self.module(input_ids=tokens.input_ids, attention_mask=mask, **kwargs)
 
+    def _ids_of(self, piece: Piece) -> list[int]:
+        """Between the marks of beginning and end, padded to max_tokens."""
+        own, room, t = (
+            self.tokenizer(piece.text, add_special_tokens=False).input_ids,
+            self.max_tokens - 2,
+            self.tokenizer,
+        )
+        ids = [t.bos_token_id, *own[piece.number * room : (piece.number + 1) * room], t.eos_token_id]
+        return ids + [t.pad_token_id] * (self.max_tokens - len(ids))
 
-Scheme = Callable[[list[str]], Condition]
-"""From sentences to their conditions, a row for each."""
+
+Scheme = Callable[[Sequence[str | Piece]], Condition]
+"""From sentences, or pieces of them, to their conditions, a row for each."""
 
 
 def plain(encoder: TextEncoder) -> Scheme:
@@ -82,7 +107,7 @@ def plain(encoder: TextEncoder) -> Scheme:
     return lambda texts: Condition(encoder(texts).last_hidden_state)
 
 
-def _penultimate(encoders: Sequence[TextEncoder], texts: list[str]) -> tuple[Tensor, list[Any]]:
+def _penultimate(encoders: Sequence[TextEncoder], texts: Sequence[str | Piece]) -> tuple[Tensor, list[Any]]:
     outputs = [encoder(texts, output_hidden_states=True) for encoder in encoders]
     return torch.cat([output.hidden_states[-2] for output in outputs], dim=-1), outputs
 
@@ -90,7 +115,7 @@ def _penultimate(encoders: Sequence[TextEncoder], texts: list[str]) -> tuple[Ten
 def sdxl(first: TextEncoder, second: TextEncoder) -> Scheme:
     """SDXL (arXiv 2307.01952, Sec. 2.1): both penultimate states side by side; the second's projected vector."""
 
-    def scheme(texts: list[str]) -> Condition:
+    def scheme(texts: Sequence[str | Piece]) -> Condition:
         states, outputs = _penultimate((first, second), texts)
         return Condition(states, outputs[1].text_embeds)
 
@@ -105,7 +130,7 @@ def sd3(
     width: of the transformer's joint attention.  Without the third encoder its tokens are zeros.
     """
 
-    def scheme(texts: list[str]) -> Condition:
+    def scheme(texts: Sequence[str | Piece]) -> Condition:
         clip, outputs = _penultimate((first, second), texts)
         if third is None:
             t5 = clip.new_zeros(len(texts), third_tokens, width)

@@ -3,6 +3,7 @@
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -135,12 +136,14 @@ class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
 
 
 class SJC_OT_choose_model(Button, bpy.types.Operator):
-    """Choose the folder of a text-to-image model in the diffusers format"""
+    """Choose a text-to-image model: a diffusers folder, or a Stable Diffusion checkpoint (.safetensors)"""
 
     bl_idname, bl_label = "sjc.choose_model", "Choose Model"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filename: bpy.props.StringProperty(name="File", subtype="FILE_NAME", options={"SKIP_SAVE"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default="*.safetensors;*.ckpt;*.gguf", options={"HIDDEN"})
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Choose it."""
@@ -153,8 +156,10 @@ class SJC_OT_choose_model(Button, bpy.types.Operator):
 
         if not self.directory:
             raise SjcError("No folder is chosen.")
-        folder = model_files.check(model_files.locate(bpy.path.abspath(self.directory))).folder
-        context.scene.sjc.model = str(folder)
+        folder = Path(bpy.path.abspath(self.directory))
+        chosen = folder / self.filename if self.filename and (folder / self.filename).is_file() else folder
+        model_files.check_there(str(chosen))
+        context.scene.sjc.model = str(chosen)
 
 
 class SJC_OT_pick_model(Button, bpy.types.Operator):

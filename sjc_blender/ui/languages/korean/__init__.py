@@ -3,12 +3,14 @@
 from .backend import BACKEND
 from .engine import ENGINE
 from .errors import ERRORS
+from .files import FILES
 from .settings import SETTINGS
 
 KOREAN = {
     **SETTINGS,
     **ENGINE,
     **ERRORS,
+    **FILES,
     **BACKEND,
     # panels
     "Text to 3D": "텍스트를 3D로",

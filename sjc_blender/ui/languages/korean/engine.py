@@ -38,7 +38,6 @@ ENGINE = {
     "{} images cannot be divided evenly among {} prompts.": "이미지 {} 장을 프롬프트 {} 개에 고르게 나눌 수 없습니다.",
     # models: where they are
     'The model "{}" is neither a folder nor in the local model cache; fetch it once with "sjc models fetch {}" or give a folder.': '모델 "{}" 은(는) 폴더도 아니고 로컬 모델 캐시에도 없습니다. "sjc models fetch {}" 명령으로 한 번 내려받거나 폴더를 지정하세요.',
-    "{} is a file; a model is a folder with model_index.json, unet/, text_encoder/ and so on.": "{} 은(는) 파일입니다. 모델은 model_index.json, unet/, text_encoder/ 등이 든 폴더입니다.",
     'There is no model folder "{}"; give a folder, a hub id such as name/model, or embedded.': '모델 폴더 "{}" 이(가) 없습니다. 폴더, name/model 같은 허브 id, 또는 embedded를 지정하세요.',
     "This installation lacks the embedded model; reinstall it or name a model with --model.": "이 설치본에는 내장 모델이 없습니다. 다시 설치하거나 모델을 지정하세요 (--model).",
     'The model "{}" could not be fetched: {}': '모델 "{}" 을(를) 내려받지 못했습니다: {}',
