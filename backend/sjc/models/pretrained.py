@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import SjcError
-from .model_files import ModelFiles
 from .small_files import first_line
+
+if TYPE_CHECKING:
+    from .model_files import ModelFiles
 
 _NETWORK_MODULES = {
     "UNet2DConditionModel": "unets.unet_2d_condition",
