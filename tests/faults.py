@@ -596,8 +596,8 @@ FAULTS = [
     Fault(
         "removed-without-asking",
         f"{SJC}/models/model_removal.py",
-        "        if not sys.stdin.isatty():",
-        "        if False:",
+        "    if not sys.stdin.isatty():",
+        "    if False:",
         ("tests/backend/models/test_model_removal.py::test_without_a_terminal_nothing_goes",),
     ),
     Fault(
