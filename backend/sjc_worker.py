@@ -1,7 +1,8 @@
 """Starts the worker: `python -u -X utf8 -B sjc_worker.py [--fake FAULT]`.
 
 Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before
-anything is imported, file descriptor 1 is kept for messages and points at 2 for everybody else: libraries print.
+anything is imported, file descriptors 0 and 1 are kept for messages. For everybody else 1 points at 2, because
+libraries print, and 0 at nothing, because some ask: the question would wait for ever, or take a command for its answer.
 """
 
 import os
@@ -13,11 +14,14 @@ def main() -> int:
     messages = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *(p for p in sys.path if p)]  # noqa: PTH100, PTH120
+    from sjc.machine import standard_input
+
+    commands = os.fdopen(standard_input.take(), "rb")
     if "--fake" in sys.argv:
         from sjc.worker import fake as worker
     else:
         from sjc.worker import serve as worker
-    return worker.main(sys.stdin.buffer, messages)
+    return worker.main(commands, messages)
 
 
 if __name__ == "__main__":

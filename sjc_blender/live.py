@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import timer, user_preferences
+from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError
-from .backend.sjc.job.folder import SNAPSHOTS
+from .backend.sjc.job.folder import RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
 from .problems import Problem
 from .queue.records import JobRecord
@@ -177,8 +178,9 @@ def finish(record: JobRecord) -> bpy.types.Object:
 def _threshold(record: JobRecord) -> float:
     """The density at which the worker cut the mesh."""
     try:
-        return float(json.loads((record.folder / "run.json").read_text("utf-8"))["mesh"]["threshold"])
-    except (OSError, ValueError, KeyError, TypeError):
+        run = foreign.Record(foreign.read_json(record.folder / RUN, within=record.folder), RUN)
+        return run.record("mesh").number("threshold", 0, 1e6)
+    except (OSError, SjcError):
         return 1.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job.folder import FIELD, JOB, MESH, RUN, SNAPSHOTS
 from .install import environment
@@ -75,11 +76,11 @@ def state_file() -> Path:
 
 def job_folder(path: Path) -> Path:
     """The job folder that a person named, by itself or by a file in it. Raises SjcError."""
-    folder = path if path.is_dir() else path.parent
-    if not path.exists():
+    folder = path if foreign.is_folder(path) else path.parent
+    if not foreign.kind(path):
         raise SjcError(f"{path} does not exist.")
     if folder.name == SNAPSHOTS:
         folder = folder.parent
-    if not any((folder / name).is_file() for name in (JOB, RUN, MESH, FIELD)):
+    if not any(foreign.is_file(folder / name) for name in (JOB, RUN, MESH, FIELD)):
         raise SjcError(f"{folder} is not a job folder: it contains neither job.json nor mesh.glb.")
     return folder

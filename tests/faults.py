@@ -350,8 +350,8 @@ FAULTS = [
     Fault(
         "a-result-without-a-mesh-counts-as-finished",
         f"{SJC}/job/folder.py",
-        "return (folder / RUN).is_file() and (folder / MESH).is_file()",
-        "return (folder / RUN).is_file()",
+        "return foreign.is_file(folder / RUN) and foreign.is_file(folder / MESH)",
+        "return foreign.is_file(folder / RUN)",
         ("tests/backend/job/test_folder.py::test_finished_or_to_be_resumed",),
     ),
     Fault(

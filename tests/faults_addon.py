@@ -107,8 +107,8 @@ FAULTS = [
     Fault(
         "lock-of-the-living-taken",
         f"{SJC}/job/locks.py",
-        "if not own and pid.isdigit()",
-        "if own and pid.isdigit()",
+        "other = pid != str(os.getpid()) and",
+        "other = pid == str(os.getpid()) and",
         ("tests/backend/job/test_locks.py::test_a_lock_counts_as_long_as_the_worker_lives",),
     ),
     Fault(

@@ -6,7 +6,52 @@ SINGLE = "tests/backend/models/test_single_file.py"
 DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
+HOSTILE = "tests/backend/models/test_hostile_models.py"
+
 FAULTS = [
+    # --------------------------------------------------------------------------------------------- files of a stranger
+    Fault(
+        "a-models-program-may-be-asked-for",
+        f"{MODELS}/known_classes.py",
+        '_OWN_PROGRAMS = ("auto_map", ',
+        '_OWN_PROGRAMS = ("automap", ',
+        (f"{HOSTILE}::test_no_loader_runs_a_folders_program_whatever_stands_on_standard_input",),
+    ),
+    Fault(
+        "a-tokenizer-of-any-class",
+        f"{MODELS}/model_files.py",
+        "index[name][1], TOKENIZERS)\n        path",
+        "index[name][1], [index[name][1]])\n        path",
+        (f"{HOSTILE}::test_only_known_classes_are_loaded",),
+    ),
+    Fault(
+        "a-lora-names-a-module-to-import",
+        f"{MODELS}/lora.py",
+        'if key.rpartition(".")[2] in LORA_METADATA}',
+        "if key}",
+        (f"{HOSTILE}::test_a_lora_imports_no_module_that_its_description_names",),
+    ),
+    Fault(
+        "a-library-may-ask-on-standard-input",
+        f"{SJC}/machine/standard_input.py",
+        "    own = os.dup(0)\n    _point_at_nothing()",
+        "    own = os.dup(0)",
+        (f"{HOSTILE}::test_standard_input_is_ours_alone",),
+    ),
+    Fault(
+        "a-device-is-opened",
+        f"{SJC}/foreign.py",
+        "    if not stat.S_ISREG(status.st_mode):",
+        "    if stat.S_ISBLK(status.st_mode):",
+        ("tests/backend/test_foreign.py::test_what_is_no_file_is_refused_at_once",),
+    ),
+    Fault(
+        "a-link-out-of-the-folder-is-followed",
+        f"{SJC}/foreign.py",
+        "if within is not None and not _lies_in(path, within):",
+        "if within is not None and not _lies_in(within, within):",
+        ("tests/backend/test_foreign.py::test_links_out_of_a_folder_are_not_followed",),
+    ),
     # ------------------------------------------------------------------------------- memory, downloads, latent colours
     Fault(
         "a-network-without-room-taken-whole",

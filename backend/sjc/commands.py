@@ -11,13 +11,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from . import settings
+from . import foreign, settings
 from .errors import SjcError
 from .job import folder as job_folder
 from .job import locks
 from .job.batch import decode, read_batch
 from .job.pointer import repair_pointer
 from .job.progress import Bar, JsonLines, Report
+from .machine import standard_input
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _run(job: JobRun, prepare: Callable[[], None] | None = None) -> dict[str, An
     """Run a job to its end, with `prepare` called once the model is loaded; None if Ctrl-C stopped it."""
     from .job.run import Stopped
 
-    with CtrlC() as stop:
+    with CtrlC() as stop, standard_input.withheld():
         job.stop = stop
         try:
             if prepare:
@@ -141,7 +142,9 @@ def batch(args: argparse.Namespace) -> int:
 
 def _batch_text(name: str) -> str:
     try:
-        return decode(sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes())
+        if name == "-":
+            return decode(sys.stdin.buffer.read())
+        return decode(foreign.read_bytes(name, foreign.RECORD_BYTES))
     except OSError as error:
         raise SjcError(f"{name} cannot be read as a list of prompts: {error.strerror or error}.") from error
 

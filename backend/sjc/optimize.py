@@ -321,6 +321,8 @@ class Optimization:
         step = tensors.get("step")
         if step is None or step.numel() != 1 or "generator" not in tensors:
             raise SjcError("The checkpoint has no step or no random state; this program did not write it.")
+        if not 0 <= float(step) <= s.steps:
+            raise SjcError(f"The checkpoint is of step {float(step):g}; the job has steps 0 to {s.steps} only.")
         expected = grid_size(s, max(int(step) - 1, 0))
         if loaded.size != expected or loaded.channels != self.denoiser.channels:
             raise SjcError(

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
+from sjc.models.pretrained import OWN_FILES_ONLY
 from training.pictures import Bank
 from training.train import Data, begun
 
@@ -44,7 +45,7 @@ def make_codec() -> AutoencoderKL:
 
 def finished_codec(folder: Path) -> AutoencoderKL:
     """A saved autoencoder in float32, of which the decoder alone learns."""
-    codec = AutoencoderKL.from_pretrained(str(folder), use_safetensors=True, local_files_only=True).float()
+    codec = AutoencoderKL.from_pretrained(str(folder), use_safetensors=True, **OWN_FILES_ONLY).float()
     for part in (codec.encoder, codec.quant_conv):
         part.requires_grad_(False)
     return codec

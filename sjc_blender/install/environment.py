@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 
 __all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
@@ -127,8 +128,8 @@ def requirements_hash() -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        data = foreign.read_json(path)
+    except (OSError, SjcError):
         return {}
     types = {"state": str, "python": str, "text": str, "lines": list, "stale": bool, "requirements": str}
     fits = isinstance(data, dict) and all(isinstance(data.get(k, t()), t) for k, t in types.items())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job.locks import Lock
 from ..backend.sjc.settings import Settings
-from ..problems import Problem, of_error
+from ..problems import RETRY, Problem, of_error
 from ..worker.pipes import newest
-from ..worker.process import USUAL, Times, WorkerProcess
+from ..worker.process import NO_MESSAGE, USUAL, Times, WorkerProcess
 from . import queue_file
 from .queue_file import Failed, ListFile, lock_folder, read_folder
 from .records import JobRecord, State
@@ -304,6 +305,13 @@ class Queue:
         if command := {State.PAUSED: "pause", State.STOPPING: "cancel"}.get(job.state):
             self.process.send(command)
 
+    def _refuse(self) -> None:
+        """End a worker whose message made no sense, and its job with it."""
+        if self.current:
+            self._fail(self.current, Problem("worker", NO_MESSAGE, RETRY))
+        if self.process:
+            self.process.stop(grace=0.0)
+
     def _send(self, command: str) -> None:
         """To a worker that has its job; one that is starting is told with its job."""
         if self.process and self.hello:
@@ -313,7 +321,11 @@ class Queue:
         if self.process is None:
             return
         for message in self.process.poll():
-            self._take(message)
+            try:
+                self._take(message)
+            except Exception:  # noqa: BLE001 (a worker that lies ends its own job and nothing else)
+                traceback.print_exc()
+                self._refuse()
         if not self.process.alive:
             self.process = self.hello = None
             if self.current:  # it was told to end while it had a job
@@ -347,7 +359,7 @@ class Queue:
         self._events.append((job, message))
 
     def _add_snapshot(self, job: JobRecord, message: Message) -> bool:
-        snapshot = queue_file.snapshot_at(Path(message["path"]), message["step"])
+        snapshot = queue_file.snapshot_of(job.folder, message["path"], message["step"])
         if snapshot:
             job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
         return snapshot is not None

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..backend.sjc import settings
+from ..backend.sjc import foreign, settings
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
 from ..backend.sjc.job.folder import resumable
@@ -26,6 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = 1
+LONGEST_PATH, LONGEST_ID, LONGEST_DETAILS = 4096, 100, 1_000_000  # characters of an entry's texts
+LONGEST_JOB = 1e9  # seconds
 NOT_KEPT = "You can still run jobs here, but Blender forgets them when it quits."
 INTERRUPTED = "Blender quit while this job was running; Retry continues from its last checkpoint."
 
@@ -122,11 +124,9 @@ def load(path: Path) -> list[JobRecord]:
     An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = foreign.read_json(path)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, RecursionError) as error:
-        raise SjcError(f"The list of jobs {path} cannot be read ({error}).") from error
     if not isinstance(data, dict) or not isinstance(data.get("jobs"), list) or "sjc_queue" not in data:
         raise SjcError(f"{path} is not a list of jobs.")
     if data["sjc_queue"] != VERSION:
@@ -161,21 +161,24 @@ def _changes(chosen: Settings) -> dict[str, Any]:
 
 def _read(entry: Any, parent: Path) -> JobRecord | None:
     try:
-        problem = entry["problem"]
+        record = foreign.Record(entry, "a job")
+        problem = record.record("problem") if entry["problem"] else None
         job = JobRecord(
-            settings=settings.resolve(None, entry["settings"]),
-            folder=parent / str(entry["folder"]),
-            resume=bool(entry["resume"]),
-            id=str(entry["id"]) or uuid.uuid4().hex,
-            state=State(entry["state"]),
-            step=int(entry["step"]),
-            total=int(entry["total"]),
-            seconds=float(entry["seconds"]),
-            text=str(entry["text"]),
-            warnings=[str(line) for line in entry["warnings"]],
-            problem=Problem(**{key: str(value) for key, value in problem.items()}) if problem else None,
+            settings=settings.resolve(None, record.record("settings").values),
+            folder=parent / record.text("folder", longest=LONGEST_PATH),
+            resume=record.flag("resume"),
+            id=record.text("id", longest=LONGEST_ID) or uuid.uuid4().hex,
+            state=State(record.text("state")),
+            step=record.whole("step", 0, foreign.MOST_STEPS),
+            total=record.whole("total", 0, foreign.MOST_STEPS),
+            seconds=record.number("seconds", 0, LONGEST_JOB),
+            text=record.text("text"),
+            warnings=record.texts("warnings"),
+            problem=Problem(**{key: problem.text(key, longest=LONGEST_DETAILS) for key in problem.values})
+            if problem
+            else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, SjcError):
+    except (KeyError, TypeError, ValueError, SjcError):
         return None
     if job.active:
         rescan(job)
@@ -206,13 +209,20 @@ def rescan(job: JobRecord) -> None:
         job.state, job.step, job.text, job.problem = State.FINISHED, job.total, "finished", None
 
 
+def snapshot_of(folder: Path, path: str, step: int) -> Snapshot | None:
+    """The snapshot that a worker tells of, by its name in the job's own folder; None if it is not there or damaged."""
+    try:
+        npz = folder / job_folder.SNAPSHOTS / Path(path).name
+        known = job_folder.snapshot_number(npz) is not None and 0 <= step <= foreign.MOST_STEPS
+        return snapshot_at(npz, step) if known else None
+    except ValueError:  # a NUL in it
+        return None
+
+
 def snapshot_at(npz: Path, step: int | None = None) -> Snapshot | None:
     """The snapshot of an npz file, None if it is cut off or its volume is missing.  Reads a few hundred bytes."""
     vdb, png = npz.with_suffix(".vdb"), npz.with_suffix(".png")
     meta = job_folder.snapshot_meta(npz)
-    try:
-        if meta is None or vdb.stat().st_size == 0:
-            return None
-    except OSError:
+    if meta is None or not foreign.is_file(vdb) or vdb.stat().st_size == 0:
         return None
-    return Snapshot(meta["step"] if step is None else step, npz, vdb, png if png.is_file() else None)
+    return Snapshot(meta["step"] if step is None else step, npz, vdb, png if foreign.is_file(png) else None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..backend.sjc.foreign import MOST_STEPS
 from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from .curves import Curves
@@ -28,9 +29,15 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-WARNINGS = 50  # kept of one job
+WARNINGS, METRICS = 50, 50  # kept of one job, of one step
+LONGEST = 5000  # characters of a text that is shown
 ACTIVE = frozenset({State.STARTING, State.RUNNING, State.PAUSED, State.STOPPING})
 ENDED = frozenset({State.FINISHED, State.STOPPED, State.FAILED})
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """A worker's text as it can be drawn and written: no NUL, no half characters, of bounded length."""
+    return text[:longest].replace("\0", "").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
@@ -106,21 +113,23 @@ class JobRecord:
         if kind in {"status", "progress"} and self.state is State.STARTING:
             self.state = State.RUNNING
         if kind == "status":
-            self.stage, self.text = message["stage"], message["text"]
+            self.stage, self.text = shown(message["stage"]), shown(message["text"])
         elif kind == "progress":
             self._take_progress(message)
         elif kind == "snapshot":
-            self.colors = message["colors"]
-        elif kind == "warning" and message["text"] not in self.warnings and len(self.warnings) < WARNINGS:
-            self.warnings.append(message["text"])
+            self.colors = shown(message["colors"])
+        elif kind == "warning" and shown(message["text"]) not in self.warnings and len(self.warnings) < WARNINGS:
+            self.warnings.append(shown(message["text"]))
         elif kind == "error":
-            self.problem = of_error(message)
+            problem = of_error(message)
+            self.problem = Problem(*map(shown, (problem.code, problem.text, problem.hint, problem.details)))
 
     def _take_progress(self, message: dict[str, Any]) -> None:
-        self.stage = str(message.get("stage", "optimise"))
-        self.step, self.total, self.it_s = message["step"], message["total"], float(message["it_s"])
-        self.eta_s = max(0.0, float(message["eta_s"]))
-        self.metrics = {k: float(v) for k, v in message["metrics"].items() if isinstance(v, int | float)}
+        self.stage = shown(str(message.get("stage", "optimise")))
+        self.step, self.total = (min(max(0, message[name]), MOST_STEPS) for name in ("step", "total"))
+        self.it_s, self.eta_s = (max(0.0, float(message[name])) for name in ("it_s", "eta_s"))
+        numbers = list(message["metrics"].items())[:METRICS]
+        self.metrics = {shown(k, 100): float(v) for k, v in numbers if isinstance(v, int | float) and abs(v) < 1e300}
         self.curves.add(self.step, self.metrics)
         if self.state is State.RUNNING:
             self.text = f"step {self.step} of {self.total}"

@@ -6,16 +6,15 @@ to bytes. No bpy: it may run in a thread.
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
@@ -42,18 +41,18 @@ class Triangles:
 def read(path: str | os.PathLike[str]) -> Triangles:
     """The one coloured mesh of `path`. Raises SjcError for a file that is missing, cut short, damaged or foreign."""
     try:
-        data = Path(path).read_bytes()
+        data = foreign.read_bytes(path, foreign.MESH_BYTES)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
     document, binary = _chunks(data, path)
     try:
         points, faces, colors = _arrays(document, binary)
         uv, picture = _texture(document, binary)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise SjcError(f"{path} is not a mesh of this add-on; use File > Import > glTF 2.0 for other files.") from error
     fits = len(points) > 0 and len(faces) > 0 and faces.min() >= 0 and faces.max() < len(points)
-    fits = fits and (uv is None or len(uv) == len(points))
-    if not fits or not np.isfinite(points).all():
+    fits = fits and (uv is None or (len(uv) == len(points) and np.isfinite(uv).all()))
+    if not fits or not np.isfinite(points).all() or not np.isfinite(colors).all():
         raise SjcError(f"{path} is damaged: its faces do not fit its points.")
     # glTF's frame has y up: (x, y, z) -> (x, -z, y).
     upright = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
@@ -77,7 +76,7 @@ def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], 
         chunks.setdefault(kind, data[at + 8 : at + 8 + length])
         at += 8 + length
     try:
-        return json.loads(chunks[_JSON]), chunks.get(_BIN, b"")
+        return foreign.parsed(chunks[_JSON].decode()), chunks.get(_BIN, b"")
     except (KeyError, ValueError) as error:
         raise SjcError(f"{path} is damaged: its JSON part cannot be read.") from error
 

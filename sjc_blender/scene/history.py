@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from pathlib import Path
 
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
+from ..backend.sjc.output import field_archive
 from . import vdb
 
+LARGE = 50_000_000  # bytes of a field that take too long to be unpacked here; whoever converts it finds the damage
 MAX_FILES, MAX_BYTES = 100, 10**9
 HISTORY = "history"
 
@@ -40,7 +41,7 @@ def newest(job: Path) -> Path | None:
             return npz.with_suffix(".vdb")
         if thinned and _whole(thinned[-1]):
             return thinned[-1]
-        if zipfile.is_zipfile(npz) and _unharmed(npz):
+        if _unharmed(npz):
             return npz
     return None
 
@@ -62,6 +63,8 @@ def thin(folder: Path, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -
 
 def drop(folder: Path) -> None:
     """Remove the .vdb files of `folder` once a thinned history replaces them; the .npz files belong to the job."""
+    if folder.resolve() != folder.parent.resolve() / folder.name:
+        return  # a link to somewhere else: those files are another's
     for path in volumes(folder):
         path.unlink(missing_ok=True)
 
@@ -130,7 +133,7 @@ def _whole(path: Path) -> bool:
 
 def _unharmed(npz: Path) -> bool:
     try:
-        with zipfile.ZipFile(npz) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
+        with field_archive.opened(npz, within=npz.parent) as archive:
+            return field_archive.check_sizes(archive) > LARGE or archive.testzip() is None
+    except SjcError:
         return False

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 
 _MAGIC = b" BDV\0\0\0\0"
 _TRANSFORM = "UniformScaleTranslateMap"
 _LONGEST = 4096  # no name or metadata of ours comes near
+_MOST_GRIDS, _LARGEST_VOXEL = 16, 10.0
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class Header:
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Read the head of a .vdb that this program wrote. Raises SjcError for a cut short, foreign or missing file."""
     try:
-        with Path(path).open("rb") as stream:
+        with foreign.opened(path, foreign.FIELD_BYTES) as stream:
             return _read(stream, path)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
-    except (struct.error, UnicodeDecodeError) as error:
+    except (struct.error, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise SjcError(f"{path} is cut short or damaged.") from error
 
 
@@ -44,7 +45,10 @@ def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
     stream.seek(struct.calcsize("<III?") + 36, os.SEEK_CUR)  # versions, flag, UUID
     _skip_metadata(stream)
     names, voxel = [], 0.0
-    for _ in range(_number(stream)):
+    count = _number(stream)
+    if count > _MOST_GRIDS:
+        raise struct.error
+    for _ in range(count):
         names.append(_string(stream))
         _string(stream)  # type
         _string(stream)  # parent
@@ -60,6 +64,8 @@ def _read(stream: BinaryIO, path: str | os.PathLike[str]) -> Header:
         stream.seek(end)
     if "density" not in names:
         raise SjcError(f"{path} contains no grid named density.")
+    if not 0 < voxel < _LARGEST_VOXEL:  # NaN and infinity as well
+        raise struct.error
     return Header(tuple(names), voxel)
 
 
@@ -76,7 +82,10 @@ def _string(stream: BinaryIO) -> str:
 
 
 def _skip_metadata(stream: BinaryIO) -> None:
-    for _ in range(_number(stream)):
+    count = _number(stream)
+    if count > _LONGEST:
+        raise struct.error
+    for _ in range(count):
         _string(stream)
         _string(stream)
         stream.seek(_number(stream), os.SEEK_CUR)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
 
 MAX_JOBS = 1000
+_LATEST = 4e9  # a time of the year 2096: some disks give nonsense
 _known: dict[tuple[Path, int], tuple[str, str] | None] = {}  # (job.json, its time) -> prompt, model; None: damaged
 
 
@@ -27,8 +29,8 @@ class HistoryEntry:
 def jobs_in(parent: Path, max_jobs: int = MAX_JOBS) -> list[HistoryEntry]:
     """The job folders in `parent`, the newest first; what cannot be read is passed over, a missing folder is empty."""
     try:
-        folders = [(f.stat().st_mtime, f) for f in parent.iterdir() if (f / job_folder.JOB).is_file()]
-    except OSError:
+        folders = [(_time(folder), folder) for folder in parent.iterdir() if foreign.is_file(folder / job_folder.JOB)]
+    except (OSError, ValueError):
         return []
     entries = (_read(folder, changed) for changed, folder in sorted(folders, reverse=True)[:max_jobs])
     return [entry for entry in entries if entry]
@@ -44,6 +46,7 @@ def _read(folder: Path, changed: float) -> HistoryEntry | None:
         _known[key] = _settings(folder)
     if (settings := _known[key]) is None:
         return None
+    changed = min(max(0.0, changed), _LATEST)
     when = datetime.fromtimestamp(changed).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 (for the person at this clock)
     return HistoryEntry(settings[0], folder, when, job_folder.finished(folder), settings[1])
 
@@ -51,7 +54,14 @@ def _read(folder: Path, changed: float) -> HistoryEntry | None:
 def _settings(folder: Path) -> tuple[str, str] | None:
     """Prompt and model, unchecked: a job of another version, whose settings we do not know, stands in the list, too."""
     try:
-        stored = job_folder.stored_settings(folder)
-        return str(stored["prompt"]), str(stored.get("model", ""))
-    except (SjcError, KeyError):
+        stored = foreign.Record(job_folder.stored_settings(folder), folder)
+        return stored.text("prompt"), stored.text("model", "")
+    except SjcError:
         return None
+
+
+def _time(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # deleted in this moment
+        return 0.0

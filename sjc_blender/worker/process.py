@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import problems
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.worker import protocol
 from ..install import environment as environments
@@ -32,6 +33,7 @@ from .pipes import CHUNK, Inbox, lines_of
 __all__ = ["USUAL", "Times", "WorkerProcess", "kill_all"]
 
 Message = dict[str, Any]
+NO_MESSAGE = "The worker sent something that is not a message, so it was ended."
 TAIL_LINES, LOG_BYTES, GARBAGE_LINES = 100, 5_000_000, 20
 
 _living: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -190,9 +192,7 @@ class WorkerProcess:
         if self._refused:
             return self._error("backend", f"{self._refused}.", "Install the add-on again, then restart Blender.")
         if self._garbage > GARBAGE_LINES:
-            return self._error(
-                "worker", "The worker sent something that is not a message, so it was ended.", problems.RETRY
-            )
+            return self._error("worker", NO_MESSAGE, problems.RETRY)
         if ended:
             exit_problem = problems.of_exit(self._process.returncode, self.tail, self.hello is not None)
             return self._error(exit_problem.code, exit_problem.text, exit_problem.hint)
@@ -249,7 +249,7 @@ class WorkerProcess:
                 if line is None:
                     raise SjcError("a line without end")  # noqa: TRY301 (counted like every other)
                 self._receive(protocol.decode(line, protocol.DOWN))
-            except SjcError as error:
+            except Exception as error:  # noqa: BLE001 (whatever a line holds, the next one is read)
                 self._garbage += 1
                 if self._garbage <= GARBAGE_LINES:
                     self._note(f"(not understood: {error})")
@@ -277,9 +277,10 @@ class WorkerProcess:
         log = self.log
         if log is None:
             return
-        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:  # its folder may be gone
+        # Its folder may be gone, or something else may stand there.
+        with contextlib.suppress(OSError, ValueError, SjcError), foreign.appended(log) as file:
             if file.tell() < LOG_BYTES:
-                file.write(line + "\n")
+                file.write(line.encode("utf-8", "replace") + b"\n")
 
 
 def _own_group() -> dict[str, Any]:

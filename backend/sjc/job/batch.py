@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import json
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .. import foreign
 from ..errors import SjcError
 
 T = TypeVar("T")
@@ -75,10 +75,10 @@ def _settings(job: str) -> dict[str, Any]:
         raise SjcError(f"{job} stands alone; write one job on each line, a JSON object whole.")
     if job.startswith('"'):
         with contextlib.suppress(ValueError):
-            return {"prompt": json.loads(job.rstrip(", \t"))}
+            return {"prompt": foreign.parsed(job.rstrip(", \t"))}
     if not job.startswith("{"):
         return {"prompt": job.replace("\t", " ")}
     try:
-        return dict(json.loads(re.sub(r",\s*}$", "}", job.rstrip(", \t"))))
-    except (ValueError, RecursionError) as error:
-        raise SjcError(f"this is not a JSON object: {error}") from error
+        return dict(foreign.parsed(re.sub(r",\s*}$", "}", job.rstrip(", \t"))))
+    except ValueError as error:
+        raise SjcError(f"this is not a JSON object: {foreign.first_line(error)}") from error

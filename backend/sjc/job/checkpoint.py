@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import foreign
 from ..errors import SjcError
 from ..output.files import replacing
 from .folder import CHECKPOINT
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1
+LARGEST_NUMBER = 1e300  # that a job has measured; more digits are no number of ours
 
 
 def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -49,18 +51,35 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     path = folder / CHECKPOINT
     try:
+        foreign.check_file(path, foreign.FIELD_BYTES, within=folder)
         with safe_open(path, "pt") as f:
-            meta = json.loads((f.metadata() or {}).get("sjc", "null"))
+            meta = foreign.parsed((f.metadata() or {}).get("sjc", "null"))
+            _check(path, meta)
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
-        raise SjcError(f"{path} is damaged ({error}). Start the job again: sjc generate ... --overwrite.") from error
+        raise SjcError(
+            f"{path} is damaged ({foreign.first_line(error)}). Start the job again: sjc generate ... --overwrite."
+        ) from error
+    step = tensors.get("step")
+    if step is not None and not (step.numel() == 1 and 0 <= float(step) <= foreign.MOST_STEPS):
+        raise SjcError(f"{path} names a step that no job has. Start the job again with --overwrite.")
+    return tensors, meta
+
+
+def _check(path: Path, meta: Any) -> None:
+    """Raises SjcError for the description of another program's file, or of a newer or damaged one."""
     if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
         raise SjcError(f"{path} is not a checkpoint of this program. Start the job again with --overwrite.")
     if meta["version"] > VERSION:
         raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
-    return tensors, meta
+    record = foreign.Record(meta, path)
+    record.number("seconds", 0, default=0)
+    for name, values in record.record("history").values.items():
+        numbers = values if isinstance(values, list) and len(values) <= foreign.MOST_STEPS else [None]
+        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_NUMBER for value in numbers):
+            raise SjcError(f"{path} is damaged: its history of {foreign.shown(name)} must be a list of numbers.")
 
 
 def saved_step(folder: Path) -> int | None:
     """The step of a folder's checkpoint, None without one. Raises SjcError as `load`."""
-    return int(load(folder)[0].get("step", 0)) if (folder / CHECKPOINT).exists() else None
+    return int(load(folder)[0].get("step", 0)) if foreign.kind(folder / CHECKPOINT) else None

@@ -7,17 +7,16 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import zipfile
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
-from ..output import files
+from ..output import field_archive, files
 from ..settings import Settings, resolve
 
 JOB, RUN, CHECKPOINT = "job.json", "run.json", "checkpoint.safetensors"
@@ -30,7 +29,6 @@ SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the 
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
 _TEMPORARY = re.compile(files.TEMPORARY)
 _OLD_TEMPORARY = re.compile(r"\.tmp\w{6}")  # a checkpoint that a killed process of versions up to 0.1 was writing
-_META_BYTES = 1 << 20  # more is no snapshot's meta
 
 
 # --------------------------------------------------------------------------------------------------- a name for a job
@@ -64,13 +62,13 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     """
     for name in (JOB, RUN):
         path = folder / name
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-            value = value["settings"] if name == RUN else value
-        except (FileNotFoundError, NotADirectoryError):
+        if not foreign.kind(path):
             continue
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise SjcError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        try:
+            value = foreign.read_json(path, foreign.RECORD_BYTES, within=folder)
+            value = value["settings"] if name == RUN else value
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SjcError(f"{path} cannot be read: {foreign.first_line(error)}") from error
         if not isinstance(value, dict):
             raise SjcError(f"{path} cannot be read: its settings are not a JSON object.")
         return value
@@ -94,12 +92,12 @@ def write_settings(folder: Path, settings: Settings) -> None:
 
 def finished(folder: Path) -> bool:
     """Whether the folder holds a result: run.json, which is written last, and the mesh."""
-    return (folder / RUN).is_file() and (folder / MESH).is_file()
+    return foreign.is_file(folder / RUN) and foreign.is_file(folder / MESH)
 
 
 def resumable(folder: Path) -> bool:
     """Whether the folder holds a job that is not finished; somebody who deletes its mesh can make it again."""
-    return (folder / JOB).is_file() and not finished(folder)
+    return foreign.is_file(folder / JOB) and not finished(folder)
 
 
 # --------------------------------------------------------------------------------------------------- begin or go on
@@ -111,8 +109,9 @@ def check_folder(folder: Path, settings: Settings) -> None:
     Raises SjcError for a folder that holds a result or an unfinished job, unless the settings say `overwrite`, and
     always for one that holds other files than a job's.
     """
-    if folder.exists() and not folder.is_dir():
+    if foreign.kind(folder) not in ("folder", ""):
         raise SjcError(f"{folder} is a file; --out needs a folder.")
+    check_links(folder)
     names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
     names = {name for name in names if not _TEMPORARY.fullmatch(name)}  # somebody was killed before job.json was there
     if names and not settings.overwrite:
@@ -128,6 +127,13 @@ def check_folder(folder: Path, settings: Settings) -> None:
         raise SjcError(
             f"{folder} is not empty and is not a job folder; nothing there is overwritten. Choose another --out."
         )
+
+
+def check_links(folder: Path) -> None:
+    """Raises SjcError where the folder's snapshots lie somewhere else: what is there is another's."""
+    place = folder / SNAPSHOTS
+    if foreign.kind(place) and place.resolve() != folder.resolve() / SNAPSHOTS:
+        raise SjcError(f"{place} is a link that leads out of the job folder; remove it. Nothing there is changed.")
 
 
 def prepare_folder(folder: Path, settings: Settings) -> None:
@@ -161,7 +167,10 @@ def clear_unfinished(folder: Path, saved_step: int | None) -> None:
     A damaged snapshot stays where a whole one from before the checkpoint follows it: the numbers have no gap then.
 
     saved_step: the step of the checkpoint, from which the job goes on; None without one.
+
+    Raises SjcError as `check_links`.
     """
+    check_links(folder)
     clear_temporary(folder)
     (folder / RUN).unlink(missing_ok=True)  # it says that the result is whole, which is no longer so
     last_kept = 0
@@ -205,7 +214,11 @@ def numbered(folder: Path, suffix: str) -> list[Path]:
 
 
 def snapshots(folder: Path) -> list[Path]:
-    """The .npz files of a job folder's snapshots, in order, up to the first gap."""
+    """The .npz files of a job folder's snapshots, in order, up to the first gap; none where they lie elsewhere."""
+    try:
+        check_links(folder)
+    except SjcError:
+        return []
     return numbered(folder / SNAPSHOTS, ".npz")
 
 
@@ -217,21 +230,15 @@ def next_snapshot(folder: Path) -> Path:
 def snapshot_meta(npz: Path) -> dict[str, Any] | None:
     """A snapshot's `meta` (step, steps, prompt, color), read without NumPy; None for a file that is cut or damaged.
 
-    The step is a whole number from 0 on, 0 where the file says none.
+    The step is a whole number that a run can have, 0 where the file says none.
     """
     try:
-        with zipfile.ZipFile(npz) as archive:  # a zip file's directory stands at its end: a cut one has none
-            if archive.getinfo("meta.npy").file_size > _META_BYTES:
-                return None
-            raw = archive.read("meta.npy")
-        # A NumPy scalar of text: a header whose length stands in bytes 8 and 9, then UTF-32.
-        meta = json.loads(raw[10 + int.from_bytes(raw[8:10], "little") :].decode("utf-32-le").rstrip("\0"))
-    except Exception:  # noqa: BLE001 (a damaged archive raises a dozen sorts of errors, and all mean the same)
+        with field_archive.opened(npz, within=npz.parent) as archive:
+            meta = field_archive.meta(archive)
+        meta["step"] = field_archive.step_of(meta)
+    except SjcError:
         return None
-    if not isinstance(meta, dict):
-        return None
-    step = meta.setdefault("step", 0)
-    return meta if isinstance(step, int) and not isinstance(step, bool) and step >= 0 else None
+    return meta
 
 
 def _snapshot_files(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 
 __all__ = ["FOLDER_LOCK", "Lock", "Taken", "birth", "holding"]
@@ -80,8 +81,8 @@ class Lock:
     def _read(self) -> dict[str, Any]:
         """What the file says; {} for a missing or damaged one, which holds nobody off."""
         try:
-            content = json.loads(self.path.read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
+            content = foreign.read_json(self.path, foreign.SETTINGS_BYTES)
+        except (FileNotFoundError, SjcError):
             return {}
         return content if isinstance(content, dict) and isinstance(content.get("holders"), dict) else {}
 
@@ -100,8 +101,8 @@ class Lock:
         if content and content.get("host") != socket.gethostname():
             raise Taken(f"the computer {content.get('host')} (if that is over, delete {self.path})")
         for pid, born in content.get("holders", {}).items():
-            own = pid == str(os.getpid())
-            if not own and pid.isdigit() and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
+            other = pid != str(os.getpid()) and pid.isdecimal() and len(pid) < 20
+            if other and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
                 raise Taken(f"another program (process {pid})")
         aside = self._temporary()
         with contextlib.suppress(FileNotFoundError):  # another one was quicker

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 from ..output.files import read_json, write_json
 from . import folder as job_folder
@@ -55,11 +56,13 @@ def read_pointer(path: Path) -> dict[str, Any]:
         raise SjcError(f"{path} is not a .sjc file of this program.")
     if value["sjc"] > POINTER_VERSION:
         raise SjcError(f"{path} was written by a newer version of this program.")
-    folder = path.parent.resolve()
+    record, folder = foreign.Record(value, path), path.parent.resolve()
+    files = record.record("files")
     targets: dict[str, Path] = {}
-    for kind, name in value["files"].items():
-        target = (folder / str(name)).resolve()
+    for kind in files.values:
+        name = files.text(kind)
+        target = (folder / name).resolve()
         if not target.is_relative_to(folder):
-            raise SjcError(f"{path} names a file outside its folder: {name}")
-        targets[str(kind)] = target
-    return {"sjc": value["sjc"], "prompt": str(value.get("prompt", "")), "files": targets}
+            raise SjcError(f"{path} names a file outside its folder: {foreign.shown(name)}")
+        targets[kind] = target
+    return {"sjc": value["sjc"], "prompt": record.text("prompt", ""), "files": targets}

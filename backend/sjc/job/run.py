@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
+from .. import __version__, foreign
 from ..appearance.appearance import Appearance
 from ..errors import SjcError
 from ..machine.devices import choose_device, device_name, versions
@@ -262,7 +262,7 @@ class JobRun:
 
     def _load_checkpoint(self) -> float:
         """Go on from the checkpoint if there is one; returns the seconds spent before it."""
-        if not (self.folder / job_folder.CHECKPOINT).exists():
+        if not foreign.kind(self.folder / job_folder.CHECKPOINT):
             return 0.0
         tensors, meta = checkpoint.load(self.folder)
         self.optimization.load_state(tensors)

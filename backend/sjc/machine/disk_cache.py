@@ -15,6 +15,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .. import foreign
+
 _HEAD = 2**16  # bytes of a file that go into the fingerprint beside its size and time
 
 
@@ -38,7 +40,7 @@ def fingerprint(folder: Path, parts: Iterable[str], *more: str) -> str:
     """
     digest = hashlib.sha256("\0".join(more).encode())
     for part in parts:
-        for path in sorted((folder / part).glob("*")):
+        for path in filter(foreign.is_file, sorted((folder / part).glob("*"))):
             known = path.stat()
             with path.open("rb") as file:
                 digest.update(f"{part}/{path.name} {known.st_size} {known.st_mtime_ns}".encode() + file.read(_HEAD))

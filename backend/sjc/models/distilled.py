@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import foreign
 from ..errors import SjcError
 from ..settings import Settings
 from . import model_files
@@ -27,7 +28,7 @@ def scale(folder: Path) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise SjcError(f'{folder}: sjc.json names the guidance scale "{value}"; it must be a number above 0.')
-    if not (folder / NAME).is_file():
+    if not foreign.kind(folder / NAME):
         raise SjcError(f"{folder / NAME} is missing; the model folder is not complete.")
     header(folder / NAME)
     return float(value)

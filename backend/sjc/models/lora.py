@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 from ..lora_text import Lora, parse
 from .convert import PICKLES
 from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
-from .small_files import header
+from .known_classes import LORA_METADATA
+from .small_files import WEIGHT_BYTES, header
 
 IN_A_FOLDER = "pytorch_lora_weights.safetensors"
 """What diffusers' save_lora_weights calls the file in the folder that it is given."""
@@ -42,9 +44,9 @@ def check(text: str) -> tuple[Lora, ...]:
 
 
 def _checked(path: Path) -> Path:
-    if path.is_dir():
+    if foreign.is_folder(path):
         path /= IN_A_FOLDER
-    if not path.is_file():
+    if not foreign.kind(path):
         raise SjcError(f"There is no LoRA file {path}; give the path of a .safetensors file.")
     if path.suffix in PICKLES:
         raise SjcError(
@@ -71,7 +73,7 @@ def fingerprint(loras: Iterable[Lora]) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with foreign.opened(path, WEIGHT_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -128,6 +130,8 @@ def _read(lora: Lora, family: Family, parts: Mapping[str, Any]) -> tuple[dict[st
     except Exception as error:
         raise _misfit(lora, family) from error
     layers, alphas, metadata = read if len(read) == 3 else (read[0], None, read[1])
+    if metadata is not None:
+        metadata = {key: value for key, value in metadata.items() if key.rpartition(".")[2] in LORA_METADATA}
     return layers, alphas, metadata
 
 

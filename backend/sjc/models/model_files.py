@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 from . import hub, single_file
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 from .hub_ids import is_hub_id, split_revision
+from .known_classes import AUTOENCODERS, TOKENIZERS, check_class, check_config
 from .layout import PICKLE_SUFFIXES, WEIGHT_STEMS
-from .small_files import header, read_json
+from .small_files import WEIGHT_BYTES, header, read_json
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
 
@@ -67,9 +69,9 @@ def locate(
             raise SjcError("This installation lacks the embedded model; reinstall it or name a model with --model.")
         return EMBEDDED
     path = Path(model).expanduser()
-    if path.is_dir():
+    if foreign.is_folder(path):
         return path
-    if path.exists():
+    if foreign.kind(path):
         from .single_file_conversion import converted  # needs torch, which Blender has not
 
         return converted(path)
@@ -111,7 +113,17 @@ def is_single_file(model: str) -> bool:
 def read_card(folder: Path) -> dict[str, Any]:
     """What sjc.json in a model folder says (camera, words ...), {} without one.  Raises SjcError for a damaged one."""
     path = folder / "sjc.json"
-    return read_json(path) if path.is_file() else {}
+    if not foreign.kind(path):
+        return {}
+    card = foreign.Record(read_json(path), path)
+    card.text("view_words", "paper")
+    card.number("mean_shade", 0.01, 1, 1)
+    if card.values.get("max_words") is not None:
+        card.whole("max_words", 1, 10_000)
+    words = card.record("words")
+    for group in words.values:
+        words.texts(group, 100_000)
+    return card.values
 
 
 def check(folder: Path) -> ModelFiles:
@@ -127,11 +139,14 @@ def check(folder: Path) -> ModelFiles:
     family, used = family_of(folder, index), used_components(index)
     texts = [name for name in family.texts if name in used]
     parts = [family.network, *texts, *(["vae"] if family.latent else [])]
+    for name in ("scheduler", *parts, *map(tokenizer_of, texts)):
+        _check_part(folder / name)
     configs = {name: read_json(folder / name / "config.json") for name in parts}
     configs["scheduler"] = read_json(folder / "scheduler" / "scheduler_config.json")
     for name in map(tokenizer_of, texts):
-        if not (folder / name).is_dir():
+        if not foreign.is_folder(folder / name):
             raise SjcError(f"{folder / name} is missing; the model folder is not complete.")
+    _check_programs(folder, family, index, configs)
     check_network(folder, family, configs[family.network], configs.get("vae", {}))
     weights = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
     return ModelFiles(
@@ -143,6 +158,36 @@ def check(folder: Path) -> ModelFiles:
         bytes_of={name: size for name, (_, (size, _)) in weights.items()},
         numbers_of={name: count for name, (_, (_, count)) in weights.items()},
     )
+
+
+def _check_part(folder: Path) -> None:
+    """Raises SjcError for a component with anything else than regular files, which its library would open."""
+    for path in folder.iterdir() if foreign.is_folder(folder) else ():
+        if not foreign.is_folder(path):
+            weights = path.suffix in (".safetensors", ".onnx_data", *PICKLE_SUFFIXES)
+            with contextlib.suppress(FileNotFoundError):  # a link to nothing is as good as no file
+                foreign.check_file(path, WEIGHT_BYTES if weights else foreign.RECORD_BYTES)
+
+
+def _check_programs(folder: Path, family: Family, index: dict[str, Any], configs: dict[str, dict[str, Any]]) -> None:
+    """Raises SjcError where a file of the model names a program, or a class that is not known."""
+    for name in (tokenizer_of(text) for text in family.texts if text in configs):
+        check_class(f"{folder / 'model_index.json'} ({name})", index[name][1], TOKENIZERS)
+        path = folder / name / "tokenizer_config.json"
+        config = read_json(path) if foreign.kind(path) else {}
+        check_config(path, config)
+        check_class(path, config.get("tokenizer_class", index[name][1]), TOKENIZERS)
+    if "vae" in configs:
+        check_class(f"{folder / 'model_index.json'} (vae)", index["vae"][1], AUTOENCODERS)
+    for name, classes in {family.network: (family.network_class,), "vae": AUTOENCODERS}.items():
+        named = configs.get(name, {}).get("_class_name")
+        if named is not None:
+            check_class(folder / name / "config.json", named, classes)
+    for name, config in configs.items():
+        check_config(folder / name / "config.json", config)
+        adapter = folder / name / "adapter_config.json"
+        if adapter.exists():  # transformers would load the model that this names, wherever it is
+            raise SjcError(f"{adapter} makes an adapter of this part; take the model that it was made for.")
 
 
 def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
@@ -160,7 +205,7 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
         if whole in names:
             return variant, _size(folder / whole)
         if shards in names:
-            parts = set(read_json(folder / shards).get("weight_map", {}).values())
+            parts = set(_shards(folder / shards))
             if parts and parts <= names:
                 sizes = [_size(folder / part) for part in parts]
                 return variant, (sum(size for size, _ in sizes), sum(count for _, count in sizes))
@@ -174,6 +219,14 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
             "again with safe_serialization=True, or take its safetensors version."
         )
     raise SjcError(f"{folder / (stem + '.safetensors')} is missing; the model folder is not complete.")
+
+
+def _shards(path: Path) -> list[str]:
+    """The files that an index of shards names, all beside it. Raises SjcError for a damaged index."""
+    shards = list(foreign.Record(read_json(path), path).record("weight_map").values.values())
+    if not all(isinstance(name, str) and Path(name).name == name for name in shards):
+        raise SjcError(f"{path} is damaged: its weight_map must name files beside it.")
+    return shards
 
 
 def _size(path: Path) -> tuple[int, int]:

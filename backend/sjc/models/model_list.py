@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .. import foreign
 from ..errors import SjcError
 from . import model_files
 from .hub_ids import is_hub_id, split_revision
@@ -21,7 +22,7 @@ from .small_files import read_json
 __all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
 
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_CARD_BYTES = 100_000
+_CARD_BYTES, _REF_BYTES = 100_000, 1000
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ def _choices(cache: Path, model: str) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8").strip()
-    except (OSError, ValueError):
+        return foreign.read_text(path, _REF_BYTES).strip()
+    except (OSError, SjcError):
         return ""
 
 
@@ -97,9 +98,9 @@ def snapshot(cache: Path, model: str) -> Path | None:
 def licence(folder: Path) -> str:
     """The licence in the head of the model's card (README.md), "" where it states none."""
     try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
-            card = file.read(_CARD_BYTES)
-    except OSError:
+        with foreign.opened(folder / "README.md", foreign.RECORD_BYTES) as file:
+            card = file.read(_CARD_BYTES).decode("utf-8", "replace")
+    except (OSError, SjcError):
         return ""
     head = card.split("\n---", 1)[0] if card.startswith("---") else ""
     stated = _LICENCE.findall(head)

@@ -13,6 +13,8 @@ from .small_files import first_line
 if TYPE_CHECKING:
     from .model_files import ModelFiles
 
+OWN_FILES_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""For every from_pretrained: no network, no program of the model's, and no question whether it may run."""
 _NETWORK_MODULES = {
     "UNet2DConditionModel": "unets.unet_2d_condition",
     "UNet2DModel": "unets.unet_2d",
@@ -50,7 +52,7 @@ def load_text_config(files: ModelFiles, component: str) -> Any:
     """The configuration of a text encoder as transformers has it.  Raises SjcError, one line."""
     folder = files.folder / component
     try:
-        return _text_encoder_class(files, component).config_class.from_pretrained(str(folder), local_files_only=True)
+        return _text_encoder_class(files, component).config_class.from_pretrained(str(folder), **OWN_FILES_ONLY)
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
 
@@ -61,11 +63,9 @@ def load_tokenizer(files: ModelFiles, component: str) -> Any:
 
     silence_libraries()
     folder = files.folder / component
-    named_class = getattr(transformers, files.class_of(component), None)
-    is_tokenizer = isinstance(named_class, type) and issubclass(named_class, transformers.PreTrainedTokenizerBase)
+    loader = getattr(transformers, files.class_of(component))  # one of known_classes.TOKENIZERS
     try:
-        loader: Any = named_class if is_tokenizer else transformers.AutoTokenizer
-        tokenizer = loader.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = loader.from_pretrained(str(folder), **OWN_FILES_ONLY)
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}.") from error
     if tokenizer.pad_token is None:
@@ -88,8 +88,8 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
             str(folder),
             variant=files.variants[component],
             use_safetensors=True,
-            local_files_only=True,
             output_loading_info=True,
+            **OWN_FILES_ONLY,
             **kwargs,
         )
     except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import SjcError
+from ..foreign import shown
 from ..guidance.parameterizations import Flow, Parameterization, of_prediction_type
 from ..guidance.schedules import VESchedule
 from .families import FLUX, SD3
+from .known_classes import BETA_SCHEDULERS, FLOW_SCHEDULERS
 from .model_files import ModelFiles
 from .pretrained import silence_libraries
 from .small_files import first_line
@@ -26,10 +28,10 @@ def read_schedule(files: ModelFiles) -> tuple[VESchedule, Parameterization]:
     config = files.configs["scheduler"]
     class_name = str(config.get("_class_name", files.class_of("scheduler")))
     flow = files.family in (SD3, FLUX)
-    if class_name.startswith("EDM") or flow != class_name.startswith("FlowMatch"):
+    if class_name not in (FLOW_SCHEDULERS if flow else BETA_SCHEDULERS):
         needed = "FlowMatchEulerDiscreteScheduler" if flow else "scheduler with betas (DDPM and its kin)"
         raise SjcError(
-            f"{files.folder}: its scheduler is a {class_name}; a {files.family.name} model needs a {needed}."
+            f"{files.folder}: its scheduler is a {shown(class_name)}; a {files.family.name} model needs a {needed}."
         )
     silence_libraries()
     if flow:

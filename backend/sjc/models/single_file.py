@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 from .families import SDXL, STABLE_DIFFUSION, Family
 from .layout import LFS_POINTER, PICKLE_SUFFIXES
-from .small_files import head
+from .small_files import WEIGHT_BYTES, head
 
 SOURCE = "single_file.json"
 """In a model folder made of a checkpoint: the checkpoint's path, and how it is known what the network predicts."""
@@ -88,7 +89,7 @@ def _check_kind(path: Path) -> None:
             f"{path} is refused: a pickled checkpoint can run any program when it is read; make safetensors of it with "
             f'"sjc models convert {path}".'
         )
-    with path.open("rb") as file:
+    with foreign.opened(path, WEIGHT_BYTES) as file:
         first = file.read(64)
     if first.startswith(LFS_POINTER):
         raise SjcError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 from .clip_vocabulary import LENGTH
 from .families import SDXL
@@ -191,8 +192,9 @@ def stated_prediction(file: SingleFile) -> tuple[str | None, str]:
         return "v_prediction", "its metadata say so"
     beside = file.path.with_suffix(".yaml")
     try:
-        text = beside.read_text("utf-8", errors="replace")[:100_000] if beside.is_file() else ""
-    except OSError:
+        with foreign.opened(beside, foreign.RECORD_BYTES) as stream:
+            text = stream.read(100_000).decode("utf-8", "replace")
+    except (OSError, SjcError):
         text = ""
     match = re.search(r"parameterization:\s*[\"']?(v|eps)\b", text)
     if match:

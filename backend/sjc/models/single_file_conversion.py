@@ -27,7 +27,7 @@ from .clip_vocabulary import END, write_tokenizer
 from .families import SDXL
 from .hub import free_bytes
 from .layout import WEIGHT_STEMS
-from .pretrained import silence_libraries
+from .pretrained import OWN_FILES_ONLY, silence_libraries
 from .single_file import AUTOENCODER, NETWORK, SDXL_TEXT_2, SOURCE, SingleFile, describe
 
 _SAMPLES, _SAMPLE_BYTES = 64, 2**16
@@ -236,7 +236,7 @@ def _measured(folder: Path) -> tuple[str, str]:
     """What the network in a folder predicts, by its answer to nearly pure noise."""
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-    unet: Any = UNet2DConditionModel.from_pretrained(str(folder), local_files_only=True, torch_dtype=torch.float32)
+    unet: Any = UNet2DConditionModel.from_pretrained(str(folder), torch_dtype=torch.float32, **OWN_FILES_ONLY)
     return measured_prediction(unet.eval(), int(unet.config.cross_attention_dim)), "its answer to noise was measured"
 
 

@@ -5,25 +5,26 @@ Standard library only.
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
+
+HEADER_BYTES = 100 * foreign.MB
+"""A head that safetensors reads is not larger."""
+WEIGHT_BYTES = 10**12
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; SjcError where the file is missing, unreadable or something else."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = foreign.read_json(path)
     except FileNotFoundError:
         raise SjcError(f"{path} is missing; the model folder is not complete.") from None
-    except (OSError, ValueError) as error:
-        raise SjcError(f"{path} cannot be read as JSON: {first_line(error)}") from error
-    if not isinstance(data, dict):
-        raise SjcError(f"{path} must hold a JSON object.")
-    return data
+    return foreign.Record(data, path).values
 
 
 def header(path: Path) -> dict[str, Any]:
@@ -33,20 +34,30 @@ def header(path: Path) -> dict[str, Any]:
 
 def head(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """(`header`, the metadata: what the file's maker wrote into it, text by name).  Raises SjcError as `header`."""
-    size, tensors, metadata = path.stat().st_size, {}, None
+    tensors: dict[str, Any] = {}
+    metadata = None
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            tensors = json.loads(file.read(min(length, size)))
+        with foreign.opened(path, WEIGHT_BYTES) as file:
+            size, length = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
+            if length <= min(size, HEADER_BYTES):
+                tensors = foreign.parsed(file.read(length).decode())
         metadata = tensors.pop("__metadata__", None)
-        ends = [entry["data_offsets"][1] for entry in tensors.values()]
-        whole = 8 + length + max(ends, default=0) == size
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        whole = 8 + length + max(map(_end, tensors.values()), default=0) == size
+    except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
     known = metadata if isinstance(metadata, dict) else {}
     return tensors, {str(name): value for name, value in known.items() if isinstance(value, str)}
+
+
+def _end(entry: dict[str, Any]) -> int:
+    """Where the bytes of a tensor end. Raises ValueError or its like where the entry is none."""
+    begin, end = entry["data_offsets"]
+    numbers = (begin, end, *entry["shape"])
+    if not isinstance(entry["dtype"], str) or not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError
+    return int(end)
 
 
 def first_line(error: BaseException) -> str:

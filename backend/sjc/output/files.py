@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import SjcError
 
 TEMPORARY = r"\..+\.\d+~(\.\w+)?"  # the names of what is being written: .mesh.4711~.glb
@@ -36,6 +37,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}~{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)  # a link of that name would lead the writer elsewhere
         yield temporary
         _to_disk(temporary)
         _replace(temporary, path)
@@ -84,10 +86,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read JSON; a missing or broken file raises SjcError."""
+    """Read a small JSON file; a missing or broken one raises SjcError."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return foreign.read_json(path)
     except FileNotFoundError as error:
         raise SjcError(f"{path} is missing: this is not a whole job folder.") from error
-    except (ValueError, OSError) as error:
-        raise SjcError(f"{path} cannot be read as JSON ({error}).") from error

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import os
 import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
+from .. import __version__, foreign
 from ..errors import SjcError
 from .colour import srgb_to_linear
 from .files import write_bytes
@@ -171,7 +170,7 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
 def _chunks(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """The JSON and the binary chunk of a GLB container."""
     try:
-        data = Path(path).read_bytes()
+        data = foreign.read_bytes(path, foreign.MESH_BYTES)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import foreign
 from ..errors import SjcError
+from . import field_archive
 from .files import replacing
 
 FIELD_VERSION = 1
@@ -82,23 +83,26 @@ def write_npz(
 
 def read_npz(path: str | os.PathLike[str]) -> FieldArrays:
     """Read one field. A missing, broken or foreign file, or one that holds objects, raises SjcError."""
-    try:
-        with np.load(path, allow_pickle=False) as table:
-            arrays = FieldArrays(
-                density=table["density"].astype(np.float32, copy=False),
-                color=table["color"],
-                bounds=table["bounds"].astype(np.float32, copy=False),
-                meta=json.loads(table["meta"].item()),
-                latent=table.get("latent"),
-            )
-    except FileNotFoundError as error:
-        raise SjcError(f"{path} does not exist.") from error
-    except KeyError as error:
-        raise SjcError(f"{path} is not a field of this program: {error.args[0]}") from error
-    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise SjcError(f"{path} cannot be read as a field ({error}).") from error
+    with field_archive.opened(path) as archive:
+        field_archive.check_sizes(archive)
+        arrays = FieldArrays(
+            density=_array(archive, "density").astype(np.float32, copy=False),
+            color=_array(archive, "color"),
+            bounds=_array(archive, "bounds").astype(np.float32, copy=False),
+            meta=field_archive.meta(archive),
+            latent=_array(archive, "latent") if "latent.npy" in archive.namelist() else None,
+        )
     _check_shapes(arrays, path)
-    version = arrays.meta.get("version", 0)
+    record = foreign.Record(arrays.meta, f"{path}: meta")
+    record.whole("step", 0, foreign.MOST_STEPS, 0)
+    version = record.whole("version", 0, 10**6, 0)
     if version > FIELD_VERSION:
         raise SjcError(f"{path} was written by a newer version of this program (field version {version}).")
     return arrays
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """One array. Raises KeyError without it, ValueError for a damaged one."""
+    with archive.open(f"{name}.npy") as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array

@@ -24,6 +24,7 @@ __all__ = [
 VERSION = 1
 HEARTBEAT_SECONDS = 1.0
 LONGEST_LINE = 1 << 20  # bytes; more is no message of ours
+LARGEST_NUMBER = 2**53  # of a whole one: a float holds it exactly
 
 Message = dict[str, Any]
 _NUMBER, _TEXT = (int, float), (str,)
@@ -96,7 +97,8 @@ def decode(line: bytes | str, known: Mapping[str, Mapping[str, tuple[type, ...]]
     for name, types in fields.items():
         value = message.get(name)
         wrong_bool = isinstance(value, bool) and bool not in types
-        if not isinstance(value, types) or wrong_bool:
+        huge = isinstance(value, int) and abs(value) > LARGEST_NUMBER
+        if not isinstance(value, types) or wrong_bool or huge:
             raise SjcError(f"message {message['type']} without a proper {name}: {_shown(line)}")
     return message
 

@@ -4,6 +4,7 @@ from .backend import BACKEND
 from .engine import ENGINE
 from .errors import ERRORS
 from .files import FILES
+from .foreign import FOREIGN
 from .settings import SETTINGS
 
 KOREAN = {
@@ -11,6 +12,7 @@ KOREAN = {
     **ENGINE,
     **ERRORS,
     **FILES,
+    **FOREIGN,
     **BACKEND,
     # panels
     "Text to 3D": "텍스트를 3D로",

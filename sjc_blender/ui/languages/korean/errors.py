@@ -43,7 +43,6 @@ ERRORS = {
     "{} is not a job folder: it has no job.json.": "{} 은(는) 작업 폴더가 아닙니다. job.json이 없습니다.",
     "{} is not a list of jobs.": "{} 은(는) 작업 목록이 아닙니다.",
     "The list of jobs {} was written by another version of this program.": "작업 목록 {} 은(는) 이 프로그램의 다른 버전이 쓴 것입니다.",
-    "The list of jobs {} cannot be read ({}).": "작업 목록 {} 을(를) 읽을 수 없습니다 ({}).",
     "The list of jobs {} cannot be written: {}.": "작업 목록 {} 을(를) 쓸 수 없습니다: {}.",
     "The list of jobs in {} is in use by {}.": "{} 의 작업 목록은 {} 이(가) 사용 중입니다.",
     "It was renamed to {}; the job folders are not affected.": "{} (으)로 이름을 바꾸었습니다. 작업 폴더는 그대로입니다.",
