@@ -191,7 +191,7 @@ def test_unsuitable_models(copied, name, values, line):
 
 def test_not_a_model(tmp_path, saved, monkeypatch):
     refused(tmp_path, "it has no model_index.json")
-    refused(saved / "model_index.json", "is a file")
+    refused(saved / "model_index.json", "is no model")
     refused(tmp_path / "absent" / "deep" / "folder", "There is no model folder")
     refused("mushroom", "There is no model folder")
     monkeypatch.setattr(model_files, "EMBEDDED", tmp_path)
