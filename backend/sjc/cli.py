@@ -1,7 +1,7 @@
 """The command line: sjc generate | batch | resume | models | experiment | doctor.
 
-Exit status: 0; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C. What the commands do stands in
-commands.py.
+Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
+What the commands do stands in commands.py.
 """
 
 from __future__ import annotations
@@ -65,20 +65,24 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "action",
         nargs="?",
-        choices=("list", "info", "fetch", "remove", "convert"),
+        choices=("list", "info", "check", "fetch", "remove", "convert"),
         default="list",
-        help="list, info, fetch: download a hub model into the local model cache, remove: delete it there, or convert: "
-        "a .bin to safetensors",
+        help="list, info, check: measure whether a model works as it should and what it costs, fetch: download a hub "
+        "model into the local model cache, remove: delete it there, or convert: a .bin to safetensors",
     )
     models.add_argument(
         "model",
         nargs="?",
         default="embedded",
-        help="with info, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; with "
-        "convert: a file",
+        help="with info, check, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; "
+        "with convert: a file",
     )
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
     models.add_argument("--yes", action="store_true", help="with remove: do not ask")
+    models.add_argument(
+        "--output", type=Path, metavar="DIR", help="with check: where the report goes [outputs/check-<model>]"
+    )
+    models.add_argument("--device", default="auto", help="with check: auto, cpu, cuda, cuda:N or mps [auto]")
     models.add_argument("--json", action="store_true", help="for machines")
     _add_offline(models)
 

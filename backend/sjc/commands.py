@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .job.run import JobRun
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED_CHECK, BAD_INPUT, INTERRUPTED = 1, 2, 130
 OUTPUTS = Path("outputs")
 
 
@@ -204,12 +204,14 @@ class _BatchLine:
 
 
 def models(args: argparse.Namespace) -> int:
-    """sjc models: list, info, fetch, remove or convert."""
+    """sjc models: list, info, check, fetch, remove or convert."""
     from .doctor import model_info, print_table
     from .models import model_list
 
     if args.action == "list":
         return model_list.show(args.json)
+    if args.action == "check":
+        return _check_model(args)
     if args.action == "remove":
         from .models.model_removal import remove
 
@@ -251,6 +253,31 @@ def models(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_model(args: argparse.Namespace) -> int:
+    """sjc models check: one line a check, and a report in a folder; a status of its own where a check fails."""
+    from .check.place import free_folder
+    from .check.run import check_model
+
+    report = _reporter(args)
+    folder = args.output or free_folder(OUTPUTS, args.model)
+    try:
+        record = check_model(args.model, folder, report, device=args.device)
+    finally:
+        if isinstance(report, Bar):
+            report.close()
+    if args.json:
+        report({"type": "result", "folder": str(folder), "ok": record["ok"], "checks": record["checks"]})
+    else:
+        _print_checks(record["checks"])
+        print(folder)
+    return 0 if record["ok"] else FAILED_CHECK
+
+
+def _print_checks(checks: Iterable[Mapping[str, Any]]) -> None:
+    for line in checks:
+        print(f"{'ok  ' if line['ok'] else 'FIX '} {line['name']:<9} {line['text']}")
+
+
 def doctor(args: argparse.Namespace) -> int:
     """sjc doctor: one line a check; bad input where one fails."""
     from .doctor import checks
@@ -259,6 +286,5 @@ def doctor(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(lines, ensure_ascii=False))
     else:
-        for line in lines:
-            print(f"{'ok  ' if line['ok'] else 'FIX '} {line['name']:<9} {line['text']}")
+        _print_checks(lines)
     return 0 if all(line["ok"] for line in lines) else BAD_INPUT

@@ -84,7 +84,7 @@ class Bar:
         self.console.print(text, markup=False, soft_wrap=True)  # a prompt may hold brackets
 
     def _progress(self, event: Event) -> None:
-        speed = f"{event['it_s']:.1f} step/s"
+        speed = f"{event['it_s']:.1f} {event.get('unit', 'step')}/s"
         if self.live:
             if self.task is None:
                 self.progress.start()
