@@ -126,8 +126,8 @@ FAULTS = [
     Fault(
         "kernels-forget-what-lies-behind",
         f"{FIELD}/cpp/backward.h",
-        "sum += behind[m];",
-        "sum += 0.0f;",
+        "behind[m] = w[m] * gw;",
+        "behind[m] = 0.0f;",
         (f"{PARITY}::test_tiny_render_and_gradients",),
     ),
     # ------------------------------------------------------------------------------------------------------------ score
@@ -631,8 +631,8 @@ FAULTS = [
     Fault(
         "samples-behind-the-last-one-seen",
         f"{FIELD}/cpp/forward.h",
-        "for (int m = used; m < whole; ++m) w[m] = 0.0f;",
-        "for (int m = used; m < whole; ++m) w[m] = T;",
+        "beyond(used, whole, [&](int m) { w[m] = 0.0f; });",
+        "beyond(used, whole, [&](int m) { w[m] = sum.T; });",
         ("tests/backend/field/test_render_warp.py::test_axis_aligned_rays_and_misses",),
     ),
     Fault(

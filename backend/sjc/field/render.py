@@ -30,6 +30,14 @@ def choose(name: str, device: str | torch.device) -> str:
     return "warp" if works else "reference"
 
 
+def capturable(name: str, device: str | torch.device) -> bool:
+    """Whether a picture and its gradients can be captured in a CUDA graph, once they have been made outside of one.
+
+    The Warp renderer reads nothing on the host, and its sizes do not depend on the data; the reference's do.
+    """
+    return torch.device(device).type == "cuda" and choose(name, device) == "warp"
+
+
 def around_kernels(name: str, device: torch.device) -> AbstractContextManager[None]:
     """For torch's small operations around a renderer: one thread where Warp's threads have the cores (threads.py)."""
     fused = device.type == "cpu" and choose(name, device) == "warp"

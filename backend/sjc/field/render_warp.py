@@ -11,6 +11,11 @@ cuts, each with an exact setting:
 
 On a CPU bundles of rays are dealt out to as many threads as the process may use, each with a gradient of its own, added
 up in a fixed order: results depend, within rounding, on the number of threads, but not on the run.
+
+On CUDA a warp has a ray, and gradients meet in atomic additions, whose order changes from run to run. Where
+torch.use_deterministic_algorithms(True) is set they are summed up in whole numbers instead, more slowly, and are the
+same every time. Nothing waits for the device, and no size depends on the data: torch may capture a picture with its
+gradients in a CUDA graph, once one has been made outside.
 """
 
 from __future__ import annotations
@@ -22,12 +27,13 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
-from . import gradient_memory
+from . import gradient_memory, warp_launch
 from .grid import VoxelField
-from .render_reference import Rendered, check, lattice
-from .warp_launch import available, in_threads, kernels, launch, slabs, threads  # noqa: F401  (available: for callers)
+from .render_reference import Rendered, check
+from .warp_launch import by_warps, in_threads, kernels, launch, slabs, threads
 from .warp_source import BLOCK, BUNDLE, COLUMN
 
+available = warp_launch.available
 RUNS = 15  # of occupied blocks on a ray, for which there is room at once
 TAU_MAX = 30.0  # transmittance 1e-13: nothing behind can change a float32 sum
 
@@ -47,8 +53,8 @@ def render(
 
     skip_alpha: blocks whose alpha per step stays below it count as empty; 0 skips nothing. At most Ns * skip_alpha of
     opacity is lost on a ray. stop_transmittance: rays end below it, at most that much opacity is lost; 0 never stops
-    before 1e-13. Gradients are those of the picture so computed. CPU results do not change from run to run; on CUDA the
-    order of atomic additions does.
+    before 1e-13. Gradients are those of the picture so computed. CPU results do not change from run to run; CUDA's do
+    not where torch.use_deterministic_algorithms(True) is set.
 
     Raises SjcError as the reference, and for other types than float32.
     """
@@ -75,7 +81,7 @@ def render(
     runs = occupied_runs(field, clear, rays, step)
     color, opacity, depth, emptiness = _Render.apply(field.grid, field.log_scale, clear, runs, options, *rays)
     samples = counts.max() if len(counts) else 0
-    if origins.device.type == "cpu":
+    if not by_warps(origins.device):
         samples = int(samples)
     return Rendered(color, opacity, depth, emptiness, samples)
 
@@ -83,15 +89,16 @@ def render(
 def aim(kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
     """The reference's `lattice` (t_min, counts) and `coherent_order`.
 
-    On a CPU both come from one kernel, which saves torch's many calls.
+    All by one kernel, which saves torch's many calls. On CUDA the order is that of the rays: all are on their way at
+    once.
     """
-    if origins.device.type != "cpu":
-        return *lattice(origins, directions, step), coherent_order(origins, directions)
-    rays = len(origins)
+    rays, device = len(origins), origins.device
+    warps = by_warps(device)
     t_min = origins.new_empty(rays)
-    counts, order, scratch = (torch.empty(size, dtype=torch.int32) for size in (rays, rays, 2 * rays))
+    sizes = (rays, rays, 0 if warps else 2 * rays)
+    counts, order, scratch = (torch.empty(size, dtype=torch.int32, device=device) for size in sizes)
     if rays:
-        launch("aim", kernels, (origins, directions, t_min, counts, order, scratch, step), (1, ()))
+        launch("aim", kernels, (origins, directions, t_min, counts, order, scratch, step), (rays if warps else 1, ()))
     return t_min, counts, order
 
 
@@ -122,21 +129,20 @@ def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
         # The raw density at which alpha = skip_alpha; sigma = softplus(x) is x = log(e^sigma - 1).
         sigma = -math.log1p(-skip_alpha) / step
         x = sigma + math.log(-math.expm1(-sigma))
-        scaled = (
-            x - field.density_shift
-        )  # exp(log_scale) is divided out in the kernel: no waiting for the device to tell it
-        together = COLUMN if clear.device.type == "cpu" else 1  # on a GPU a thread a block
+        scaled = x - field.density_shift  # exp(log_scale) is divided out in the kernel: nobody waits for the device
+        warps = by_warps(clear.device)
+        together = 1 if warps else COLUMN  # on a GPU a warp has a block
         columns = (blocks, -(-blocks // together))
         compiled = kernels(field)
         inputs = (field.grid.detach(), field.log_scale.detach().reshape(1), scaled, clear, together)
         parts = (((length, *columns), (start,)) for start, length in slabs(blocks, threads(clear.device)))
         launch("occupancy", compiled, inputs, *parts)
-        if clear.device.type == "cpu" and not clear.any():  # fog: nothing to look for on the way
+        if not warps and not clear.any():  # fog: nothing to look for on the way
             return clear[:0, :0, :0]
         spare = torch.empty_like(clear)
         for axis in range(3):  # z, y, x
             stride = blocks**axis
-            count = stride * blocks if clear.device.type == "cpu" else 1  # on a GPU a thread a block
+            count = 1 if warps else stride * blocks  # on a GPU a thread has a block
             launch("spread", compiled, (clear, spare, stride, count), (clear.numel() // count, ()))
             clear, spare = spare, clear
     return clear
@@ -155,7 +161,7 @@ def occupied_runs(
     if not blocks:
         return counts.new_empty(0, 0)
     max_width, parts = 3 * blocks + 2, deal(order)
-    width = min(2 * RUNS + 2, max_width) if counts.device.type == "cpu" else max_width
+    width = max_width if by_warps(counts.device) else min(2 * RUNS + 2, max_width)
     while True:
         runs, needed = counts.new_empty(len(order), width), counts.new_zeros(len(parts))
         shared = (field.grid.detach(), clear, *rays, step, runs, width, needed)
@@ -187,7 +193,13 @@ class _Render(torch.autograd.Function):
         options, rays = ctx.options, len(origins)
         g_grid, g_scale = _zeroes(grid, clear, options.kernels), origins.new_empty(rays)
         scene = _scene(grid, log_scale, options.shift, runs, order, origins, directions, t_min)
-        given = (*options.marching, ends, taus, *(g.contiguous() for g in upstream), g_scale)
+        upstream = tuple(g.contiguous() for g in upstream)
+        ordered, unit = (
+            _ordered_sums(grid, upstream)
+            if options.kernels.ordered
+            else (ends.new_empty(0, dtype=torch.int64), g_scale[:0])
+        )
+        given = (*options.marching, ends, taus, *upstream, g_scale, ordered, unit)
         parts = deal(order)
         with gradient_memory.zeroed(grid, len(parts) - 1) as others:
             launch("backward", options.kernels, (*scene, *given), *(
@@ -195,7 +207,18 @@ class _Render(torch.autograd.Function):
             ))  # fmt: skip
             for other in others:
                 launch("gather", options.kernels, (g_grid, other, clear), *_planes(clear, len(grid), len(parts)))
+        if len(ordered):
+            g_grid = (ordered.double() * unit).to(grid.dtype).view_as(grid)
         return g_grid, g_scale.sum().reshape(log_scale.shape), *(None,) * 8
+
+
+def _ordered_sums(grid: Tensor, upstream: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Zeroes for the gradient in whole numbers, and what one of them is worth.
+
+    Fine against every number that arises, and so coarse that 2^27 times the largest upstream gradient has room.
+    """
+    largest = torch.stack([g.abs().max() if g.numel() else g.new_zeros(()) for g in upstream]).max()
+    return torch.zeros(grid.numel(), dtype=torch.int64, device=grid.device), (largest * 2**-36).clamp_min(1e-30).view(1)
 
 
 def _scene(grid, log_scale, shift, runs, *rays) -> tuple:
@@ -205,7 +228,7 @@ def _scene(grid, log_scale, shift, runs, *rays) -> tuple:
 
 def deal(order: Tensor) -> list[tuple[int, tuple[int, int]]]:
     """For each thread how many bundles it marches, and which: from the first in steps, so that all get what is hard."""
-    bundles = -(-len(order) // (BUNDLE if order.device.type == "cpu" else 1))  # on a GPU a thread a ray
+    bundles = -(-len(order) // (1 if by_warps(order.device) else BUNDLE))  # on a GPU a warp has a ray
     parts = max(1, min(threads(order.device), bundles))
     return [(-(-(bundles - part) // parts), (part, parts)) for part in range(parts)]
 
@@ -224,7 +247,7 @@ def _zero_planes(memory: Tensor, start: int, length: int) -> None:
 
 def _zeroes(grid: Tensor, clear: Tensor, kernels: SimpleNamespace) -> Tensor:
     """A gradient to begin with, to be written to only in blocks that are not clear."""
-    if grid.device.type != "cpu":
+    if by_warps(grid.device):
         return torch.zeros_like(grid)
     parts = threads(grid.device)
 

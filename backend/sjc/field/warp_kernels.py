@@ -13,35 +13,41 @@ from types import SimpleNamespace
 
 import warp as wp
 
-from .warp_source import source
+from .warp_source import THREADS, source
 
 
 @functools.cache
-def build(channels: int, activation: str) -> SimpleNamespace:
+def build(channels: int, activation: str, *, emulated: bool = False, ordered: bool = False) -> SimpleNamespace:
     """The eight kernels and the voxel type `vecK` for one number of channels and one colour activation.
 
-    `prepared` is warp_launch's: launches of each to be made again.
+    emulated: on a CPU, too, the text for CUDA, one thread of a warp after the other; for tests. ordered: on CUDA the
+    gradient is summed up in whole numbers, so that it does not depend on the order. `prepared` is warp_launch's:
+    launches of each to be made again. `warp_wide` names those that have a warp where others have a thread.
 
     Warp compiles them at the first launch and caches the result on disk.
     """
     flags = (wp.config.cpu_compiler_flags or "-march=native") + " -ffp-contract=fast"
     vecK = wp.types.vector(length=1 + channels, dtype=wp.float32)
     Grid, Blocks = wp.array3d(dtype=vecK), wp.array3d(dtype=wp.uint8)
-    Floats, Ints = wp.array(dtype=float), wp.array(dtype=int)
+    Floats, Ints, Longs = wp.array(dtype=float), wp.array(dtype=int), wp.array(dtype=wp.int64)
+    text = functools.partial(source, channels=channels, activation=activation, emulated=emulated, ordered=ordered)
+    # Threads of a CUDA block, and how many blocks a multiprocessor has registers for (without spills: test_warps.py).
+    bounds = (THREADS, 1 if channels > 7 else 10 if channels % 4 == 3 else 12)
     kernel = functools.partial(wp.kernel, module="unique", module_options={"cpu_compiler_flags": flags})
 
     # fmt: off
-    @wp.func_native(source("aim.h", channels, activation))
+    @wp.func_native(text("aim.h"))
     def aim_all(
-        origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float,
+        index: int, origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints,
+        step: float,
     ): ...  # fmt: skip
 
     # fmt: on
     @kernel()
     def aim(origins: Floats, directions: Floats, t_min: Floats, counts: Ints, order: Ints, scratch: Ints, step: float):
-        aim_all(origins, directions, t_min, counts, order, scratch, step)
+        aim_all(wp.tid(), origins, directions, t_min, counts, order, scratch, step)
 
-    @wp.func_native(source("occupancy.h", channels, activation))
+    @wp.func_native(text("occupancy.h"))
     def fill_blocks(
         grid: Grid, log_scale: Floats, scaled: float, clear: Blocks, count: int, bx: int, by: int, b0: int
     ): ...
@@ -52,7 +58,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         fill_blocks(grid, log_scale, scaled, clear, count, bx + bx0, by, column * count)
 
     # fmt: off
-    @wp.func_native(source("gather.h", channels, activation))
+    @wp.func_native(text("gather.h"))
     def gather_column(grid: Grid, part: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     # fmt: on
@@ -61,7 +67,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         gather_column(grid, part, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source("erase.h", channels, activation))
+    @wp.func_native(text("erase.h"))
     def erase_column(grid: Grid, clear: Blocks, x_first: int, x_last: int, bx: int, by: int): ...
 
     @kernel()
@@ -69,7 +75,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         bx, by = wp.tid()
         erase_column(grid, clear, x_first, x_last, bx, by)
 
-    @wp.func_native(source("spread.h", channels, activation))
+    @wp.func_native(text("spread.h"))
     def spread_blocks(before: Blocks, after: Blocks, stride: int, first: int, count: int): ...
 
     @kernel()
@@ -77,7 +83,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         spread_blocks(before, after, stride, wp.tid() * count, count)
 
     # fmt: off
-    @wp.func_native(source("runs.h", channels, activation))
+    @wp.func_native(text("runs.h"))
     def find_runs(
         index: int, grid: Grid, clear: Blocks, order: Ints, origins: Floats, directions: Floats, t_min: Floats,
         counts: Ints,
@@ -93,7 +99,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         index = part + parts * wp.tid()
         find_runs(index, grid, clear, order, origins, directions, t_min, counts, step, runs, width, needed, part)
 
-    @wp.func_native(source("forward.h", channels, activation))
+    @wp.func_native(text("forward.h"))
     def march(
         index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
         origins: Floats, directions: Floats,
@@ -101,7 +107,7 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         color: Floats, opacity: Floats, depth: Floats, emptiness: Floats, ends: Ints, taus: Floats,
     ): ...
 
-    @kernel()
+    @kernel(launch_bounds=bounds)
     def forward(
         grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats,
         directions: Floats,
@@ -115,26 +121,28 @@ def build(channels: int, activation: str) -> SimpleNamespace:
             weight_threshold, tau_stop, color, opacity, depth, emptiness, ends, taus,
         )
 
-    @wp.func_native(source("backward.h", channels, activation, sign=-1))
+    @wp.func_native(text("backward.h", sign=-1))
     def march_back(
         index: int, grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints,
         origins: Floats, directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
         g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, g_grid: Grid,
+        ordered: Longs, unit: Floats,
     ): ...
 
-    @kernel()
+    @kernel(launch_bounds=bounds)
     def backward(
         grid: Grid, log_scale: Floats, shift: float, runs: Ints, width: int, order: Ints, origins: Floats,
         directions: Floats,
         t_min: Floats, step: float, beta: float, weight_threshold: float, ends: Ints, taus: Floats,
-        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, part: int,
-        parts: int, g_grid: Grid,
+        g_color: Floats, g_opacity: Floats, g_depth: Floats, g_emptiness: Floats, g_scale: Floats, ordered: Longs,
+        unit: Floats, part: int, parts: int, g_grid: Grid,
     ):
         index = part + parts * wp.tid()
         march_back(
             index, grid, log_scale, shift, runs, width, order, origins, directions, t_min, step, beta, weight_threshold,
-            ends, taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid,
+            ends, taus, g_color, g_opacity, g_depth, g_emptiness, g_scale, g_grid, ordered,
+            unit,
         )
 
     # fmt: on
@@ -148,5 +156,8 @@ def build(channels: int, activation: str) -> SimpleNamespace:
         gather=gather,
         erase=erase,
         vecK=vecK,
+        emulated=emulated,
+        ordered=ordered,
+        warp_wide=("occupancy", "runs", "forward", "backward"),
         prepared={},
     )

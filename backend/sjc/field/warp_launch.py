@@ -23,8 +23,11 @@ from torch import Tensor
 
 from ..machine.threads import count as usable_threads
 from .grid import VoxelField
+from .warp_source import CHUNK, THREADS
 
 MOST_THREADS = 8  # each has a gradient of the grid's size to itself
+NEWEST_BRANCH = 90  # compute capability times ten: the highest that cpp/*.h asks for
+_emulated: list[bool] = [False]
 
 
 def available(device: str | torch.device = "cpu") -> tuple[bool, str]:
@@ -50,6 +53,10 @@ def start() -> ModuleType:
 
     wp.config.log_level = wp.LOG_ERROR
     wp.config.enable_backward = False
+    # Else Warp compiles for compute capability 7.5 wherever the driver is newer than its toolkit, and what newer cards
+    # can do is left out. For a card that this Warp's compiler does not know yet, the newest text that the kernels have.
+    wp.config.cuda_output = "cubin"
+    wp.config.ptx_target_arch = NEWEST_BRANCH
     wp.config.kernel_cache_dir = os.environ.get("SJC_WARP_CACHE") or wp.config.kernel_cache_dir
     try:
         with _without_driver_warning():
@@ -87,12 +94,30 @@ def kernels(field: VoxelField) -> SimpleNamespace:
     start()  # its settings must precede the first kernel
     from . import warp_kernels
 
-    return warp_kernels.build(field.channels, field.color_activation)
+    ordered = by_warps(field.grid.device) and torch.are_deterministic_algorithms_enabled()
+    return warp_kernels.build(field.channels, field.color_activation, emulated=_emulated[0], ordered=ordered)
+
+
+def by_warps(device: torch.device) -> bool:
+    """Whether a warp has a ray (CUDA), not a thread a bundle of them (CPU)."""
+    return device.type != "cpu" or _emulated[0]
+
+
+@contextlib.contextmanager
+def emulated_warps() -> Iterator[None]:
+    """Within, a CPU has the kernels of CUDA, run by Warp's fibers, one for each thread of a warp. For tests: slow."""
+    wp = start()
+    before = wp.config.enable_cpu_blocks
+    wp.config.enable_cpu_blocks = _emulated[0] = True
+    try:
+        yield
+    finally:
+        wp.config.enable_cpu_blocks, _emulated[0] = before, False
 
 
 def threads(device: torch.device) -> int:
     """How many threads work on this device."""
-    return min(usable_threads(), MOST_THREADS) if device.type == "cpu" else 1
+    return 1 if by_warps(device) else min(usable_threads(), MOST_THREADS)
 
 
 def slabs(count: int, parts: int) -> list[tuple[int, int]]:
@@ -148,55 +173,63 @@ Call = tuple[Any, tuple[Any, ...]]  # how many threads of the kernel (an axis or
 def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls: Call) -> None:
     """kernel(*shared, *own) over dim for every call (dim, own), at once; on CUDA in torch's current stream.
 
-    Neither torch nor Warp then waits for the other.
+    Where a warp does what else a thread does, there are as many more threads. Neither torch nor Warp then waits for
+    the other, and nothing depends on the data: torch may capture it in a CUDA graph once the kernels are loaded.
     """
     wp = start()
     kernel = getattr(kernels, name)
     device = next(x.device for x in shared if isinstance(x, Tensor))
-    if device.type == "cpu":
-        ready = kernels.prepared.setdefault(name, [])
-        work = []
-        for dim, own in calls:
-            if dim == 0:
-                continue
-            values = (*shared, *own)
-            try:  # whoever launches has the prepared ones alone meanwhile; a snapshot may launch beside the steps
-                one = ready.pop(0)
-            except IndexError:
-                one = _Prepared(wp, kernels, kernel, dim, values)
-            work.append((one, dim, values))
-        in_threads(_Prepared.run, work)
-        ready.extend(one for one, *_ in work)
-        return
-    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-    for dim, own in calls:
-        inputs = [_as_warp(wp, kernels, x) for x in (*shared, *own)]
-        wp.launch(kernel, dim=dim, inputs=inputs, device="cpu", stream=stream)  # the stream says which device
+    ready = kernels.prepared.setdefault((name, device), [])
+    wide = by_warps(device) and name in kernels.warp_wide
+    work = []
+    for length, own in calls:
+        dim = length if isinstance(length, tuple) else (length,)
+        if 0 in dim:
+            continue
+        if wide:
+            dim = (*dim[:-1], CHUNK * dim[-1])
+        values = (*shared, *own)
+        try:  # whoever launches has the prepared ones alone meanwhile; a snapshot may launch beside the steps
+            one = ready.pop(0)
+        except IndexError:
+            one = _Prepared(wp, kernels, kernel, dim, values, device)
+        work.append((one, dim, values))
+    in_threads(_Prepared.run, work)
+    ready.extend(one for one, *_ in work)
 
 
 _loading = threading.Lock()
 
 
 class _Prepared:
-    """A launch on the CPU, made again and again with other addresses and numbers.
+    """A launch, made again and again with other addresses and numbers.
 
     From nothing a launch takes Warp 0.1 to 0.2 ms of Python, and a picture with its gradients has a dozen of them.
     """
 
     def __init__(
-        self, wp: ModuleType, kernels: SimpleNamespace, kernel: Any, dim: Any, values: tuple[Any, ...]
+        self,
+        wp: ModuleType,
+        kernels: SimpleNamespace,
+        kernel: Any,
+        dim: tuple[int, ...],
+        values: tuple[Any, ...],
+        device: torch.device,
     ) -> None:
-        self.wp, self.kernels, self.kernel, self.dim = wp, kernels, kernel, dim
+        self.wp, self.kernels, self.kernel, self.dim, self.device = wp, kernels, kernel, dim, device
         numbers = [_as_warp(wp, kernels, value) for value in values]
+        block = CHUNK if kernels.emulated else THREADS if by_warps(device) else 1
         with _loading:  # two threads may load a kernel twice, and one then calls what the other has unloaded
-            self.launch = wp.launch(kernel, dim=dim, inputs=numbers, device="cpu", record_cmd=True)
+            self.launch = wp.launch(
+                kernel, dim=dim, inputs=numbers, device=wp.device_from_torch(device), record_cmd=True, block_dim=block
+            )
         self.known: list[Any] = list(values)  # of each argument: the number, or a tensor's shape
         self.arrays: list[Any] = [None] * len(values)  # of each that is a tensor: Warp's descriptor
         for i, value in enumerate(values):
             if isinstance(value, Tensor):
                 self._describe(i, value)
 
-    def run(self, dim: Any, values: tuple[Any, ...]) -> None:
+    def run(self, dim: tuple[int, ...], values: tuple[Any, ...]) -> None:
         """kernel(*values) over dim. Tensors must be contiguous: the descriptors keep nothing alive."""
         if dim != self.dim:
             self.launch.set_dim(dim)
@@ -212,7 +245,10 @@ class _Prepared:
             elif value != known[i]:
                 self.launch.set_param_at_index_from_ctype(i, value)
                 known[i] = value
-        self.launch.launch()
+        if self.device.type == "cpu":
+            self.launch.launch()
+        else:
+            self.launch.launch(self.wp.stream_from_torch(torch.cuda.current_stream(self.device)))
 
     def _describe(self, i: int, tensor: Tensor) -> None:
         array = _as_warp(self.wp, self.kernels, tensor)

@@ -4,7 +4,8 @@ A file is the body of one native function of warp_kernels, and uses its argument
 include another file of the folder are replaced by it, so Warp hashes the whole text and notices every change.
 
 Whole-word constants: K = 1 + C floats a voxel (density first), ACTIVATION (index in grid.COLOR_ACTIVATIONS), SIGN (of
-the walk's direction), the sizes below, and for vectors LANES, WIDTH and their lanes' numbers.
+the walk's direction), EMULATED and ORDERED (warp_kernels.build), the sizes below, and for vectors LANES, WIDTH and
+their lanes' numbers.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from .grid import COLOR_ACTIVATIONS
 BLOCK = 4  # cells per side of a block of empty or occupied space
 REACH = 8  # empty blocks jumped at once, to each side
 COLUMN = 32  # blocks whose occupancy is found together on a CPU
-CHUNK = 32  # samples walked together on a CPU
+CHUNK = 32  # samples walked together: the lanes of a warp
 BUNDLE = 64  # rays that advance together on a CPU
+WARPS = 2  # of a CUDA block; each works for itself
+THREADS = CHUNK * WARPS  # of a CUDA block
 FOLDER = Path(__file__).with_name("cpp")
 
 
@@ -30,7 +33,9 @@ def read(name: str) -> str:
     return re.sub(r'^#include "(\w+\.h)"$', lambda match: read(match[1]), text, flags=re.MULTILINE)
 
 
-def source(name: str, channels: int, activation: str, sign: int = 1) -> str:
+def source(
+    name: str, channels: int, activation: str, *, sign: int = 1, emulated: bool = False, ordered: bool = False
+) -> str:
     """The text of `name` with its constants written in."""
     k = 1 + channels
     lanes = 1 << (2 * k).bit_length() - 1  # the largest power of two in a column
@@ -51,6 +56,9 @@ def source(name: str, channels: int, activation: str, sign: int = 1) -> str:
         "COLUMN": COLUMN,
         "FAR": REACH,
         "SIGN": sign,
+        "WARPS": WARPS,
+        "EMULATED": int(emulated),
+        "ORDERED": int(ordered),
     }
     text = read(name)
     for word, value in constants.items():

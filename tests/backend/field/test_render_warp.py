@@ -13,58 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sjc.errors import SjcError
-from sjc.field import cameras, render_reference, render_warp
-from sjc.field.grid import COLOR_ACTIVATIONS, VoxelField, voxel_centers
+from sjc.field import render_reference, render_warp
+from sjc.field.grid import COLOR_ACTIVATIONS
 from sjc.field.render import choose, renderer
 from sjc.field.warp_launch import in_threads, launch
 from sjc.field.warp_source import BUNDLE, REACH
+from tests.backend.scenes import (
+    EXACT,
+    assert_equal_rendering,
+    object_scene,
+    random_scene,
+    render_with_gradients,
+    scattered_scene,
+    view_rays,
+)
 
-EXACT = {"skip_alpha": 0.0, "stop_transmittance": 0.0}
 pytestmark = pytest.mark.skipif(not render_warp.available("cpu")[0], reason="needs warp-lang")
-
-
-def random_scene(seed, size=8, channels=3, activation="identity", shift=-1.0, spread=3.0):
-    generator = torch.Generator().manual_seed(seed)
-    field = VoxelField(size, channels, density_shift=shift, color_activation=activation, generator=generator)
-    with torch.no_grad():
-        field.density.copy_(torch.randn(1, size, size, size, generator=generator) * spread)
-        field.log_scale.fill_(torch.randn((), generator=generator).item() * 0.3)
-    return field
-
-
-def view_rays(azimuth=30.0, elevation=25.0, radius=1.5, fov=60.0, pixels=8):
-    views = cameras.look_at(azimuth, elevation, radius, fov)
-    return tuple(x.reshape(-1, 3).contiguous() for x in cameras.rays(views, pixels, pixels))
-
-
-def render_with_gradients(render, field, rays, seed=0, **options):
-    """Outputs and (grid, log_scale) gradients of a random linear function of all four outputs."""
-    field.zero_grad()
-    out = render(field, *rays, **options)
-    outputs = (out.color, out.opacity, out.depth, out.emptiness)
-    generator = torch.Generator().manual_seed(seed)
-    sum((x * torch.randn(x.shape, generator=generator)).sum() for x in outputs).backward()
-    return out, outputs, (field.grid.grad.clone(), field.log_scale.grad.clone())
-
-
-def assert_equal_rendering(field, rays, **options):
-    """Warp in float32 against the reference in double."""
-    out, outputs, gradients = render_with_gradients(render_warp.render, field, rays, **EXACT, **options)
-    # One lattice for both: a ray whose span is a whole number of steps to float32 may have a sample more in double.
-    double = VoxelField(
-        field.size, field.channels, density_shift=field.density_shift, color_activation=field.color_activation
-    )
-    double.load_state_dict(field.state_dict())
-    with pytest.MonkeyPatch.context() as patch:
-        t_min, counts = render_reference.lattice(*rays, render_reference.check(field, *rays, options.get("step")))
-        patch.setattr(render_reference, "lattice", lambda *_: (t_min.double(), counts))
-        expected, references, wanted = render_with_gradients(
-            render_reference.render, double.double(), tuple(x.double() for x in rays), **options
-        )
-    assert out.samples == expected.samples
-    for value, reference in zip((*outputs, *gradients), (*references, *wanted), strict=True):
-        size = max(1.0, reference.abs().max().item() if reference.numel() else 0)
-        torch.testing.assert_close(value.double(), reference, atol=3e-5 * size, rtol=0)
 
 
 @given(
@@ -116,14 +80,6 @@ def test_very_opaque_field():
     with torch.no_grad():
         field.density.add_(200.0)
     assert_equal_rendering(field, view_rays(pixels=6), weight_threshold=0.0)
-
-
-def object_scene(size=40, channels=4):
-    """A soft ball in empty space, with colours."""
-    field = VoxelField(size, channels, generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        field.density.copy_((15.0 - 30.0 * voxel_centers(size).norm(dim=-1))[None].clamp(min=-12))
-    return field
 
 
 @pytest.mark.parametrize("view", [(0.0, 0.0, 1.5), (30.0, 25.0, 1.5), (200.0, -80.0, 3.0), (77.0, 10.0, 0.6)])
@@ -214,15 +170,6 @@ def test_the_way_back_visits_the_same_samples(view):
         out.color.double().sum().backward()
         gradient = field.split(field.grid.grad)[1].double().sum().item()
         assert gradient == pytest.approx(out.color.double().sum().item(), rel=2e-5)
-
-
-def scattered_scene(size=50):
-    """Specks of matter in empty space: rays pass many of them."""
-    field = VoxelField(size, 4, generator=torch.Generator().manual_seed(5))
-    with torch.no_grad():
-        field.density.fill_(-12.0)
-        field.density[0, 3::10, 3::10, 3::10] = 4.0
-    return field
 
 
 @pytest.mark.parametrize("scene", [object_scene, scattered_scene])
@@ -416,18 +363,3 @@ def test_unwritable_cache_falls_back_with_a_warning(tmp_path):
     done = run_python(START.format(path=sys.path), SJC_WARP_CACHE=str(tmp_path / "file" / "kernels"))
     assert done.stdout.strip() == "(True, '')", done.stderr
     assert "kernel cache cannot be written" in done.stderr
-
-
-def test_kernels_compile_for_cuda(tmp_path):
-    """The same source through NVIDIA's compiler, which needs no card."""
-    import warp as wp
-
-    kernels = render_warp.kernels(random_scene(0, channels=4))
-    for name in ("occupancy", "spread", "runs", "forward", "backward"):
-        try:
-            wp.compile_aot_module(getattr(kernels, name).module, device=None, arch=80, module_dir=tmp_path / name)
-        except RuntimeError as error:
-            if "CUDA" in str(error) and "compil" not in str(error).lower():
-                pytest.skip(f"this Warp has no CUDA compiler: {error}")
-            raise
-        assert any((tmp_path / name).glob("*.sm80.*"))

@@ -1,15 +1,15 @@
 // Where each ray is sampled, as render_reference.lattice in the same operations, and the order of the rays, as
-// render_warp.coherent_order: sorted by their code in two passes of 12 bits. One thread does it all.
+// render_warp.coherent_order: sorted by their code in two passes of 12 bits. On a CPU one thread does it all. On CUDA a
+// thread has a ray, and their order stays: all are on their way at once.
 
+#include "lanes.h"
 const int rays = t_min.shape[0];
-int *codes = scratch.data, *half_sorted = scratch.data + rays;
-int starts[2][4097] = {};
 auto spread = [](unsigned x) {  // 8 bits to every third place
     x = (x | x << 8) & 0x0F00F;
     x = (x | x << 4) & 0xC30C3;
     return (x | x << 2) & 0x249249;
 };
-for (int r = 0; r < rays; ++r) {
+auto aim_one = [&](int r) {
     const float *origin = origins.data + 3 * r, *direction = directions.data + 3 * r;
     float near = 0.0f, far = FLT_MAX, along = 0.0f;
     for (int c = 0; c < 3; ++c) {
@@ -28,6 +28,16 @@ for (int r = 0; r < rays; ++r) {
         const float middle = (origin[c] - direction[c] * along + 2.0f) * 64.0f;
         code |= spread((unsigned)wp::clamp(middle, 0.0f, 255.0f)) << c;
     }
+    return code;
+};
+#if BY_WARPS
+aim_one(index);
+order.data[index] = index;
+#else
+int *codes = scratch.data, *half_sorted = scratch.data + rays;
+int starts[2][4097] = {};
+for (int r = 0; r < rays; ++r) {
+    const unsigned code = aim_one(r);
     codes[r] = code;
     ++starts[0][(code & 4095) + 1];
     ++starts[1][(code >> 12) + 1];
@@ -36,3 +46,4 @@ for (int i = 0; i < 4096; ++i)
     for (int pass = 0; pass < 2; ++pass) starts[pass][i + 1] += starts[pass][i];
 for (int r = 0; r < rays; ++r) half_sorted[starts[0][codes[r] & 4095]++] = r;
 for (int i = 0; i < rays; ++i) order.data[starts[1][codes[half_sorted[i]] >> 12]++] = half_sorted[i];
+#endif

@@ -1,6 +1,7 @@
 // A picture: what is summed up on the walk forward.
 
 #include "math.h"
+#include "lanes.h"
 float* out = nullptr;  // nothing is scattered
 #include "walk.h"
 
@@ -21,19 +22,20 @@ walk([&](int one, const Chunk& chunk) {
     Sums& sum = sums[one];
     if (sum.tau > tau_stop) return;
     load(chunk);
-    const int count = chunk.count, whole = chunk.whole;
-    float w[S], T = sum.T, tau = sum.tau;
-    int used = 0;
-    for (; used < count && tau <= tau_stop; ++used) {
-        w[used] = T;
-        T *= 1.0f - alpha[used];
-        tau += optical[used];
+    const int count = chunk.count, whole = BY_WARPS ? 1 : chunk.whole;
+    float w[S], before[S], tau = sum.tau;
+    for (int m = 0; m < whole; ++m) {
+        w[m] = 1.0f - alpha[m];
+        before[m] = optical[m];
     }
-    sum.T = T;
+    scan(w, count, sum.T, 1.0f, times);
+    scan(before, count, tau, 0.0f, plus);
+    const int used = vote(count, [&](int m) { return before[m] <= tau_stop; });
+    if (used < count) tau = pick(before, used);
     sum.tau = tau;
-    sum.end = chunk.ks[used - 1] + 1;
+    sum.end = pick(chunk.ks, used - 1) + 1;
     if (tau > tau_stop) bundle[one].last = 0;
-    for (int m = used; m < whole; ++m) w[m] = 0.0f;
+    beyond(used, whole, [&](int m) { w[m] = 0.0f; });
     float peak = 0.0f;
     for (int m = 0; m < whole; m += L)
         for (int l = 0; l < L; ++l) {
@@ -49,7 +51,7 @@ walk([&](int one, const Chunk& chunk) {
             sum.product[l] = 1.0f;
         }
     Voxel color = sum.color;
-    for (int m = 0; m < used; ++m) color += voxel[m] * (w[m] > weight_threshold ? w[m] : 0.0f);
+    each(0, used, [&](int m, int) { color += voxel[m] * (w[m] > weight_threshold ? w[m] : 0.0f); });
     sum.color = color;
 });
 for (int i = 0; i < members; ++i) {
@@ -61,7 +63,14 @@ for (int i = 0; i < members; ++i) {
         wt += sum.wt[l];
         log_sum += ::logf(sum.product[l]);
     }
-    for (int c = 1; c < K; ++c) color.data[r * (K - 1) + c - 1] = sum.color[c];
+    w = together(w);
+    wt = together(wt);
+    log_sum = together(log_sum);
+    for (int c = 1; c < K; ++c) {
+        const float x = together(sum.color[c]);
+        if (lane == 0) color.data[r * (K - 1) + c - 1] = x;
+    }
+    if (lane > 0) continue;
     opacity.data[r] = w;
     depth.data[r] = wt;
     emptiness.data[r] = log_sum;
