@@ -66,7 +66,7 @@ def generate(
     """
     chosen = _resolved({**settings, "prompt": prompt})
     taken = [record.folder for record in queue().jobs]
-    job_folder = _path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
+    job_folder = places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
     job = job_of(queue().add(chosen, job_folder), on_progress)
     live.expect(job.record, location)
     session.keep_pumping()
@@ -124,7 +124,7 @@ def import_result(path: str | Path, *, location: tuple[float, float, float] | No
     A finished one gives its mesh, a half-finished one its newest volume. Raises SjcError with one line for anything
     else.
     """
-    folder = places.job_folder(_path(path))
+    folder = places.job_folder(places.named_path(path))
     record = read_folder(folder)
     job = job_of(record)
     live.expect(record, location)
@@ -144,7 +144,7 @@ def resume_folder(
     path: as for `import_result`. The job joins the queue; the rest is as in `generate`. Raises SjcError for a finished
     one, and for anything that is no job folder.
     """
-    job = job_of(queue().take_up(places.job_folder(_path(path))), on_progress)
+    job = job_of(queue().take_up(places.job_folder(places.named_path(path))), on_progress)
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job
@@ -152,14 +152,9 @@ def resume_folder(
 
 def _resolved(given: Mapping[str, Any]) -> Settings:
     """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
-    return resolve_job({**user_preferences.defaults(), **given})
-
-
-def _path(given: str | Path) -> Path:
-    """A path as people write it in Blender: `//` stands for the folder of the .blend."""
-    import bpy
-
-    return Path(bpy.path.abspath(str(given))).expanduser()
+    chosen = {**user_preferences.defaults(), **given}
+    files = {name: places.whole_paths(chosen[name]) for name in ("model", "lora") if isinstance(chosen.get(name), str)}
+    return resolve_job({**chosen, **files})
 
 
 def _blocks(block: bool | None) -> bool:

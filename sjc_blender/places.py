@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job.folder import FIELD, JOB, MESH, RUN, SNAPSHOTS
+from .backend.sjc.paths import tidy, user_path
 from .install import environment
 
 BACKEND = environment.PACKAGE
@@ -60,7 +62,36 @@ def output_folder() -> Path:
     if bpy.data.filepath:
         return Path(bpy.data.filepath).parent / OUTPUT_NAME
     chosen = getattr(preferences(), "output_folder", "")
-    return Path(bpy.path.abspath(chosen)) if chosen else documents() / OUTPUT_NAME
+    try:
+        return named_path(chosen) if chosen else documents() / OUTPUT_NAME
+    except SjcError:  # beside a .blend that has no folder yet, or a name that Windows does not take
+        return documents() / OUTPUT_NAME
+
+
+def named_path(given: str | Path) -> Path:
+    """A path as people write it in Blender: `//` stands for the folder of the .blend.
+
+    Raises SjcError for such a one while the .blend has no folder, and as `user_path` does.
+    """
+    import bpy
+
+    blend = Path(bpy.data.filepath).parent if bpy.data.filepath else None
+    if blend is None and tidy(str(given)).startswith("//"):
+        raise SjcError(f"{given} is relative to the .blend file; save that first, or give the whole path.")
+    return user_path(given, blend=blend)
+
+
+def whole_paths(text: str) -> str:
+    """The text of a setting that names files, one or several with commas between, without Blender's `//`.
+
+    As it is where the .blend has no folder: who opens the file will say so.
+    """
+    import bpy
+
+    if not bpy.data.filepath:
+        return text
+    folder = Path(bpy.data.filepath).parent.as_posix().rstrip("/")
+    return re.sub(r"(^|,)(\s*[\"']?)//", lambda match: f"{match[1]}{match[2]}{folder}/", text)
 
 
 def documents() -> Path:

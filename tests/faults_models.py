@@ -204,4 +204,33 @@ FAULTS = [
         "range(max(1, tokens // room))",
         (f"{SINGLE}::test_a_long_prompt_is_read_in_pieces",),
     ),
+    # --------------------------------------------------------------------------------------- what people's disks hold
+    Fault(
+        "a-device-of-windows-taken-for-a-file",
+        f"{SJC}/paths.py",
+        "    if device is not None:\n",
+        "    if device is None:\n",
+        ("tests/backend/test_paths.py::test_names_of_devices_are_refused_on_windows",),
+    ),
+    Fault(
+        "quotes-around-a-path-kept",
+        f"{SJC}/paths.py",
+        "        text = text[1:-1].strip()\n",
+        "        break\n",
+        ("tests/backend/test_paths.py::test_every_door_reads_paths_alike",),
+    ),
+    Fault(
+        "bundled-embeddings-make-a-lora-unreadable",
+        f"{MODELS}/lora.py",
+        "if not name.startswith(BUNDLED)}\n",
+        "}\n",
+        ("tests/backend/models/test_lora_files.py::test_embeddings_that_came_along_are_left_out_with_a_warning",),
+    ),
+    Fault(
+        "every-lycoris-taken-for-a-lora",
+        f"{MODELS}/lora.py",
+        "    if lycoris:\n",
+        "    if False:\n",
+        ("tests/backend/models/test_lora_files.py::test_other_kinds_are_named",),
+    ),
 ]

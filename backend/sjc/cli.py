@@ -18,6 +18,7 @@ from .experiments import command as experiments
 from .job.progress import JsonLines, mute
 from .machine import telemetry
 from .machine.memory import is_out_of_memory, large_pages
+from .paths import user_path
 
 MEMORY_FULL = (
     "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume "
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     generate = subparsers.add_parser("generate", help="make one object", description="Make one object.")
     generate.add_argument("prompt", help='what to make, e.g. "a red mushroom"')
-    generate.add_argument("--out", type=Path, help="job folder [outputs/<prompt>-<seed>]")
+    generate.add_argument("--out", type=_path, help="job folder [outputs/<prompt>-<seed>]")
     _add_common(generate)
     settings.add_arguments(generate)
 
@@ -51,14 +52,14 @@ def build_parser() -> argparse.ArgumentParser:
         "Started again, it goes on where it stopped.",
     )
     batch.add_argument("file", help="file of prompts, or - for standard input")
-    batch.add_argument("--out", type=Path, default=OUTPUTS, help="parent of the job folders [outputs]")
+    batch.add_argument("--out", type=_path, default=OUTPUTS, help="parent of the job folders [outputs]")
     _add_common(batch)
     settings.add_arguments(batch)
 
     resume = subparsers.add_parser(
         "resume", help="go on with an unfinished job", description="Go on with a stopped job."
     )
-    resume.add_argument("folder", type=Path, help="its job folder")
+    resume.add_argument("folder", type=_path, help="its job folder")
     _add_common(resume)
 
     models = subparsers.add_parser("models", help="which models can be used", description="Which models can be used.")
@@ -94,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     experiment.add_argument("name", help=f"{', '.join(experiments.NAMES)}; the others need the repository")
     experiment.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
+        "--pictures", type=_path, metavar="DIR", help="the data: pictures like the model's [drawn discs]"
     )
     experiments.add_arguments(experiment)
     _add_offline(experiment)
@@ -102,6 +103,13 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = subparsers.add_parser("doctor", help="check this machine", description="Check this machine, line by line.")
     doctor.add_argument("--json", action="store_true", help="for machines")
     return parser
+
+
+def _path(text: str) -> Path:
+    try:
+        return user_path(text)
+    except SjcError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

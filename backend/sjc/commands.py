@@ -19,6 +19,7 @@ from .job.batch import decode, read_batch
 from .job.pointer import repair_pointer
 from .job.progress import Bar, JsonLines, Report
 from .machine import standard_input
+from .paths import model_name, user_path
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _batch_text(name: str) -> str:
     try:
         if name == "-":
             return decode(sys.stdin.buffer.read())
-        return decode(foreign.read_bytes(name, foreign.RECORD_BYTES))
+        return decode(foreign.read_bytes(user_path(name), foreign.RECORD_BYTES))
     except OSError as error:
         raise SjcError(f"{name} cannot be read as a list of prompts: {error.strerror or error}.") from error
 
@@ -208,6 +209,7 @@ def models(args: argparse.Namespace) -> int:
     from .doctor import model_info, print_table
     from .models import model_list
 
+    args.model = model_name(args.model)
     if args.action == "list":
         return model_list.show(args.json)
     if args.action == "check":
@@ -221,7 +223,7 @@ def models(args: argparse.Namespace) -> int:
     if args.action == "convert":
         from .models.convert import convert
 
-        written = convert(Path(args.model))
+        written = convert(user_path(args.model))
         print(json.dumps({"written": str(written)}) if args.json else f"{written} is written")
         return 0
     if args.action == "fetch" and args.dry_run:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SjcError
-from .models import distilled, model_files, model_list
+from .models import distilled, lora, model_files, model_list
+from .paths import user_path
 from .settings import plain
 
 Line = dict[str, Any]
@@ -115,6 +116,10 @@ def _model() -> tuple[bool, str]:
 
 def model_info(model: str) -> list[Line]:
     """What is known of a model without loading it. Raises SjcError for one that is not there or cannot be used."""
+    path = user_path(model)
+    if path.suffix == ".safetensors" and path.is_file() and lora.is_one(path):
+        words = ", ".join(lora.trigger_words(path)) or "none stated"
+        return [{"name": "LoRA", "text": model}, {"name": "words", "text": words}]
     files = model_files.check(model_files.locate(model))
     rows: list[Line] = [
         {"name": "model", "text": model},

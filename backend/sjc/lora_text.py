@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import SjcError
+from .paths import user_path
 
 LARGEST_WEIGHT = 10.0
 FILE_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
@@ -39,7 +40,7 @@ def _parsed(part: str) -> Lora:
     drive = re.fullmatch("[A-Za-z]", path) is not None
     in_path = any(c in weight for c in "/\\") or weight.endswith(FILE_SUFFIXES)
     if not colon or drive or in_path:
-        return Lora(Path(part).expanduser(), 1.0)
+        return Lora(user_path(part), 1.0)
     try:
         number = float(weight)
     except ValueError:
@@ -51,4 +52,4 @@ def _parsed(part: str) -> Lora:
         )
     if not path.strip():
         raise SjcError(f'lora: "{part}" names no file; write PATH:0.8, or PATH alone.')
-    return Lora(Path(path.strip()).expanduser(), number)
+    return Lora(user_path(path), number)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
-from . import lora_text
+from . import lora_text, paths
 from .errors import SjcError
 from .guidance.prompts import check_syntax, clean_prompt
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
@@ -166,7 +166,7 @@ def _text(spec: Spec, value: object) -> str:
         return clean_prompt(value, name=spec.name, allow_empty=True)  # whether it says anything is the job's question
     if not isinstance(value, str):
         raise SjcError(f"{spec.name}: {_shown(value)} is not text; use one of {spec.allowed()}.")
-    text = value.strip()
+    text = paths.model_name(value) if spec.name == "model" else value.strip()
     if spec.choices and text not in spec.choices:
         raise SjcError(f"{spec.name}: {_shown(value)} is unknown; use one of {spec.allowed()}.")
     if spec.name == "device" and not _DEVICE.fullmatch(text):

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.paths import user_path
 
 __all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
 
@@ -65,7 +66,7 @@ def worker_command(python: str | Path) -> list[str]:
 
 def interpreter(given: str | Path) -> Path:
     """A Python from what a person named: the program, or the folder of an environment. Raises SjcError."""
-    path = Path(os.path.expandvars(str(given).strip())).expanduser()
+    path = user_path(given)
     if not str(given).strip():
         raise SjcError("No Python is chosen for the backend; install the backend, or choose one in the preferences.")
     if path.is_dir():

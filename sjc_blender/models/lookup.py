@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list, single_file
 from ..backend.sjc.models.memory_plan import Plan
+from ..backend.sjc.paths import model_name, user_path
 
 __all__ = [
     "ModelCache",
@@ -89,10 +90,11 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
             "bad", Path(), problem="No model is chosen; give embedded, a folder, or a hub id such as name/model."
         )
     try:
-        if model != EMBEDDED and not Path(model).expanduser().exists() and hub_ids.is_hub_id(model):
+        model = model_name(model)
+        if model != EMBEDDED and not user_path(model).exists() and hub_ids.is_hub_id(model):
             return _in_cache(model, hub_folder(environment))
         if model_files.is_single_file(model):
-            return _single_file(Path(model).expanduser())
+            return _single_file(user_path(model))
         folder = model_files.locate(model)
         return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)
     except SjcError as error:
@@ -104,7 +106,7 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
 def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:
     """Changes when what `look` would say may have changed. A dozen file times; reads no file."""
     model = model.strip()
-    folder = model_files.EMBEDDED if model == EMBEDDED else Path(model).expanduser()
+    folder = model_files.EMBEDDED if model == EMBEDDED else user_path(model)
     repository = cache_folder(model, environment)
     refs = repository / "refs"
     paths = [refs, *_children(refs), repository / "snapshots"]
@@ -163,7 +165,7 @@ def _time(path: Path) -> int:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expandvars(path)).expanduser()
+    return user_path(path)
 
 
 class ModelCache(Generic[Answer]):

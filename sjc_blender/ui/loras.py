@@ -11,8 +11,11 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
+from .. import places
 from ..backend.sjc import lora_text
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.models import lora
+from . import paragraph
 
 _busy = False  # the list is being made from the text, so the text needs nothing from it
 
@@ -32,6 +35,7 @@ class SJC_PG_lora(bpy.types.PropertyGroup):
         min=-lora_text.LARGEST_WEIGHT, max=lora_text.LARGEST_WEIGHT, soft_min=0.0, soft_max=2.0, update=_write,
         options=set(),
     )  # fmt: skip
+    words: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # that it was trained to answer to
 
 
 def text_of(scene: Any) -> str:
@@ -45,7 +49,7 @@ def follow(group: Any, _context: Any) -> None:
     global _busy  # noqa: PLW0603
     scene = group.id_data
     try:
-        entries = lora_text.parse(group.lora)
+        entries = lora_text.parse(places.whole_paths(group.lora))
     except SjcError:
         entries = ()
     _busy = True
@@ -53,9 +57,17 @@ def follow(group: Any, _context: Any) -> None:
         scene.sjc_loras.clear()
         for entry in entries:
             row = scene.sjc_loras.add()
-            row.path, row.weight = str(entry.path), entry.weight
+            row.path, row.weight, row.words = str(entry.path), entry.weight, _words(entry.path)
     finally:
         _busy = False
+
+
+def _words(path: Path) -> str:
+    """Read here and not while drawing."""
+    try:
+        return ", ".join(lora.trigger_words(path))
+    except (SjcError, OSError):  # the job will say what is wrong with it
+        return ""
 
 
 def draw(layout: Any, context: Any) -> None:
@@ -70,6 +82,8 @@ def draw(layout: Any, context: Any) -> None:
         row = column.row(align=True)
         row.prop(entry, "weight", text=Path(entry.path).stem, translate=False)
         row.operator("sjc.remove_lora", text="", icon="X").index = index
+        if entry.words:
+            paragraph.paragraph(column, context, iface_("Words: {}").format(entry.words), max_lines=2)
     column.operator("sjc.add_lora", icon="ADD")
 
 

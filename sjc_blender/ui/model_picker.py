@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
+from .. import places
 from ..backend.sjc.models import memory_plan
 from ..models import catalogue, fetching, lookup
 from . import labels, paragraph, ui_state
@@ -29,7 +30,7 @@ _wanted: set[tuple[lookup.ModelCache[Any], str]] = set()
 
 def draw(layout: Any, context: Any) -> None:
     """What is known of the scene's model."""
-    model = context.scene.sjc.model
+    model = places.whole_paths(context.scene.sjc.model)
     info = model_cache.known(model)
     for one, key in ((model_cache, model), (list_cache, used_models(context))):
         if one.stale(key):
@@ -107,7 +108,7 @@ def description_of(info: lookup.ModelInfo, download: fetching.DownloadInfo | Non
 def used_models(context: Any) -> str:
     """The models of earlier jobs and of the scene, as `lists` asks by them."""
     earlier = sorted({entry.model for entry in context.window_manager.sjc.history})
-    return catalogue.key_of([*earlier, context.scene.sjc.model])
+    return catalogue.key_of([*earlier, places.whole_paths(context.scene.sjc.model)])
 
 
 def menu_label(name: str, info: lookup.ModelInfo) -> str:

@@ -502,7 +502,7 @@ def test_batch_from_standard_input_after_ctrl_c(here, stub, tiny, capsys, monkey
             return Presses.count == 3
 
     def run():
-        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PROMPT}\na blue mushroom [/b]\n"))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{PROMPT}\na blue mushroom [/b]\n".encode())))
         return sjc("batch", "-", "--out", "many", *options(tiny))
 
     with monkeypatch.context() as patch:

@@ -112,3 +112,27 @@ result = [
     assert "too little" in got[3][1]
     assert got[4] == [True, "Needs 6.5 GB of memory"]
     assert got[5][1].startswith("Needs 12.5 GB of memory, ")
+
+
+def test_the_words_that_a_file_answers_to_stand_below_its_row(in_blender, tmp_path):
+    path = tmp_path / "felt.safetensors"
+    about = {"modelspec.trigger_phrase": "felt toy, soft"}
+    tensors = {"unet.down.lora_A.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    header = json.dumps({"__metadata__": about, **tensors}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0\0\0")
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+scene.sjc.lora = given["felt"] + ", nowhere.safetensors"
+result = {"words": [entry.words for entry in scene.sjc_loras]}
+path = Path(given["felt"])
+path.unlink()  # drawing reads no file
+result["drawn"] = [text for text in draw(settings.SJC_PT_settings, bpy.context).texts() if "felt toy" in text]
+""",
+        home=tmp_path,
+        backend=sys.executable,
+        felt=str(path),
+    )
+    assert got["words"] == ["felt toy, soft", ""]
+    assert got["drawn"] == ["Words: felt toy, soft"]

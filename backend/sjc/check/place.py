@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ..errors import SjcError
 from ..models.hub_ids import is_hub_id
+from ..paths import user_path
 
 JSON, PICTURE = "check.json", "check.png"
 
 
 def short_name(model: str) -> str:
     """A model as a report names it: embedded, a hub id, or the last part of a path."""
-    path = Path(model).expanduser()
+    path = user_path(model)
     if model == "embedded" or (is_hub_id(model) and not path.exists()):
         return model
     return path.resolve().name

@@ -17,7 +17,7 @@ OVERHEAD_ELEVATION = math.degrees(math.asin(2 / 3))
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 """Zero-width spaces, joiners, direction marks and soft hyphens: they come along when text is copied."""
 _LORA_TAG = re.compile(r"<\s*(lora|lyco|hypernet)\s*:[^<>]*>", re.IGNORECASE)
-_WEIGHT = re.compile(r"\([^()]*:\s*[-+]?[\d.]+\s*\)|\(\(|\[[^\[\]]*\]|\\[()\[\]]")
+_WEIGHT = re.compile(r"\([^()]*:\s*[-+]?[\d.]+\s*\)|\(\(|\[[^\[\]/][^\[\]]*\]|\\[()\[\]]")
 
 
 def check_syntax(prompt: str, name: str = "prompt") -> None:

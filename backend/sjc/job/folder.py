@@ -17,6 +17,7 @@ from typing import Any
 from .. import foreign
 from ..errors import SjcError
 from ..output import field_archive, files
+from ..paths import check_length
 from ..settings import Settings, resolve
 
 JOB, RUN, CHECKPOINT = "job.json", "run.json", "checkpoint.safetensors"
@@ -29,6 +30,7 @@ SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the 
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
 _TEMPORARY = re.compile(files.TEMPORARY)
 _OLD_TEMPORARY = re.compile(r"\.tmp\w{6}")  # a checkpoint that a killed process of versions up to 0.1 was writing
+_LONGEST_NAME = 80  # characters: the .sjc file's, while it is written
 
 
 # --------------------------------------------------------------------------------------------------- a name for a job
@@ -107,8 +109,9 @@ def check_folder(folder: Path, settings: Settings) -> None:
     """Whether a new job may begin there; writes nothing.
 
     Raises SjcError for a folder that holds a result or an unfinished job, unless the settings say `overwrite`, and
-    always for one that holds other files than a job's.
+    always for one that holds other files than a job's, and for one whose path is too long for Windows.
     """
+    check_length(folder, _LONGEST_NAME)
     if foreign.kind(folder) not in ("folder", ""):
         raise SjcError(f"{folder} is a file; --out needs a folder.")
     check_links(folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .. import foreign
+from ..paths import user_path
 
 _HEAD = 2**16  # bytes of a file that go into the fingerprint beside its size and time
 
@@ -23,14 +24,14 @@ _HEAD = 2**16  # bytes of a file that go into the fingerprint beside its size an
 def cache_folder(kind: str) -> Path:
     """SJC_CACHE, else the system's place for what can be made again; `kind`: onnx, text, colours."""
     if os.environ.get("SJC_CACHE"):
-        return Path(os.environ["SJC_CACHE"]) / kind
+        return user_path(os.environ["SJC_CACHE"]) / kind
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
     elif sys.platform == "darwin":
         base = Path("~/Library/Caches")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "sjc" / kind
+    return user_path(base) / "sjc" / kind
 
 
 def fingerprint(folder: Path, parts: Iterable[str], *more: str) -> str:

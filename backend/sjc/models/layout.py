@@ -10,8 +10,6 @@ DISTILLED = "distilled.safetensors"
 """An adapter that builds a guidance scale into the network, beside model_index.json (distilled.py)."""
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 """Files whose reading can run a program, and other libraries' weights: never read."""
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How the small text begins that git leaves in place of a large file it has not fetched."""
 WEIGHT_STEMS = {
     "unet": "diffusion_pytorch_model",
     "transformer": "diffusion_pytorch_model",

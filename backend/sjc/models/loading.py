@@ -59,6 +59,8 @@ def load_denoiser(
     device = _checked_device(device)
     dtype = dtype or usual_dtype(files, device)
     placement = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")), tell)
+    for line in lora_files.bundled(loras):
+        placement.note(line)
     loader = NetworkLoader(files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in)
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)

@@ -17,13 +17,22 @@ from typing import Any
 from .. import foreign
 from ..errors import SjcError
 from ..lora_text import Lora, parse
+from ..paths import near
 from .convert import PICKLES
 from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
 from .known_classes import LORA_METADATA
-from .small_files import WEIGHT_BYTES, header
+from .small_files import WEIGHT_BYTES, head, header
 
 IN_A_FOLDER = "pytorch_lora_weights.safetensors"
 """What diffusers' save_lora_weights calls the file in the folder that it is given."""
+BUNDLED = "bundle_emb."
+"""How OneTrainer names the embeddings of new words that it puts beside a LoRA."""
+_LYCORIS = {
+    "hada_w1": "LoHa", "lokr_w": "LoKr", ".oft_": "OFT", ".on_input": "IA3", ".diff|": "Full",
+    ".a1.weight": "GLoRA",
+}  # fmt: skip
+"""Part of a tensor's name -> the kind of LyCORIS that has it."""
+_LEAST_SHARE, _MOST_WORDS = 0.9, 5
 _DOWN = re.compile(r"(lora_A(\.\w+)?|down)\.weight$")
 _PARTS = {
     PIXEL.name: ("StableDiffusionLoraLoaderMixin", ("unet",)),
@@ -47,18 +56,81 @@ def _checked(path: Path) -> Path:
     if foreign.is_folder(path):
         path /= IN_A_FOLDER
     if not foreign.kind(path):
+        if other := near(path):
+            raise SjcError(f"There is no LoRA file {path}, but there is {other}: write it with the same letters.")
         raise SjcError(f"There is no LoRA file {path}; give the path of a .safetensors file.")
     if path.suffix in PICKLES:
         raise SjcError(
             f"{path} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "
             f'"sjc models convert {path}".'
         )
-    names = list(header(path))
+    names = [name for name in header(path) if not name.startswith(BUNDLED)]
     if any("dora_scale" in name for name in names):
         raise SjcError(f"{path} is a DoRA, which diffusers cannot add to a model; use a plain LoRA.")
+    lycoris = next((kind for mark, kind in _LYCORIS.items() if any(mark in f"{name}|" for name in names)), "")
+    if lycoris:
+        raise SjcError(
+            f"{path} is a LyCORIS of the kind {lycoris}, which cannot be added to a model; use a plain LoRA or a LoCon."
+        )
+    if {"emb_params", "clip_l", "clip_g"} & set(names) or any(name.startswith("string_to_param") for name in names):
+        raise SjcError(f"{path} is a textual inversion (one word), not a LoRA; it cannot be used.")
+    if any(name.startswith("model.diffusion_model.") for name in names):
+        raise SjcError(f"{path} is a whole checkpoint, not a LoRA; choose it as the model.")
     if not any("lora" in name and name.endswith(".weight") for name in names):
         raise SjcError(f"{path} is not a LoRA: none of its tensors has a LoRA's name.")
     return path
+
+
+def is_one(path: Path) -> bool:
+    """Whether a file is a LoRA that could be used."""
+    try:
+        _checked(path)
+    except SjcError:
+        return False
+    return True
+
+
+def bundled(loras: Iterable[Lora]) -> list[str]:
+    """One line for each file with embeddings of new words, which are left out."""
+    lines = []
+    for lora in loras:
+        words = {name.split(".")[1] for name in header(lora.path) if name.startswith(BUNDLED)}
+        if words:
+            lines.append(
+                f"{lora.path} brings embeddings of its own for {', '.join(sorted(words))}; they are left out, so that "
+                "these words mean nothing."
+            )
+    return lines
+
+
+def trigger_words(path: Path) -> list[str]:
+    """The words that a LoRA was trained to answer to, as its file's metadata tell; [] where they say nothing.
+
+    The trigger phrase of the SAI model specification; else the folders of kohya's trainer ("10_felt toy") and the tags
+    of nearly all of its pictures.  Raises SjcError for a damaged file.
+    """
+    metadata = head(path)[1]
+    phrase = metadata.get("modelspec.trigger_phrase", "")
+    if phrase.strip():
+        return [" ".join(word.split()) for word in phrase.split(",") if word.strip()]
+    folders, tags = (_table(metadata.get(name, "")) for name in ("ss_dataset_dirs", "ss_tag_frequency"))
+    words = [re.sub(r"^\d+_", "", name).strip() for name in folders if re.match(r"\d+_", name)]
+    counts: dict[str, int] = {}
+    for table in tags.values():
+        for tag, count in table.items() if isinstance(table, dict) else ():
+            if isinstance(count, int):
+                counts[tag.strip()] = counts.get(tag.strip(), 0) + count
+    largest = max(counts.values(), default=0)
+    words += [tag for tag, count in counts.items() if count >= _LEAST_SHARE * largest]
+    return [" ".join(word.split())[:40] for word in dict.fromkeys(words) if word][:_MOST_WORDS]
+
+
+def _table(text: str) -> dict[str, Any]:
+    try:
+        table = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 def record(loras: Iterable[Lora]) -> list[dict[str, Any]]:
@@ -118,9 +190,14 @@ def _read(lora: Lora, family: Family, parts: Mapping[str, Any]) -> tuple[dict[st
     more: dict[str, Any] = {"return_alphas": True} if family is FLUX else {}
     if family is SDXL and "unet" in parts:
         more = {"unet_config": parts["unet"].config}
+    source: Any = str(lora.path.parent)
+    if bundled([lora]):  # OneTrainer's, without metadata for diffusers
+        from safetensors.torch import load_file
+
+        source = {name: tensor for name, tensor in load_file(lora.path).items() if not name.startswith(BUNDLED)}
     try:
         read = _loader(family).lora_state_dict(
-            str(lora.path.parent),
+            source,
             weight_name=lora.path.name,
             local_files_only=True,
             use_safetensors=True,

@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import foreign
 from ..errors import SjcError
+from ..paths import near, user_path
 from . import hub, single_file
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 from .hub_ids import is_hub_id, split_revision
@@ -68,7 +69,7 @@ def locate(
         if not (EMBEDDED / "model_index.json").is_file():
             raise SjcError("This installation lacks the embedded model; reinstall it or name a model with --model.")
         return EMBEDDED
-    path = Path(model).expanduser()
+    path = user_path(model)
     if foreign.is_folder(path):
         return path
     if foreign.kind(path):
@@ -76,6 +77,10 @@ def locate(
 
         return converted(path)
     if not is_hub_id(model):
+        if model.startswith("//"):
+            raise SjcError(f"{model} is relative to a .blend file, which is not known here; give the whole path.")
+        if other := near(path):
+            raise SjcError(f'There is no model folder "{model}", but there is {other}: write it with the same letters.')
         raise SjcError(f'There is no model folder "{model}"; give a folder, a hub id such as name/model, or embedded.')
     if not download:
         return _cached(model, revision)
@@ -100,14 +105,14 @@ def _cached(model: str, revision: str | None) -> Path:
 def check_there(model: str) -> None:
     """`locate` and `check`, but of a single-file checkpoint only its head is read.  Raises SjcError as they do."""
     if is_single_file(model):
-        single_file.describe(Path(model).expanduser())
+        single_file.describe(user_path(model))
     else:
         check(locate(model))
 
 
 def is_single_file(model: str) -> bool:
     """Whether `model` is the path of a file, a checkpoint in one piece."""
-    return model != "embedded" and Path(model).expanduser().is_file()
+    return model != "embedded" and user_path(model).is_file()
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
+from ..paths import user_path
 from . import model_files, model_list
 from .hub_ids import is_hub_id, split_revision
 from .single_file import SOURCE
@@ -57,7 +58,7 @@ def _remove_folder(model: str, *, yes: bool, ask: Callable[[str], str]) -> int |
     """The model folder that was made of a checkpoint; the checkpoint stays."""
     from .single_file_conversion import folder_of
 
-    folder = folder_of(Path(model))
+    folder = folder_of(user_path(model))
     if not (folder / SOURCE).is_file():
         raise SjcError(f"{model} is a file of your own, and no model folder was made of it; nothing is removed.")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -15,8 +15,8 @@ from typing import Any
 from .. import foreign
 from ..errors import SjcError
 from .families import SDXL, STABLE_DIFFUSION, Family
-from .layout import LFS_POINTER, PICKLE_SUFFIXES
-from .small_files import WEIGHT_BYTES, head
+from .layout import PICKLE_SUFFIXES
+from .small_files import WEIGHT_BYTES, check_fetched, head
 
 SOURCE = "single_file.json"
 """In a model folder made of a checkpoint: the checkpoint's path, and how it is known what the network predicts."""
@@ -89,14 +89,10 @@ def _check_kind(path: Path) -> None:
             f"{path} is refused: a pickled checkpoint can run any program when it is read; make safetensors of it with "
             f'"sjc models convert {path}".'
         )
+    check_fetched(path)
     with foreign.opened(path, WEIGHT_BYTES) as file:
-        first = file.read(64)
-    if first.startswith(LFS_POINTER):
-        raise SjcError(
-            f"{path} is a Git LFS pointer, not the weights themselves; download the file, or run git lfs pull in its "
-            "folder."
-        )
-    if first.startswith(b"GGUF") or suffix == ".gguf":
+        first = file.read(4)
+    if first == b"GGUF" or suffix == ".gguf":
         raise SjcError(
             f"{path} is a GGUF file, weights quantised for other programs; take the model's .safetensors, or its hub "
             "id."

@@ -16,15 +16,35 @@ from ..errors import SjcError
 HEADER_BYTES = 100 * foreign.MB
 """A head that safetensors reads is not larger."""
 WEIGHT_BYTES = 10**12
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; SjcError where the file is missing, unreadable or something else."""
+    """A JSON object, with or without a mark of byte order.
+
+    Raises SjcError where the file is missing, unreadable or something else.
+    """
     try:
         data = foreign.read_json(path)
     except FileNotFoundError:
         raise SjcError(f"{path} is missing; the model folder is not complete.") from None
+    except SjcError:
+        check_fetched(path)
+        raise
     return foreign.Record(data, path).values
+
+
+def check_fetched(path: Path) -> None:
+    """Raises SjcError for the small text that git leaves in place of a large file that it has not fetched."""
+    try:
+        with foreign.opened(path, WEIGHT_BYTES) as file:
+            begins = file.read(len(LFS_POINTER))
+    except OSError:  # which is another problem
+        return
+    if begins == LFS_POINTER:
+        raise SjcError(
+            f"{path} is a Git LFS pointer, not the file itself; download the file, or run git lfs pull in its folder."
+        )
 
 
 def header(path: Path) -> dict[str, Any]:
@@ -46,6 +66,7 @@ def head(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
+        check_fetched(path)
         raise SjcError(f"{path} is damaged or cut short; copy or fetch it again.")
     known = metadata if isinstance(metadata, dict) else {}
     return tensors, {str(name): value for name, value in known.items() if isinstance(value, str)}

@@ -3,7 +3,6 @@
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
 
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -156,7 +155,7 @@ class SJC_OT_choose_model(Button, bpy.types.Operator):
 
         if not self.directory:
             raise SjcError("No folder is chosen.")
-        folder = Path(bpy.path.abspath(self.directory))
+        folder = places.named_path(self.directory)
         chosen = folder / self.filename if self.filename and (folder / self.filename).is_file() else folder
         model_files.check_there(str(chosen))
         context.scene.sjc.model = str(chosen)

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ... import places
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.models import lora
 from .. import loras
@@ -28,7 +29,7 @@ class SJC_OT_add_lora(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """Check that it is one, then take it."""
-        path = bpy.path.abspath(self.filepath)
+        path = str(places.named_path(self.filepath))
         if not self.filepath:
             raise SjcError("No file is chosen.")
         if "," in path:

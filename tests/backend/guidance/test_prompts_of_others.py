@@ -38,7 +38,9 @@ def test_the_orders_of_other_programs_are_named(prompt, quoted, advice):
         assert "\n" not in line
 
 
-@pytest.mark.parametrize("prompt", ["a mushroom (small)", "a clock at 10:30", "a 3 < 4 sign", "salt & pepper: a pair"])
+@pytest.mark.parametrize(
+    "prompt", ["a mushroom (small)", "a clock at 10:30", "a 3 < 4 sign", "salt & pepper: a pair", "a [/b] tag"]
+)
 def test_ordinary_sentences_pass(prompt):
     check_syntax(prompt)
 

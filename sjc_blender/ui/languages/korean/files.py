@@ -1,17 +1,32 @@
 """Korean: what is wrong with a file that a person brings. Sentences with gaps, filled by `said` in the same order."""
 
 FILES = {
+    # paths
+    "{} leaves out the folder on drive {} and would mean another place; write {}\\{}.": "{} 에는 드라이브 {} 의 폴더가 빠져 있어 다른 곳을 뜻하게 됩니다. {}\\{} 처럼 적으세요.",
+    '{} cannot be used: Windows keeps the name "{}" for a device; choose another one.': '{} 은(는) 쓸 수 없습니다. Windows에서 "{}" 은(는) 장치의 이름입니다. 다른 이름을 쓰세요.',
+    "{} is too long a path for Windows: with the files in it {} characters, {} are possible; choose a folder nearer to the drive.": "{} 은(는) Windows에 너무 긴 경로입니다. 안의 파일까지 {} 자인데 {} 자까지 됩니다. 드라이브에 더 가까운 폴더를 쓰세요.",
+    "model: {} is one file on the hub; download it and choose the file, or use the model {}.": "모델: {} 은(는) 허브에 있는 파일 하나입니다. 내려받아 그 파일을 고르거나 모델 {} 을(를) 쓰세요.",
+    "model: {} is a web address; download the file and choose it, or give a hub id such as name/model.": "모델: {} 은(는) 웹 주소입니다. 파일을 내려받아 고르거나 name/model 같은 허브 id를 쓰세요.",
+    "{} is relative to a .blend file, which is not known here; give the whole path.": "{} 은(는) .blend 파일을 기준으로 한 경로인데 여기서는 그 파일을 알 수 없습니다. 전체 경로를 적으세요.",
+    "{} is relative to the .blend file; save that first, or give the whole path.": "{} 은(는) .blend 파일을 기준으로 합니다. 먼저 파일을 저장하거나 전체 경로를 적으세요.",
+    'There is no model folder "{}", but there is {}: write it with the same letters.': '모델 폴더 "{}" 은(는) 없지만 {} 은(는) 있습니다. 대소문자를 똑같이 적으세요.',
+    "There is no LoRA file {}, but there is {}: write it with the same letters.": "LoRA 파일 {} 은(는) 없지만 {} 은(는) 있습니다. 대소문자를 똑같이 적으세요.",
     # lists of prompts
     "{} stands alone; write one job on each line, a JSON object whole.": "{} 이(가) 혼자 있습니다. 한 줄에 작업 하나씩, JSON 객체는 통째로 적으세요.",
     "line {}: byte 0x{} is not {}; save the file as UTF-8.": "{}번째 줄: 바이트 0x{} 은(는) {} 이(가) 아닙니다. 파일을 UTF-8로 저장하세요.",
     # prompts of other programs
     "{}: {} is another program's way to name a LoRA; take it out and give its file as lora, PATH:0.8.": "{}: {} 은(는) 다른 프로그램에서 LoRA를 적는 방법입니다. 지우고 그 파일을 LoRA 목록에 넣으세요 (PATH:0.8).",
     "{}: {} is another program's way to weigh words, which is not read here; write the words without brackets.": "{}: {} 은(는) 다른 프로그램에서 단어에 가중치를 주는 방법이라 여기서는 읽지 못합니다. 괄호 없이 단어만 적으세요.",
+    # LoRA files
+    "{} is a LyCORIS of the kind {}, which cannot be added to a model; use a plain LoRA or a LoCon.": "{} 은(는) {} 방식의 LyCORIS라 모델에 더할 수 없습니다. 일반 LoRA나 LoCon을 쓰세요.",
+    "{} is a textual inversion (one word), not a LoRA; it cannot be used.": "{} 은(는) LoRA가 아니라 텍스트 인버전(단어 하나)이라 쓸 수 없습니다.",
+    "{} is a whole checkpoint, not a LoRA; choose it as the model.": "{} 은(는) LoRA가 아니라 온전한 체크포인트입니다. 모델로 고르세요.",
+    "Words: {}": "단어: {}",
     # checkpoints in one file
     "{} is stored in {}, which cannot be read here; take its fp16 or bf16 version.": "{} 은(는) {} 로 저장되어 있어 읽을 수 없습니다. fp16이나 bf16 버전을 쓰세요.",
     "{} is a Stable Diffusion {} without its autoencoder (VAE); take the complete checkpoint.": "{} 은(는) 오토인코더(VAE)가 빠진 Stable Diffusion {} 입니다. 온전한 체크포인트를 쓰세요.",
     '{} is refused: a pickled checkpoint can run any program when it is read; make safetensors of it with "sjc models convert {}".': '{} 은(는) 거부됩니다. pickle 체크포인트는 읽을 때 아무 프로그램이나 실행할 수 있습니다. "sjc models convert {}" 명령으로 safetensors로 바꾸세요.',
-    "{} is a Git LFS pointer, not the weights themselves; download the file, or run git lfs pull in its folder.": "{} 은(는) 가중치가 아니라 Git LFS 포인터입니다. 파일을 내려받거나 그 폴더에서 git lfs pull을 실행하세요.",
+    "{} is a Git LFS pointer, not the file itself; download the file, or run git lfs pull in its folder.": "{} 은(는) 파일 자체가 아니라 Git LFS 포인터입니다. 파일을 내려받거나 그 폴더에서 git lfs pull을 실행하세요.",
     "{} is a GGUF file, weights quantised for other programs; take the model's .safetensors, or its hub id.": "{} 은(는) 다른 프로그램용으로 양자화된 GGUF 파일입니다. 모델의 .safetensors나 허브 id를 쓰세요.",
     "{} is no model: give a checkpoint that ends in .safetensors, a model folder, or a hub id such as name/model.": "{} 은(는) 모델이 아닙니다. .safetensors로 끝나는 체크포인트, 모델 폴더, name/model 같은 허브 id 가운데 하나를 고르세요.",
     "{} is a LoRA, not a model; give it as lora, beside the model that it was made for.": "{} 은(는) 모델이 아니라 LoRA입니다. 원래 모델과 함께 LoRA로 쓰세요.",
