@@ -349,4 +349,18 @@ FAULTS = [
         "return str(path)",
         (f"{VOLUMES}::test_paths_beside_the_blend[5.0.1]",),
     ),
+    Fault(
+        "an-environment-too-deep-for-windows",
+        "sjc_blender/install/environment.py",
+        '    if windows and variables.get("LOCALAPPDATA"):\n',
+        '    if False and variables.get("LOCALAPPDATA"):\n',
+        ("tests/addon/test_environment.py::test_on_windows_every_file_of_an_environment_can_be_opened",),
+    ),
+    Fault(
+        "the-zip-of-the-source-without-its-parts",
+        "__init__.py",
+        '__path__ = [str(Path(__file__).parent / "sjc_blender"), str(Path(__file__).parent)]\n',
+        "",
+        ("tests/blender/test_install.py::test_installs_switches_on_and_off_twice_and_leaves_nothing",),
+    ),
 ]

@@ -25,7 +25,9 @@ from ..backend.sjc.paths import user_path
 
 __all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
 
-PACKAGE = Path(__file__).parents[1] / "backend"
+_INSIDE = Path(__file__).parents[1] / "backend"
+PACKAGE = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "backend"  # beside it in the source's own ZIP
+SHORT_HOME = "sjc"  # in the local application data of Windows
 REQUIREMENTS = PACKAGE / "requirements.txt"
 RECORD = "backend.json"
 VARIABLE = "SJC_BACKEND_PYTHON"  # for headless use and tests: goes before everything else
@@ -106,6 +108,24 @@ def use(home: Path, python: str | Path) -> Backend:
     backend = doctor(interpreter(python))
     write(home, backend)
     return backend
+
+
+def new_folder(home: Path, windows: bool = sys.platform == "win32", variables: Mapping[str, str] = os.environ) -> Path:
+    r"""Where a new environment goes, of a name of its own: in `home`, but on Windows near to the drive.
+
+    There a path has at most 259 characters, those inside an environment up to 190 (torch's licences), and the folder of
+    an extension, AppData\Roaming\Blender Foundation\Blender\..., about 130.
+    """
+    if windows and variables.get("LOCALAPPDATA"):
+        return Path(variables["LOCALAPPDATA"]) / SHORT_HOME / f"{int(time.time()):x}{os.getpid() % 4096:03x}"
+    return home / f"env-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def recorded_folder(home: Path) -> Path | None:
+    """The folder of the environment that `home` has on record, where it stands near to the drive and is ours."""
+    python = (_read(home / RECORD) or {}).get("python", "")
+    folder = Path(python).parent.parent if isinstance(python, str) and python else Path()
+    return folder if folder.parent.name == SHORT_HOME and re.fullmatch("[0-9a-f]{11}", folder.name) else None
 
 
 def write(home: Path, backend: Backend, made: bool = False) -> None:

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +53,7 @@ class Installer:
         self.home, self.python, self.build = home, python, build
         self.requirements = requirements or environment.REQUIREMENTS
         self.log = home / "install.log"
-        self.folder = home / f"env-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        self.folder, self.previous = environment.new_folder(home), environment.recorded_folder(home)
         self.tail: collections.deque[str] = collections.deque(maxlen=100)
         self.stage, self.lines, self.state, self.problem = "venv", 0, "running", ""
         self.result: environment.Backend | None = None
@@ -65,6 +64,7 @@ class Installer:
     def start(self) -> Installer:
         """Begin; returns at once."""
         self.home.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("", "utf-8")
         self.thread.start()
         return self
@@ -186,6 +186,6 @@ class Installer:
 
     def _clean(self) -> None:
         """Remove environments that no record names."""
-        for folder in self.home.glob("env-*"):
-            if folder != self.folder:
+        for folder in (*self.home.glob("env-*"), self.previous):
+            if folder not in (None, self.folder):
                 shutil.rmtree(folder, ignore_errors=True)

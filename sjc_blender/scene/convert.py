@@ -16,7 +16,8 @@ def command(npz: Path, vdb: Path) -> list[str]:
 
 def main(npz: str, vdb: str) -> int:
     """Read, convert, write."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "backend"))  # a process of its own: no other code sees this path
+    # A process of its own: no other code sees these paths, inside the built extension or beside it in the source's ZIP.
+    sys.path[:0] = [str(folder / "backend") for folder in Path(__file__).parents[1:3]]
     from sjc.errors import SjcError
     from sjc.output.npz import read_npz
     from sjc.output.vdb import write_live_vdb

@@ -5,11 +5,12 @@ import sys
 import sysconfig
 import time
 import zipfile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.backend.sjc.paths import LONGEST_ON_WINDOWS
 from sjc_blender.install import environment, installer
 
 
@@ -136,6 +137,37 @@ def test_installs_and_records(tmp_path, pip_only):
     assert backend.state == "ready"
     assert Path(backend.python).is_relative_to(home)
     assert "going on with pip" in install.log.read_text("utf-8")
+
+
+def test_on_windows_every_file_of_an_environment_can_be_opened(tmp_path):
+    """The longest name among the packages that are here fits below a person's folder with a name of 20 letters."""
+    packages = Path(sysconfig.get_paths()["purelib"])
+    longest = max(
+        len(folder) + 1 + max(map(len, names), default=0) - len(str(packages)) for folder, _, names in os.walk(packages)
+    )
+    assert longest > 100
+    variables = {"LOCALAPPDATA": "C:\\people\\" + "a" * 20 + r"\AppData\Local"}
+    folder = environment.new_folder(tmp_path, windows=True, variables=variables)
+    assert folder.parent == Path(variables["LOCALAPPDATA"]) / "sjc"
+    within = PureWindowsPath(str(folder).replace("/", "\\")) / "Lib" / "site-packages"
+    assert len(str(within)) + longest <= LONGEST_ON_WINDOWS
+    assert environment.new_folder(tmp_path, windows=False, variables=variables).parent == tmp_path
+
+
+def test_an_older_environment_near_to_the_drive_goes_when_a_new_one_is_recorded(tmp_path, pip_only, monkeypatch):
+    """And no other one there: each version of Blender has its own."""
+    short = tmp_path / "local" / "sjc"
+    old, other = short / "0123456789a", short / "abcdef01234"
+    for folder in (old, other):
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").symlink_to(sys.executable)
+    home = tmp_path / "home"
+    environment.write(home, environment.Backend("ready", str(old / "bin" / "python")))
+    monkeypatch.setattr(environment, "new_folder", lambda _home: short / "fedcba98765")
+    install = installer.Installer(home, sys.executable, requirements=borrowed(tmp_path / "w")).start()
+    end = finish(install)
+    assert end.state == "done", (end, list(install.tail))
+    assert sorted(folder.name for folder in short.iterdir()) == ["abcdef01234", "fedcba98765"]
 
 
 def test_a_failed_one_leaves_the_working_one(tmp_path, pip_only):

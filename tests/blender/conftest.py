@@ -12,11 +12,13 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tools import package
+from tools.common import ROOT, our_files
 
 _spec = importlib.util.spec_from_file_location("venvs", Path(__file__).with_name("venvs.py"))
 venvs = importlib.util.module_from_spec(_spec)
@@ -131,6 +133,16 @@ def ui(in_blender, tmp_path):
 def archive():
     """The extension as people get it."""
     return package.build_zip()
+
+
+@pytest.fixture(scope="session")
+def source_zip(tmp_path_factory):
+    """The source as a code host's "Download ZIP" gives it: one folder with a name of its own around everything."""
+    target = tmp_path_factory.mktemp("download") / "sjc-main.zip"
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in our_files():
+            archive.write(ROOT / path, f"sjc-main/{path.as_posix()}")
+    return target
 
 
 @pytest.fixture(scope="session")

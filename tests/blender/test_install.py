@@ -1,5 +1,7 @@
 """The built zip, installed and switched on as a person would, through Blender's own extension system."""
 
+import pytest
+
 SWITCH = """
 import addon_utils, importlib, sys
 from pathlib import Path
@@ -37,7 +39,10 @@ def warnings():
 """
 
 
-def test_installs_switches_on_and_off_twice_and_leaves_nothing(each_blender, archive):
+@pytest.mark.parametrize("kind", ["archive", "source_zip"])
+def test_installs_switches_on_and_off_twice_and_leaves_nothing(each_blender, request, kind):
+    """The built zip, and the one that a code host makes of the source."""
+    archive = request.getfixturevalue(kind)
     got = each_blender(
         SWITCH
         + """
