@@ -84,6 +84,15 @@ def curve(subject: Subject, pictures: Tensor, effort: Effort) -> Curve:
     return Curve(sigmas, measured, float(pictures.var()))
 
 
+def denoised(subject: Subject, picture: Tensor, sigmas: Sequence[float]) -> dict[float, Tensor]:
+    """D(y + sigma n) [C,h,w] of one picture [C,h,w], under its first prompt, by noise level."""
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(NOISE_SEED))
+    denoise, strip = subject.denoise(subject.prompts[:1]), {}
+    for sigma in sigmas:
+        strip[sigma] = denoise((picture + sigma * noise)[None], torch.tensor([sigma]))[0]
+    return strip
+
+
 def other_readings(subject: Subject, effort: Effort) -> dict[str, Curve]:
     """By prediction_type: the curve on the pictures that the model samples if its output is read so.
 

@@ -8,14 +8,16 @@ from typing import Any
 from ..machine.devices import choose_device
 from ..models import model_files
 from ..models.loading import load_denoiser
-from . import identity, noise
+from . import colours, cost, identity, noise
 from .place import prepare, short_name
 from .progress import Progress, Report
 from .report import Findings, write
-from .subject import Effort, Subject, prompts_for, rows_of, sampled, sampler_rows
+from .subject import Effort, Subject, levels, prompts_for, rows_of, sampled, sampler_rows
 
 GUIDANCE, STRONG_GUIDANCE = 2.5, 7.5
 """Of models that are guided softly (ours, flows, distilled ones), and of all others, as their own pipelines take it."""
+
+STRIP = 6  # noise levels whose pictures are shown
 
 
 def check_model(
@@ -45,6 +47,9 @@ def check_model(
     progress.status("sample", "sampling pictures of the model's own", sampler_rows(subject, effort))
     findings.pictures = sampled(subject, effort)
     _check_noise(subject, effort, findings, progress)
+    _check_colours(subject, findings, progress)
+    if effort.repeats:
+        _measure_cost(subject, model, effort, findings, progress)
     progress.status("files", "reading the weights once for their digests")
     findings.model["sha256"] = identity.hashes(files)
     return write(findings, folder)
@@ -69,3 +74,31 @@ def _check_noise(subject: Subject, effort: Effort, findings: Findings, progress:
         progress.status("words", "comparing the prompt with others", 4 * 3 * rows)
         findings.words = noise.words_effect(subject, pictures)
         findings.verdicts.append(noise.judge_words(*findings.words))
+
+
+def _check_colours(subject: Subject, findings: Findings, progress: Progress) -> None:
+    """The strip of denoised pictures, and of a latent model the checks of its autoencoder."""
+    denoiser, own, autoencoder = subject.denoiser, findings.pictures, subject.denoiser.autoencoder
+    sigmas = levels(denoiser.schedule, STRIP)
+    rows = rows_of(denoiser, 1.0)
+    counted = len(sigmas) * rows + (colours.strength_rows(2, rows) if autoencoder else 0)
+    progress.status("colours", "comparing pictures and colours", counted)
+    findings.strip = noise.denoised(subject, own[0], sigmas)
+    findings.shown = {"own": own}
+    if autoencoder is not None and own.isfinite().all():
+        autoencoder.check_channels(denoiser.channels)
+        findings.colours, findings.shown = colours.measure(subject, autoencoder, own)
+        findings.strip = {sigma: autoencoder.decode(y[None])[0] for sigma, y in findings.strip.items()}
+        findings.verdicts += colours.judge(findings.colours)
+
+
+def _measure_cost(subject: Subject, model: str, effort: Effort, findings: Findings, progress: Progress) -> None:
+    """Time and memory; of a model that reads no text, which can make no object, the call alone."""
+    progress.status("time", "timing calls", cost.call_rows(subject, effort))
+    findings.calls = cost.call_seconds(subject, effort)
+    if subject.reads:
+        progress.status("jobs", "timing the steps of the presets", len(cost.PRESETS))
+        decode_s = cost.colours_seconds(subject, findings.pictures, effort)
+        findings.costs = cost.costs(subject, model, findings.calls, decode_s, effort, progress)
+    plan = subject.denoiser.placement.plan.sentence()
+    findings.verdicts += cost.judge(findings.calls, findings.costs, plan)

@@ -29,7 +29,7 @@ class Effort:
     """How much is measured.
 
     steps: of the sampler.  pictures: sampled for each prompt.  levels: noise levels of the curve.  repeats: of what is
-    timed.
+    timed, 0 to time nothing.
     """
 
     steps: int = 16

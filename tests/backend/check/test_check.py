@@ -15,7 +15,8 @@ from sjc.models import model_files
 from tests.backend.tiny_models import CARD, word_model
 
 LATENT = Path(__file__).parents[2] / "data" / "latent_model"
-EFFORT = Effort(steps=8, levels=5)
+EFFORT = Effort(steps=8, levels=5, repeats=0)
+TIMED = Effort(steps=8, levels=5, repeats=1)
 
 
 def verdicts(record):
@@ -34,13 +35,13 @@ def changed(folder, file, **values):
 def sound(tmp_path_factory):
     """(record, events, folder) of the latent model's check."""
     folder, events = tmp_path_factory.mktemp("check") / "report", []
-    return check_model(str(LATENT), folder, events.append, device="cpu", effort=EFFORT), events, folder
+    return check_model(str(LATENT), folder, events.append, device="cpu", effort=TIMED), events, folder
 
 
 def test_the_latent_model_passes(sound):
     record, _, _ = sound
     assert record["ok"], record["checks"]
-    assert {"noise", "schedule", "words"} <= set(verdicts(record))
+    assert list(verdicts(record)) == ["noise", "schedule", "words", "colours", "latents", "time", "memory"]
 
 
 def test_the_report_is_whole_and_names_nobody(sound, monkeypatch):
@@ -59,10 +60,29 @@ def test_the_report_is_whole_and_names_nobody(sound, monkeypatch):
         assert private not in text
 
 
+def test_the_picture_is_small_enough_to_attach(sound):
+    _, _, folder = sound
+    data = (folder / "check.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert 20_000 < len(data) < 300_000
+
+
+def test_each_preset_has_its_price(sound):
+    record, _, _ = sound
+    jobs = {job["preset"]: job for job in record["jobs"]}
+    assert list(jobs) == ["fast", "embedded", "quality", "paper"]
+    for job in jobs.values():
+        assert job["minutes"] == pytest.approx(
+            (job["steps"] * (job["call_s"] + job["other_s"]) + job["colours_s"]) / 60, rel=1e-3
+        )
+        assert job["memory"] is None or job["memory"] > 1e8
+    assert jobs["paper"]["steps"] == 10_000
+
+
 def test_every_stage_is_counted_to_its_end(sound):
     _, events, _ = sound
     last = {event["stage"]: event for event in events if event["type"] == "progress"}
-    assert {"sample", "noise", "schedule", "words"} <= set(last)
+    assert list(last) == ["sample", "noise", "schedule", "words", "colours", "time", "jobs"]
     assert all(event["step"] == event["total"] and event["eta_s"] == 0 for event in last.values())
 
 
