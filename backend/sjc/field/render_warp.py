@@ -68,6 +68,8 @@ def render(
     if field.grid.numel() >= 2**31:
         raise SjcError(f"a field of {field.size}^3 voxels is too large for the warp renderer; use a smaller grid")
     origins, directions = origins.detach().contiguous(), directions.detach().contiguous()
+    if by_warps(field.grid.device) and field.grid.data_ptr() % 16:
+        raise SjcError("the field's memory begins at no multiple of 16 bytes, as CUDA needs it; make a new field")
     compiled = kernels(field)
     t_min, counts, order = aim(compiled, origins, directions, step)
     options = SimpleNamespace(

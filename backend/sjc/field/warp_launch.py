@@ -89,6 +89,11 @@ def _without_driver_warning() -> Iterator[None]:
             os.close(stderr)
 
 
+def compiled_for(device: torch.device) -> int:
+    """The compute capability, times ten, that kernels are compiled for on this CUDA device."""
+    return start().device_from_torch(device).get_cuda_compile_arch()
+
+
 def kernels(field: VoxelField) -> SimpleNamespace:
     """The compiled kernels for this field's channels and colour activation."""
     start()  # its settings must precede the first kernel
@@ -198,6 +203,12 @@ def launch(name: str, kernels: SimpleNamespace, shared: tuple[Any, ...], *calls:
     ready.extend(one for one, *_ in work)
 
 
+@functools.lru_cache(maxsize=16)
+def _stream(wp: ModuleType, stream: torch.cuda.Stream) -> Any:
+    """Warp's own object for torch's stream; making one anew costs an event of the driver's."""
+    return wp.stream_from_torch(stream)
+
+
 _loading = threading.Lock()
 
 
@@ -248,7 +259,7 @@ class _Prepared:
         if self.device.type == "cpu":
             self.launch.launch()
         else:
-            self.launch.launch(self.wp.stream_from_torch(torch.cuda.current_stream(self.device)))
+            self.launch.launch(_stream(self.wp, torch.cuda.current_stream(self.device)))
 
     def _describe(self, i: int, tensor: Tensor) -> None:
         array = _as_warp(self.wp, self.kernels, tensor)
