@@ -8,17 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .backend.sjc import causes
+
 __all__ = ["Problem", "of_error", "of_exit"]
 
-MEMORY = (
-    "Close other programs or use Free GPU Memory, then press Retry to continue from the last checkpoint. If that is "
-    "not enough, use Edit Settings to lower Grid or Views per Step or to choose a smaller model, and generate "
-    "again."
-)
-DISK = (
-    "Free some disk space, then press Retry to continue from the last checkpoint; or choose another output folder and "
-    "generate again."
-)
 BACKEND = "Install the backend again, or choose another Python for it in the Backend panel."
 RETRY = "Press Retry to continue from the last checkpoint. If it happens again, use Open Log for details."
 CRASH = (
@@ -29,13 +22,6 @@ CRASH = (
 # What the last lines of a process's log say about its end: (pattern, code, text, hint).
 _EXIT_MESSAGES = (
     (
-        r"MemoryError|out of memory|not enough memory|cannot allocate memory",
-        "memory",
-        "The computer or its graphics card ran out of memory.",
-        MEMORY,
-    ),
-    (r"No space left on device|disk is full|disk quota|not enough space", "disk", "The disk is full.", DISK),
-    (
         r"(ModuleNotFoundError|ImportError|DLL load failed).*",
         "backend",
         "The backend's Python cannot load a package: {}",
@@ -43,15 +29,16 @@ _EXIT_MESSAGES = (
     ),
     (r"can't open file.*", "backend", "The worker's program is missing: {}", "Install the add-on again."),
 )
-_WINDOWS_MEMORY, _WINDOWS_LEAST = (0xC0000017, 0xC000012D), 0xC0000000
+_WINDOWS_LEAST = 0xC0000000
+LAST = 5  # lines of a log that can tell of its end
 
 
 @dataclass(frozen=True)
 class Problem:
     """Why a job failed.
 
-    code: input, folder, locked, memory, disk, backend, worker, bug; the panel chooses its Fix button by it. text: what
-    happened; hint: what to do; details: log lines, a traceback.
+    code: input, folder, locked, backend, worker, bug, or one of the engine's `causes`; the panel chooses its Fix
+    buttons by it. text: what happened; hint: what to do; details: log lines, a traceback.
     """
 
     code: str
@@ -69,15 +56,19 @@ def of_exit(code: int, tail: Iterable[str], had_started: bool = True) -> Problem
     """
     lines = [line.strip() for line in tail if line.strip() and not line.startswith("(not understood")]
     details = "\n".join(lines)
+    if cause := causes.of_lines(lines[-LAST:]):
+        return Problem(cause.code, cause.text, cause.hint, details)
     for pattern, kind, text, hint in _EXIT_MESSAGES:
-        for line in reversed(lines[-5:]):
+        for line in reversed(lines[-LAST:]):
             if match := re.search(pattern, line, re.IGNORECASE):
                 return Problem(kind, text.format(match[0][:200]), hint, details)
     last = f': "{lines[-1][:200]}"' if lines else ""
-    unsigned = code & 0xFFFFFFFF
-    if code == -9 or unsigned in _WINDOWS_MEMORY:
+    unsigned, cause = code & 0xFFFFFFFF, causes.of_exit(code)
+    if cause and cause.code == "memory":
         text = "The system ended the worker, most likely because memory ran out."
-        return Problem("memory", text, MEMORY, details)
+        return Problem("memory", text, cause.hint, details)
+    if cause:
+        return Problem(cause.code, cause.text, cause.hint, details)
     if code < 0 and -code not in (signal.SIGTERM, signal.SIGINT):
         return Problem("worker", f"The worker crashed ({_signal(-code)}){last}", CRASH, details)
     if unsigned >= _WINDOWS_LEAST and code > 0:
@@ -91,7 +82,8 @@ def of_exit(code: int, tail: Iterable[str], had_started: bool = True) -> Problem
 def of_error(message: dict[str, Any]) -> Problem:
     """The problem that a worker's error message tells of, with advice where it gives none."""
     code = {"environment": "backend", "worker": message.get("reason", "worker")}.get(message["code"], message["code"])
-    hint = message["hint"] or {"memory": MEMORY, "disk": DISK, "backend": BACKEND}.get(code, "")
+    cause = causes.BY_CODE.get(code)
+    hint = message["hint"] or (cause.hint if cause else BACKEND if code == "backend" else "")
     return Problem(str(code), message["text"], hint, str(message.get("traceback") or message.get("details") or ""))
 
 

@@ -11,19 +11,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from . import __version__, commands, settings
+from . import __version__, causes, commands, settings
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
-from .errors import SjcError
 from .experiments import command as experiments
 from .job.progress import JsonLines, mute
 from .machine import telemetry
-from .machine.memory import is_out_of_memory, large_pages
+from .machine.memory import large_pages
 from .paths import user_path
-
-MEMORY_FULL = (
-    "The memory is full. Close other programs, or lower --grid, --views-per-step or the model's size, then sjc resume "
-    "what was begun."
-)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -146,19 +140,16 @@ def main(argv: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             mute(stream)
         return 0
-    except SjcError as error:
-        if getattr(args, "json", False):
-            JsonLines()({"type": "error", "text": str(error)})
-        for line in str(error).splitlines():
-            print(f"sjc: {line}", file=sys.stderr)
-        return BAD_INPUT
     except KeyboardInterrupt:
         print("sjc: interrupted.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if not is_out_of_memory(error):
+        known = causes.in_one_line(error)
+        if known is None:
             raise
+        code, text = known
         if getattr(args, "json", False):
-            JsonLines()({"type": "error", "text": MEMORY_FULL})
-        print(f"sjc: {MEMORY_FULL}", file=sys.stderr)
+            JsonLines()({"type": "error", "code": code, "text": text})
+        for line in text.splitlines():
+            print(f"sjc: {line}", file=sys.stderr)
         return BAD_INPUT

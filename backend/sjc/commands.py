@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from . import foreign, settings
+from . import causes, foreign, settings
 from .errors import SjcError
 from .job import folder as job_folder
 from .job import locks
@@ -132,10 +132,12 @@ def batch(args: argparse.Namespace) -> int:
             if not line.run(folder, chosen):
                 print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
                 return INTERRUPTED
-        except SjcError as error:
+        except Exception as error:
+            if (known := causes.in_one_line(error)) is None:
+                raise
             failed += 1
-            report({"type": "error", "text": str(error), "folder": str(folder)})
-            print(f"sjc: {folder}: {error}", file=sys.stderr)
+            report({"type": "error", "code": known[0], "text": known[1], "folder": str(folder)})
+            print(f"sjc: {folder}: {known[1]}", file=sys.stderr)
     if failed:
         print(f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr)
     return BAD_INPUT if failed else 0

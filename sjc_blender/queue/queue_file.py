@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..backend.sjc import foreign, settings
+from ..backend.sjc.causes import DISK
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
 from ..backend.sjc.job.folder import resumable
 from ..backend.sjc.job.locks import FOLDER_LOCK, Lock, Taken
 from ..backend.sjc.settings import Settings
-from ..problems import DISK, Problem
+from ..problems import Problem
 from .records import JobRecord, Snapshot, State
 
 __all__ = [
@@ -101,7 +102,7 @@ def lock_folder(folder: Path) -> Lock:
     except OSError as error:
         text = f"{folder} cannot be written: {error.strerror or error}."
         full = error.errno == errno.ENOSPC
-        hint = DISK if full else "Choose another output folder, then generate again."
+        hint = DISK.hint if full else "Choose another output folder, then generate again."
         raise Failed(Problem("disk" if full else "folder", text, hint)) from error
     return lock
 

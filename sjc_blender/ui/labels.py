@@ -156,3 +156,10 @@ def duration(seconds: float) -> str:
 def number(value: float) -> str:
     """A number for a label, without needless digits."""
     return plain(round(value, 3))
+
+
+# code of a problem -> (what its button is called, the page that it opens)
+LINKS = {
+    "driver": ("Get Driver", "https://www.nvidia.com/drivers"),
+    "runtime": ("Get Visual C++", "https://aka.ms/vs/17/release/vc_redist.x64.exe"),
+}

@@ -9,6 +9,7 @@ ROOMS = [
     "install.environment",
     "install.installer",
     "problems",
+    "report",
     "queue.curves",
     "queue.queue",
     "queue.queue_file",

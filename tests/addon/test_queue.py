@@ -273,7 +273,7 @@ def test_free_does_not_wait_for_a_paused_job(queue, tmp_path):
         ("wrong-protocol", "backend", "update both together"),
         ("wrong-hash", "backend", "other sources"),
         ("crash:3", "memory", "The system ended"),
-        ("memory", "memory", "run out of memory"),
+        ("memory", "memory", "ran out of memory"),
         ("disk-full", "disk", "disk is full"),
         ("garbage", "worker", "not a message"),
     ],

@@ -235,8 +235,8 @@ class OutOfMemoryError(RuntimeError):
     ("error", "code", "excerpt"),
     [
         (SjcError("the prompt is empty"), "input", "the prompt is empty"),
-        (MemoryError(), "memory", "run out of memory"),
-        (OutOfMemoryError("tried to allocate"), "memory", "run out of memory"),
+        (MemoryError(), "memory", "ran out of memory"),
+        (OutOfMemoryError("tried to allocate"), "memory", "ran out of memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "memory", "out of memory"),
         (RuntimeError("CUDA error: out of memory"), "memory", "out of memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory", "out of memory"),

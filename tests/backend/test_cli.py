@@ -606,7 +606,7 @@ def test_a_full_memory_is_one_line_and_a_mistake_is_none(here, tiny, monkeypatch
             sjc("generate", PROMPT, *options(tiny))
         return
     line = refused(capsys, "generate", PROMPT, *options(tiny))
-    assert "The memory is full" in line
+    assert "ran out of memory" in line
     assert "--grid" in line
     assert sjc("generate", PROMPT, "--json", *options(tiny)) == 2
     assert [json.loads(event)["type"] for event in capsys.readouterr().out.splitlines()] == ["error"]
@@ -637,3 +637,17 @@ def test_a_table_whose_reader_goes_away_is_no_error(here):
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("door", ["check_early", "load"])
+def test_a_full_memory_is_an_event_for_machines_also_while_loading(here, tiny, monkeypatch, capsys, door):
+    def full(*_):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(job_run if door == "check_early" else job_run.JobRun, door, full)
+    assert sjc("generate", PROMPT, *options(tiny), "--json") == 2
+    captured = capsys.readouterr()
+    event = json.loads(captured.out.splitlines()[-1])
+    assert (event["type"], event["code"]) == ("error", "memory")
+    assert "--grid" in event["text"]
+    assert "Traceback" not in captured.err

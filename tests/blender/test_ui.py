@@ -227,6 +227,12 @@ def draw_all(folded=False):
 """
 
 
+CODES = (
+    "input", "folder", "locked", "memory", "disk", "backend", "worker", "driver", "card", "runtime", "processor",
+    "venv", "certificate", "bug", "strange",
+)  # fmt: skip
+
+
 def test_panels_draw_in_every_state_without_touching_anything(each_blender, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
@@ -234,6 +240,7 @@ def test_panels_draw_in_every_state_without_touching_anything(each_blender, tmp_
         ON
         + RECORDER
         + DRAW
+        + f"CODES = {CODES!r}"
         + """
 result = {"empty": draw_all()}
 for state in State:
@@ -243,7 +250,7 @@ for state in State:
     record.curves.add(3, {"sigma": 1.2345, "score": 0.5, "new_number": 7.0})
     queue.current = record if record.active else None
     if state is State.FAILED:
-        for code in ("input", "folder", "locked", "memory", "disk", "backend", "worker", "bug", "strange"):
+        for code in CODES:
             record.problem = Problem(code, "What happened. " * 9, "What to do. " * 30, "details")
             ui_state.refresh()
             result[f"failed {code}"] = draw_all()
@@ -293,8 +300,14 @@ result["touched"] = touched
         "folder": ["sjc.open_folder"],
         "backend": ["sjc.install_backend"],
         "worker": ["sjc.check_backend"],
+        "driver": ["sjc.install_backend", "wm.url_open"],
+        "card": ["sjc.install_backend", "sjc.edit_settings"],
+        "runtime": ["wm.url_open"],
+        "processor": ["sjc.use_python"],
+        "venv": ["sjc.install_backend"],
+        "bug": ["sjc.copy_report"],
     }
-    for code in ("input", "folder", "locked", "memory", "disk", "backend", "worker", "bug", "strange"):
+    for code in CODES:
         operators = got[f"failed {code}"][main]["operators"]
         assert operators[1:] == [card[0], card[1], *fixes.get(code, []), *card[2:]], code
         texts = got[f"failed {code}"][main]["texts"]
@@ -391,6 +404,11 @@ except RuntimeError as error:
     result["raised"] = str(error)
 failed = runtime.jobs[len(runtime.jobs) - 1]
 result["failed"] = [failed.state, failed.problem_code, bool(failed.problem_hint)]
+from sjc_blender.ui.operators import report as operators_report
+record = operators_report.ui_state.job_with(failed.name).record
+result["report"] = operators_report.of_job(record)
+result["report with all"] = operators_report.of_job(record, prompt=True, paths=True)
+result["folder"] = str(record.folder)
 from sjc_blender.ui.operators import scene as operators_scene
 result["copied"] = operators_scene.error_text(runtime, failed.name).splitlines()
 bpy.ops.sjc.free_memory()
@@ -449,6 +467,12 @@ api.close()
     assert got["queue"] == [["a blue tree", "finished"], ["a red cube", "finished"], ["a ball", "finished"]]
     assert got["steps"] == [8, 8, 8]
     assert got["failed"] == ["failed", "memory", True]
+    assert "Problem: memory: " in got["report"]
+    assert "Blender: " in got["report"]
+    assert "  steps: " in got["report"]
+    assert "green" not in got["report"], "the prompt is left out"
+    assert got["folder"] not in got["report"]
+    assert '"a green cone"' in got["report with all"]
     assert got["unfinished"] == ["a gray duck"]
     assert got["resumed"] == [["a gray duck", "finished"]]
     assert "is finished; import it" in got["resumed again"]

@@ -100,7 +100,7 @@ def in_sources():
         if "languages" not in path.parts:
             note(path, _drawn(_parsed(path)))
     note(ROOT / LABELS, _labels(_parsed(ROOT / LABELS)))
-    for path in (*(ROOT / name for name in ADVISING), ENGINE / "worker" / "serve.py"):
+    for path in (*(ROOT / name for name in ADVISING), ENGINE / "worker" / "serve.py", ENGINE / "causes.py"):
         note(path, _advice(_parsed(path)))
     rooms = [path for path in sorted(ROOT.rglob("*.py")) if "languages" not in path.parts]
     for path in [*rooms, ENGINE / "settings.py"]:
@@ -173,6 +173,8 @@ def _advice(tree):
     for node in ast.walk(tree):
         called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
         parts = node.args if called in {"Problem", "Failed", "_error"} else []
+        if called == "Cause":
+            parts = node.args[1:3]  # what a shell is told and the words of libraries are not drawn
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"hint", "text"}:
             parts = [node.value]
         for part in parts:

@@ -1,9 +1,10 @@
 """How the process takes its memory, and whether an error means that there is no more."""
 
-import errno
 import gc
 import os
 import sys
+
+from .. import causes
 
 
 def large_pages() -> None:
@@ -27,7 +28,5 @@ def give_back() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out: torch raises an error of its own for some devices and plain ones for others."""
-    phrases = ("not enough memory", "out of memory", "can't allocate memory")
-    in_message = any(phrase in str(error).lower() for phrase in phrases)
-    by_type = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return by_type or in_message or getattr(error, "errno", None) == errno.ENOMEM
+    cause = causes.of_error(error)
+    return cause is not None and cause.code == "memory"

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from ..errors import SjcError
+from ..machine.memory import is_out_of_memory
 
 Result = TypeVar("Result")
 Tell = Callable[[str], object]
@@ -37,11 +38,13 @@ class MemoryFallback:
         while True:
             try:
                 return work()
-            except torch.OutOfMemoryError:
-                pass  # leave this block first: the error holds on to the tensors of the failed try
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Out of that block first: the error holds on to the tensors of the failed try.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             way = next(self.ways, None)
             if way is None:
-                raise SjcError(self.advice)
+                raise SjcError(self.advice, code="memory")
             self.tell(f"The device's memory was full; from now on {way}.")

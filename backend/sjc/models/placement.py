@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import causes
 from ..errors import SjcError
+from ..machine.memory import is_out_of_memory
 from .memory_fallback import Tell, to_stderr
 from .memory_plan import Plan
 from .small_files import first_line
@@ -88,9 +90,10 @@ def on_device(part: Any, device: torch.device) -> Any:
     try:
         return part.to(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}') from error
+        if is_out_of_memory(error):  # CUDA's libraries say so in words of their own
+            raise error if isinstance(error, torch.OutOfMemoryError) else torch.OutOfMemoryError(str(error)) from error
+        code = cause.code if (cause := causes.of_error(error)) else ""
+        raise SjcError(f'The device "{device}" cannot be used: {first_line(error)}', code=code) from error
 
 
 def channels_last(network: Any, device: torch.device, dtype: torch.dtype) -> Any:

@@ -41,8 +41,8 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # ones.
     "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,), "colors": _TEXT},
     "warning": {"text": _TEXT},
-    # code: input, memory, disk, environment (a package is missing), bug; hint: what to do. The add-on's own side says
-    # "worker" when the process itself has failed.
+    # code: input, environment (a package is missing), bug, or one of `causes`; hint: what to do. The add-on's own side
+    # says "worker" when the process itself has failed.
     "error": {"code": _TEXT, "text": _TEXT, "hint": _TEXT},
     "result": {"folder": _TEXT},
     # quiet_s: seconds since the job's own thread last sent or did something.

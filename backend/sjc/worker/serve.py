@@ -7,7 +7,6 @@ a few seconds to save itself and then ends the process, whatever the main thread
 from __future__ import annotations
 
 import contextlib
-import errno
 import faulthandler
 import os
 import queue
@@ -18,11 +17,11 @@ import traceback
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from .. import settings
+from .. import causes, settings
 from ..errors import SjcError
 from ..job import folder as job_folder
 from ..machine import telemetry
-from ..machine.memory import give_back, is_out_of_memory, large_pages
+from ..machine.memory import give_back, large_pages
 from . import protocol
 
 if TYPE_CHECKING:
@@ -30,13 +29,11 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5.0  # for a job to save itself when the process must end
 NICENESS = 10
-MEMORY_HINT = (
-    "Close other programs or use Free GPU Memory, then resume the job; or lower Grid or Views per Step, or "
-    "choose a smaller model, and generate again."
-)
-DISK_HINT = "Free some disk space, then resume the job; or choose another output folder and generate again."
 PACKAGE_HINT = "Install the backend again: a package is missing from its environment."
-BUG_HINT = "This is a bug: please report it with the worker's log. The job's progress is kept, and you can resume it."
+BUG_HINT = (
+    "This is a bug: please report it with what Copy Report gives you. The job's progress is kept, and you can resume "
+    "it."
+)
 
 
 class Worker:
@@ -213,18 +210,11 @@ class Worker:
 
 def error_fields(error: BaseException) -> dict[str, str]:
     """An exception as the fields of an error message."""
-    text = str(error).strip()
-    if not isinstance(error, SjcError) and is_out_of_memory(error):
-        return {
-            "code": "memory",
-            "text": "The computer or its graphics card has run out of memory.",
-            "hint": MEMORY_HINT,
-        }
-    if _is_disk_full(error):
-        full = text if isinstance(error, SjcError) else "The disk is full."
-        return {"code": "disk", "text": full, "hint": DISK_HINT}
+    text, cause = str(error).strip(), causes.of_error(error)
     if isinstance(error, SjcError):
-        return {"code": "input", "text": text, "hint": ""}
+        return {"code": cause.code, "text": text, "hint": cause.hint} if cause else {**_INPUT, "text": text}
+    if cause:
+        return {"code": cause.code, "text": cause.text, "hint": cause.hint}
     first = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"[:500]
     if isinstance(error, ImportError):
         return {"code": "environment", "text": first, "hint": PACKAGE_HINT}
@@ -232,14 +222,7 @@ def error_fields(error: BaseException) -> dict[str, str]:
     return {"code": "bug", "text": first, "hint": BUG_HINT, "traceback": shown}
 
 
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether a full disk lies behind it; libraries wrap the system's error or only quote it."""
-    full = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
-    while error is not None:
-        if getattr(error, "errno", None) in full or "No space left" in str(error):
-            return True
-        error = error.__cause__
-    return False
+_INPUT = {"code": "input", "hint": ""}
 
 
 def lower_priority() -> None:

@@ -1,6 +1,6 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, jobs, lora, output, scene
+from . import backend, jobs, lora, output, report, scene
 
-CLASSES = (*jobs.CLASSES, *scene.CLASSES, *output.CLASSES, *backend.CLASSES, *lora.CLASSES)
+CLASSES = (*jobs.CLASSES, *scene.CLASSES, *output.CLASSES, *backend.CLASSES, *lora.CLASSES, *report.CLASSES)
 MENUS = scene.MENUS

@@ -24,6 +24,13 @@ AT_WORK = ("installing", "checking", "fetching", "asking", "removing")
 NO_SHARE = ("fetching", "asking", "removing")  # of which nobody here knows how much there is, at first
 
 
+def draw_link(layout: Any, code: str) -> None:
+    """A button that opens the page from which somebody gets what is missing, if there is one."""
+    if code in labels.LINKS:
+        text, page = labels.LINKS[code]
+        layout.operator("wm.url_open", text=iface_(text), translate=False, icon="URL").url = page
+
+
 def draw_backend(layout: Any, context: Any) -> None:
     """The state, and what to do about it. The same in the panel, in the preferences, and where a start is refused."""
     runtime = context.window_manager.sjc

@@ -14,7 +14,7 @@ from bpy.app.translations import pgettext_iface as iface_
 from ...scene import preview
 from .. import labels, paragraph, properties
 from ..languages.messages import translated
-from .backend import draw_backend
+from .backend import draw_backend, draw_link
 from .sidebar import Child, Sidebar
 
 PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0
@@ -26,6 +26,11 @@ FIXES = {
     "folder": (("sjc.open_folder", "FILE_FOLDER"),),
     "backend": (("sjc.install_backend", "IMPORT"),),
     "worker": (("sjc.check_backend", "VIEWZOOM"),),
+    "driver": (("sjc.install_backend", "IMPORT"),),
+    "card": (("sjc.install_backend", "IMPORT"), ("sjc.edit_settings", "SETTINGS")),
+    "processor": (("sjc.use_python", "FILEBROWSER"),),
+    "venv": (("sjc.install_backend", "IMPORT"),),
+    "bug": (("sjc.copy_report", "COPYDOWN"),),
 }
 
 
@@ -136,8 +141,9 @@ def draw_error(layout: Any, context: Any, entry: Any) -> None:
         button = row.operator(operator, icon=icon)
         if operator == "sjc.open_folder":
             button.folder = entry.folder
-        if operator == "sjc.edit_settings":
+        if operator in ("sjc.edit_settings", "sjc.copy_report"):
             button.job = entry.name
+    draw_link(column, entry.problem_code)
     row = column.row(align=True)
     row.operator("sjc.copy_error", icon="COPYDOWN").job = entry.name
     row.operator("sjc.open_log", icon="TEXT").folder = entry.folder

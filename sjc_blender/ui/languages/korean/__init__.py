@@ -1,6 +1,7 @@
 """Korean: panels, buttons, messages."""
 
 from .backend import BACKEND
+from .causes import CAUSES
 from .engine import ENGINE
 from .errors import ERRORS
 from .files import FILES
@@ -9,6 +10,7 @@ from .settings import SETTINGS
 
 KOREAN = {
     **SETTINGS,
+    **CAUSES,
     **ENGINE,
     **ERRORS,
     **FILES,
@@ -191,11 +193,6 @@ KOREAN = {
     # advice when a job has failed
     "Press Retry to import the result again.": "다시 시도를 눌러 결과를 다시 가져오세요.",
     "Import it again, or press Retry to continue the job.": "다시 가져오거나, 다시 시도를 눌러 작업을 계속하세요.",
-    "Close other programs or use Free GPU Memory, then press Retry to continue from the last checkpoint. If that is not "
-    "enough, use Edit Settings to lower Grid or Views per Step or to choose a smaller model, and generate again.":
-        "다른 프로그램을 닫거나 GPU 메모리 비우기를 쓴 뒤 다시 시도를 누르면 마지막 체크포인트부터 계속합니다. 그래도 모자라면 설정 고치기로 격자나 스텝당 시점을 줄이거나 더 작은 모델을 골라 다시 생성하세요.",
-    "Free some disk space, then press Retry to continue from the last checkpoint; or choose another output folder and generate again.":
-        "디스크 공간을 비운 뒤 다시 시도를 누르면 마지막 체크포인트부터 계속합니다. 또는 다른 출력 폴더를 골라 다시 생성하세요.",
     "Install the backend again, or choose another Python for it in the Backend panel.":
         "백엔드를 다시 설치하거나 다른 Python을 고르세요(패널의 백엔드).",
     "Press Retry to continue from the last checkpoint. If it happens again, use Open Log for details.":
@@ -207,13 +204,9 @@ KOREAN = {
     "Install the add-on again, then restart Blender.": "애드온을 다시 설치하고 Blender를 다시 시작하세요.",
     "The worker sent something that is not a message, so it was ended.": "작업자가 메시지가 아닌 것을 보내 종료했습니다.",
     "Try again. If it happens again, use Check or Install Backend.": "다시 시도하세요. 또 일어나면 확인 또는 백엔드 설치를 쓰세요.",
-    "Close other programs or use Free GPU Memory, then resume the job; or lower Grid or Views per Step, or choose a smaller model, and generate again.":
-        "다른 프로그램을 닫거나 GPU 메모리를 비운 뒤 작업을 계속하세요. 또는 격자나 스텝당 시점을 줄이거나 더 작은 모델을 골라 다시 생성하세요.",
-    "Free some disk space, then resume the job; or choose another output folder and generate again.":
-        "디스크 공간을 비운 뒤 작업을 계속하거나, 다른 출력 폴더를 골라 다시 생성하세요.",
     "Install the backend again: a package is missing from its environment.": "백엔드를 다시 설치하세요. 환경에 빠진 패키지가 있습니다.",
-    "This is a bug: please report it with the worker's log. The job's progress is kept, and you can resume it.":
-        "버그입니다. 작업자의 로그와 함께 알려 주세요. 작업의 진행 상황은 남아 있어 이어서 할 수 있습니다.",
+    "This is a bug: please report it with what Copy Report gives you. The job's progress is kept, and you can resume it.":
+        "버그입니다. 보고서 복사로 얻은 내용과 함께 알려 주세요. 작업의 진행 상황은 남아 있어 이어서 할 수 있습니다.",
     "Wait until the job has ended there, then press Retry.": "거기서 끝날 때까지 기다린 뒤 다시 시도하세요.",
     "Choose another output folder, then generate again.": "다른 출력 폴더를 고른 뒤 다시 생성하세요.",
     "You can still run jobs here, but Blender forgets them when it quits.": "여기서도 작업을 실행할 수 있지만 Blender를 끝내면 기억되지 않습니다.",
