@@ -10,6 +10,20 @@ JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("q
 FAULTS = [
     # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
+        "a-report-tells-what-a-person-makes",
+        "sjc_blender/report.py",
+        "    if not prompt:\n",
+        "    if prompt:\n",
+        ("tests/addon/test_report.py::test_neither_prompt_nor_paths_unless_ticked",),
+    ),
+    Fault(
+        "a-proxys-certificate-ends-the-installation",
+        "sjc_blender/install/installer.py",
+        "if error.code != causes.CERTIFICATE.code or",
+        "if error.code == causes.CERTIFICATE.code or",
+        ("tests/addon/test_environment.py::test_a_proxys_certificate_that_the_system_trusts_will_do",),
+    ),
+    Fault(
         "snapshot-announced-before-it-is-whole",
         f"{SJC}/worker/fake.py",
         """        write_npz(path, density, color, meta=meta, half=True, compress=False)

@@ -104,6 +104,35 @@ FAULTS = [
             "tests/backend/benchmarks/test_bench_colour.py::test_latents_are_fitted_to_encoded_pictures_and_the_shape_stays",
         ),
     ),
+    # ----------------------------------------------------------------------------------- cards, memory, other advice
+    Fault(
+        "a-full-memory-in-a-librarys-words-is-a-bug",
+        f"{SJC}/causes.py",
+        r'r"(CUBLAS|CUDNN|CUSOLVER|CUSPARSE)_STATUS_ALLOC_FAILED|',
+        r'r"CUBLAS_ALLOC|',
+        ("tests/backend/test_causes.py::test_a_part_that_finds_no_room_is_no_broken_device",),
+    ),
+    Fault(
+        "a-persons-words-decide-what-went-wrong",
+        f"{SJC}/causes.py",
+        "cause = BY_CODE.get(link.code)",
+        "cause = BY_CODE.get(link.code) or of_text(str(link))",
+        ("tests/backend/test_causes.py::test_errors_are_known_by_type_number_and_words",),
+    ),
+    Fault(
+        "kernels-for-a-larger-card-will-do",
+        f"{SJC}/machine/cards.py",
+        "of_major == major and of_minor <= minor",
+        "of_major == major and of_minor >= minor",
+        ("tests/backend/machine/test_cards.py::test_kernels_fit",),
+    ),
+    Fault(
+        "an-old-driver-is-called-a-cpu-build",
+        f"{SJC}/machine/cards.py",
+        "if name and torch.version.cuda is None:",
+        "if name:",
+        ("tests/backend/machine/test_cards.py::test_a_driver_that_is_too_old_is_no_cpu_build",),
+    ),
     Fault(
         "a-launch-is-counted-in-the-driver-again",
         "benchmarks/activity.py",

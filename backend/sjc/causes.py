@@ -158,7 +158,7 @@ def in_one_line(error: BaseException) -> tuple[str, str] | None:
     """(code, line) of an error for somebody in a shell; None for a bug, which keeps its traceback."""
     cause = of_error(error)
     if isinstance(error, SjcError):
-        return cause.code if cause else "input", str(error)
+        return cause.code if cause else "input", f"{error} {cause.shell}" if cause and error.code else str(error)
     return (cause.code, cause.advice()) if cause else None
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from . import __version__, causes, commands, settings
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
+from .errors import SjcError
 from .experiments import command as experiments
 from .job.progress import JsonLines, mute
 from .machine import telemetry

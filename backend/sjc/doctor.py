@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import causes
 from .errors import SjcError
 from .models import distilled, lora, model_files, model_list
 from .paths import user_path
@@ -20,98 +20,118 @@ Line = dict[str, Any]
 MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0
 
 
+class Answer(NamedTuple):
+    """What a check came to.
+
+    ok; text: one line that says, where it is not ok, what to do in a shell. blender: the same for somebody in Blender,
+    "" where that is no different. code: of `causes`, "" for none.
+    """
+
+    ok: bool
+    text: str
+    blender: str = ""
+    code: str = ""
+
+
 def checks() -> list[Line]:
-    """One line each: {"name", "ok", "text"}; a text that is not ok says what to do."""
+    """One line each: {"name", "ok", "text"}; a text that is not ok says what to do.
+
+    Where Blender's panel has other advice there is "blender", too, and "code" where it can offer a button.
+    """
     lines = []
     for check in (_python, _torch, _device, _renderer, _runtime, _memory, _disk, _model):
         try:
-            ok, text = check()
-        except SjcError as error:
-            ok, text = False, str(error)
-        except (ImportError, OSError) as error:
-            ok, text = False, f"{error}; install the backend again (python3 build.py clean, then demo)."
-        lines.append({"name": check.__name__[1:], "ok": ok, "text": text})
+            answer = check()
+        except (SjcError, ImportError, OSError, RuntimeError) as error:
+            answer = _failed(error)
+        line = {"name": check.__name__[1:], "ok": answer.ok, "text": answer.text}
+        lines.append(line | {k: v for k in ("blender", "code") if (v := getattr(answer, k))})
     return lines
 
 
-def _python() -> tuple[bool, str]:
+def _failed(error: Exception) -> Answer:
+    """What an exception in a check means."""
+    first = str(error).strip().partition("\n")[0]
+    if cause := causes.of_error(error):
+        fact = first if isinstance(error, SjcError) else cause.text
+        return Answer(False, f"{fact} {cause.shell}", f"{fact} {cause.hint}", cause.code)
+    if isinstance(error, SjcError):
+        return Answer(False, first)
+    again = f"{first or type(error).__name__}; install the backend again"
+    return Answer(False, f"{again} (in a clone: python3 build.py clean, then demo).", f"{again}: Install Backend.")
+
+
+def _python() -> Answer:
     ok = sys.version_info >= (3, 11)
-    return ok, f"{platform.python_version()} at {sys.executable}" + ("" if ok else "; 3.11 or newer is needed.")
+    return Answer(ok, f"{platform.python_version()} at {sys.executable}" + ("" if ok else "; 3.11 or newer is needed."))
 
 
-def _torch() -> tuple[bool, str]:
+def _torch() -> Answer:
     import torch
 
-    ok = tuple(int(x) for x in torch.__version__.split("+")[0].split(".")[:2]) >= (2, 11)
-    return ok, torch.__version__ + ("" if ok else "; 2.11 or newer is needed: pip install -U torch.")
+    if tuple(int(x) for x in torch.__version__.split("+")[0].split(".")[:2]) >= (2, 11):
+        return Answer(True, torch.__version__)
+    needed = f"{torch.__version__}; 2.11 or newer is needed: "
+    return Answer(False, needed + "pip install -U torch.", needed + "press Install Backend.")
 
 
-def _device() -> tuple[bool, str]:
-    import torch
-
+def _device() -> Answer:
+    from .machine import cards
     from .machine.devices import choose_device, device_name
 
-    if not torch.cuda.is_available() and (card := _nvidia()):
-        return False, f"{card} is here, but torch {torch.__version__} is a CPU build: install torch with CUDA."
-    return True, device_name(choose_device("auto"))
+    reason = cards.unused()
+    if reason and reason.code:
+        return Answer(False, f"{reason.fact} {reason.shell}", f"{reason.fact} {reason.blender}", reason.code)
+    name = device_name(choose_device("auto"))
+    if reason is None:
+        return Answer(True, name)
+    return Answer(True, f"{name}. {reason.fact} {reason.shell}", f"{name}. {reason.fact} {reason.blender}")
 
 
-def _nvidia() -> str:
-    """The card that the driver names, "" without one."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return ""
-    try:
-        done = subprocess.run(
-            [program, "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout.strip() else ""
-
-
-def _renderer() -> tuple[bool, str]:
+def _renderer() -> Answer:
     from .field.render import choose
     from .field.render_warp import available
     from .machine.devices import choose_device
 
     device = choose_device("auto")
     name = choose("auto", device)
-    return True, name if name == "warp" else f"reference (slow): {available(device)[1]}"
+    return Answer(True, name if name == "warp" else f"reference (slow): {available(device)[1]}")
 
 
-def _runtime() -> tuple[bool, str]:
+def _runtime() -> Answer:
     from .models import onnx_unet
 
     if onnx_unet.available():
         import onnxruntime
 
-        return True, f"ONNX Runtime {onnxruntime.__version__}"
-    return True, "torch (slower for the embedded model on a CPU): pip install onnx onnxruntime"
+        return Answer(True, f"ONNX Runtime {onnxruntime.__version__}")
+    slower = "torch (slower for the embedded model on a CPU): "
+    return Answer(True, slower + "pip install onnx onnxruntime", slower + "Install Backend adds ONNX Runtime.")
 
 
-def _memory() -> tuple[bool, str]:
+def _memory() -> Answer:
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     except (AttributeError, ValueError, OSError):
-        return True, "free memory unknown on this system"
+        return Answer(True, "free memory unknown on this system")
     ok = free >= MIN_MEMORY_GB
-    return ok, f"{free:.1f} GiB free" + ("" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs.")
+    needed = "" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs."
+    return Answer(ok, f"{free:.1f} GiB free{needed}", code="" if ok else "memory")
 
 
-def _disk() -> tuple[bool, str]:
+def _disk() -> Answer:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     ok = free >= MIN_DISK_GB
-    return ok, f"{free:.1f} GiB free in {Path.cwd()}" + ("" if ok else "; make room or choose another --out.")
+    here = f"{free:.1f} GiB free in {Path.cwd()}"
+    if ok:
+        return Answer(True, here)
+    text, blender = f"{here}; make room or choose another --out.", f"{here}; make room there."
+    return Answer(False, text, blender, "disk")
 
 
-def _model() -> tuple[bool, str]:
+def _model() -> Answer:
     files = model_files.check(model_files.locate("embedded"))
-    return True, f"embedded, {files.weight_bytes / 2**20:.1f} MiB"
+    return Answer(True, f"embedded, {files.weight_bytes / 2**20:.1f} MiB")
 
 
 def model_info(model: str) -> list[Line]:

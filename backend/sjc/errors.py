@@ -7,7 +7,8 @@ class SjcError(Exception):
     The message is one line that says what was wrong and what to do. The command line prints it and exits with 2;
     every other door shows the same line. Anything else that escapes is a bug and keeps its traceback.
 
-    code: the kind of failure, one of `causes.CAUSES`, where a door can offer more than the line; "" for bad input.
+    code: the kind of failure, one of `causes.CAUSES`: then the message says what is so, and the door adds what to do
+    there. "" for bad input.
     """
 
     def __init__(self, message: object = "", code: str = "") -> None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..backend.sjc import foreign
+from ..backend.sjc import causes, foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.paths import user_path
 
@@ -33,6 +33,7 @@ RECORD = "backend.json"
 VARIABLE = "SJC_BACKEND_PYTHON"  # for headless use and tests: goes before everything else
 OLDEST = (3, 11)
 DOCTOR_SECONDS = 180.0
+LAST_LINES = 5  # of a log that can tell of a process's end
 
 DOCTOR = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
@@ -44,7 +45,8 @@ class Backend:
     """One line of state for the panel.  state: missing, installing, ready, broken.
 
     python: the interpreter, "" if none. text: "NVIDIA ..., 24 GB" or "CPU ..." when ready, else what is wrong. lines:
-    the doctor's answer. stale: made for other requirements than this version's.
+    the doctor's answer. stale: made for other requirements than this version's. code: of what is wrong, one of the
+    engine's `causes`, "" for none of them.
     """
 
     state: str = "missing"
@@ -52,6 +54,7 @@ class Backend:
     text: str = "not installed"
     lines: list[dict[str, Any]] = field(default_factory=list)
     stale: bool = False
+    code: str = ""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -152,7 +155,7 @@ def _read(path: Path) -> dict[str, Any]:
         data = foreign.read_json(path)
     except (OSError, SjcError):
         return {}
-    types = {"state": str, "python": str, "text": str, "lines": list, "stale": bool, "requirements": str}
+    types = {"state": str, "python": str, "text": str, "lines": list, "stale": bool, "code": str, "requirements": str}
     fits = isinstance(data, dict) and all(isinstance(data.get(k, t()), t) for k, t in types.items())
     return data if fits else {}
 
@@ -173,22 +176,26 @@ def doctor(python: str | Path, seconds: float = DOCTOR_SECONDS) -> Backend:
         return Backend("broken", python, f"did not answer within {seconds:.0f} s")
     except OSError as error:
         return Backend("broken", python, f"does not start: {error.strerror or error}")
-    return _understood(python, done.stdout, done.stderr)
+    return _understood(python, done.stdout, done.stderr, done.returncode)
 
 
-def _understood(python: str, answer: str, log: str) -> Backend:
+def _understood(python: str, answer: str, log: str, status: int) -> Backend:
     """The doctor's lines as a state: what must work is named first when it does not."""
     try:
         lines = json.loads(answer.strip().splitlines()[-1])
         by_name = {line["name"]: line for line in lines}
-        device = by_name["device"]["text"]
+        device = by_name["device"].get("blender", by_name["device"]["text"])
     except (ValueError, IndexError, KeyError, TypeError):
-        reason = (log.strip().splitlines() or ["no message"])[-1]
-        return Backend("broken", python, f"cannot run the backend: {reason[:200]}")
+        words = log.strip().splitlines() or ["no message"]
+        if cause := causes.of_lines(words[-LAST_LINES:]) or causes.of_exit(status):
+            return Backend("broken", python, f"{cause.text}\n{cause.hint}", code=cause.code)
+        return Backend("broken", python, f"cannot run the backend: {words[-1][:200]}")
+    for line in lines:
+        line["text"] = line.pop("blender", line["text"])  # whoever reads it here has no shell
     bad = [line for line in lines if not line["ok"] and line["name"] not in ("memory", "disk", "device")]
     if bad:
-        return Backend("broken", python, bad[0]["text"], lines)
-    return Backend("ready", python, device, lines)
+        return Backend("broken", python, bad[0]["text"], lines, code=str(bad[0].get("code", "")))
+    return Backend("ready", python, device, lines, code=str(by_name["device"].get("code", "")))
 
 
 def quiet() -> dict[str, Any]:
@@ -199,13 +206,16 @@ def quiet() -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------ other Pythons
 
 
-def find_pythons() -> list[tuple[tuple[int, int], str]]:
-    """((major, minor), path) of Pythons that could make an environment, best first. Starts each: about 50 ms apiece."""
+def find_pythons(pip: bool = True) -> list[tuple[tuple[int, int], str]]:
+    """((major, minor), path) of Pythons that could make an environment, best first. Starts each: about 50 ms apiece.
+
+    pip: whether it must be able to put pip into it by itself, which uv does without.
+    """
     names = [f"python3.{minor}" for minor in (12, 13, 11, 14)] + ["python3", "python"]
     candidates = [shutil.which(name) for name in names] + [_own_python()]
     versions: dict[str, tuple[int, int]] = {}
     for path in candidates:
-        if path and path not in versions and (version := probe(path)) and version >= OLDEST:
+        if path and path not in versions and (version := probe(path, pip)) and version >= OLDEST:
             versions[path] = version
     return sorted(((version, path) for path, version in versions.items()), key=lambda x: x[0] != (3, 12))
 
@@ -216,9 +226,9 @@ def _own_python() -> str | None:
     return str(inside) if re.match(r"python", inside.name, re.IGNORECASE) else None
 
 
-def probe(python: str | Sequence[str]) -> tuple[int, int] | None:
-    """Version of an interpreter that can make environments; None for any other program."""
-    code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+def probe(python: str | Sequence[str], pip: bool = True) -> tuple[int, int] | None:
+    """Version of an interpreter that can make environments (`pip`: with pip in it); None for any other program."""
+    code = f"import sys{', venv, ensurepip' if pip else ''}; print(*sys.version_info[:2])"
     command = [python] if isinstance(python, str) else list(python)
     try:
         done = subprocess.run(

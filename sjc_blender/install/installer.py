@@ -19,6 +19,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..backend.sjc import causes
 from ..backend.sjc.errors import SjcError
 from . import environment
 
@@ -28,6 +29,14 @@ TORCH_BUILDS = ("auto", "cpu", "cu126", "cu128", "cu130", "rocm6.4")
 STAGES = ("venv", "packages", "doctor")
 SHARE = {"venv": 0.03, "packages": 0.9, "doctor": 0.07}
 SHOWN_LINES = 4  # of the log, in the panel
+LEAST_BYTES = 2 * 10**9  # that the smallest environment takes, with what is downloaded for it
+INSTALL_AGAIN = {  # what to do here, by code of a cause; where none is given, the cause's own advice
+    "memory": "Close other programs, then press Install Backend again.",
+    "disk": "Free some disk space, 2 GB without and 8 GB with a graphics card, then press Install Backend again: what "
+    "was downloaded is used.",
+    "runtime": "Press Get Visual C++, install it, then press Install Backend again.",
+}
+SYSTEM_CERTIFICATES = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}  # the names that uv has had for it
 EXPECTED_LINES = 170  # an estimate for the bar: what uv or pip say while they work
 
 
@@ -55,7 +64,8 @@ class Installer:
         self.log = home / "install.log"
         self.folder, self.previous = environment.new_folder(home), environment.recorded_folder(home)
         self.tail: collections.deque[str] = collections.deque(maxlen=100)
-        self.stage, self.lines, self.state, self.problem = "venv", 0, "running", ""
+        self.stage, self.lines, self.state, self.problem, self.code = "venv", 0, "running", "", ""
+        self.more_environment: dict[str, str] = {}
         self.result: environment.Backend | None = None
         self.process: subprocess.Popen[str] | None = None
         self.asked_to_stop = threading.Event()
@@ -92,12 +102,13 @@ class Installer:
 
     def _run(self) -> None:
         try:
-            base = self.python or self._find()
+            self._check_room()
             uv = shutil.which("uv")
+            base = self.python or self._find(uv)
             self._make_venv(base, uv)
             python = environment.interpreter(self.folder)
             self.stage = "packages"
-            self._fill(python, uv)
+            self._fill_with_certificates(python, uv)
             self.stage = "doctor"
             self._say("asking the doctor")
             backend = self._examine(python)
@@ -108,11 +119,20 @@ class Installer:
         except (SjcError, OSError) as error:
             self.state = "cancelled" if self.asked_to_stop.is_set() else "failed"
             self.problem = "cancelled" if self.asked_to_stop.is_set() else str(error)
+            self.code = error.code if isinstance(error, SjcError) else ""
             self._say(self.problem)
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _find(self) -> str:
-        pythons = environment.find_pythons()
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.home).free
+        if free < LEAST_BYTES:
+            text = f"There are only {free / 1e9:.1f} GB free in {self.home}."
+            raise SjcError("\n".join((text, INSTALL_AGAIN["disk"])), code=causes.DISK.code)
+
+    def _find(self, uv: str | None) -> str:
+        pythons = environment.find_pythons(pip=uv is None)
+        if not pythons and uv is None and environment.find_pythons(pip=False):
+            raise _failure(causes.VENV)
         if not pythons:
             raise SjcError("no Python 3.11 or newer was found; install one from python.org, or choose one here.")
         return pythons[0][1]
@@ -123,6 +143,17 @@ class Installer:
             self._call([uv, "venv", "--python", base, str(self.folder)])
         else:
             self._call([base, "-m", "venv", str(self.folder)])
+
+    def _fill_with_certificates(self, python: Path, uv: str | None) -> None:
+        """Fill it; where a proxy has a certificate of its own, once more with those that the system trusts."""
+        try:
+            self._fill(python, uv)
+        except SjcError as error:
+            if error.code != causes.CERTIFICATE.code or self.asked_to_stop.is_set():
+                raise
+            self._say("a certificate is not trusted; trying again with the system's certificates")
+            self.more_environment = SYSTEM_CERTIFICATES
+            self._fill(python, uv)
 
     def _fill(self, python: Path, uv: str | None) -> None:
         common = ["--only-binary", ":all:", "-r", str(self.requirements)]
@@ -146,20 +177,21 @@ class Installer:
         backend = environment.doctor(python)
         self._check_stop()
         if backend.state != "ready":
-            raise SjcError(f"the new environment does not pass the doctor: {backend.text}")
+            raise SjcError(f"the new environment does not pass the doctor: {backend.text}", code=backend.code)
         return backend
 
     def _call(self, command: list[str]) -> None:
         """Run one program, its words into the log. The person's PIP_* and UV_* settings are kept. Raises SjcError."""
         self._check_stop()
-        own_settings = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
+        variables = environment.clean_environment({**self.more_environment, **_own_settings()})
+        self.tail.clear()  # the words of this program alone say why it failed
         own_group = (
             {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
         self.process = subprocess.Popen(
-            command, env=environment.clean_environment(own_settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", **own_group,
         )  # fmt: skip
         assert self.process.stdout is not None
@@ -169,6 +201,8 @@ class Installer:
         self._check_stop()
         if self.process.returncode != 0:
             lines = [line for line in self.tail if line.strip()]
+            if cause := causes.of_lines(lines) or causes.of_exit(self.process.returncode):
+                raise _failure(cause)
             errors = [line for line in lines if re.search(r"error|×|failed", line, re.IGNORECASE)]
             message = (errors or lines or ["no message"])[-1].strip()
             raise SjcError(f"{Path(command[0]).stem} failed: {message[:300]}")
@@ -189,3 +223,13 @@ class Installer:
         for folder in (*self.home.glob("env-*"), self.previous):
             if folder not in (None, self.folder):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_settings() -> dict[str, str]:
+    """The person's own PIP_* and UV_* variables."""
+    return {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "UV_"))}
+
+
+def _failure(cause: causes.Cause) -> SjcError:
+    """A known cause as two lines, each of which has a translation."""
+    return SjcError(f"{cause.text}\n{INSTALL_AGAIN.get(cause.code, cause.hint)}", code=cause.code)

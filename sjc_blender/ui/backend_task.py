@@ -127,7 +127,7 @@ def refresh() -> None:
     """The state line, from the record on disk."""
     known, runtime = places.backend(), bpy.context.window_manager.sjc
     runtime.backend_state, runtime.backend_text, runtime.backend_python = (known.state, known.text, known.python)
-    runtime.backend_stale, runtime.backend_factor = known.stale, 0.0
+    runtime.backend_stale, runtime.backend_factor, runtime.backend_code = known.stale, 0.0, known.code
     runtime.backend_lines = "\n".join(f"{line.get('name', '')}: {line.get('text', '')}" for line in known.lines)
     ui_state.redraw()
 
@@ -144,12 +144,16 @@ def tick() -> float | None:
         return TICK_SECONDS
     if now.state == "done" and isinstance(_task, installer.Installer):
         _forget_choice()
+    code = getattr(_task, "code", "")
     if isinstance(_task, fetching.Ask) and _task.answer:
         model_picker.downloads[_task.model] = _task.answer
     _task = None
     model_picker.look_again()
     refresh()
-    runtime.backend_problem = now.text if now.state == "failed" else ""
+    if now.state == "failed":
+        runtime.backend_problem, runtime.backend_code = now.text, code or runtime.backend_code
+    else:
+        runtime.backend_problem = ""
     return None
 
 

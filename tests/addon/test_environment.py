@@ -1,11 +1,13 @@
 """Finding, asking and making the backend's Python, with real interpreters; only the packages are borrowed."""
 
+import json
 import os
 import sys
 import sysconfig
 import time
 import zipfile
 from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,6 +200,109 @@ def test_cancel_ends_it_and_cleans_up(tmp_path, pip_only):
     assert time.monotonic() - began < 20
     assert not list(tmp_path.glob("env-*"))
     assert environment.stored(tmp_path).state == "missing"
+
+
+PROGRAM = """#!/usr/bin/env python3
+import os, sys
+print({words!r})
+sys.exit(0 if {passes} else 1)
+"""
+
+
+def failing(tmp_path, monkeypatch, words, passes="False"):
+    """An installation whose uv says these words and fails; -> (end, installer)."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    tools.joinpath("uv").write_text(PROGRAM.format(words=words, passes=passes), "utf-8")
+    tools.joinpath("uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools) + os.pathsep + os.environ["PATH"])
+    monkeypatch.setattr(environment, "interpreter", lambda _given: Path(sys.executable))
+    monkeypatch.setattr(
+        installer.Installer, "_examine", lambda _self, python: environment.Backend("ready", str(python))
+    )
+    install = installer.Installer(tmp_path / "home", sys.executable)
+    return finish(install.start()), install
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script with a #! line")
+@pytest.mark.parametrize(
+    ("words", "code", "advice"),
+    [
+        ("error: Failed to extract: No space left on device (os error 28)", "disk", "press Install Backend again"),
+        ("The virtual environment was not created: ensurepip is not available.", "venv", "apt install python3-venv"),
+        ("OSError: [WinError 1455] The paging file is too small", "memory", "press Install Backend again"),
+        ("  Caused by: invalid peer certificate: UnknownIssuer", "certificate", "SSL_CERT_FILE"),
+        ("error: something else", "", "something else"),
+    ],
+)
+def test_what_stops_an_installation_is_known(tmp_path, monkeypatch, words, code, advice):
+    end, install = failing(tmp_path, monkeypatch, words)
+    assert end.state == "failed"
+    assert install.code == code
+    assert advice in end.text
+    assert "build.py" not in end.text
+    assert not list((tmp_path / "home").glob("env-*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script with a #! line")
+def test_a_proxys_certificate_that_the_system_trusts_will_do(tmp_path, monkeypatch):
+    """uv brings certificates of its own; the second try asks for the system's."""
+    passes = "sys.argv[1] == 'venv' or os.environ.get('UV_NATIVE_TLS') == '1'"
+    end, install = failing(tmp_path, monkeypatch, "invalid peer certificate: UnknownIssuer", passes)
+    assert end.state == "done", end.text
+    assert "the system's certificates" in install.log.read_text("utf-8")
+
+
+def test_a_full_disk_is_said_before_anything_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(installer.shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**9))
+    monkeypatch.setattr(installer.Installer, "_call", lambda *_: pytest.fail("it began"))
+    install = installer.Installer(tmp_path, sys.executable)
+    end = finish(install.start())
+    assert (end.state, install.code) == ("failed", "disk")
+    assert "only 1.0 GB free" in end.text
+    assert "Free some disk space" in end.text
+
+
+def test_a_python_that_cannot_make_environments_is_named(tmp_path, monkeypatch):
+    """Debian's and Ubuntu's Python comes without ensurepip."""
+    pythons = [((3, 12), "/usr/bin/python3.12")]
+    monkeypatch.setattr(environment, "find_pythons", lambda pip=True: [] if pip else pythons)
+    monkeypatch.setattr(installer.shutil, "which", lambda _name: None)
+    end = finish(installer.Installer(tmp_path).start())
+    assert "apt install python3-venv" in end.text
+    monkeypatch.setattr(environment, "find_pythons", lambda **_: [])
+    end = finish(installer.Installer(tmp_path).start())
+    assert "no Python 3.11 or newer" in end.text
+    assert environment.probe(sys.executable, pip=False) == sys.version_info[:2]
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "code", "words"),
+    [
+        ("ImportError: DLL load failed while importing _C: The specified module could not be found.", 1, "runtime",
+         "Get Visual C++"),
+        ("Fatal Python error: Illegal instruction", -4, "processor", "processor"),
+        ("", -4, "processor", "processor"),
+        ("", -9, "memory", "memory"),
+        ("ValueError: something", 1, "", "cannot run the backend: ValueError: something"),
+    ],
+)  # fmt: skip
+def test_a_doctor_that_dies_says_why(log, status, code, words):
+    backend = environment._understood("/python", "", log, status)
+    assert (backend.state, backend.code) == ("broken", code)
+    assert words in backend.text
+
+
+def test_blender_is_told_what_to_do_in_blender(tmp_path):
+    lines = [
+        {"name": "torch", "ok": True, "text": "2.11"},
+        {"name": "device", "ok": False, "text": "pip install", "blender": "Press Install Backend", "code": "driver"},
+    ]
+    backend = environment._understood("/python", json.dumps(lines), "", 2)
+    assert (backend.state, backend.text, backend.code) == ("ready", "Press Install Backend", "driver")
+    assert [line["text"] for line in backend.lines] == ["2.11", "Press Install Backend"]
+    environment.write(tmp_path, environment.Backend("ready", sys.executable, "x", code="driver"))
+    assert environment.stored(tmp_path).code == "driver"
 
 
 def test_unknown_builds_are_refused(tmp_path):

@@ -53,8 +53,9 @@ def test_a_model_that_is_gone_is_named(tmp_path, monkeypatch):
 
 def test_a_card_without_its_torch_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    done = subprocess.CompletedProcess([], 0, "Some Card\n", "")
+    done = subprocess.CompletedProcess([], 0, "Some Card, 580.1\n", "")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     assert not line("device")["ok"]
     assert "Some Card is here, but torch" in line("device")["text"]
@@ -81,6 +82,28 @@ def test_a_broken_library_is_one_line(monkeypatch):
     monkeypatch.setattr(doctor, "_torch", broken)
     assert not line("torch")["ok"]
     assert line("torch")["text"].startswith("libcudart.so")
+    assert "build.py" not in line("torch")["blender"]
+    assert "Install Backend" in line("torch")["blender"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OSError("[WinError 126] The specified module could not be found."), "runtime", "Visual C++"),
+        (OSError("The paging file is too small for this operation to complete. (os error 1455)"), "memory", "paging"),
+        (RuntimeError("NumPy was built with baseline optimizations: (X86_V2)"), "processor", "processor"),
+    ],
+)
+def test_a_library_that_does_not_load_is_explained(monkeypatch, error, code, words):
+    def broken():
+        raise error
+
+    broken.__name__ = "_torch"
+    monkeypatch.setattr(doctor, "_torch", broken)
+    row = line("torch")
+    assert (row["ok"], row["code"]) == (False, code)
+    assert words in row["text"]
+    assert words in row["blender"]
 
 
 def test_model_info_tells_size_and_words(tiny):

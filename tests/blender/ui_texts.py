@@ -11,7 +11,8 @@ LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to transl
 LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
 ADVISING = (
-    "problems.py", "queue/queue.py", "live.py", "incoming.py", "worker/process.py", "queue/queue_file.py",
+    "problems.py", "install/installer.py", "queue/queue.py", "live.py", "incoming.py", "worker/process.py",
+    "queue/queue_file.py",
 )  # fmt: skip
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
@@ -170,6 +171,9 @@ def _advice(tree):
             for row in node.value.elts:
                 for part in row.elts[2:]:
                     yield from _literals(part)
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "INSTALL_AGAIN":
+            for value in node.value.values:
+                yield from _literals(value)
     for node in ast.walk(tree):
         called = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
         parts = node.args if called in {"Problem", "Failed", "_error"} else []

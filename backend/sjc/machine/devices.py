@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import SjcError
+from . import cards
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ def choose_device(name: str) -> torch.device:
 
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return _with_kernels(torch.device("cuda"))
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if name.startswith("cuda"):
         index = int(name[5:] or 0)
@@ -27,10 +28,18 @@ def choose_device(name: str) -> torch.device:
             have = (
                 f"this machine has {count} (cuda:0 to cuda:{count - 1})" if count else "torch sees no CUDA device here"
             )
-            raise SjcError(f"device {name} is not there: {have}. Use --device cpu or auto, or see sjc doctor.")
-    elif name == "mps" and not torch.backends.mps.is_available():
-        raise SjcError("device mps is not there (Apple GPUs only). Use --device cpu or auto.")
+            raise SjcError(f"device {name} is not there: {have}. Set the device to cpu or auto.")
+        return _with_kernels(torch.device(name))
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise SjcError("device mps is not there (Apple GPUs only). Set the device to cpu or auto.")
     return torch.device(name)
+
+
+def _with_kernels(device: torch.device) -> torch.device:
+    """The CUDA device, if torch's build can run on it. Raises SjcError."""
+    if reason := cards.unfit(device.index or 0):
+        raise SjcError(reason.fact, code=reason.code)
+    return device
 
 
 def device_name(device: torch.device) -> str:

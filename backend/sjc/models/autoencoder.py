@@ -17,7 +17,7 @@ from .small_files import first_line
 
 CHUNK = 4
 """Pictures through the network at once: a decoder at full resolution needs more memory than the denoiser."""
-FULL = "There is not enough memory for the autoencoder, even for one picture at a time; close other programs."
+FULL = "There is not enough memory for the autoencoder, even for one picture at a time."
 
 
 class KLAutoencoder:

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+from .. import causes
 from ..errors import SjcError
 from .families import not_a_pipeline
 from .hub_ids import split_revision
@@ -124,6 +125,8 @@ def reason(error: BaseException, model: str) -> str:
             return _FORBIDDEN
         if isinstance(cause, OSError) and cause.errno in _FULL:
             return f"the disk is full; {_ROOM}, then fetch it again: what came whole is kept."
+        if causes.of_text(str(cause)) is causes.CERTIFICATE:
+            return causes.CERTIFICATE.advice()
     if any(_no_connection(cause) for cause in _causes(error)):
         return "the hub cannot be reached; look at the network, then fetch it again: what came whole is kept."
     return first_line(error)

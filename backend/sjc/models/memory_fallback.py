@@ -26,15 +26,15 @@ class MemoryFallback:
 
     ways: a generator.  Each step of it makes the work cheaper and yields a phrase that says how.  It is kept between
         calls, so that a way once taken stays taken.
-    advice: what a person can do when no cheaper way is left, one sentence.
+    fact: what is so when no cheaper way is left, one sentence; whoever shows it adds what a person can do.
     tell: is given a sentence for each way that is taken.
     """
 
-    def __init__(self, ways: Iterator[str], advice: str, tell: Tell = to_stderr) -> None:
-        self.ways, self.advice, self.tell = ways, advice, tell
+    def __init__(self, ways: Iterator[str], fact: str, tell: Tell = to_stderr) -> None:
+        self.ways, self.fact, self.tell = ways, fact, tell
 
     def __call__(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns, done again after each cheaper way.  Raises SjcError with the advice when all fail."""
+        """What `work` returns, done again after each cheaper way.  Raises SjcError with the fact when all fail."""
         while True:
             try:
                 return work()
@@ -46,5 +46,5 @@ class MemoryFallback:
                 torch.cuda.empty_cache()
             way = next(self.ways, None)
             if way is None:
-                raise SjcError(self.advice, code="memory")
+                raise SjcError(self.fact, code="memory")
             self.tell(f"The device's memory was full; from now on {way}.")

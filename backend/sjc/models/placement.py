@@ -17,11 +17,8 @@ from .small_files import first_line
 if TYPE_CHECKING:
     from .prompt_encoder import PromptEncoder
 
-NETWORK_FULL = (
-    "The device has not enough memory even for one view at a time and one layer of the network at a time; close other "
-    "programs, take a smaller model, or compute with --device cpu."
-)
-TEXTS_FULL = "There is not enough memory for the text encoders; close other programs or take a smaller model."
+NETWORK_FULL = "The device has not enough memory even for one view at a time and one layer of the network at a time."
+TEXTS_FULL = "There is not enough memory for the text encoders."
 IN_PIECES = "the network's layers wait in main memory and come to the device one by one (slower)"
 FEW_SENTENCES = 4
 

@@ -46,6 +46,8 @@ def draw_backend(layout: Any, context: Any) -> None:
         paragraph.paragraph(column, context, runtime.backend_text)
     if runtime.backend_problem:
         paragraph.paragraph(column, context, runtime.backend_problem, icon="ERROR")
+    if state != "ready" or runtime.backend_problem or runtime.backend_code in labels.LINKS:
+        draw_link(column, runtime.backend_code)
     if runtime.backend_stale:
         paragraph.paragraph(
             column, context, "It belongs to another version of the add-on; install it again", icon="INFO"

@@ -240,3 +240,10 @@ def test_offline_counts_after_the_library_was_imported_too(monkeypatch, name):
     monkeypatch.setenv(name, "1")
     with pytest.raises(SjcError, match="out of reach"):
         sjc_hub.check_online()
+
+
+def test_a_proxys_certificate_is_no_missing_network():
+    error = ConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate")
+    line = sjc_hub.reason(error, ID)
+    assert "SSL_CERT_FILE" in line
+    assert "look at the network" not in line

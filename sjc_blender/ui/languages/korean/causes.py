@@ -40,6 +40,12 @@ CAUSES = {
     "Ask whoever runs the network for its certificate file, set the environment variables SSL_CERT_FILE and "
     "REQUESTS_CA_BUNDLE to its path, restart Blender, and try again.":
         "네트워크 관리자에게 인증서 파일을 받아 환경 변수 SSL_CERT_FILE과 REQUESTS_CA_BUNDLE을 그 경로로 정하고, Blender를 다시 시작한 뒤 다시 시도하세요.",
+    "Close other programs, then press Install Backend again.": "다른 프로그램을 닫은 뒤 백엔드 설치를 다시 누르세요.",
+    "Free some disk space, 2 GB without and 8 GB with a graphics card, then press Install Backend again: what was "
+    "downloaded is used.":
+        "디스크 공간을 그래픽 카드가 없으면 2 GB, 있으면 8 GB 비운 뒤 백엔드 설치를 다시 누르세요. 내려받은 것은 다시 씁니다.",
+    "Press Get Visual C++, install it, then press Install Backend again.": "Visual C++ 받기를 눌러 설치한 뒤 백엔드 설치를 다시 누르세요.",
+    "There are only {} GB free in {}.": "남은 공간이 {} GB뿐입니다: {}.",
     "Copy Report": "보고서 복사",
     "Copy versions, settings and the last lines of the log to the clipboard, to report a bug with":
         "버그를 알릴 때 쓸 버전, 설정, 로그의 마지막 줄을 클립보드에 복사합니다",

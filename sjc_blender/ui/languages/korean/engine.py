@@ -98,8 +98,8 @@ ENGINE = {
     # device
     'Unknown device "{}"; use cpu, cuda, cuda:N or mps.': '장치 "{}" 은(는) 알 수 없습니다. cpu, cuda, cuda:N, mps 중에서 쓰세요.',
     'The device "{}" cannot be used: {}': '장치 "{}" 을(를) 쓸 수 없습니다: {}',
-    "device {} is not there: {}. Use --device cpu or auto, or see sjc doctor.": "장치 {} 이(가) 없습니다: {}. --device cpu 나 auto를 쓰거나 sjc doctor를 보세요.",
-    "device mps is not there (Apple GPUs only). Use --device cpu or auto.": "장치 mps가 없습니다 (Apple GPU 전용). --device cpu 나 auto를 쓰세요.",
+    "device {} is not there: {}. Set the device to cpu or auto.": "장치 {} 이(가) 없습니다: {}. 장치를 cpu나 auto로 바꾸세요.",
+    "device mps is not there (Apple GPUs only). Set the device to cpu or auto.": "장치 mps가 없습니다 (Apple GPU 전용). 장치를 cpu나 auto로 바꾸세요.",
     # noise
     'Unknown score weight "{}"; choose one of {}.': '스코어 가중치 "{}" 은(는) 알 수 없습니다. 다음에서 고르세요: {}.',
     "noises per view must be at least 1, not {}.": "시점마다 노이즈가 1개 이상이어야 하는데 {} 입니다.",
