@@ -71,8 +71,8 @@ FAULTS = [
     ),
     Fault(
         "full-disk-taken-for-bad-input",
-        f"{SJC}/worker/serve.py",
-        "        error = error.__cause__\n",
+        f"{SJC}/causes.py",
+        "        link = link.__cause__\n",
         "        break\n",
         (f"{WORKER}::test_errors_are_explained",),
     ),
