@@ -68,8 +68,6 @@ def render(
     if field.grid.numel() >= 2**31:
         raise SjcError(f"a field of {field.size}^3 voxels is too large for the warp renderer; use a smaller grid")
     origins, directions = origins.detach().contiguous(), directions.detach().contiguous()
-    if by_warps(field.grid.device) and field.grid.data_ptr() % 16:
-        raise SjcError("the field's memory begins at no multiple of 16 bytes, as CUDA needs it; make a new field")
     compiled = kernels(field)
     t_min, counts, order = aim(compiled, origins, directions, step)
     options = SimpleNamespace(
@@ -89,7 +87,7 @@ def render(
 
 
 def aim(kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The reference's `lattice` (t_min, counts) and `coherent_order`.
+    """The reference's `lattice` (t_min, counts), and an order in which neighbours pass the same voxels.
 
     All by one kernel, which saves torch's many calls. On CUDA the order is that of the rays: all are on their way at
     once.
@@ -102,19 +100,6 @@ def aim(kernels: SimpleNamespace, origins: Tensor, directions: Tensor, step: flo
     if rays:
         launch("aim", kernels, (origins, directions, t_min, counts, order, scratch, step), (rays if warps else 1, ()))
     return t_min, counts, order
-
-
-def coherent_order(origins: Tensor, directions: Tensor) -> Tensor:
-    """[R] int32: the rays sorted so that neighbours pass the same voxels (Z-order of where they pass the box's middle).
-
-    Rays of a picture in rows touch the whole width of the grid before they come back to the same voxels, which have
-    left the cache by then.
-    """
-    middle = origins - directions * (origins * directions).sum(-1, keepdim=True)
-    code = ((middle + 2) * 64).clamp(0, 255).int()
-    for shift, mask in ((8, 0x0F00F), (4, 0xC30C3), (2, 0x249249)):  # spread 8 bits to every third place
-        code = (code | code << shift) & mask
-    return torch.argsort(code[:, 0] | code[:, 1] << 1 | code[:, 2] << 2, stable=True).int()
 
 
 def clear_blocks(field: VoxelField, step: float, skip_alpha: float) -> Tensor:
@@ -179,6 +164,8 @@ class _Render(torch.autograd.Function):
     @staticmethod
     def forward(ctx, grid, log_scale, clear, runs, options, order, origins, directions, t_min, counts):
         rays = len(origins)
+        if by_warps(grid.device) and grid.data_ptr() % 16:  # a part of another tensor: four floats are loaded at once
+            grid = grid.clone()
         outputs = [origins.new_empty(rays, grid.shape[3] - 1)] + [origins.new_empty(rays) for _ in range(3)]
         ends, taus = counts.new_empty(rays), origins.new_empty(rays)
         scene = _scene(grid, log_scale, options.shift, runs, order, origins, directions, t_min)

@@ -255,3 +255,30 @@ def test_a_card_gets_the_text_for_its_own_architecture():
     wp = warp_launch.start()
     assert wp.config.cuda_output == "cubin"
     assert wp.config.ptx_target_arch == warp_launch.NEWEST_BRANCH
+
+
+def test_a_field_in_the_middle_of_other_memory(warps):
+    """CUDA loads four floats at once only from a multiple of 16 bytes."""
+    field, rays = random_scene(7, 6, *PIXELS), view_rays(pixels=3)
+    expected = render_warp.render(field, *rays).color
+    memory = torch.zeros(field.grid.numel() + 1)
+    memory[1:] = field.grid.detach().reshape(-1)
+    field.grid = torch.nn.Parameter(memory[1:].view_as(field.grid))
+    seen_by_kernels = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            render_warp,
+            "launch",
+            lambda name, kernels, shared, *calls: (
+                seen_by_kernels.append((name, shared[0].data_ptr() % 16)),
+                warp_launch.launch(name, kernels, shared, *calls),
+            ),
+        )
+        out = render_warp.render(field, *rays)
+        out.color.sum().backward()
+    assert torch.equal(out.color, expected)
+    assert field.grid.grad.any()
+    assert {name: rest for name, rest in seen_by_kernels if name in {"forward", "backward"}} == {
+        "forward": 0,
+        "backward": 0,
+    }

@@ -1,6 +1,8 @@
-// Where each ray is sampled, as render_reference.lattice in the same operations, and the order of the rays, as
-// render_warp.coherent_order: sorted by their code in two passes of 12 bits. On a CPU one thread does it all. On CUDA a
-// thread has a ray, and their order stays: all are on their way at once.
+// Where each ray is sampled, as render_reference.lattice in the same operations, and the order of the rays: along
+// a Z-order curve of where they pass the box's middle, so that neighbours pass the same voxels. (In rows of a picture
+// they touch the whole width of the grid before they come back to the same voxels, which have left the cache by then.)
+// On a CPU one thread sorts them by their code, in two passes of 12 bits. On CUDA a thread has a ray, and their order
+// stays: all are on their way at once.
 
 #include "lanes.h"
 const int rays = t_min.shape[0];
