@@ -86,6 +86,15 @@ def experiments(arguments: argparse.Namespace) -> int:
     return run([Environment().ensure(), "-m", "experiments", *arguments.rest])
 
 
+def soak(arguments: argparse.Namespace) -> int:
+    """Run a long test of tests/soak/ in the environment; --help of each says more."""
+    names = sorted(path.stem for path in (ROOT / "tests" / "soak").glob("*.py"))
+    name, *rest = arguments.rest or [""]
+    if name not in names:
+        raise BuildError(f"soak needs one of these: {', '.join(names)}.")
+    return run([Environment().ensure(), "-m", f"tests.soak.{name}", *rest])
+
+
 def make_stage(_arguments: argparse.Namespace) -> int:
     """Bring build/stage up to date."""
     say(str(stage(ROOT)))
@@ -148,7 +157,7 @@ def faults(arguments: argparse.Namespace) -> int:
 
 
 # Commands whose further words belong to the program they start (argparse would take some for its own).
-PASSED_ON = ("demo", "test", "bench", "experiments")
+PASSED_ON = ("demo", "test", "bench", "experiments", "soak")
 
 EPILOG = """\
 first steps on a fresh machine:
@@ -184,6 +193,9 @@ def parser() -> argparse.ArgumentParser:
     one = command("experiments", experiments, "measure the paper's claims into docs/experiments; bare: all")
     one.usage = "build.py experiments [NAME ...] [--quick | --pages] [--seeds N] [--out DIR] ..."
     one.add_argument("rest", nargs="*", metavar="NAME", help="experiments and their options (experiments/)")
+    one = command("soak", soak, "try for hours what CI tries for a minute: kills")
+    one.usage = "build.py soak kills [--kills N] [--seed N] [--minutes N] [--round N]"
+    one.add_argument("rest", nargs="*", metavar="NAME", help="which (tests/soak/), then its options")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("release", make_release, "build the zip with its release notes and checksums: dist/")

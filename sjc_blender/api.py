@@ -60,14 +60,17 @@ def generate(
     """Make one object.  Returns its Job: at once in the window, finished in background Blender (`block` overrides).
 
     folder: the job folder, by default `//sjc/<prompt>-<seed>` beside the saved .blend, else in the folder of the
-    preferences; `//` is the .blend's own. location: where it grows and stands, by default the 3D cursor. on_progress:
-    called with the Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is
-    called no more. settings: see docs/settings.md. Raises SjcError for bad ones.
+    preferences, which also serves where nothing can be written beside the .blend (a warning of the job says so); `//`
+    is the .blend's own. location: where it grows and stands, by default the 3D cursor. on_progress: called with the
+    Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is called no more.
+    settings: see docs/settings.md. Raises SjcError for bad ones.
     """
     chosen = _resolved({**settings, "prompt": prompt})
     taken = [record.folder for record in queue().jobs]
     job_folder = places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
     job = job_of(queue().add(chosen, job_folder), on_progress)
+    if not folder and (reason := places.why_not_beside()):
+        live.warn(job.record, reason)
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import traceback
 from pathlib import Path
 
 from . import live, session, timer
@@ -83,6 +84,9 @@ class Conversion:
             _show(self.record, self.result())
         except SjcError as error:
             session.complain(self.record, Problem("folder", str(error), AGAIN))
+        except Exception as error:  # noqa: BLE001 (Blender refuses in many ways; none may go unsaid)
+            text = f"The volume could not be brought into the scene: {live.one_line(error)}"
+            session.complain(self.record, Problem("bug", text, AGAIN, traceback.format_exc()))
         return True
 
 

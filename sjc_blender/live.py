@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +104,38 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
     """Bring the scene up to date with one message."""
     kind = message["type"]
     if kind == "snapshot" and record.snapshots:
-        show(record)
-    elif kind == "result":
         try:
-            finish(record)
-        except SjcError as error:  # the job's files are there; only the scene does not have them
-            record.problem = Problem("folder", str(error), "Press Retry to import the result again.")
+            show(record)
+        except Exception as error:  # noqa: BLE001 (the job goes on, and so do its messages)
+            traceback.print_exc()
+            text = f"The volume cannot be shown: {one_line(error)}"
+            warn(record, text)
+    elif kind == "result":
+        _bring_in(record)
     tell(record, message)
+
+
+def _bring_in(record: JobRecord) -> None:
+    """The result into the scene. Whatever goes wrong: the job's files are there, and Retry imports them again."""
+    try:
+        finish(record)
+    except SjcError as error:
+        record.problem = Problem("folder", str(error), "Press Retry to import the result again.")
+    except Exception as error:  # noqa: BLE001 (Blender refuses in many ways; none may go unsaid)
+        text = f"The result is finished but could not be brought into the scene: {one_line(error)}"
+        record.problem = Problem("bug", text, "Press Retry to import the result again.", traceback.format_exc())
+        traceback.print_exc()
+
+
+def warn(record: JobRecord, text: str) -> None:
+    """Have the panel show a warning with a job, once."""
+    record.take({"type": "warning", "text": text})
+
+
+def one_line(error: Exception) -> str:
+    """An exception of nobody's making: its class and first line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def tell(record: JobRecord, message: dict[str, Any]) -> None:
@@ -143,12 +169,16 @@ def show(record: JobRecord) -> None:
 
 
 def finish(record: JobRecord) -> bpy.types.Object:
-    """The finished mesh in the scene, the volume hidden; one undo step. Raises SjcError for a file that is no mesh."""
+    """The finished mesh in the scene, the volume hidden; one undo step. Raises SjcError for a file that is no mesh.
+
+    Where something else fails after the import, the mesh stays, and the next attempt takes its place.
+    """
     import bpy
 
     from .scene import meshes, volumes
 
     where, wanted = placement_of(record), output_settings()
+    meshes.drop_incomplete(record.id)
     made = meshes.import_mesh(
         record.folder / "mesh.glb",
         job_id=record.id,
@@ -157,6 +187,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
         size=wanted["size"],
         properties=properties_of(record),
     )
+    meshes.begin(made)
     if record.colors == "preview":
         made[COLORS] = "final"
     if not wanted["smooth"]:
@@ -170,6 +201,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
         meshes.volume_to_mesh(volume, _threshold(record))
     if volume:
         _thin_history(record)
+    meshes.complete(made)
     if not bpy.app.background:
         bpy.ops.ed.undo_push(message="Text to 3D (SJC)")
     return made
@@ -252,17 +284,24 @@ def renew(*_arguments: Any) -> None:
         one.gone = False
 
 
-def before_save(filepath: str) -> None:
-    """The .blend is about to be written: make paths of volumes relative, and copy their files beside it if wanted."""
+def before_save(filepath: str) -> list[tuple[str, str]]:
+    """The .blend is about to be written: make paths of volumes relative, and copy their files beside it if wanted.
+
+    -> (job id, warning) of every volume whose files could not be copied; the .blend is more important.
+    """
     from .scene import volumes
 
+    warnings = []
     if output_settings()["copy_beside"] and filepath:
         for job_id in volumes.jobs():
             try:
                 volumes.copy_beside(job_id, Path(filepath).parent)
-            except (SjcError, OSError) as error:  # the .blend is more important
+            except (SjcError, OSError) as error:
                 print(f"sjc: {error}", file=sys.stderr)
+                text = f"The volume's files were not copied beside the .blend: {error}"
+                warnings.append((job_id, text))
     volumes.make_relative()
+    return warnings
 
 
 def forget() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,22 @@ def worker_command() -> list[str]:
 
 
 def output_folder() -> Path:
-    """//sjc beside the saved .blend, else the folder of the preferences, else `sjc` in the user's documents."""
+    """//sjc beside the saved .blend where that can be written, else `general_folder`."""
+    beside = folder_beside()
+    return beside if beside and _can_write(beside) else general_folder()
+
+
+def folder_beside() -> Path | None:
+    """//sjc beside the .blend, whether it is there or not; None for a .blend that was never saved."""
     import bpy
 
-    if bpy.data.filepath:
-        return Path(bpy.data.filepath).parent / OUTPUT_NAME
+    return Path(bpy.data.filepath).parent / OUTPUT_NAME if bpy.data.filepath else None
+
+
+def general_folder() -> Path:
+    """The folder of the preferences, else `sjc` in the user's documents."""
+    import bpy
+
     chosen = getattr(preferences(), "output_folder", "")
     try:
         return named_path(chosen) if chosen else documents() / OUTPUT_NAME
@@ -92,6 +104,41 @@ def whole_paths(text: str) -> str:
         return text
     folder = Path(bpy.data.filepath).parent.as_posix().rstrip("/")
     return re.sub(r"(^|,)(\s*[\"']?)//", lambda match: f"{match[1]}{match[2]}{folder}/", text)
+
+
+def why_not_beside() -> str:
+    """A sentence for the person where results cannot stand beside the saved .blend; "" where they do."""
+    beside = folder_beside()
+    if beside is None or _can_write(beside):
+        return ""
+    text = f"{beside} cannot be written: the results are in {general_folder()}."
+    return text
+
+
+def history_folders() -> list[Path]:
+    """Where earlier jobs may lie: the output folder, and the one beside the .blend though it cannot be written."""
+    beside = folder_beside()
+    return list(dict.fromkeys([output_folder(), *([beside] if beside else [])]))
+
+
+_writable: dict[Path, bool] = {}
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder, or in the nearest one above that is there; tried once a file."""
+    if folder not in _writable:
+        there = next(path for path in (folder, *folder.parents) if path.exists() or path == path.parent)
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                _writable[folder] = True
+        except OSError:
+            _writable[folder] = False
+    return _writable[folder]
+
+
+def look_again() -> None:
+    """After a .blend was opened or saved: what could be written before may have changed."""
+    _writable.clear()
 
 
 def documents() -> Path:

@@ -43,7 +43,8 @@ def file_loaded(*_arguments: Any) -> None:
 @bpy.app.handlers.persistent
 def saving(*arguments: Any) -> None:
     """Before a .blend is written, to arguments[0]: where the volumes' files are, as it shall hold it."""
-    live.before_save(next((given for given in arguments if isinstance(given, str)), ""))
+    for job_id, text in live.before_save(next((given for given in arguments if isinstance(given, str)), "")):
+        session.warn(job_id, text)
 
 
 @bpy.app.handlers.persistent

@@ -34,7 +34,7 @@ def pump() -> bool:
     for record, message in news:
         try:
             live.handle(record, message)
-        except Exception:  # noqa: BLE001 (the messages behind it still count)
+        except Exception:  # noqa: BLE001 (a listener of the panel; what fails in the scene `live` tells the job)
             traceback.print_exc()
     # Only now: the records know of all the news, so a job that says "finished" must have its mesh.
     for record, _ in news:
@@ -73,11 +73,21 @@ def complain(record: JobRecord, problem: Problem) -> None:
     live.tell(record, {"type": "error", "code": problem.code, "text": problem.text, "hint": problem.hint})
 
 
+def warn(job_id: str, text: str) -> None:
+    """Have the panel show a warning with a job, where that is still in the list."""
+    for record in _queue.jobs if _queue else ():
+        if record.id == job_id:
+            message = {"type": "warning", "text": text}
+            record.take(message)
+            live.tell(record, message)
+
+
 def follow_file(*, same_scene: bool) -> None:
     """The .blend has another path now.  same_scene: it was saved there, and the list of jobs goes along.
 
     Otherwise another .blend was opened, which has a list of its own. While a job runs, the list stays where it is.
     """
+    places.look_again()
     if _queue is None or _queue.state_file == places.state_file():
         return
     if same_scene:

@@ -23,9 +23,12 @@ def block_name(prompt: str) -> str:
 
 
 def collection(scene: Any) -> Any:
-    """The scene's collection for our objects, made at the first call. It may be renamed and moved by the user."""
+    """The scene's collection for our objects, made at the first call. It may be renamed and moved by the user.
+
+    One that is linked from another file, or overrides a linked one, takes no objects and does not count.
+    """
     for child in scene.collection.children_recursive:
-        if child.get(_MARK):
+        if child.get(_MARK) and child.library is None and child.override_library is None:
             return child
     made = bpy.data.collections.new(COLLECTION)
     made[_MARK] = True

@@ -12,9 +12,12 @@ import numpy as np
 from . import collect, glb, materials
 from .assets import asset_mark
 
-__all__ = ["asset_mark", "decimate", "find", "import_mesh", "set_threshold", "smooth", "volume_to_mesh"]
+__all__ = [
+    "asset_mark", "begin", "complete", "decimate", "drop_incomplete", "find", "import_mesh", "set_threshold", "smooth",
+    "volume_to_mesh",
+]  # fmt: skip
 
-_JOB = "sjc_job"
+_JOB, _INCOMPLETE = "sjc_job", "sjc_incomplete"
 DECIMATE, SMOOTH, SURFACE = "SJC Decimate", "SJC Smooth", "SJC Surface"
 
 
@@ -35,6 +38,7 @@ def import_mesh(
     ours. Raises SjcError for a file that is not there, cut short, damaged or not of this program.
     """
     triangles = glb.read(path)
+    home = collection or collect.collection(bpy.context.scene)
     line = collect.block_name(name)
     target = bpy.data.objects.new(line, _mesh(line, triangles, size))
     target.location = location
@@ -43,16 +47,37 @@ def import_mesh(
     if job_id:
         target[_JOB] = job_id
     collect.write_properties(target, properties or {})
-    (collection or collect.collection(bpy.context.scene)).objects.link(target)
+    home.objects.link(target)
     return target
 
 
 def find(job_id: str) -> Any | None:
-    """The mesh object of a job, the newest where it was imported twice."""
-    meshes = [
-        item for item in bpy.data.objects if item.type == "MESH" and item.get(_JOB) == job_id and item.users_scene
-    ]
+    """The mesh object of a job, the newest where it was imported twice; not one that is linked from another file."""
+    meshes = [item for item in _of_job(job_id) if item.users_scene]
     return max(meshes, key=lambda item: item.session_uid, default=None)
+
+
+def begin(target: Any) -> None:
+    """Mark a mesh to which more is to be done; `complete` takes the mark off, `drop_incomplete` such meshes."""
+    target[_INCOMPLETE] = True
+
+
+def complete(target: Any) -> None:
+    """All that was to be done to it is done."""
+    del target[_INCOMPLETE]
+
+
+def drop_incomplete(job_id: str) -> None:
+    """Remove what an attempt that failed has left of the job's mesh."""
+    for item in _of_job(job_id):
+        if item.get(_INCOMPLETE):
+            bpy.data.meshes.remove(item.data)  # the object goes with it
+
+
+def _of_job(job_id: str) -> list[Any]:
+    return [
+        item for item in bpy.data.objects if item.type == "MESH" and item.get(_JOB) == job_id and item.library is None
+    ]
 
 
 def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:

@@ -52,6 +52,7 @@ CHOICE_LABELS = {
 }
 
 STAGES = {
+    "import": "Loading the libraries",
     "load": "Loading the model",
     "resume": "Reading the checkpoint",
     "optimise": "Growing the volume",

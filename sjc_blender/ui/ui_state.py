@@ -73,7 +73,7 @@ def refresh_history() -> None:
     folder = places.output_folder()
     runtime.output_folder = str(folder)
     runtime.history.clear()
-    for job in job_history.jobs_in(folder):
+    for job in (job for one in places.history_folders() for job in job_history.jobs_in(one)):
         entry = runtime.history.add()
         entry.name = entry.folder = str(job.folder)
         entry.prompt, entry.when, entry.finished = job.prompt, job.when, job.finished

@@ -34,6 +34,7 @@ __all__ = ["USUAL", "Times", "WorkerProcess", "kill_all"]
 
 Message = dict[str, Any]
 NO_MESSAGE = "The worker sent something that is not a message, so it was ended."
+LOADING = frozenset({"import", "load"})  # stages of a job in which libraries are loaded
 TAIL_LINES, LOG_BYTES, GARBAGE_LINES = 100, 5_000_000, 20
 
 _living: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
@@ -43,12 +44,16 @@ _living: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
 class Times:
     """Seconds.  hello: from the start to the first message. silence: without any message, then the worker hangs.
 
+    loading: the same while libraries and model are loaded: a cold disk may hold the process for half a minute, its
+    heartbeats included.
+
     message, terminate: how long the first two stages of stopping may take; the third is a kill. gap: two polls further
     apart than this count as so long: a sleeping computer or a blocked Blender is no silence of the worker's.
     """
 
     hello: float = 60.0
     silence: float = 30.0
+    loading: float = 300.0
     message: float = 5.0
     terminate: float = 3.0
     gap: float = 1.0
@@ -85,6 +90,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = self._garbage = 0
         self._refused = ""
+        self._loading = False  # from a job's start to the first word that is not about loading
         self._reported = self._over = self._stopping = False
         self._stages: list[tuple[float, Callable[[], None]]] = []
         self._readers: list[threading.Thread] = []
@@ -131,6 +137,7 @@ class WorkerProcess:
 
     def send(self, type_: str, **fields: Any) -> None:
         """Send a command; one that the process can no longer read is lost."""
+        self._loading = self._loading or type_ == "start"
         self._commands.put(protocol.encode({"type": type_, **fields}))
 
     def poll(self) -> list[Message]:
@@ -199,8 +206,9 @@ class WorkerProcess:
         if self.hello is None and self._waited > self.times.hello:
             text = f"The worker did not respond for {self.times.hello:.0f} s after its start, so it was ended."
             return self._error("backend", text, "Try again. If it happens again, use Check or Install Backend.")
-        if self.hello is not None and self._waited > self.times.silence:
-            text = f"The worker stopped responding for {self.times.silence:.0f} s, so it was ended."
+        silence = max(self.times.silence, self.times.loading) if self._loading else self.times.silence
+        if self.hello is not None and self._waited > silence:
+            text = f"The worker stopped responding for {silence:.0f} s, so it was ended."
             return self._error("worker", text, problems.RETRY)
         return None
 
@@ -263,6 +271,8 @@ class WorkerProcess:
                 return
             self.hello = message
         self._heard += 1
+        if message["type"] not in ("heartbeat", "warning"):
+            self._loading = message["type"] == "status" and message["stage"] in LOADING
         if message["type"] == "heartbeat":
             self.quiet_s = float(message["quiet_s"])
         else:

@@ -195,6 +195,24 @@ def test_time_in_which_nobody_polled_is_no_silence(worker):
     assert 3600 * 6 <= now[0] <= 3600 * 7  # each time counts as a second, as many as make the five
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_a_job_that_loads_its_libraries_gets_more_time(worker, tmp_path):
+    """A cold disk may hold the whole process, heartbeats included; with the first step the usual time counts again."""
+    now = [0.0]
+    process = worker(clock=lambda: now[0], times=Times(hello=1000.0, silence=5.0, loading=50.0, gap=1.0))
+    heard(process, lambda got: got)
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(0.2)
+    process.poll()
+    process.send("start", **start_of(tmp_path / "job"))
+    errors = []
+    while not errors and now[0] < 1000:
+        now[0] += 1
+        errors = [m for m in process.poll() if m["type"] == "error"]
+    assert 45 < now[0] <= 52
+    assert "stopped responding for 50 s" in errors[0]["text"]
+
+
 def test_garbage_is_borne_for_a_while(worker):
     code = "import runpy, sys; sys.argv[1:] = ['--fake', 'ok']; print('Setting up...'); "
     code += f"runpy.run_path({fake()[5]!r}, run_name='__main__')"

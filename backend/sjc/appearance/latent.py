@@ -20,6 +20,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from ..field.cameras import Cameras, look_at, rays
 from ..field.render import around_kernels, renderer
 from ..machine import disk_cache
+from ..machine.folders import cache_folder
 from ..output.bake import View, bake_points
 from ..output.colour import linear_to_srgb, srgb_to_linear, to_uint8
 from ..output.mesh import vertex_normals
@@ -154,7 +155,7 @@ def measured_once(autoencoder: Autoencoder, name: str, make: Callable[[], Tensor
     if not autoencoder.fingerprint:
         return make()
     how = f"{name}-{FIT_PICTURES}-{FIT_EDGE}"
-    path = disk_cache.cache_folder("colours") / f"{autoencoder.fingerprint}-{how}.safetensors"
+    path = cache_folder("colours") / f"{autoencoder.fingerprint}-{how}.safetensors"
     cached = disk_cache.load(path)
     if cached and "measured" in cached:
         return cached["measured"]

@@ -7,31 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import sys
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from .. import foreign
-from ..paths import user_path
 
+_PREFIX, _ABANDONED = ".part-", 86_400.0  # names of what is being written; seconds
 _HEAD = 2**16  # bytes of a file that go into the fingerprint beside its size and time
-
-
-def cache_folder(kind: str) -> Path:
-    """SJC_CACHE, else the system's place for what can be made again; `kind`: onnx, text, colours."""
-    if os.environ.get("SJC_CACHE"):
-        return user_path(os.environ["SJC_CACHE"]) / kind
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = Path("~/Library/Caches")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return user_path(base) / "sjc" / kind
 
 
 def fingerprint(folder: Path, parts: Iterable[str], *more: str) -> str:
@@ -63,10 +50,16 @@ def save(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
-        os.close(handle)
-        try:
-            save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, name)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        _clear_abandoned(path.parent)
+        # In a folder of our own: the library writes to a file beside the one that it is given, and a kill leaves both.
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=path.parent, ignore_cleanup_errors=True) as folder:
+            made = Path(folder) / path.name
+            save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, made)
+            made.replace(path)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed have left behind; a day is longer than anybody writes."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        if time.time() - path.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(path, ignore_errors=True)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..machine import telemetry
-from ..machine.disk_cache import cache_folder
+from ..machine.folders import cache_folder
 from ..machine.threads import count as usable_threads
 from .model_files import ModelFiles
 from .networks import Network

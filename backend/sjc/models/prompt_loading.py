@@ -9,7 +9,7 @@ import torch
 
 from ..errors import SjcError
 from ..lora_text import Lora
-from ..machine.disk_cache import cache_folder
+from ..machine.folders import cache_folder
 from . import lora as lora_files
 from . import text_encoders
 from .families import FLUX, SD3, SDXL, STABLE_DIFFUSION, tokenizer_of

@@ -33,7 +33,7 @@ _NUMBER, _TEXT = (int, float), (str,)
 DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # First line.  folder: of the running `sjc`; hash: source_hash of it; device: such as "CPU, 8 cores".
     "hello": {"protocol": (int,), "pid": (int,), "folder": _TEXT, "hash": _TEXT, "device": _TEXT, "versions": (dict,)},
-    # stage: load, resume, optimise, paused, export ...
+    # stage: import (of libraries), load, resume, optimise, paused, export ...
     "status": {"stage": _TEXT, "text": _TEXT},
     "progress": {"step": (int,), "total": (int,), "it_s": _NUMBER, "eta_s": _NUMBER, "metrics": (dict,)},
     # path: the .npz; the .vdb, and the .png where there is one, stand beside it. colors: exact, or preview where a

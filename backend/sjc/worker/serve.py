@@ -162,6 +162,8 @@ class Worker:
         self.send("done", state=state)
 
     def _work(self, folder: Path, given: dict[str, Any], resume: bool) -> None:
+        if "torch" not in sys.modules:
+            self._report({"type": "status", "stage": "import", "text": "loading the libraries"})
         from ..job import run
 
         if resume:

@@ -40,6 +40,7 @@ KOREAN = {
     "starting": "시작하는 중",
     "Settings Presets": "설정 프리셋",
     # stages and states
+    "Loading the libraries": "라이브러리를 읽는 중",
     "Loading the model": "모델을 읽는 중",
     "Reading the checkpoint": "체크포인트를 읽는 중",
     "Growing the volume": "볼륨을 키우는 중",
