@@ -182,7 +182,7 @@ def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
 
-    from ..machine.disk_cache import cache_folder
+    from ..machine.folders import cache_folder
 
     models = rows(Path(constants.HF_HUB_CACHE), cache_folder("models"))
     if as_json:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
-from ..machine.disk_cache import cache_folder
+from ..machine.folders import cache_folder
 from . import single_file_config as configs
 from .clip_vocabulary import END, write_tokenizer
 from .families import SDXL
