@@ -103,7 +103,9 @@ bpy.ops.wm.open_mainfile(filepath=str(home / "scene.blend"))
 fake("ok")
 job = made()
 result = {"folder": str(job.folder), "warnings": job.record.warnings, "state": job.state,
-          "list": str(api.queue().state_file), "history": sorted(entry.prompt for entry in runtime.history)}
+          "list": str(api.queue().state_file)}
+ui_state.refresh_history()
+result["history"] = sorted(entry.prompt for entry in bpy.context.window_manager.sjc.history)
 places.tempfile.TemporaryFile = real
 api.close()
 bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
