@@ -43,8 +43,8 @@ FAULTS = [
     ),
     Fault(
         "a-checkpoint-for-its-owner-alone",
-        f"{SJC}/job/checkpoint.py",
-        "            shutil.copymode(temporary, private / path.name)\n",
+        f"{SJC}/output/files.py",
+        "        shutil.copymode(temporary, private / temporary.name)\n",
         "",
         ("tests/backend/job/test_checkpoint.py::test_a_checkpoint_has_the_rights_of_every_other_file",),
     ),

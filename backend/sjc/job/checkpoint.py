@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import foreign
 from ..errors import SjcError
-from ..output.files import replacing
+from ..output.files import alone, replacing
 from .folder import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -30,19 +28,11 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
 
     path = folder / CHECKPOINT
     with replacing(path) as temporary:
-        temporary.touch()
-        # The library writes to a file beside the one that it is given, of a name that nobody can foresee and for its
-        # owner alone. In a folder of ours a kill leaves nothing behind that is not removed later.
-        private = temporary.with_suffix("")
-        private.mkdir(exist_ok=True)
         try:
-            save_file(tensors, private / path.name, {"sjc": json.dumps({"version": VERSION, **meta})})
-            shutil.copymode(temporary, private / path.name)
-            os.replace(private / path.name, temporary)
+            with alone(temporary) as place:
+                save_file(tensors, place, {"sjc": json.dumps({"version": VERSION, **meta})})
         except SafetensorError as error:  # the library's wrapping of a full disk and its like
             raise SjcError(f"{path} was not written ({error}). Free some space and resume the job.") from error
-        finally:
-            shutil.rmtree(private, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

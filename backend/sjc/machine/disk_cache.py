@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from .. import foreign
+from .folders import PART, clear_abandoned
 
-_PREFIX, _ABANDONED = ".part-", 86_400.0  # names of what is being written; seconds
 _HEAD = 2**16  # bytes of a file that go into the fingerprint beside its size and time
 
 
@@ -50,16 +48,9 @@ def save(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(path.parent)
+        clear_abandoned(path.parent)
         # In a folder of our own: the library writes to a file beside the one that it is given, and a kill leaves both.
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=path.parent, ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix=PART, dir=path.parent, ignore_cleanup_errors=True) as folder:
             made = Path(folder) / path.name
             save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, made)
             made.replace(path)
-
-
-def _clear_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed have left behind; a day is longer than anybody writes."""
-    for path in folder.glob(f"{_PREFIX}*"):
-        if time.time() - path.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(path, ignore_errors=True)

@@ -60,7 +60,7 @@ def _convert(source: str, target: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from ..output.files import replacing
+    from ..output.files import alone, replacing
 
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True)
@@ -73,5 +73,5 @@ def _convert(source: str, target: str) -> None:
         raise SjcError("it is no table of named weights.")
     # Tied weights share memory, which safetensors refuses.
     weights = {str(name): weight.detach().clone().contiguous() for name, weight in loaded.items()}
-    with replacing(target) as temporary:
-        save_file(weights, temporary, {"format": "pt"})
+    with replacing(target) as temporary, alone(temporary) as place:
+        save_file(weights, place, {"format": "pt"})

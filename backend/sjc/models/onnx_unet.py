@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..machine import telemetry
-from ..machine.folders import cache_folder
+from ..machine.folders import PART, cache_folder, clear_abandoned
 from ..machine.threads import count as usable_threads
 from .model_files import ModelFiles
 from .networks import Network
@@ -90,7 +90,8 @@ def _written(path: Path, unet: Any, tokens: int) -> Any:
     """A session of the graph, which is kept at `path` if anything can be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+        clear_abandoned(path.parent)
+        handle, name = tempfile.mkstemp(prefix=PART, dir=path.parent)
     except OSError:  # no cache to write to: for this time only
         handle, name = tempfile.mkstemp(suffix=".onnx")
         path = Path(name)

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def alone(temporary: Path) -> Iterator[Path]:
+    """Gives a path in a folder of its own; what the block writes there becomes `temporary`, of `replacing`.
+
+    For a library that writes to a file beside the one that it is given, of a name that nobody can foresee and with
+    rights for its owner alone: what a kill leaves has a name that `TEMPORARY` knows, and the rights are the usual ones.
+    """
+    temporary.touch()
+    private = temporary.with_suffix("")
+    private.mkdir(exist_ok=True)
+    try:
+        yield private / temporary.name
+        shutil.copymode(temporary, private / temporary.name)
+        os.replace(private / temporary.name, temporary)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _to_disk(path: Path) -> None:
