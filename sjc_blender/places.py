@@ -71,8 +71,6 @@ def folder_beside() -> Path | None:
 
 def general_folder() -> Path:
     """The folder of the preferences, else `sjc` in the user's documents."""
-    import bpy
-
     chosen = getattr(preferences(), "output_folder", "")
     try:
         return named_path(chosen) if chosen else documents() / OUTPUT_NAME
