@@ -118,6 +118,7 @@ import os, pathlib, socket, subprocess, sys
         ("socket.getaddrinfo('127.0.0.1', 9)", "socket.getaddrinfo"),
         ("pathlib.Path.home().joinpath('.device-id').write_text('1')", "open"),
         ("os.makedirs(pathlib.Path.home() / '.config' / 'maker')", "os.mkdir"),
+        ("os.mkdir('maker', dir_fd=os.open(pathlib.Path.home(), os.O_RDONLY))", "os.mkdir"),
         ("subprocess.run([sys.executable, '-c', 'open(\"trace\", \"w\")'])", "open"),
     ],
 )

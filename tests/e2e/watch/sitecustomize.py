@@ -29,6 +29,8 @@ def watch(path):
         else:
             return
         shown = os.fsdecode(shown) if isinstance(shown, str | bytes | os.PathLike) else repr(shown)
+        if event in CHANGES - {"os.truncate"} and given[-1] >= 0:  # relative to a folder that is open
+            shown = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), shown)  # noqa: PTH115, PTH118
         if event not in NETWORK and not shown.isdigit():
             shown = os.path.abspath(shown)  # noqa: PTH100 (pathlib is not loaded yet)
         os.write(target, (json.dumps([event, os.getpid(), shown]) + "\n").encode())
