@@ -75,7 +75,7 @@ def _computed(settings: Settings, sds: bool) -> dict[str, Any]:
     checked = replace(settings, prompt=denoiser.check_prompt(settings.prompt))
     run = Optimization(checked, denoiser, choose_device(settings.device))
     if sds:
-        run.law = sds_law(denoiser.schedule)
+        run.draw.law = sds_law(denoiser.schedule)
     paint = Appearance(denoiser, settings).paint
     truth = scoring.truth_lattice(settings.prompt, COARSE)
     curve: dict[str, list[float]] = {"step": [], "seconds": [], "iou": []}

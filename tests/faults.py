@@ -249,23 +249,23 @@ FAULTS = [
     # --------------------------------------------------------------------------------------------------- loop and job
     Fault(
         "gradient-of-the-score-turned-round",
-        f"{SJC}/optimize.py",
+        f"{SJC}/step.py",
         "loss = -(y * g).sum() / views",
         "loss = (y * g).sum() / views",
         (f"{LOOP}::test_the_gradient_on_the_render_is_minus_the_score_over_the_views",),
     ),
     Fault(
         "gradient-not-averaged-over-views",
-        f"{SJC}/optimize.py",
+        f"{SJC}/step.py",
         "loss = -(y * g).sum() / views",
         "loss = -(y * g).sum()",
         (f"{LOOP}::test_the_gradient_on_the_render_is_minus_the_score_over_the_views",),
     ),
     Fault(
         "emptiness-weight-of-the-first-step-for-ever",
-        f"{SJC}/optimize.py",
-        "            self.step, s.steps, s.emptiness_weight",
-        "            0, s.steps, s.emptiness_weight",
+        f"{SJC}/step.py",
+        "emptiness_weight(step, s.steps,",
+        "emptiness_weight(0, s.steps,",
         (f"{LOOP}::test_emptiness_weighs_more_after_the_switch",),
     ),
     Fault(
@@ -285,8 +285,8 @@ FAULTS = [
     Fault(
         "nan-goes-unseen",
         f"{SJC}/optimize.py",
-        "if not math.isfinite(total):",
-        "if total == math.inf:",
+        "return math.isfinite(self._numbers()[-1])",
+        "return self._numbers()[-1] != math.inf",
         (f"{LOOP}::test_nan_in_the_field_stops_the_step",),
     ),
     Fault(
@@ -313,7 +313,7 @@ FAULTS = [
     Fault(
         "a-note-is-told-after-every-step",
         f"{SJC}/job/run.py",
-        "        self._notes_reported = len(notes)\n",
+        "        self._notes_reported = [len(source) for source in notes]\n",
         "",
         ("tests/backend/job/test_run.py::test_what_the_model_notes_is_a_warning_once_whenever_it_comes",),
     ),
@@ -434,9 +434,9 @@ FAULTS = [
     ),
     Fault(
         "latents-behind-the-field-are-raw-colours",
-        f"{SJC}/optimize.py",
-        "values = self.backdrop(color) if self.backdrop else color * 2 - 1",
-        "values = color * 2 - 1",
+        f"{SJC}/step.py",
+        "return self.backdrop(color) if self.backdrop else color * 2 - 1",
+        "return color * 2 - 1",
         ("tests/backend/appearance/test_latent_job.py::test_what_stands_behind_a_latent_field",),
     ),
     Fault(

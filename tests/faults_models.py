@@ -150,7 +150,7 @@ FAULTS = [
     Fault(
         "saved-before-anybody-looked",
         f"{SJC}/optimize.py",
-        "        self._look_at_totals(self.step)\n",
+        "        self._look(self.step)\n",
         "",
         (f"{LOOP}::test_a_device_that_runs_ahead_still_names_the_step",),
     ),

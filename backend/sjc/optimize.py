@@ -10,64 +10,55 @@ an uninterrupted one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import SjcError
-from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
+from .field import render_reference
 from .field.grid import VoxelField
-from .field.regularizers import (
-    carving,
-    center_depth_loss,
-    emptiness_loss,
-    emptiness_weight,
-    opacity_entropy,
-    total_variation,
-)
 from .field.render import around_kernels, renderer
-from .field.render_reference import composite, full_depth
-from .guidance.paas import paas
-from .guidance.perp_neg import negatives
-from .guidance.prompts import view_prompt
-from .guidance.schedules import sigma_law
 from .machine import threads
+from .machine.capture import CudaRecorder, Graphs, Recorder
+from .machine.staging import Staging, layout
 from .settings import Settings
+from .step import MEASURED, DevicePart, Draw, Drawn, Given, OnViews, learning_rates
 
 if TYPE_CHECKING:
     from .guidance.denoiser import Denoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
 UNCHECKED = 16  # steps that a GPU may be ahead of the look for numbers that are not finite
-OnViews = Callable[[Cameras, Tensor], None]
-"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
-
 COARSE_SHARE = 0.5  # the full grid is reached after this fraction of the run
 
 
 class Losses:
-    """What one step measured.
+    """What one step measured, by the names of `step.MEASURED`.
 
-    By name: sigma, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels' gradient.  They are
-    copied from a GPU when their step is done, so that `read` waits for that step and not for later ones.
+    It is copied from a GPU when the step is done, so that `read` waits for that step and not for later ones.
     """
 
-    NAMES = ("sigma", "score", "opacity", "emptiness", "gradient")
+    NAMES = MEASURED[:-1]
 
-    def __init__(self, *measured: Tensor) -> None:
-        numbers = torch.stack([x.detach().float() for x in measured])
-        self._measured = numbers.to("cpu", non_blocking=numbers.is_cuda)
-        self._there = torch.cuda.current_stream(numbers.device).record_event() if numbers.is_cuda else None
+    def __init__(self, measured: Tensor) -> None:
+        self._measured = measured.to("cpu", non_blocking=measured.is_cuda)
+        self._there = torch.cuda.current_stream(measured.device).record_event() if measured.is_cuda else None
 
     def read(self) -> dict[str, float]:
         """All of them by name; waits until their step is done."""
+        return dict(zip(self.NAMES, self._numbers(), strict=False))
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are."""
+        return math.isfinite(self._numbers()[-1])
+
+    def _numbers(self) -> list[float]:
         if self._there:
             self._there.synchronize()
-        return dict(zip(self.NAMES, self._measured.tolist(), strict=True))
+        return self._measured.tolist()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Losses) and self.read() == other.read()
@@ -93,31 +84,35 @@ def grid_size(settings: Settings, step: int) -> int:
     return max(2, settings.grid >> (k - done))
 
 
-def score_clip(settings: Settings, step: int) -> float:
-    """The bound on the score at this step, 0 for none: from score_clip towards score_clip_end in equal steps.
-
-    Dynamic score clipping (D-SDS, arXiv 2303.15413, Sec. 4.1): low while the shape forms, high for its details.
-    """
-    start, end = settings.score_clip, settings.score_clip_end or settings.score_clip
-    return start + (end - start) * step / settings.steps
-
-
 class Optimization:
     """The state of a run, and its step.
 
     denoiser: the model that scores renders.  The caller has checked that it can read the prompt.
     device: where the field lives.
     on_views: called with every step's cameras and background, for a denoiser that knows what they should show.
+    recorder: captures steps as graphs.  Without one that is done on CUDA alone.
+
+    notes: one line for what is done in a slower way.
     """
 
     def __init__(
-        self, settings: Settings, denoiser: Denoiser, device: torch.device, on_views: OnViews | None = None
+        self,
+        settings: Settings,
+        denoiser: Denoiser,
+        device: torch.device,
+        on_views: OnViews | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
+        if recorder is None and device.type == "cuda":
+            recorder = CudaRecorder()
+        self.graphs = Graphs(recorder) if recorder else None
+        self.staging = Staging(device, fixed=self.graphs is not None)
+        self.notes: list[str] = []
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step = 0
         self.unchecked = 1 if device.type == "cpu" else UNCHECKED
-        self._totals: list[Tensor] = []  # of the last steps: finite if the step was
+        self._unread: list[Losses] = []  # of the last steps, whose numbers nobody has looked at
         self.field = VoxelField(
             grid_size(settings, 0),
             denoiser.channels,
@@ -129,22 +124,8 @@ class Optimization:
             generator=self.generator,
         ).to(device)
         self.optimizer = self._make_optimizer()
-        self.backdrop: Callable[[Tensor], Tensor] | None = None
-        if denoiser.autoencoder is not None and settings.background != "learned":
-            from .appearance.latent import Backdrop
-
-            self.backdrop = Backdrop(denoiser.autoencoder)
+        self.draw = Draw(settings, denoiser, self.generator)
         self.render = renderer(settings.renderer, device)
-        self.law = sigma_law(
-            settings.sigma_schedule,
-            denoiser.schedule,
-            sigma_max=settings.sigma_max,
-            sigma_min=settings.sigma_min,
-            jitter=settings.sigma_jitter,
-        )
-        self.prior = CameraPrior(
-            settings.radius, settings.fov_min, settings.fov_max, settings.elevation_min, settings.elevation_max
-        )
 
     @property
     def progress(self) -> float:
@@ -157,13 +138,16 @@ class Optimization:
         return self.step >= self.settings.steps
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        s, field = self.settings, self.field
+        """A new one for the field as it is now, of which no graph knows."""
+        s, field, capturable = self.settings, self.field, self.graphs is not None
+        if self.graphs:
+            self.graphs.forget()
         groups = [{"params": [field.grid, field.log_scale], "lr": s.learning_rate}]
         if field.background is not None:
             groups.append({"params": [field.background], "lr": s.background_learning_rate})
         if s.optimizer == "adamax":
-            return torch.optim.Adamax(groups)
-        return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"))
+            return torch.optim.Adamax(groups, capturable=capturable)
+        return torch.optim.Adam(groups, fused=self.device.type in ("cpu", "cuda"), capturable=capturable)
 
     def _refine(self) -> None:
         """Bring the grid to the size of this step; moments of another size mean nothing, so they start anew."""
@@ -172,125 +156,70 @@ class Optimization:
             self.field.resample(size)
             self.optimizer = self._make_optimizer()
 
-    def _set_learning_rate(self) -> None:
-        s = self.settings
-        fall = 1 + (s.learning_rate_end - 1) * self.progress
-        rates = (s.learning_rate, s.background_learning_rate)
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
-            group["lr"] = rate * fall
-
-    def _background(self, cameras: Cameras, directions: Tensor) -> Tensor:
-        """What stands behind the field, [R,C] for the rays of all views."""
-        s, views = self.settings, len(cameras)
-        if s.background == "learned":
-            return self.field.background_color(directions)
-        if s.background == "random":
-            count = 3 if self.backdrop else self.field.channels
-            color = torch.rand(views, count, generator=self.generator)
-        else:
-            color = torch.tensor(s.background_color).expand(views, 3)
-        values = self.backdrop(color) if self.backdrop else color * 2 - 1
-        return values.to(self.device).repeat_interleave(len(directions) // views, dim=0)
-
-    @staticmethod
-    def _per_ray(images: Tensor, size: int) -> Tensor:
-        """Pictures [V,C,S,S] -> [R,C] for the rays of pictures of size x size.
-
-        S may be smaller; a pixel's value is then shared out among its rays.
-        """
-        shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
-        return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
-
     def advance(self) -> Losses:
         """One step. Raises SjcError if a number of the field is no longer finite."""
         with around_kernels(self.settings.renderer, self.device):
             return self._advance()
 
     def _advance(self) -> Losses:
-        s = self.settings
         self._refine()
-        self._set_learning_rate()
-        size, views = s.render_size or self.denoiser.size, s.views_per_step
+        drawn = self.draw(self.step)
+        given = self.staging(drawn.tensors)
+        part = DevicePart(self.settings, self.field, self.render, self.denoiser.size, self.on_views)
+        if self.graphs and not self._obstacle(drawn):
+            losses = Losses(self.graphs(layout(drawn.tensors), lambda: self._whole_step(part, drawn, given)))
+            self._look_at(losses)
+        else:
+            losses = Losses(part.gradients(drawn, given))
+            self._look_at(losses)  # on a CPU before a bad gradient is applied
+            self._update(given)
+        self.step += 1
+        return losses
 
-        cameras = sample_cameras(self.prior, views, self.generator)
-        origins, directions = (r.reshape(-1, 3).to(self.device) for r in rays(cameras, size, size))
-        rendered = self.render(
-            self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
-        )
-        background = self._background(cameras, directions)
-        if self.on_views:
-            self.on_views(cameras, background)
-        flat = composite(rendered, background)
-        y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
-        if size != self.denoiser.size:
-            y = F.interpolate(y, (self.denoiser.size,) * 2, mode="bilinear", align_corners=False)
+    def _whole_step(self, part: DevicePart, drawn: Drawn, given: Given) -> Tensor:
+        """What a graph holds. Nothing here may depend on a number that the host has: it would stay what it is now."""
+        measured = part.gradients(drawn, given, captured=True)
+        self._update(given)
+        return measured
 
-        sigma = self.law(self.progress, views, self.generator)
-        angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
-        view_texts = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
-        denoise = self.denoiser.conditioned(
-            [view_prompt(*view) for view in view_texts],
-            s.negative_prompt,
-            s.guidance,
-            rescale=s.guidance_rescale,
-            away=[negatives(*view, s.perp_neg) for view in view_texts],
-        )
-        g = paas(
-            denoise,
-            y,
-            sigma,
-            s.noises_per_view,
-            var_red=s.var_red,
-            weight=s.score_weight,
-            generator=self.generator,
-            shared_noise=s.shared_noise,
-            clip=score_clip(s, self.step),
-        )
-
-        # The chain rule: the upstream gradient on the render is -g, summed over pixels, averaged over views.
-        loss = -(y * g).sum() / views
-        emptiness = emptiness_loss(rendered)
-        loss = loss + emptiness * emptiness_weight(
-            self.step, s.steps, s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch
-        )
-        if s.center_depth_weight:
-            depth = full_depth(rendered).view(views, size, size)
-            loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
-        if s.carving_weight:
-            # It falls to nothing over the run: a field that is carved to the end stays soft.
-            weight = s.carving_weight * (1 - self.progress) / views
-            loss = loss + weight * carving(rendered, self._per_ray(g, size), background)
-        if s.opacity_entropy_weight:
-            loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
-        if s.tv_weight:
-            loss = loss + s.tv_weight * total_variation(self.field)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        gradient = self._gradient_norm(loss)
+    def _update(self, given: Given) -> None:
+        """The optimiser's step, at this step's rates."""
+        rates = given["rates"].unbind() if self.graphs else learning_rates(self.settings, self.step)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate
         with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
             self.optimizer.step()
-        self.step += 1
-        score = g.square().mean().sqrt()
-        return Losses(sigma.mean().to(self.device), score, rendered.opacity.mean(), emptiness, gradient)
 
-    def _gradient_norm(self, loss: Tensor) -> Tensor:
-        """[] of the voxels' gradient. Raises SjcError where it or the loss is no longer finite."""
-        gradient = self.field.grid.grad
-        norm = torch.zeros_like(loss) if gradient is None else torch.linalg.vector_norm(gradient)
-        self._totals.append(loss.detach() + norm)
-        if len(self._totals) >= self.unchecked:
-            self._look_at_totals(self.step + 1)
-        return norm
+    def _obstacle(self, drawn: Drawn) -> str:
+        """Why this step cannot be one graph, noted once; "" if it can."""
+        assert self.graphs
+        if self.render is render_reference.render:
+            obstacle = "the reference renderer reads numbers on the host"
+        else:
+            obstacle = drawn.obstacle or self.graphs.obstacle or ("the views are watched" if self.on_views else "")
+        if obstacle and not self.notes:
+            self.notes.append(f"Steps run without a CUDA graph, which is slower: {obstacle}.")
+        return obstacle
 
-    def _look_at_totals(self, last: int) -> None:
-        """Waits for the numbers of the steps up to `last` that were not checked yet.
+    def _look_at(self, losses: Losses) -> None:
+        """Keep what the step that is being made has measured; look at the older half of what is kept when it is much.
 
-        Raises SjcError for the first one that is not finite.
+        Raises SjcError where a number is no longer finite.
         """
-        totals = torch.stack(self._totals).tolist() if self._totals else []
-        self._totals = []
-        for step, total in enumerate(totals, last + 1 - len(totals)):
-            if not math.isfinite(total):
+        self._unread.append(losses)
+        if len(self._unread) >= self.unchecked:
+            self._look(last=self.step + 1, left=self.unchecked // 2)
+
+    def _look(self, last: int, left: int = 0) -> None:
+        """Looks at the steps up to `last` that nobody has looked at, but for the last `left`; waits for them.
+
+        Raises SjcError for the first one with a number that is not finite.
+        """
+        count = len(self._unread)
+        done, self._unread = self._unread[: count - left], self._unread[count - left :]
+        for step, losses in enumerate(done, last + 1 - count):
+            if not losses.finite:
+                self._unread = []
                 raise SjcError(
                     f"The field is no longer finite at step {step} of {self.settings.steps}; the last checkpoint is "
                     "kept. Lower learning_rate or guidance in job.json and resume, or start anew with other settings."
@@ -303,7 +232,7 @@ class Optimization:
 
         Raises SjcError if a number of the field is no longer finite: what is saved is good.
         """
-        self._look_at_totals(self.step)
+        self._look(self.step)
         tensors = {f"field.{k}": v for k, v in self.field.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
@@ -334,7 +263,7 @@ class Optimization:
         except (RuntimeError, TypeError) as error:
             raise SjcError("The checkpoint's random state is not one of this program.") from error
         self.field = loaded.to(self.device)
-        self._totals = []
+        self._unread = []
         self.optimizer = self._make_optimizer()
         self._load_moments({k: v for k, v in tensors.items() if k.startswith("optimizer.")})
         self.step = int(step)

@@ -5,12 +5,13 @@ import itertools
 import pytest
 import torch
 
-from sjc import optimize
+from sjc import step as step_module
 from sjc.errors import SjcError
 from sjc.field.cameras import orbit, rays
 from sjc.field.render_reference import composite, render
 from sjc.job import checkpoint
-from sjc.optimize import Optimization, grid_size, score_clip
+from sjc.optimize import Optimization, grid_size
+from sjc.step import score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 
 CPU = torch.device("cpu")
@@ -164,8 +165,8 @@ def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatc
         y.retain_grad()
         return paas(denoise, y, sigma, *args, **kwargs)
 
-    paas = optimize.paas
-    monkeypatch.setattr(optimize, "paas", watched)
+    paas = step_module.paas
+    monkeypatch.setattr(step_module, "paas", watched)
     run = start(lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform")
     run.advance()
     assert captured["g"].abs().max() > 0.1

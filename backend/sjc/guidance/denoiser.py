@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -54,6 +54,30 @@ class Autoencoder(Protocol):
 
     def encode(self, rgb: Tensor) -> Tensor:
         """Rgb [B,3,H,W] in [-1,1] -> latents [B,C,H/factor,W/factor]."""
+
+
+@runtime_checkable
+class TwoPart(Protocol):
+    """A `Denoise` in two parts, the host's and the device's, so that neither need wait for the other."""
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Both parts: D(x; sigma)."""
+
+    @property
+    def obstacle(self) -> str:
+        """Why the device's part cannot be captured as a graph, as the end of a sentence; "" if it can."""
+
+    def given(self, sigma: Tensor) -> dict[str, Tensor]:
+        """The host's part: what the device's part needs for B images at sigma [B], by name.
+
+        Some of it may lie on the device already.
+        """
+
+    def denoised(self, x: Tensor, given: Mapping[str, Tensor], *, captured: bool = False) -> Tensor:
+        """The device's part: D of x [B,C,H,W], with what `given` made, all on the device; reads nothing on the host.
+
+        captured: whether it is being captured as a graph, or will be.
+        """
 
 
 class Denoiser(Protocol):

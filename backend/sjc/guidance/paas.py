@@ -6,7 +6,7 @@ asks the denoiser only at y + sigma n and averages over n, which estimates the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,10 +42,17 @@ def draw_noise(n: int, x: Tensor, generator: torch.Generator | None = None, shar
     With `shared_noise` all views of one draw get the same.  Drawn on the generator's device (the CPU without one), so
     a seed means the same on every device.
     """
-    device = generator.device if generator is not None else torch.device("cpu")
-    shape = (n, 1, *x.shape[1:]) if shared_noise else (n, *x.shape)
-    noise = torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
+    noise = host_noise(n, x.shape, generator, shared_noise)
     return noise.to(x.device, x.dtype).expand(n, *x.shape)
+
+
+def host_noise(
+    n: int, shape: Sequence[int], generator: torch.Generator | None = None, shared_noise: bool = False
+) -> Tensor:
+    """`draw_noise` for pictures of a shape (B,C,H,W) where it is drawn, [n,B,C,H,W]; [n,1,C,H,W] if it is shared."""
+    device = generator.device if generator is not None else torch.device("cpu")
+    views = 1 if shared_noise else shape[0]
+    return torch.randn((n, views, *shape[1:]), generator=generator, device=device, dtype=torch.float32)
 
 
 @torch.no_grad()
@@ -60,7 +67,8 @@ def paas(
     chunk: int | None = None,
     generator: torch.Generator | None = None,
     shared_noise: bool = False,
-    clip: float = 0.0,
+    noise: Tensor | None = None,
+    clip: float | Tensor = 0.0,
 ) -> Tensor:
     """The score g [B,C,H,W] of the renders x [B,C,H,W] at noise levels sigma [B].
 
@@ -71,7 +79,9 @@ def paas(
     exceeds the spread of the data, Eq. 15 where it does not.
 
     clip > 0 bounds every element of g to [-clip, clip], weight included (static score clipping, arXiv 2303.15413, Sec.
-    4.1).
+    4.1); as a tensor [] on x's device it is not read on the host, and inf stands for no bound.
+
+    noise: [n,B,C,H,W] or [n,1,C,H,W] on x's device, drawn before; without it the generator draws.
 
     n noises per view; `chunk` of them go through the denoiser in one call (None: all), as a batch of chunk * B images
     whose image i belongs to view i mod B.  The noise does not depend on `chunk`.  No gradient flows through D.  Raises
@@ -84,7 +94,7 @@ def paas(
     host_sigma = sigma  # the denoiser reads it on the host, where it does not have to wait for the device
     sigma = sigma.to(x.device, x.dtype)
     factor = score_factor(weight, sigma).view(views, 1, 1, 1)
-    noise = draw_noise(n, x, generator, shared_noise)
+    noise = draw_noise(n, x, generator, shared_noise) if noise is None else noise.to(x.dtype).expand(n, *x.shape)
     scores = torch.empty((n, *x.shape), dtype=x.dtype, device=x.device)
     for start in range(0, n, chunk or n):
         z = x + sigma.view(views, 1, 1, 1) * noise[start : start + (chunk or n)]
@@ -92,4 +102,6 @@ def paas(
         denoised = denoise(z.flatten(0, 1), host_sigma.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
         scores[start : start + draws] = (denoised - (x if var_red else z)) * factor
     score = scores.mean(0)
+    if isinstance(clip, Tensor):
+        return score.clamp(-clip, clip)
     return score.clamp(-clip, clip) if clip else score

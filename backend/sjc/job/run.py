@@ -114,7 +114,7 @@ class JobRun:
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self.history: dict[str, list[float]] = {}
-        self._notes_reported = 0
+        self._notes_reported = [0, 0]
         self._unreported: deque[tuple[int, Losses]] = deque()  # steps whose numbers nobody has waited for
         self._rate = Rate()
         self._optimise_began = self._checkpoint_saved = 0.0  # on the clock of time.perf_counter
@@ -164,7 +164,7 @@ class JobRun:
         self._check_prompts()
         for text in advice(self.settings, self.denoiser):
             self._warn(text)
-        self._notes_reported = len(self._notes())
+        self._notes_reported = [len(source) for source in self._notes()]
         self.appearance = Appearance(self.denoiser, self.settings)
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
@@ -379,15 +379,18 @@ class JobRun:
         self.warnings.append(text)
         self.report({"type": "warning", "text": text})
 
-    def _notes(self) -> list[str]:
-        return getattr(self.denoiser, "notes", [])
+    def _notes(self) -> list[list[str]]:
+        """What the model and the steps have noted so far."""
+        sources = (getattr(self, name, None) for name in ("denoiser", "optimization"))
+        return [list(getattr(source, "notes", ())) for source in sources]
 
     def _report_new_notes(self) -> None:
-        """Warn of what the model has noted since: a part that found no room in the middle of the run."""
+        """Warn of what was noted since: a part that found no room in the middle of the run, steps in a slower way."""
         notes = self._notes()
-        for text in notes[self._notes_reported :]:
-            self._warn(text)
-        self._notes_reported = len(notes)
+        for source, reported in zip(notes, self._notes_reported, strict=True):
+            for text in source[reported:]:
+                self._warn(text)
+        self._notes_reported = [len(source) for source in notes]
 
     def _report_steps(self, left: int = 0) -> None:
         """Note and report the steps made, oldest first, but for the last `left`: a GPU is still at work on those."""

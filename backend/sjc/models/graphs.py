@@ -1,49 +1,21 @@
-"""A network's call on CUDA as a captured graph: its thousands of small kernels start with one launch.
+"""A network's call on CUDA as a captured graph (machine/capture.py), for every shape of its inputs.
 
-For a few small pictures, launching them one by one would take longer than the work itself.  This follows PyTorch's
-rules for graphs (static tensors, three calls before on a stream of their own); `bench gpu` measures it.
+There are several in a run: for the views, for Perp-Neg's further calls, for a last smaller part.  Where the whole
+step is one graph (sjc/step.py), it holds the network, and these are not needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..machine.capture import MAX_GRAPHS, Record, capture
 from .memory_fallback import Tell, to_stderr
 from .networks import Network
 from .placement import Placement
 from .text_encoders import Condition
-
-WARM_UP = 3  # calls before the capture, in which libraries choose their kernels
-MAX_GRAPHS = 4  # each holds the memory of one call; for the views, Perp-Neg's further calls, a last smaller part
-
-
-class Recorded(NamedTuple):
-    """replay: runs the graph on what its input tensors hold by then; output: the tensor that it writes to."""
-
-    replay: Callable[[], None]
-    output: Tensor
-
-
-Record = Callable[[Callable[[], Tensor]], Recorded]
-
-
-def capture(call: Callable[[], Tensor]) -> Recorded:
-    """The call as a CUDA graph. Raises RuntimeError where something in it cannot be captured."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            call()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    # Snapshots are copied by another thread, which may ask for memory meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        output = call()
-    return Recorded(graph.replay, output)
 
 
 class _Static:

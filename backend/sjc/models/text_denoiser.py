@@ -7,7 +7,7 @@ parameterization has it (guidance/parameterizations.py).  Inside `sjc` there is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,12 @@ from torch import Tensor
 from ..errors import SjcError
 from ..guidance import perp_neg
 from ..guidance.denoiser import Origin
-from ..guidance.paas import Denoise
 from ..guidance.parameterizations import Parameterization
 from ..guidance.perp_neg import Weighted
 from ..guidance.schedules import VESchedule
 from ..machine import threads
-from .graphs import plain
+from .conditioned import PUSH, Conditioned
+from .graphs import Replayed, plain
 from .memory_fallback import MemoryFallback
 from .memory_plan import Plan
 from .networks import LoadedNetwork, PictureFormat
@@ -159,7 +159,7 @@ class TextDenoiser:
         *,
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
-    ) -> Denoise:
+    ) -> Conditioned:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
         prompts: one for each view.  Image i of a batch gets prompts[i mod len(prompts)], so the batch must be a
@@ -189,68 +189,60 @@ class TextDenoiser:
         conditional = self.prompt_encoder.conditions([*prompts, *negatives])
         conditions = joined([self.prompt_encoder.unconditional(negative_prompt), conditional])
         negative_rows = [[(1 + len(prompts) + negatives.index(text), w) for text, w in pairs] for pairs in away]
+        return Conditioned(self, conditions, len(prompts), negative_rows, guidance, rescale, chunk)
 
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            batch = x.shape[0]
-            if batch % len(prompts):
-                raise SjcError(f"{batch} images cannot be divided evenly among {len(prompts)} prompts.")
-            prompt_of_image = torch.arange(batch) % len(prompts)
-            chunks = (value.split(chunk or batch) for value in (x, sigma, prompt_of_image))
-            parts = [
-                self._denoise(xs, sigmas, 1 + ours, conditions, guidance, rescale, perp_neg.push(negative_rows, ours))
-                for xs, sigmas, ours in zip(*chunks, strict=True)
-            ]
-            return torch.cat(parts)
-
-        return denoise
+    @property
+    def obstacle(self) -> str:
+        """Why a call of the network cannot be captured within a larger graph; "" if it can."""
+        if self.placement.in_pieces:
+            return "the network's layers come to the device one by one"
+        if not isinstance(self.network, Replayed) or self.network.gave_up:
+            return "the network cannot be captured"
+        return ""
 
     @torch.no_grad()
-    def _denoise(
-        self,
-        x: Tensor,
-        sigma: Tensor,
-        rows: Tensor,
-        conditions: Condition,
-        guidance: float,
-        rescale: float,
-        push: perp_neg.Push | None = None,
+    def denoised(
+        self, x: Tensor, given: Mapping[str, Tensor], guidance: float, rescale: float, *, captured: bool = False
     ) -> Tensor:
-        """D for x [B,C,h,w], sigma [B]; rows [B]: image i's row among the conditions, row 0 the unconditional one."""
-        ticks = self.schedule.tick(sigma)
-        exact = self.sigmas[ticks]
-        s = exact.to(self.device, torch.float32).view(-1, 1, 1, 1)
+        """D for x [B,C,h,w], with what `Conditioned.given` makes, on the device."""
+        s, t, rows = given["level"], given["time"], given["rows"]
+        conditions = Condition(given["states"], given.get("pooled"))
+        push = perp_neg.Push(*(given[name] for name in PUSH)) if PUSH[0] in given else None
         noised = x.to(self.device, torch.float32)
         scaled = self.parameterization.network_input(noised, s)
-        t = self.parameterization.time(ticks, exact).to(self.device)
         if self.distilled or self.built_in is not None or (guidance == 1 and push is None):
-            output = self._call(scaled, t, conditions.take(rows), guidance)
+            output = self._call(scaled, t, conditions.take(rows), guidance, captured)
         elif guidance == 0:
-            output = self._call(scaled, t, conditions.take(0 * rows), guidance)
+            output = self._call(scaled, t, conditions.take(0 * rows), guidance, captured)
         else:
             halves = conditions.take(torch.cat([0 * rows, rows]))
-            both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance)
+            both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance, captured)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
             direction = output_c - output_u
             if push is not None:
-                at = push.images.to(self.device)
-                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), guidance)
+                at = push.images
+                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), guidance, captured)
                 direction = perp_neg.pushed(direction, output_n - output_u[at], push)
             output = rescaled(output_u + guidance * direction, output_c, rescale)
         return self.parameterization.to_denoised(noised, s, output).to(x.device, x.dtype)
 
-    def _call(self, x: Tensor, t: Tensor, conditions: Condition, guidance: float) -> Tensor:
-        """The network's output for all rows, `max_rows` at a time; where memory runs out, in the next cheaper way."""
+    def _call(self, x: Tensor, t: Tensor, conditions: Condition, guidance: float, captured: bool) -> Tensor:
+        """The network's output for all rows, `max_rows` at a time; where memory runs out, in the next cheaper way.
+
+        captured: within a larger graph, where the network needs none of its own and nothing can be tried twice.
+        """
         self._rows_requested = len(x)
 
         def call() -> Tensor:
+            network = plain(self.network) if captured else self.network
             if self.max_rows >= len(x):
-                return self.network(x, t, conditions, guidance)
-            parts = zip(*(v.split(self.max_rows) for v in (x, t, torch.arange(len(x)))), strict=True)
-            return torch.cat([self.network(xs, ts, conditions.take(rows), guidance) for xs, ts, rows in parts])
+                return network(x, t, conditions, guidance)
+            parts = zip(*(v.split(self.max_rows) for v in (x, t, conditions)), strict=True)
+            return torch.cat([network(xs, ts, part, guidance) for xs, ts, part in parts])
 
         with threads.large():
-            return self._fallback(call)
+            return call() if x.is_cuda and torch.cuda.is_current_stream_capturing() else self._fallback(call)
 
     def _cheaper_ways(self) -> Iterator[str]:
         """The ways of `MemoryFallback`: fewer pictures at once, then layers that come one by one."""

@@ -23,6 +23,11 @@ class Condition(NamedTuple):
         rows = rows.to(self.states.device)
         return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows])
 
+    def split(self, size: int) -> list[Condition]:
+        """Their rows in order, `size` at a time."""
+        pooled = [None] * len(self.states) if self.pooled is None else self.pooled.split(size)
+        return [Condition(*pair) for pair in zip(self.states.split(size), pooled, strict=False)]
+
     def to(self, device: torch.device) -> Condition:
         """Both on another device."""
         return Condition(self.states.to(device), None if self.pooled is None else self.pooled.to(device))

@@ -2,7 +2,8 @@
 
 import torch
 
-from sjc.models.graphs import MAX_GRAPHS, Recorded, Replayed, plain, replayed
+from sjc.machine.capture import Recorded
+from sjc.models.graphs import MAX_GRAPHS, Replayed, plain, replayed
 from sjc.models.memory_plan import Plan
 from sjc.models.placement import Placement
 from sjc.models.text_encoders import Condition

@@ -1,0 +1,247 @@
+"""One step in two parts: what the host draws and decides, and what the device computes from it.
+
+The device's part (`gradients`) reads nothing on the host: the numbers of a step, random or falling over the run, come
+as tensors by name.  So the device need not be waited for, and all of a step can be captured as one graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
+from .field.grid import VoxelField
+from .field.regularizers import (
+    carving,
+    center_depth_loss,
+    emptiness_loss,
+    emptiness_weight,
+    opacity_entropy,
+    total_variation,
+)
+from .field.render_reference import Rendered, composite, full_depth
+from .guidance.denoiser import TwoPart
+from .guidance.paas import Denoise, host_noise, paas
+from .guidance.perp_neg import negatives
+from .guidance.prompts import view_prompt
+from .guidance.schedules import sigma_law
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .guidance.denoiser import Denoiser
+
+OnViews = Callable[[Cameras, Tensor], None]
+"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
+
+Given = Mapping[str, Tensor]
+"""What the host gives a step, by name: eye [V,3], rotation [V,3,3], fov_deg [V], sigma [V], noise [n,V or 1,C,S,S],
+rates [2] of learning, weights [3] (emptiness, carving, clip), background [V,C] unless it is learned, and
+what the host's part of the denoiser gives."""
+
+MEASURED = ("sigma", "score", "opacity", "emptiness", "gradient", "total")
+"""What a step measures: mean noise level, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
+gradient, and a sum that is finite if loss and gradient are."""
+
+
+def score_clip(settings: Settings, step: int) -> float:
+    """The bound on the score at this step, 0 for none: from score_clip towards score_clip_end in equal steps.
+
+    Dynamic score clipping (D-SDS, arXiv 2303.15413, Sec. 4.1): low while the shape forms, high for its details.
+    """
+    start, end = settings.score_clip, settings.score_clip_end or settings.score_clip
+    return start + (end - start) * step / settings.steps
+
+
+def learning_rates(settings: Settings, step: int) -> tuple[float, float]:
+    """Of the field and of its learned background, falling in a line to learning_rate_end of what they were."""
+    fall = 1 + (settings.learning_rate_end - 1) * (step / settings.steps)
+    return settings.learning_rate * fall, settings.background_learning_rate * fall
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the host drew and decided for one step.
+
+    cameras: of the views.  denoise: the model under the words of these views.  tensors: as `Given`, on the host.
+    """
+
+    cameras: Cameras
+    denoise: Denoise
+    tensors: dict[str, Tensor]
+
+    @property
+    def obstacle(self) -> str:
+        """Why the device's part cannot be captured; "" if the denoiser has nothing against it."""
+        return self.denoise.obstacle if isinstance(self.denoise, TwoPart) else "the model works on the host as well"
+
+
+class Draw:
+    """The host's part of a step.
+
+    generator: whatever a step draws comes from it, always in the same order, so that a seed means the same on every
+        device.
+    """
+
+    def __init__(self, settings: Settings, denoiser: Denoiser, generator: torch.Generator) -> None:
+        self.settings, self.denoiser, self.generator = settings, denoiser, generator
+        s = settings
+        self.backdrop: Callable[[Tensor], Tensor] | None = None
+        if denoiser.autoencoder is not None and s.background != "learned":
+            from .appearance.latent import Backdrop
+
+            self.backdrop = Backdrop(denoiser.autoencoder)
+        self.law = sigma_law(
+            s.sigma_schedule, denoiser.schedule, sigma_max=s.sigma_max, sigma_min=s.sigma_min, jitter=s.sigma_jitter
+        )
+        self.prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max)
+
+    def __call__(self, step: int) -> Drawn:
+        """What step number `step`, counted from 0, begins with."""
+        s, views, model = self.settings, self.settings.views_per_step, self.denoiser
+        cameras = sample_cameras(self.prior, views, self.generator)
+        background = self._background(views)
+        sigma = self.law(step / s.steps, views, self.generator)
+        noise = host_noise(
+            s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
+        )
+        denoise = self._conditioned(cameras)
+        tensors = {
+            "eye": cameras.eye,
+            "rotation": cameras.rotation,
+            "fov_deg": cameras.fov_deg,
+            "sigma": sigma,
+            "noise": noise,
+            "rates": torch.tensor(learning_rates(s, step)),
+            "weights": torch.tensor(self._weights(step)),
+        }
+        if background is not None:
+            tensors["background"] = background
+        if isinstance(denoise, TwoPart):
+            tensors |= denoise.given(sigma.repeat(s.noises_per_view))
+        return Drawn(cameras, denoise, tensors)
+
+    def _weights(self, step: int) -> tuple[float, float, float]:
+        s = self.settings
+        emptiness = emptiness_weight(step, s.steps, s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch)
+        # Carving falls to nothing over the run: a field that is carved to the end stays soft.
+        return emptiness, s.carving_weight * (1 - step / s.steps) / s.views_per_step, score_clip(s, step) or torch.inf
+
+    def _background(self, views: int) -> Tensor | None:
+        """One colour behind each view, [V,C]; None where the field has learned what stands behind it."""
+        s = self.settings
+        if s.background == "learned":
+            return None
+        if s.background == "random":
+            count = 3 if self.backdrop else self.denoiser.channels
+            color = torch.rand(views, count, generator=self.generator)
+        else:
+            color = torch.tensor(s.background_color).expand(views, 3)
+        return self.backdrop(color) if self.backdrop else color * 2 - 1
+
+    def _conditioned(self, cameras: Cameras) -> Denoise:
+        s = self.settings
+        angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
+        view_texts = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
+        return self.denoiser.conditioned(
+            [view_prompt(*view) for view in view_texts],
+            s.negative_prompt,
+            s.guidance,
+            rescale=s.guidance_rescale,
+            away=[negatives(*view, s.perp_neg) for view in view_texts],
+        )
+
+
+@dataclass(frozen=True)
+class DevicePart:
+    """The device's part of a step, up to the gradients.
+
+    field, render: what is seen and how.  size: pixels along an edge of the model's pictures.
+    on_views: see `OnViews`; it may read what it likes, so a step that has it is not captured.
+    """
+
+    settings: Settings
+    field: VoxelField
+    render: Callable[..., Rendered]
+    size: int
+    on_views: OnViews | None = None
+
+    def gradients(self, drawn: Drawn, given: Given, *, captured: bool = False) -> Tensor:
+        """Leaves the gradients of one step at the field's parameters; returns what it measured, [6] as `MEASURED`.
+
+        drawn: the step, of whose tensors `given` is what lies on the device.
+        captured: whether this is being captured as a graph, or will be.
+        """
+        s, views = self.settings, self.settings.views_per_step
+        size = s.render_size or self.size
+        cameras = replace(drawn.cameras, **{name: given[name] for name in ("eye", "rotation", "fov_deg")})
+        origins, directions = (r.reshape(-1, 3) for r in rays(cameras, size, size))
+        rendered = self.render(
+            self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
+        )
+        background = self._background(given, directions)
+        if self.on_views:
+            self.on_views(drawn.cameras, background)
+        flat = composite(rendered, background)
+        y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
+        if size != self.size:
+            y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
+        emptiness_factor, carving_factor, clip = given["weights"].unbind()
+        g = paas(
+            self._denoise(drawn.denoise, given, captured),
+            y,
+            given["sigma"],
+            s.noises_per_view,
+            var_red=s.var_red,
+            weight=s.score_weight,
+            noise=given["noise"],
+            clip=clip if s.score_clip or s.score_clip_end else 0.0,
+        )
+
+        # The chain rule: the upstream gradient on the render is -g, summed over pixels, averaged over views.
+        loss = -(y * g).sum() / views
+        emptiness = emptiness_loss(rendered)
+        loss = loss + emptiness * emptiness_factor
+        if s.center_depth_weight:
+            depth = full_depth(rendered).view(views, size, size)
+            loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
+        if s.carving_weight:
+            loss = loss + carving_factor * carving(rendered, per_ray(g, size), background)
+        if s.opacity_entropy_weight:
+            loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
+        if s.tv_weight:
+            loss = loss + s.tv_weight * total_variation(self.field)
+        for parameter in self.field.parameters():
+            parameter.grad = None
+        loss.backward()
+        gradient = self.field.grid.grad
+        norm = torch.zeros_like(loss) if gradient is None else torch.linalg.vector_norm(gradient)
+        score = g.square().mean().sqrt()
+        measured = (given["sigma"].mean(), score, rendered.opacity.mean(), emptiness, norm, loss + norm)
+        return torch.stack([x.detach().float() for x in measured])
+
+    def _background(self, given: Given, directions: Tensor) -> Tensor:
+        """What stands behind the field, [R,C] for the rays of all views."""
+        if "background" not in given:
+            return self.field.background_color(directions)
+        values = given["background"]
+        return values.repeat_interleave(len(directions) // len(values), dim=0)
+
+    @staticmethod
+    def _denoise(denoise: Denoise, given: Given, captured: bool) -> Denoise:
+        if not isinstance(denoise, TwoPart):
+            return denoise
+        return lambda x, _sigma: denoise.denoised(x, given, captured=captured)
+
+
+def per_ray(images: Tensor, size: int) -> Tensor:
+    """Pictures [V,C,S,S] -> [R,C] for the rays of pictures of size x size.
+
+    S may be smaller; a pixel's value is then shared out among its rays.
+    """
+    shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
+    return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
