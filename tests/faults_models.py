@@ -154,6 +154,42 @@ FAULTS = [
         "",
         (f"{LOOP}::test_a_device_that_runs_ahead_still_names_the_step",),
     ),
+    # -------------------------------------------------------------------------------------------- a step as one graph
+    Fault(
+        "a-weight-frozen-at-the-capture",
+        f"{SJC}/step.py",
+        "loss = loss + emptiness * emptiness_factor",
+        'loss = loss + emptiness * float(drawn.tensors["weights"][0])',
+        (f"{STEP}::test_a_captured_step_is_a_plain_one",),
+    ),
+    Fault(
+        "a-learning-rate-frozen-at-the-capture",
+        f"{SJC}/optimize.py",
+        'rates = given["rates"].unbind() if self.graphs else learning_rates(self.settings, self.step)',
+        "rates = learning_rates(self.settings, self.step)",
+        (f"{STEP}::test_a_captured_step_is_a_plain_one",),
+    ),
+    Fault(
+        "random-numbers-in-another-order",
+        f"{SJC}/step.py",
+        "        background = self._background(views)\n        sigma = self.law(step / s.steps, views, self.generator)\n",
+        "        sigma = self.law(step / s.steps, views, self.generator)\n        background = self._background(views)\n",
+        (f"{STEP}::test_a_seed_means_the_same_numbers_everywhere",),
+    ),
+    Fault(
+        "a-number-of-the-host's-in-a-step",
+        f"{SJC}/step.py",
+        'noise=given["noise"],',
+        'noise=drawn.tensors["noise"].to(y.device),',
+        (f"{STEP}::test_a_step_reads_nothing_on_the_host",),
+    ),
+    Fault(
+        "a-graph-of-another-grid",
+        f"{SJC}/optimize.py",
+        "            self.graphs.forget()\n",
+        "            pass\n",
+        (f"{STEP}::test_a_captured_step_is_a_plain_one",),
+    ),
     # --------------------------------------------------------------------------------- guidance built in by an adapter
     Fault(
         "an-adapter-and-both-calls",

@@ -165,20 +165,26 @@ class Optimization:
         self._refine()
         drawn = self.draw(self.step)
         given = self.staging(drawn.tensors)
-        part = DevicePart(self.settings, self.field, self.render, self.denoiser.size, self.on_views)
         if self.graphs and not self._obstacle(drawn):
-            losses = Losses(self.graphs(layout(drawn.tensors), lambda: self._whole_step(part, drawn, given)))
+            losses = Losses(self.graphs(layout(drawn.tensors), lambda: self.device_step(drawn, given)))
             self._look_at(losses)
         else:
-            losses = Losses(part.gradients(drawn, given))
+            losses = Losses(self._device_part().gradients(drawn, given))
             self._look_at(losses)  # on a CPU before a bad gradient is applied
             self._update(given)
         self.step += 1
         return losses
 
-    def _whole_step(self, part: DevicePart, drawn: Drawn, given: Given) -> Tensor:
-        """What a graph holds. Nothing here may depend on a number that the host has: it would stay what it is now."""
-        measured = part.gradients(drawn, given, captured=True)
+    def _device_part(self) -> DevicePart:
+        return DevicePart(self.settings, self.field, self.render, self.denoiser.size, self.on_views)
+
+    def device_step(self, drawn: Drawn, given: Given) -> Tensor:
+        """What a graph holds; returns what the step measured, [6] as `step.MEASURED`.
+
+        Nothing here may depend on a number that the host has and that changes: it would stay what it is at the capture.
+        given: `drawn.tensors` on the device.
+        """
+        measured = self._device_part().gradients(drawn, given, captured=True)
         self._update(given)
         return measured
 
