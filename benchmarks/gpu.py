@@ -24,6 +24,7 @@ from benchmarks import activity, report
 from sjc.errors import SjcError
 from sjc.guidance.parameterizations import Epsilon
 from sjc.guidance.schedules import VESchedule
+from sjc.machine import capture
 from sjc.machine.devices import device_name
 from sjc.models import distilled, graphs, networks
 from sjc.models.loading import load_denoiser
@@ -149,7 +150,7 @@ def network_calls(call: Callable[[], Tensor], name: str, device: torch.device) -
     """A network's call as it is and, on CUDA, as one captured graph."""
     calls: dict[str, Callable[[], object]] = {name: call}
     if device.type == "cuda":
-        calls[f"{name}, CUDA graph"] = graphs.capture(call).replay
+        calls[f"{name}, CUDA graph"] = capture.capture(call).replay
     return calls
 
 

@@ -22,9 +22,9 @@ import torch
 
 from sjc.field import cameras, render_reference, render_warp
 from sjc.field.grid import VoxelField, voxel_centers
+from sjc.machine import capture as graphs
 from sjc.machine import threads
 from sjc.machine.devices import device_name
-from sjc.models import graphs
 
 SIZE, CHANNELS, PIXELS, BETA = 100, 4, 64, 10.0
 SKIP_ALPHA, STOP = 1e-4, 1e-4  # the renderer's own short cuts

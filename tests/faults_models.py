@@ -3,6 +3,7 @@
 from tests.faults import LOOP, MODELS, SJC, Fault
 
 SINGLE = "tests/backend/models/test_single_file.py"
+STEP = "tests/backend/test_step.py"
 DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
@@ -172,8 +173,8 @@ FAULTS = [
     Fault(
         "random-numbers-in-another-order",
         f"{SJC}/step.py",
-        "        background = self._background(views)\n        sigma = self.law(step / s.steps, views, self.generator)\n",
-        "        sigma = self.law(step / s.steps, views, self.generator)\n        background = self._background(views)\n",
+        "background = self._background(views)\n        sigma = self.law(step / s.steps, views, self.generator)",
+        "sigma = self.law(step / s.steps, views, self.generator)\n        background = self._background(views)",
         (f"{STEP}::test_a_seed_means_the_same_numbers_everywhere",),
     ),
     Fault(

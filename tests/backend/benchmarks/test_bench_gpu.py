@@ -9,7 +9,7 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks import gpu, render
 from sjc.errors import SjcError
-from sjc.models import graphs
+from sjc.machine.capture import Recorded
 from sjc.models.placement import Placement
 
 TINY = {
@@ -115,7 +115,7 @@ def test_what_can_be_captured_is_timed_without_its_launches():
         if call is bad:
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
         calls.append("captured")
-        return graphs.Recorded(lambda: calls.append("replayed"), torch.ones(1))
+        return Recorded(lambda: calls.append("replayed"), torch.ones(1))
 
     def bad():
         pass
