@@ -299,4 +299,18 @@ FAULTS = [
         "    if False:\n",
         ("tests/backend/models/test_lora_files.py::test_other_kinds_are_named",),
     ),
+    Fault(
+        "pickles-downloaded-and-then-refused",
+        f"{MODELS}/layout.py",
+        "        if pickled and not weights:\n",
+        "        if False:\n",
+        ("tests/backend/models/test_folders_of_others.py::test_pickles_alone_are_refused_before_anything_is_fetched",),
+    ),
+    Fault(
+        "a-mark-of-byte-order-left-to-the-libraries",
+        f"{MODELS}/pretrained.py",
+        "    if not marked:\n",
+        "    if True:\n",
+        ("tests/backend/models/test_folders_of_others.py::test_json_with_a_mark_of_byte_order",),
+    ),
 ]

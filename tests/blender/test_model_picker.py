@@ -245,3 +245,49 @@ result["gone"] = listed()
     assert got["pressed"] == ["FINISHED"]
     assert got["removed"] == [sys.executable, "some/model"]
     assert not any(text.startswith("some/model") for text in got["gone"][0])
+
+
+def test_a_checkpoint_in_one_file_is_chosen_and_described(in_blender, tmp_path):
+    """By the folder icon, or beside the .blend as // says; jobs get the whole path."""
+    from tests.backend.models.test_single_file import CONV, head_alone, shapes_of
+
+    head_alone(tmp_path / "style.safetensors", shapes_of("XL"))
+    head_alone(tmp_path / "paint.safetensors", shapes_of() | {CONV: (32, 9, 3, 3)})
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+from sjc_blender import api, places
+from sjc_blender.models import lookup
+from sjc_blender.ui import model_picker
+
+def described():
+    context = bpy.context
+    draw(settings.SJC_PT_settings, context)
+    while model_picker.tick():
+        pass
+    return "the first job makes a model folder of it" in " ".join(draw(settings.SJC_PT_settings, context).texts())
+
+bpy.ops.sjc.choose_model(directory=str(home), filename="style.safetensors")
+result = {"chosen": scene.sjc.model, "described": described()}
+result["refused"] = refused(bpy.ops.sjc.choose_model, directory=str(home), filename="paint.safetensors")
+named = {"prompt": "a cone", "model": "//style.safetensors", "lora": "//felt.safetensors:0.5, '//b.safetensors'"}
+result["unsaved"] = api._resolved(named).model
+bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
+chosen = api._resolved(named)
+result["saved"] = [chosen.model, chosen.lora]
+scene.sjc.model = "//style.safetensors"
+result["beside"] = described()
+result["paths"] = [str(places.named_path(text)) for text in ("//x", "'/y/z'", "~")]
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert got["chosen"] == str(tmp_path / "style.safetensors")
+    assert got["described"]
+    assert "is an inpainting model; take the text-to-image model" in got["refused"]
+    assert got["unsaved"] == "//style.safetensors"
+    lora = f"{tmp_path}/felt.safetensors:0.5, '{tmp_path}/b.safetensors'"
+    assert got["saved"] == [str(tmp_path / "style.safetensors"), lora]
+    assert got["beside"]
+    assert got["paths"] == [str(tmp_path / "x"), "/y/z", str(Path.home())]

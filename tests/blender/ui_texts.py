@@ -27,6 +27,7 @@ BUILT = {
         "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
         '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
     ),
+    "models/lora.py": ("{} brings embeddings of its own for {}; they are left out, so that these words mean nothing.",),
     "models/single_file.py": (
         "{} is a LoRA, not a model; give it as lora, beside the model that it was made for.",
         "{} is a textual inversion (one word), not a model; it cannot be used.",
@@ -53,6 +54,7 @@ BUILT = {
     ),
     "models/families.py": (
         "{} is not a diffusers model: it has no model_index.json.",
+        ("{} has no model_index.json, but checkpoints in one file: download one, such as {}, and choose the file."),
         "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.",
     ),
 }

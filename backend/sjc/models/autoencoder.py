@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import SjcError
 from ..machine import disk_cache
 from .memory_fallback import MemoryFallback, Tell, to_stderr
-from .pretrained import OWN_FILES_ONLY
+from .pretrained import OWN_FILES_ONLY, without_marks
 from .small_files import first_line
 
 CHUNK = 4
@@ -101,7 +101,10 @@ def load_autoencoder(
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     try:
-        vae: Any = AutoencoderKL.from_pretrained(str(folder), torch_dtype=dtype, use_safetensors=True, **OWN_FILES_ONLY)
+        with without_marks(folder) as readable:
+            vae: Any = AutoencoderKL.from_pretrained(
+                str(readable), torch_dtype=dtype, use_safetensors=True, **OWN_FILES_ONLY
+            )
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
     known = disk_cache.fingerprint(folder.parent, [folder.name], str(dtype))

@@ -6,9 +6,11 @@ in a process of its own, so that whatever a hostile file still achieves does not
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import SjcError
 
@@ -23,7 +25,7 @@ def convert(path: Path) -> Path:
     """
     if not path.is_file():
         raise SjcError(f"There is no file {path} to convert.")
-    if path.suffix not in PICKLES:
+    if path.suffix.lower() not in PICKLES:
         raise SjcError(f"{path} is not converted: give a file that ends in {', '.join(PICKLES)}.")
     stem = "model" if path.stem == "pytorch_model" else path.stem
     target = path.with_name(f"{stem}.safetensors")
@@ -56,6 +58,29 @@ def convert_here(source: str, target: str) -> int:
     return 0
 
 
+class _Ignored:
+    """Stands for an object that is no weight: takes whatever it is made with, and holds nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, _state: object) -> None:
+        pass
+
+
+_NO_WEIGHTS = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "numpy.", "omegaconf.")
+
+
+def _inert(source: str) -> list[Any]:
+    """Stand-ins for what trainers save beside the weights: their classes are not imported, and nothing of them runs."""
+    import torch
+
+    with contextlib.suppress(Exception):  # what is no such file is refused by who reads it
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(source)
+        return [(type("Ignored", (_Ignored,), {}), name) for name in names if name.startswith(_NO_WEIGHTS)]
+    return []
+
+
 def _convert(source: str, target: str) -> None:
     import torch
     from safetensors.torch import save_file
@@ -63,15 +88,19 @@ def _convert(source: str, target: str) -> None:
     from ..output.files import alone, replacing
 
     try:
-        loaded = torch.load(source, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_inert(source)):
+            loaded = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names every refused class at length
         raise SjcError(
             "it holds more than weights, or is damaged; get it in safetensors from a source that you trust."
         ) from error
-    loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
+    table = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    tensors = {k: v for k, v in table.items() if isinstance(v, torch.Tensor)} if isinstance(table, dict) else {}
+    if not tensors:
         raise SjcError("it is no table of named weights.")
+    if table is not loaded and isinstance(loaded.get("global_step"), int):  # tells Stable Diffusion 2 base from 2
+        tensors.setdefault("global_step", torch.tensor(loaded["global_step"]))
     # Tied weights share memory, which safetensors refuses.
-    weights = {str(name): weight.detach().clone().contiguous() for name, weight in loaded.items()}
+    weights = {str(name): weight.detach().clone().contiguous() for name, weight in tensors.items()}
     with replacing(target) as temporary, alone(temporary) as place:
         save_file(weights, place, {"format": "pt"})

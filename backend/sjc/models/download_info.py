@@ -42,9 +42,9 @@ def ask(model: str) -> DownloadInfo:
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
         check_kind(name, revision, sizes)
+        wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
     except Exception as error:  # the hub client and its transport raise many kinds
         raise SjcError(f'The hub gives no information about "{model}": {reason(error, model)}') from error
-    wanted = {*wanted_files(list(sizes)), "README.md"}  # as the download takes them
     card = info.card_data.to_dict() if info.card_data else {}
     licence = card.get("license_name") if card.get("license") == "other" else card.get("license")
     return DownloadInfo(

@@ -181,5 +181,11 @@ def not_a_pipeline(subject: object, names: Collection[str], config: dict[str, An
     elif "model_type" in config or "architectures" in config:
         kind = f"a language or vision model ({config.get('model_type') or config['architectures']})"
     else:
+        files = sorted(name for name in names if "/" not in name and name.endswith(".safetensors"))
+        if files:
+            return (
+                f"{subject} has no model_index.json, but checkpoints in one file: download one, such as {files[0]}, "
+                "and choose the file."
+            )
         return f"{subject} is not a diffusers model: it has no model_index.json."
     return f"{subject} is {kind}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline."

@@ -24,16 +24,34 @@ def wanted_files(names: list[str]) -> list[str]:
     """Of a hub repository's files, those worth fetching.
 
     Configs, tokenizer, and one set of safetensors weights per component: half precision where there is one (half the
-    download; read back as float32 on a CPU).
+    download; read back as float32 on a CPU).  Raises SjcError for what is no pipeline, and for pickles without
+    safetensors.
     """
     if "model_index.json" not in names:
         raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
     wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", DISTILLED)]
     wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]
-    for component in WEIGHT_STEMS:
-        inside = [n for n in names if n.startswith(f"{component}/")]
-        weights = [n for n in inside if n.endswith(".safetensors") or ".safetensors.index" in n]
-        half = [n for n in weights if ".fp16" in n]
+    for component, stem in WEIGHT_STEMS.items():
+        inside = [n.removeprefix(f"{component}/") for n in names if n.startswith(f"{component}/")]
+        weights = _one_set(inside, stem)
+        pickled = [n for n in inside if n.endswith(PICKLE_SUFFIXES)]
+        if pickled and not weights:
+            raise SjcError(
+                f"its {component} is there only as a pickle ({pickled[0]}), which is not read; take a repository or a "
+                "revision with safetensors."
+            )
         if inside:
-            wanted += [f"{component}/config.json", *(half or weights)]
+            wanted += [f"{component}/{name}" for name in ("config.json", *weights)]
     return wanted
+
+
+def _one_set(names: list[str], stem: str) -> list[str]:
+    """One variant of a component's weights, whole or in shards: half precision, else the plain one, else any."""
+    sets: dict[str, list[str]] = {}
+    for name in names:
+        match = re.fullmatch(rf"{stem}(?:\.(\w+))?(?:-\d+-of-\d+)?\.safetensors", name)
+        match = match or re.fullmatch(rf"{stem}\.safetensors\.index(?:\.(\w+))?\.json", name)
+        if match:
+            sets.setdefault(match[1] or "", []).append(name)
+    order = ["fp16", "", *sorted(sets)]
+    return next((sets[variant] for variant in order if variant in sets), [])

@@ -97,8 +97,8 @@ def bundled(loras: Iterable[Lora]) -> list[str]:
         words = {name.split(".")[1] for name in header(lora.path) if name.startswith(BUNDLED)}
         if words:
             lines.append(
-                f"{lora.path} brings embeddings of its own for {', '.join(sorted(words))}; they are left out, so that "
-                "these words mean nothing."
+                f"{lora.path} brings embeddings of its own for {', '.join(sorted(words))}; they are left out, "
+                "so that these words mean nothing."
             )
     return lines
 

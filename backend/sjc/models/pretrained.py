@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import foreign
 from ..errors import SjcError
-from .small_files import first_line
+from .small_files import HEADER_BYTES, first_line
 
 if TYPE_CHECKING:
     from .model_files import ModelFiles
@@ -52,7 +58,8 @@ def load_text_config(files: ModelFiles, component: str) -> Any:
     """The configuration of a text encoder as transformers has it.  Raises SjcError, one line."""
     folder = files.folder / component
     try:
-        return _text_encoder_class(files, component).config_class.from_pretrained(str(folder), **OWN_FILES_ONLY)
+        with without_marks(folder) as readable:
+            return _text_encoder_class(files, component).config_class.from_pretrained(str(readable), **OWN_FILES_ONLY)
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
 
@@ -65,12 +72,39 @@ def load_tokenizer(files: ModelFiles, component: str) -> Any:
     folder = files.folder / component
     loader = getattr(transformers, files.class_of(component))  # one of known_classes.TOKENIZERS
     try:
-        tokenizer = loader.from_pretrained(str(folder), **OWN_FILES_ONLY)
+        with without_marks(folder) as readable:
+            tokenizer = loader.from_pretrained(str(readable), **OWN_FILES_ONLY)
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}.") from error
     if tokenizer.pad_token is None:
         raise SjcError(f"{folder}: the tokenizer has no padding token.")
     return tokenizer
+
+
+@contextlib.contextmanager
+def without_marks(folder: Path) -> Iterator[Path]:
+    """A component's folder, or one like it in its place, in which no JSON file begins with a mark of byte order.
+
+    Some editors write one, and the libraries refuse it.  The other folder has links to the weights and goes when the
+    component is read.
+    """
+    marked = [path for path in folder.glob("*.json") if _is_marked(path)]
+    if not marked:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="sjc-") as name:
+        for path in folder.iterdir():
+            if path in marked:
+                data = foreign.read_bytes(path, HEADER_BYTES).removeprefix(codecs.BOM_UTF8)
+                (Path(name) / path.name).write_bytes(data)
+            else:
+                (Path(name) / path.name).symlink_to(path.absolute())
+        yield Path(name)
+
+
+def _is_marked(path: Path) -> bool:
+    with foreign.opened(path, HEADER_BYTES) as file:
+        return file.read(3) == codecs.BOM_UTF8
 
 
 def _text_encoder_class(files: ModelFiles, component: str) -> Any:
@@ -84,14 +118,15 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
     """The component in evaluation mode, without gradients.  Raises SjcError where its weights do not fit its config."""
     folder = files.folder / component
     try:
-        model, info = model_class.from_pretrained(
-            str(folder),
-            variant=files.variants[component],
-            use_safetensors=True,
-            output_loading_info=True,
-            **OWN_FILES_ONLY,
-            **kwargs,
-        )
+        with without_marks(folder) as readable:
+            model, info = model_class.from_pretrained(
+                str(readable),
+                variant=files.variants[component],
+                use_safetensors=True,
+                output_loading_info=True,
+                **OWN_FILES_ONLY,
+                **kwargs,
+            )
     except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
     wrong = sorted(

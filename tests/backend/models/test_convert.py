@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -57,3 +58,27 @@ def test_other_files(tmp_path):
     torch.save([1, 2], tmp_path / "list.pt")
     with pytest.raises(SjcError, match="no table of named weights"):
         convert(tmp_path / "list.pt")
+
+
+def test_a_checkpoint_of_a_trainer_becomes_a_model(tmp_path, monkeypatch, capsys):
+    """With what trainers save beside the weights: names of their classes, numbers, lists. None of it is imported."""
+    import sys
+    import types
+
+    from sjc.models import model_files
+    from tests.backend.single_files import original, parts
+
+    monkeypatch.setenv("SJC_CACHE", str(tmp_path / "cache"))
+    trainer = types.ModuleType("pytorch_lightning.callbacks.model_checkpoint")
+    trainer.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": trainer.__name__})
+    for name in ("pytorch_lightning", "pytorch_lightning.callbacks", trainer.__name__):
+        monkeypatch.setitem(sys.modules, name, trainer)
+    state = {"state_dict": original("2", parts("2")) | {"note": "text"}, "global_step": 875000, "epoch": 3}
+    state |= {"callbacks": {trainer.ModelCheckpoint: {"best": trainer.ModelCheckpoint()}}, "lr": np.float64(0.1)}
+    path = tmp_path / "Model.CKPT"
+    torch.save(state, path)
+    with pytest.raises(SjcError, match="sjc models convert"):
+        model_files.check_there(str(path))
+    assert main(["models", "convert", str(path)]) == 0
+    files = model_files.check(model_files.locate(str(tmp_path / "Model.safetensors")))
+    assert files.configs["scheduler"]["prediction_type"] == "epsilon"

@@ -137,6 +137,16 @@ def test_a_repository_of_another_kind_is_named(hub, tmp_path, files, says):
     assert not any(path.endswith("model.safetensors") for path in hub.asked), "no weights were fetched"
 
 
+def test_pickles_alone_are_named_before_the_first_byte(hub, tmp_path):
+    hub.root = tmp_path / "pickles"
+    (hub.root / "unet").mkdir(parents=True)
+    for name in ("model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.bin"):
+        (hub.root / name).write_text("{}")
+    for words in (("fetch", ID), ("fetch", ID, "--dry-run")):
+        assert "its unet is there only as a pickle (diffusion_pytorch_model.bin)" in refused(hub, *words)
+    assert not any("/resolve/" in path for path in hub.asked)
+
+
 def test_without_a_network(hub):
     line = refused(hub, "fetch", ID, HF_ENDPOINT="http://127.0.0.1:9")
     assert "the hub cannot be reached; look at the network" in line

@@ -17,7 +17,11 @@ FILES = {
     # prompts of other programs
     "{}: {} is another program's way to name a LoRA; take it out and give its file as lora, PATH:0.8.": "{}: {} 은(는) 다른 프로그램에서 LoRA를 적는 방법입니다. 지우고 그 파일을 LoRA 목록에 넣으세요 (PATH:0.8).",
     "{}: {} is another program's way to weigh words, which is not read here; write the words without brackets.": "{}: {} 은(는) 다른 프로그램에서 단어에 가중치를 주는 방법이라 여기서는 읽지 못합니다. 괄호 없이 단어만 적으세요.",
+    # models of the hub
+    "its {} is there only as a pickle ({}), which is not read; take a repository or a revision with safetensors.": "{} 이(가) pickle ({}) 로만 있어 읽지 않습니다. safetensors가 있는 저장소나 리비전을 쓰세요.",
+    "{} has no model_index.json, but checkpoints in one file: download one, such as {}, and choose the file.": "{} 에는 model_index.json이 없고 파일 하나로 된 체크포인트가 있습니다. {} 같은 것을 내려받아 그 파일을 고르세요.",
     # LoRA files
+    "{} brings embeddings of its own for {}; they are left out, so that these words mean nothing.": "{} 에는 {} 의 임베딩이 들어 있습니다. 이를 빼므로 그 단어들은 뜻이 없습니다.",
     "{} is a LyCORIS of the kind {}, which cannot be added to a model; use a plain LoRA or a LoCon.": "{} 은(는) {} 방식의 LyCORIS라 모델에 더할 수 없습니다. 일반 LoRA나 LoCon을 쓰세요.",
     "{} is a textual inversion (one word), not a LoRA; it cannot be used.": "{} 은(는) LoRA가 아니라 텍스트 인버전(단어 하나)이라 쓸 수 없습니다.",
     "{} is a whole checkpoint, not a LoRA; choose it as the model.": "{} 은(는) LoRA가 아니라 온전한 체크포인트입니다. 모델로 고르세요.",
