@@ -107,10 +107,15 @@ def read_text(path: AnyPath, largest: int, within: AnyPath | None = None) -> str
         raise SjcError(f"{path} is not UTF-8 text: {first_line(error)}.") from error
 
 
-def read_json(path: AnyPath, largest: int = RECORD_BYTES, within: AnyPath | None = None) -> Any:
-    """The value of a JSON file. Raises FileNotFoundError where there is none, SjcError for all that cannot be read."""
+def read_json(
+    path: AnyPath, largest: int = RECORD_BYTES, within: AnyPath | None = None, *, constants: bool = False
+) -> Any:
+    """The value of a JSON file. Raises FileNotFoundError where there is none, SjcError for all that cannot be read.
+
+    constants: as `parsed`.
+    """
     try:
-        return parsed(read_text(path, largest, within))
+        return parsed(read_text(path, largest, within), constants=constants)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -119,10 +124,13 @@ def read_json(path: AnyPath, largest: int = RECORD_BYTES, within: AnyPath | None
         raise SjcError(f"{path} cannot be read as JSON: {first_line(error)}.") from error
 
 
-def parsed(text: str) -> Any:
-    """The value of a JSON text. Raises ValueError for every text that is none, NaN and endless nesting among them."""
+def parsed(text: str, *, constants: bool = False) -> Any:
+    """The value of a JSON text. Raises ValueError for every text that is none, endless nesting among them.
+
+    constants: whether NaN and Infinity are numbers, as some libraries write them.
+    """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=None if constants else _refuse_constant)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

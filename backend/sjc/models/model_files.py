@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import foreign
 from ..errors import SjcError
 from ..paths import near, user_path
 from . import hub, single_file
+from .config_limits import check_part, check_scheduler
 from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 from .hub_ids import is_hub_id, split_revision
 from .known_classes import AUTOENCODERS, TOKENIZERS, check_class, check_config
@@ -120,7 +121,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = folder / "sjc.json"
     if not foreign.kind(path):
         return {}
-    card = foreign.Record(read_json(path), path)
+    card = foreign.Record(foreign.read_json(path), path)
     card.text("view_words", "paper")
     card.number("mean_shade", 0.01, 1, 1)
     if card.values.get("max_words") is not None:
@@ -154,14 +155,17 @@ def check(folder: Path) -> ModelFiles:
     _check_programs(folder, family, index, configs)
     check_network(folder, family, configs[family.network], configs.get("vae", {}))
     weights = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
+    check_scheduler(folder / "scheduler" / "scheduler_config.json", configs["scheduler"])
+    for name, (_, size) in weights.items():
+        check_part(folder / name / "config.json", configs[name], size.tensors, size.largest)
     return ModelFiles(
         folder=folder,
         family=family,
         index=index,
         configs=configs,
         variants={name: variant for name, (variant, _) in weights.items()},
-        bytes_of={name: size for name, (_, (size, _)) in weights.items()},
-        numbers_of={name: count for name, (_, (_, count)) in weights.items()},
+        bytes_of={name: size.bytes for name, (_, size) in weights.items()},
+        numbers_of={name: size.numbers for name, (_, size) in weights.items()},
     )
 
 
@@ -195,8 +199,17 @@ def _check_programs(folder: Path, family: Family, index: dict[str, Any], configs
             raise SjcError(f"{adapter} makes an adapter of this part; take the model that it was made for.")
 
 
-def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
-    """(variant, (bytes, numbers)) of the safetensors weights in a component's folder.
+class _Size(NamedTuple):
+    """Of weights: bytes on the disk, numbers, tensors, the longest edge of a tensor."""
+
+    bytes: int
+    numbers: int
+    tensors: int
+    largest: int
+
+
+def _weights(folder: Path, stem: str) -> tuple[str | None, _Size]:
+    """(variant, size) of the safetensors weights in a component's folder.
 
     They are one file or shards, plain or of a variant such as fp16.
     """
@@ -212,8 +225,8 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, tuple[int, int]]:
         if shards in names:
             parts = set(_shards(folder / shards))
             if parts and parts <= names:
-                sizes = [_size(folder / part) for part in parts]
-                return variant, (sum(size for size, _ in sizes), sum(count for _, count in sizes))
+                bytes_, numbers, tensors, largest = zip(*(_size(folder / part) for part in parts), strict=True)
+                return variant, _Size(sum(bytes_), sum(numbers), sum(tensors), max(largest))
             incomplete += sorted(parts - names)
     if incomplete:
         raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
@@ -234,6 +247,8 @@ def _shards(path: Path) -> list[str]:
     return shards
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """(bytes, numbers) of a whole safetensors file."""
-    return path.stat().st_size, sum(math.prod(entry["shape"]) for entry in header(path).values())
+def _size(path: Path) -> _Size:
+    """Of a whole safetensors file."""
+    shapes = [entry["shape"] for entry in header(path).values()]
+    largest = max((edge for shape in shapes for edge in shape), default=0)
+    return _Size(path.stat().st_size, sum(map(math.prod, shapes)), len(shapes), largest)

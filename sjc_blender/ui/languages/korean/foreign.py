@@ -20,4 +20,9 @@ FOREIGN = {
     "{} names a step that no job has. Start the job again with --overwrite.": "{} 에 적힌 스텝은 어떤 작업에도 없습니다. --overwrite로 작업을 다시 시작하세요.",
     "{} is damaged: its history of {} must be a list of numbers.": "{} 이(가) 손상되었습니다. {} 의 기록은 숫자 목록이어야 합니다.",
     "The checkpoint is of step {}; the job has steps 0 to {} only.": "체크포인트는 스텝 {} 의 것인데 작업에는 스텝 0부터 {} 까지만 있습니다.",
+    "{} names more layers than its weights have tensors ({}); the two do not fit.": "{} 에 적힌 층이 가중치의 텐서({} 개)보다 많습니다. 둘이 서로 맞지 않습니다.",
+    "{}: {} is {}, but no tensor of its weights is wider than {}; the two do not fit.": "{}: {} 값이 {} 인데 가중치에는 {} 보다 넓은 텐서가 없습니다. 둘이 서로 맞지 않습니다.",
+    "{}: {} is {}; at most {} can be used.": "{}: {} 값이 {} 입니다. 최대 {} 까지 쓸 수 있습니다.",
+    "{} is damaged: it holds the number {}.": "{} 이(가) 손상되었습니다. {} 라는 수가 들어 있습니다.",
+    "{} is damaged: it holds a list of {} values.": "{} 이(가) 손상되었습니다. 값이 {} 개인 목록이 들어 있습니다.",
 }  # fmt: skip
