@@ -156,8 +156,13 @@ def faults(arguments: argparse.Namespace) -> int:
     return mutants.run(Environment().ensure(), arguments.names)
 
 
+def fuzz(arguments: argparse.Namespace) -> int:
+    """Run tests/fuzz in the environment."""
+    return run([Environment().ensure(), "-W", "ignore", "-m", "tests.fuzz", *arguments.rest])
+
+
 # Commands whose further words belong to the program they start (argparse would take some for its own).
-PASSED_ON = ("demo", "test", "bench", "experiments", "soak")
+PASSED_ON = ("demo", "test", "bench", "experiments", "soak", "fuzz")
 
 EPILOG = """\
 first steps on a fresh machine:
@@ -212,6 +217,9 @@ def parser() -> argparse.ArgumentParser:
     one = command("faults", faults, "make deliberate mistakes in a copy and see that the tests catch each")
     one.add_argument("names", nargs="*", metavar="NAME", help="faults to try (default: all)")
     one.add_argument("--list", action="store_true", help="list the faults and stop")
+    one = command("fuzz", fuzz, "bad files and lines through every door; goes on where it stopped")
+    one.usage = "build.py fuzz [--cases N] [--seed N] [--door NAME] [--case N] [--anew]"
+    one.add_argument("rest", nargs="*", metavar="OPTION", help="--cases N (10000), --seed N (0), --door NAME, --case N")
     return top
 
 

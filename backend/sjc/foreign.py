@@ -59,7 +59,7 @@ def check_file(path: AnyPath, largest: int, within: AnyPath | None = None) -> in
         status = Path(path).stat()
         if within is not None and not _lies_in(path, within):
             raise SjcError(f"{path} is a link that leads out of {within}; nothing outside of that folder is read.")
-    except ValueError as error:  # a NUL or half a character, which no path can have
+    except (ValueError, RuntimeError) as error:  # a NUL or half a character, which no path can have; links in a circle
         raise SjcError(f"{str(path)!a} is no path: {first_line(error)}.") from error
     return _check(path, status, largest)
 

@@ -140,6 +140,8 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
     if not isinstance(channels, int):
         raise SjcError(f"{folder}: {at}/config.json names no number of channels.")
     plain = vae.get("latent_channels", 4) if family.latent else (1, 3)
+    if not isinstance(plain, int | tuple):
+        raise SjcError(f"{folder}: vae/config.json names no number of channels.")
     if channels != plain if isinstance(plain, int) else channels not in plain:
         raise SjcError(
             f"{folder}: its {at} takes {channels} channels instead of {plain if isinstance(plain, int) else '1 or 3'} "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import inspect
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -114,9 +115,18 @@ def _text_encoder_class(files: ModelFiles, component: str) -> Any:
     return getattr(transformers, files.class_of(component))
 
 
+def _check_numbers(path: Path, model_class: Any, config: dict[str, Any]) -> None:
+    """Raises SjcError where a class has a number by default and a configuration gives it text or an object."""
+    for name, parameter in inspect.signature(model_class.__init__).parameters.items():
+        usual = isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool)
+        if usual and isinstance(config.get(name), str | dict):
+            raise SjcError(f"{path}: {name} is {foreign.shown(config[name])}; it must be a number.")
+
+
 def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwargs: Any) -> Any:
     """The component in evaluation mode, without gradients.  Raises SjcError where its weights do not fit its config."""
     folder = files.folder / component
+    _check_numbers(folder / "config.json", model_class, files.configs[component])
     try:
         with without_marks(folder) as readable:
             model, info = model_class.from_pretrained(

@@ -90,8 +90,11 @@ def _check_kind(path: Path) -> None:
             f'"sjc models convert {path}".'
         )
     check_fetched(path)
-    with foreign.opened(path, WEIGHT_BYTES) as file:
-        first = file.read(4)
+    try:
+        with foreign.opened(path, WEIGHT_BYTES) as file:
+            first = file.read(4)
+    except OSError as error:
+        raise SjcError(f"{path} cannot be read: {error.strerror or error}.") from error
     if first == b"GGUF" or suffix == ".gguf":
         raise SjcError(
             f"{path} is a GGUF file, weights quantised for other programs; take the model's .safetensors, or its hub "

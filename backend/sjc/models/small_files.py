@@ -63,6 +63,8 @@ def head(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
                 tensors = foreign.parsed(file.read(length).decode())
         metadata = tensors.pop("__metadata__", None)
         whole = 8 + length + max(map(_end, tensors.values()), default=0) == size
+    except OSError as error:
+        raise SjcError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:

@@ -25,4 +25,6 @@ FOREIGN = {
     "{}: {} is {}; at most {} can be used.": "{}: {} 값이 {} 입니다. 최대 {} 까지 쓸 수 있습니다.",
     "{} is damaged: it holds the number {}.": "{} 이(가) 손상되었습니다. {} 라는 수가 들어 있습니다.",
     "{} is damaged: it holds a list of {} values.": "{} 이(가) 손상되었습니다. 값이 {} 개인 목록이 들어 있습니다.",
+    "{}: {} is {}; it must be a number.": "{}: {} 값이 {} 입니다. 숫자여야 합니다.",
+    "{}: vae/config.json names no number of channels.": "{}: vae/config.json에 채널 수가 없습니다.",
 }  # fmt: skip
