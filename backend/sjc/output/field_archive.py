@@ -23,6 +23,8 @@ LARGEST_EDGE = 512
 LARGEST_CHANNELS = 16
 MOST_MEMBERS = 16
 META_BYTES = foreign.MB
+SMALL_BYTES, TIGHTEST = 300 * foreign.MB, 10
+"""A field of more bytes than the first may not be packed tighter than by the second; ours are not packed at all."""
 _DIRECTORY_BYTES = 16_384
 _END = struct.Struct("<4s4H2LH")  # of a zip archive without a comment
 _HEADER_BYTES = 1024  # of an array; NumPy pads to 64, and ours have a dozen words
@@ -65,7 +67,10 @@ def check_sizes(archive: zipfile.ZipFile) -> int:
         large = math.prod(shape) > 100 and (shape[:3] != density or math.prod(shape[3:]) > LARGEST_CHANNELS)
         if name != "meta" and large:
             raise ValueError(f"{name} of the shape {shape} beside a density of {density}")
-    return sum(member.file_size for member in members)
+    unpacked, packed = (sum(getattr(member, name) for member in members) for name in ("file_size", "compress_size"))
+    if unpacked > SMALL_BYTES and unpacked > TIGHTEST * packed:
+        raise ValueError(f"{packed / foreign.MB:.1f} MB of it claim to be {unpacked / foreign.MB:.0f} MB")
+    return unpacked
 
 
 def meta(archive: zipfile.ZipFile) -> dict[str, Any]:

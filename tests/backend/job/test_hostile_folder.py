@@ -198,6 +198,20 @@ def test_a_field_that_claims_too_much_is_refused_before_it_is_unpacked(tmp_path,
     refused(lambda: read_npz(path))
 
 
+def test_a_large_field_may_not_be_packed_tightly(tmp_path, monkeypatch):
+    """A shape that a grid can have: 320 MB in 300 kB."""
+    path = tmp_path / "f_0001.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, shape in (("density", (272,) * 3), ("color", (272, 272, 272, 3))):
+            with target.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                stream.write(header(shape))
+                for _ in range(272 * shape[-1] if len(shape) == 4 else 272):
+                    stream.write(bytes(4 * 272 * 272))
+    assert path.stat().st_size < foreign.MB
+    monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("it was unpacked"))
+    refused(lambda: read_npz(path), "MB of it claim to be 322 MB")
+
+
 def test_three_megabytes_do_not_become_ten_gigabytes(tmp_path, monkeypatch):
     """All zeros: compressed a thousandfold."""
     path = tmp_path / "f_0001.npz"
