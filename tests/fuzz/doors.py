@@ -1,5 +1,6 @@
 """The doors that files and lines from outside come through: what a good one looks like, and how it is taken in."""
 
+import contextlib
 import json
 import random
 import shutil
@@ -136,9 +137,11 @@ def take_list(folder, _generator):
 
 def take_batch(folder, _generator):
     """Read a list of prompts, and settings."""
-    text = batch.decode(foreign.read_bytes(folder / "prompts.txt", foreign.RECORD_BYTES))
-    batch.read_batch(text, lambda given: resolve(None, given))
-    from_json(foreign.read_text(folder / "settings.json", foreign.SETTINGS_BYTES))
+    with contextlib.suppress(OSError):  # said by the command line
+        text = batch.decode(foreign.read_bytes(folder / "prompts.txt", foreign.RECORD_BYTES))
+        batch.read_batch(text, lambda given: resolve(None, given))
+    with contextlib.suppress(OSError):
+        from_json(foreign.read_text(folder / "settings.json", foreign.SETTINGS_BYTES))
 
 
 def take_model(folder, _generator):

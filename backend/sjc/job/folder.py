@@ -145,10 +145,19 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
     if folder.is_dir():
         clear_temporary(folder)
         for name in (*RESULTS, CHECKPOINT):
-            (folder / name).unlink(missing_ok=True)
+            _remove(folder / name)
         for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
-            path.unlink(missing_ok=True)
+            _remove(path)
     write_settings(folder, settings)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a link; a folder of that name is not ours and stays. Raises SjcError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if not foreign.is_folder(path):
+            raise SjcError(f"{path} cannot be removed: {error.strerror or error}.") from error
 
 
 def clear_temporary(folder: Path) -> None:
@@ -158,10 +167,10 @@ def clear_temporary(folder: Path) -> None:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                _remove(path)
     for path in folder.glob(".tmp*"):
         if _OLD_TEMPORARY.fullmatch(path.name) and path.is_file():
-            path.unlink(missing_ok=True)
+            _remove(path)
 
 
 def clear_unfinished(folder: Path, saved_step: int | None) -> None:
@@ -175,7 +184,7 @@ def clear_unfinished(folder: Path, saved_step: int | None) -> None:
     """
     check_links(folder)
     clear_temporary(folder)
-    (folder / RUN).unlink(missing_ok=True)  # it says that the result is whole, which is no longer so
+    _remove(folder / RUN)  # it says that the result is whole, which is no longer so
     last_kept = 0
     for number, path in enumerate(snapshots(folder) if saved_step is not None else [], 1):
         meta = snapshot_meta(path)
@@ -187,7 +196,7 @@ def clear_unfinished(folder: Path, saved_step: int | None) -> None:
         last_kept = number
     stale = [path for path in _snapshot_files(folder) if (snapshot_number(path) or 0) > last_kept]
     for path in sorted(stale, key=lambda path: -(snapshot_number(path) or 0)):  # killed here, too, it leaves no gap
-        path.unlink(missing_ok=True)
+        _remove(path)
 
 
 # --------------------------------------------------------------------------------------------------------- snapshots

@@ -27,4 +27,5 @@ FOREIGN = {
     "{} is damaged: it holds a list of {} values.": "{} 이(가) 손상되었습니다. 값이 {} 개인 목록이 들어 있습니다.",
     "{}: {} is {}; it must be a number.": "{}: {} 값이 {} 입니다. 숫자여야 합니다.",
     "{}: vae/config.json names no number of channels.": "{}: vae/config.json에 채널 수가 없습니다.",
+    "{} cannot be removed: {}.": "{} 을(를) 지울 수 없습니다: {}.",
 }  # fmt: skip
