@@ -229,10 +229,16 @@ def compiled(kernel, folder, arch, **options):
 @pytest.mark.parametrize("kind", [LATENTS, PIXELS, (16, "sigmoid")])
 @pytest.mark.parametrize("arch", [75, 86, 90])
 def test_kernels_compile_for_cuda_without_spills(tmp_path, kind, arch):
-    kernels = render_warp.kernels(random_scene(0, 4, *kind))
+    warp_launch.start()
+    from sjc.field import warp_kernels  # not before Warp's settings are made
+
+    kernels = warp_kernels.build(*kind)
     others = ("aim", "occupancy", "spread", "runs") if kind == LATENTS else ()  # they know nothing of channels
-    for name in ("forward", "backward", *others):
-        cubin = compiled(getattr(kernels, name), tmp_path / name, arch, use_ptx=False)
+    chosen = {name: getattr(kernels, name) for name in ("forward", "backward", *others)}
+    if kind == LATENTS:
+        chosen["ordered"] = warp_kernels.build(*kind, ordered=True).backward
+    for name, kernel in chosen.items():
+        cubin = compiled(kernel, tmp_path / name, arch, use_ptx=False)
         (flags,) = struct.unpack_from("<I", cubin, 0x30)
         assert arch in {flags & 0xFF, flags >> 8 & 0xFF}  # where the compiler wrote it before and since CUDA 13
         sizes = list(frames(cubin))
