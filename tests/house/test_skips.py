@@ -74,19 +74,32 @@ def test_a_module_that_skips_itself_fails_in_ci(tmp_path):
 
 
 def marked_gpu(root):
-    """Return the node ids of all tests in `root` marked gpu, by reading their files."""
-    return {
-        f"{path.relative_to(root.parent).as_posix()}::{node.name}"
-        for path in root.rglob("test_*.py")
-        for node in ast.parse(path.read_text("utf-8")).body
-        if isinstance(node, ast.FunctionDef) and any("mark.gpu" in ast.unparse(mark) for mark in node.decorator_list)
-    }
+    """Return the node ids of all tests in `root` marked gpu, one by one or as a whole file, by reading their files."""
+    marked = set()
+    for path in root.rglob("test_*.py"):
+        nodes = ast.parse(path.read_text("utf-8")).body
+        whole = any(
+            isinstance(node, ast.Assign)
+            and ast.unparse(node).startswith("pytestmark")
+            and "mark.gpu" in ast.unparse(node)
+            for node in nodes
+        )
+        marked |= {
+            f"{path.relative_to(root.parent).as_posix()}::{node.name}"
+            for node in nodes
+            if isinstance(node, ast.FunctionDef)
+            and node.name.startswith("test_")
+            and (whole or any("mark.gpu" in ast.unparse(mark) for mark in node.decorator_list))
+        }
+    return marked
 
 
 def test_marks_are_found(tmp_path):
     text = "@pytest.mark.gpu\n@pytest.mark.slow\ndef test_a(): pass\n\ndef test_b(): pass\n"
     (tmp_path / "test_some.py").write_text(text, "utf-8")
-    assert marked_gpu(tmp_path) == {f"{tmp_path.name}/test_some.py::test_a"}
+    text = "pytestmark = [pytest.mark.gpu]\n\ndef test_c(): pass\n\ndef fog(): pass\n"
+    (tmp_path / "test_whole.py").write_text(text, "utf-8")
+    assert marked_gpu(tmp_path) == {f"{tmp_path.name}/test_some.py::test_a", f"{tmp_path.name}/test_whole.py::test_c"}
 
 
 def test_listed_tests_are_those_marked_gpu():
