@@ -45,6 +45,7 @@ def saving(*arguments: Any) -> None:
     """Before a .blend is written, to arguments[0]: where the volumes' files are, as it shall hold it."""
     for job_id, text in live.before_save(next((given for given in arguments if isinstance(given, str)), "")):
         session.warn(job_id, text)
+    session.flush()
 
 
 @bpy.app.handlers.persistent

@@ -58,7 +58,7 @@ def turn() -> bool:
     except Exception:  # noqa: BLE001 (the queue must be pumped at the next turn all the same)
         traceback.print_exc()
         return False
-    return not busy
+    return not busy and not queue().saving
 
 
 def keep_pumping() -> None:
@@ -94,6 +94,12 @@ def follow_file(*, same_scene: bool) -> None:
         _queue.keep_at(places.state_file())
     elif not _queue.busy:
         close()
+
+
+def flush() -> None:
+    """Wait until the list of jobs is on disk, as before a .blend is saved."""
+    if _queue is not None:
+        _queue.flush()
 
 
 def close() -> None:

@@ -6,6 +6,7 @@ MESHES, VOLUMES, LIVE, MATERIALS = (
     f"tests/blender/test_{name}.py" for name in ("meshes", "volumes", "live", "materials")
 )
 JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("queue", "job_list", "process", "worker"))
+WRITER = "tests/addon/test_list_writer.py"
 
 FAULTS = [
     # ------------------------------------------------------------------------------------ worker, supervisor, queue
@@ -142,8 +143,8 @@ FAULTS = [
     Fault(
         "list-written-in-place-of-another-blender's",
         "sjc_blender/queue/queue_file.py",
-        "        if self._mine:\n            try:",
-        "        if True:\n            try:",
+        "        if self._mine:\n            self._writer.write(",
+        "        if True:\n            self._writer.write(",
         (f"{JOB_LIST}::test_two_blenders",),
     ),
     Fault(
@@ -189,6 +190,34 @@ FAULTS = [
         "            self._list.save(self.jobs)\n",
         "            pass\n",
         (f"{JOB_LIST}::test_the_queue_file_and_its_folder_can_be_moved",),
+    ),
+    Fault(
+        "the-whole-list-turned-into-text-again",
+        "sjc_blender/queue/list_writer.py",
+        "if known is None or known[0] != row:",
+        "if True:",
+        (f"{WRITER}::test_only_what_has_changed_is_turned_into_text_and_never_by_the_main_thread",),
+    ),
+    Fault(
+        "the-list-written-by-the-main-thread",
+        "sjc_blender/queue/list_writer.py",
+        "            self._thread.start()\n",
+        "            raise RuntimeError\n",
+        (f"{WRITER}::test_a_slow_disk_holds_nobody_up_and_the_newest_list_counts",),
+    ),
+    Fault(
+        "a-list-that-the-disk-refused-is-forgotten",
+        "sjc_blender/queue/list_writer.py",
+        "if self._asked == number and (self.error is None or not self._patient):",
+        "if self._asked == number:",
+        (f"{WRITER}::test_a_file_that_is_held_for_a_moment_is_written_later",),
+    ),
+    Fault(
+        "the-old-list-emptied-before-the-new-one-is-written",
+        "sjc_blender/queue/queue.py",
+        "        self._list.flush()  # before the old one is emptied: killed in between, the jobs stand in both\n",
+        "",
+        (f"{WRITER}::test_the_list_stands_in_both_files_while_it_moves",),
     ),
     Fault(
         "lock-of-the-folder-ignored",

@@ -76,6 +76,11 @@ class Queue:
         return self._list.problem if self._list else None
 
     @property
+    def saving(self) -> bool:
+        """Whether the list is not on disk yet. Nobody need wait for that, but `problem` may change meanwhile."""
+        return self._list is not None and self._list.saving
+
+    @property
     def busy(self) -> bool:
         """Whether pumping is needed: something runs, waits, ends, or has not been told yet."""
         ending = self.process is not None and self.process.stopping
@@ -234,15 +239,26 @@ class Queue:
                 moved.release()
                 return
             self.jobs += jobs
-        self._list.save([])
-        self._list.release()
-        self._list, self.state_file = moved, state_file
+        old, self._list, self.state_file = self._list, moved, state_file
         self._save()
+        self._list.flush()  # before the old one is emptied: killed in between, the jobs stand in both
+        if moved.problem is None:
+            old.save([])
+        old.release()
+
+    def flush(self) -> None:
+        """Wait until the list is on disk, or cannot be written."""
+        if self._changed:
+            self._save()
+        if self._list:
+            self._list.flush()
 
     def _save(self) -> None:
+        """Have the list written as it is now, by a thread."""
         self._changed = False
         if self._list and (self.jobs or self._list.path.exists()):
-            self.jobs += self._list.take(known={job.folder for job in self.jobs})
+            if not self._list.ours:
+                self.jobs += self._list.take(known={job.folder for job in self.jobs})
             self._list.save(self.jobs)
 
     def pump(self) -> list[Event]:

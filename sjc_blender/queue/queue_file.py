@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import uuid
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,14 @@ from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
 from ..backend.sjc.job.folder import resumable
 from ..backend.sjc.job.locks import FOLDER_LOCK, Lock, Taken
-from ..backend.sjc.settings import Settings
 from ..problems import Problem
+from .list_writer import VERSION, ListWriter, row_of, write_rows
 from .records import JobRecord, Snapshot, State
 
 __all__ = [
     "Failed", "ListFile", "load", "lock_folder", "read_folder", "rescan", "resumable", "save", "snapshot_at",
 ]  # fmt: skip
 
-VERSION = 1
 LONGEST_PATH, LONGEST_ID, LONGEST_DETAILS = 4096, 100, 1_000_000  # characters of an entry's texts
 LONGEST_JOB = 1e9  # seconds
 NOT_KEPT = "You can still run jobs here, but Blender forgets them when it quits."
@@ -42,12 +39,29 @@ class Failed(SjcError):  # noqa: N818 (it carries the problem; SjcError is the e
 
 
 class ListFile:
-    """The list of jobs on disk, of one Blender at a time.  problem: why it is not kept just now; None if it is."""
+    """The list of jobs on disk, of one Blender at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problem: Problem | None = None
+        self._refused: Problem | None = None  # why the list could not be taken
         self._lock, self._mine = Lock(path.with_name(f".{path.name}.lock")), False
+        self._writer = ListWriter(path)
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the list is not kept just now; None if it is."""
+        error = self._writer.error
+        return self._refused if error is None else self._cannot(error)
+
+    @property
+    def ours(self) -> bool:
+        """Whether this Blender has it."""
+        return self._mine
+
+    @property
+    def saving(self) -> bool:
+        """Whether a list is not on disk yet, be it that the disk refuses it."""
+        return self._writer.pending
 
     def take(self, known: Collection[Path]) -> list[JobRecord]:
         """Make it ours if nobody has it; returns the jobs that it holds, except those of folders that are `known`."""
@@ -56,38 +70,40 @@ class ListFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.take()
-            self._mine, self.problem = True, None
+            self._mine, self._refused = True, None
             return [job for job in load(self.path) if job.folder not in known]
         except Taken as error:
-            self.problem = Problem("locked", f"The list of jobs in {self.path.parent} is in use by {error}.", NOT_KEPT)
+            self._refused = Problem("locked", f"The list of jobs in {self.path.parent} is in use by {error}.", NOT_KEPT)
         except OSError as error:
-            self._cannot(error)
+            self._refused = self._cannot(error)
         except SjcError as error:
             aside = self.path.with_name(f"{self.path.name}.damaged")
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)
-            self.problem = Problem(
+            self._refused = Problem(
                 "folder", str(error), f"It was renamed to {aside.name}; the job folders are not affected."
             )
         return []
 
     def save(self, jobs: Iterable[JobRecord]) -> None:
-        """Write it, if it is ours."""
+        """Have it written as it is now, if it is ours; returns at once."""
         if self._mine:
-            try:
-                save(self.path, jobs)
-            except OSError as error:
-                self._cannot(error)
+            self._writer.write([row_of(job) for job in jobs])
+
+    def flush(self) -> None:
+        """Wait until it is written, or cannot be."""
+        self._writer.flush()
 
     def release(self) -> None:
-        """Leave it to the next."""
+        """Leave it to the next, written."""
+        self._writer.close()
         if self._mine:
             self._mine = False
             self._lock.release()
 
-    def _cannot(self, error: OSError) -> None:
-        text = f"The list of jobs {self.path} cannot be written: {error.strerror or error}."
-        self.problem = Problem("folder", text, NOT_KEPT)
+    def _cannot(self, error: Exception) -> Problem:
+        reason = getattr(error, "strerror", None) or error
+        return Problem("folder", f"The list of jobs {self.path} cannot be written: {reason}.", NOT_KEPT)
 
 
 def lock_folder(folder: Path) -> Lock:
@@ -108,15 +124,8 @@ def lock_folder(folder: Path) -> Lock:
 
 
 def save(path: Path, jobs: Iterable[JobRecord]) -> None:
-    """Write the list, whole.  Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = {"sjc_queue": VERSION, "jobs": [_written(job, path.parent) for job in jobs]}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}~")
-    try:
-        temporary.write_text(json.dumps(data, ensure_ascii=False, indent=1), "utf-8", errors="replace")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write the list, whole, and wait for it.  Raises OSError."""
+    write_rows(path, map(row_of, jobs))
 
 
 def load(path: Path) -> list[JobRecord]:
@@ -134,30 +143,6 @@ def load(path: Path) -> list[JobRecord]:
         raise SjcError(f"The list of jobs {path} was written by another version of this program.")
     jobs = (_read(entry, path.parent) for entry in data["jobs"])
     return [job for job in jobs if job is not None]
-
-
-def _written(job: JobRecord, parent: Path) -> dict[str, Any]:
-    """Folders inside the list's own are relative to it: both may be moved together."""
-    folder = job.folder.relative_to(parent) if job.folder.is_relative_to(parent) else job.folder
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "folder": folder.as_posix(),
-        "resume": job.resume,
-        "settings": _changes(job.settings),
-        "step": job.step,
-        "total": job.total,
-        "seconds": round(job.seconds, 1),
-        "text": job.text,
-        "warnings": job.warnings,
-        "problem": asdict(job.problem) if job.problem else None,
-    }
-
-
-def _changes(chosen: Settings) -> dict[str, Any]:
-    """The preset and what differs from it: a list of a thousand jobs stays small."""
-    base = asdict(settings.resolve(chosen.preset))
-    return {"preset": chosen.preset} | {k: v for k, v in asdict(chosen).items() if v != base[k]}
 
 
 def _read(entry: Any, parent: Path) -> JobRecord | None:

@@ -48,6 +48,7 @@ class Watched(Queue):
 
     def turn(self):
         self.events += self.pump()
+        self.flush()
 
     def run(self, seconds=60):
         """Pump until nothing is left to do."""

@@ -11,7 +11,7 @@ import pytest
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.backend.sjc.job import locks
 from sjc_blender.queue import queue_file
-from sjc_blender.queue.records import JobRecord, State
+from sjc_blender.queue.records import State
 from tests.addon.helpers import chosen, loaded, until
 
 # ------------------------------------------------------------------------------------------------- two Blenders,
@@ -201,17 +201,6 @@ def test_looking_at_an_empty_queue_makes_no_folder(queue, tmp_path):
     q.run()
     q.close()
     assert not (tmp_path / "sjc").exists()
-
-
-def test_a_list_of_many_is_saved_quickly(queue, tmp_path):
-    q = queue("ok", tmp_path / "list.json")
-    q.command = list
-    for i in range(300):
-        q.jobs.append(JobRecord(chosen(seed=i), tmp_path / str(i), state=State.STOPPED))
-    began = time.thread_time()
-    q._save()
-    assert time.thread_time() - began < 0.25
-    assert (tmp_path / "list.json").stat().st_size < 300 * 1000
 
 
 # ------------------------------------------------------------------------------------------------------- folders from
