@@ -37,6 +37,7 @@ NO_TAGS = frozenset([
 
 Listener = Callable[[JobRecord, dict[str, Any]], None]
 listeners: list[Listener] = []  # called after every message: the panel, tests
+settled: list[Callable[[], None]] = []  # called once, after all messages of a turn: the panel
 
 
 @dataclass
@@ -142,6 +143,12 @@ def tell(record: JobRecord, message: dict[str, Any]) -> None:
     """Hand a message on to the listeners."""
     for listener in tuple(listeners):
         listener(record, message)
+
+
+def settle() -> None:
+    """No more messages in this turn."""
+    for listener in tuple(settled):
+        listener()
 
 
 def show(record: JobRecord) -> None:
@@ -308,3 +315,4 @@ def forget() -> None:
     """At switching off."""
     _placements.clear()
     listeners.clear()
+    settled.clear()

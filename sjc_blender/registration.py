@@ -98,6 +98,7 @@ def register() -> None:
             getattr(bpy.app.handlers, name).append(handler)
     atexit.register(at_exit)
     live.listeners.append(ui_state.on_message)
+    live.settled.append(ui_state.settle)
     backend_task.refresh()
     if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
         bpy.app.timers.register(_begin, first_interval=0.1)
@@ -115,6 +116,7 @@ def unregister() -> None:
     leaving()
     timer.stop()
     live.forget()
+    ui_state.forget()
     model_picker.stop()
     preview.close()
     atexit.unregister(at_exit)

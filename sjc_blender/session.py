@@ -36,6 +36,7 @@ def pump() -> bool:
             live.handle(record, message)
         except Exception:  # noqa: BLE001 (a listener of the panel; what fails in the scene `live` tells the job)
             traceback.print_exc()
+    live.settle()
     # Only now: the records know of all the news, so a job that says "finished" must have its mesh.
     for record, _ in news:
         try:
@@ -71,6 +72,7 @@ def complain(record: JobRecord, problem: Problem) -> None:
     record.problem = problem
     queue().take_in(record)
     live.tell(record, {"type": "error", "code": problem.code, "text": problem.text, "hint": problem.hint})
+    live.settle()
 
 
 def warn(job_id: str, text: str) -> None:
@@ -80,6 +82,7 @@ def warn(job_id: str, text: str) -> None:
             message = {"type": "warning", "text": text}
             record.take(message)
             live.tell(record, message)
+            live.settle()
 
 
 def follow_file(*, same_scene: bool) -> None:

@@ -36,6 +36,14 @@ def jobs_in(parent: Path, max_jobs: int = MAX_JOBS) -> list[HistoryEntry]:
     return [entry for entry in entries if entry]
 
 
+def entry_of(folder: Path) -> HistoryEntry | None:
+    """One job folder; None for one that cannot be read, or is none."""
+    try:
+        return _read(folder, folder.stat().st_mtime)
+    except OSError:
+        return None
+
+
 def _read(folder: Path, changed: float) -> HistoryEntry | None:
     path = folder / job_folder.JOB
     try:

@@ -209,7 +209,10 @@ class SJC_PG_curve(bpy.types.PropertyGroup):
 
 
 class SJC_PG_runtime(bpy.types.PropertyGroup):
-    """The copy that panels draw; filled by `ui_state` and `backend_task`, never by `draw`."""
+    """The copy that panels draw; filled by `ui_state` and `backend_task`, never by `draw`.
+
+    failed: name of the newest job with a problem; states: the states that jobs of the queue are in, by words.
+    """
 
     __annotations__ = {
         "jobs": bpy.props.CollectionProperty(type=SJC_PG_job),
@@ -221,7 +224,9 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "freeing": bpy.props.BoolProperty(),
         "backend_factor": bpy.props.FloatProperty(),
         "backend_stale": bpy.props.BoolProperty(),
-        **_texts("current", "worker_device", "queue_problem", "queue_hint", "output_folder", "curves_of"),
+        **_texts(
+            "current", "failed", "states", "worker_device", "queue_problem", "queue_hint", "output_folder", "curves_of"
+        ),
         **_texts("backend_state", "backend_text", "backend_python", "backend_lines", "backend_problem", "backend_code"),
     }
 

@@ -41,7 +41,7 @@ class JobButton(Button):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Whether any job is in one of `states`; which one a button means, only the button knows."""
-        if any(entry.state in cls.states for entry in context.window_manager.sjc.jobs):
+        if set(cls.states) & set(context.window_manager.sjc.states.split()):
             return True
         cls.poll_message_set(cls.reason)  # type: ignore[attr-defined]
         return False

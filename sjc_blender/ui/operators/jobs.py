@@ -109,8 +109,7 @@ class SJC_OT_retry(JobButton, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Also where a result could not be brought in."""
-        has_problem = any(entry.problem_text for entry in context.window_manager.sjc.jobs)
-        return has_problem or super().poll(context)
+        return bool(context.window_manager.sjc.failed) or super().poll(context)
 
     def act(self, context: Any) -> None:
         """As `api.retry`."""

@@ -54,7 +54,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         if current:
             draw_running(layout, context, current)
             draw_curves(layout, runtime)
-        failed = next((entry for entry in reversed(runtime.jobs) if has_problem(entry)), None)
+        failed = runtime.jobs.get(runtime.failed)
         if failed:
             draw_error(layout, context, failed)
         if runtime.queue_problem:
@@ -118,11 +118,6 @@ def stage_of(entry: Any) -> str:
     return labels.STATES.get(entry.state, labels.STATES["waiting"])[0]
 
 
-def has_problem(entry: Any) -> bool:
-    """Whether a job has failed, or has ended and something is wrong with what it made."""
-    return entry.state == "failed" or bool(entry.problem_text and entry.state in ("finished", "stopped"))
-
-
 def draw_error(layout: Any, context: Any, entry: Any) -> None:
     """What went wrong and what to do; it stays until the job is tried again or taken off the list."""
     column = layout.box().column(align=True)
@@ -149,7 +144,18 @@ def draw_error(layout: Any, context: Any, entry: Any) -> None:
     row.operator("sjc.open_log", icon="TEXT").folder = entry.folder
 
 
-class SJC_UL_jobs(bpy.types.UIList):
+class PromptList:
+    """A list whose search field looks at the prompts; an empty one costs nothing, however long the list is."""
+
+    def filter_items(self, _context: Any, data: Any, name: str) -> tuple[list[int], list[int]]:
+        """Called by Blender."""
+        if not self.filter_name:  # type: ignore[attr-defined]
+            return [], []
+        flag, items = self.bitflag_filter_item, getattr(data, name)  # type: ignore[attr-defined]
+        return bpy.types.UI_UL_list.filter_items_by_name(self.filter_name, flag, items, "prompt"), []  # type: ignore[attr-defined]
+
+
+class SJC_UL_jobs(PromptList, bpy.types.UIList):
     """The queue, in the order of work."""
 
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
@@ -162,7 +168,7 @@ class SJC_UL_jobs(bpy.types.UIList):
         side.label(text=f"{item.progress:.0%}" if item.state == "running" else iface_(name), translate=False)
 
 
-class SJC_UL_history(bpy.types.UIList):
+class SJC_UL_history(PromptList, bpy.types.UIList):
     """Job folders, the newest first."""
 
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
