@@ -36,6 +36,7 @@ from .job import (
     settings_of,
     snapshot_now,
 )
+from .models.checking import CheckModel, ModelReport
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
 
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     import bpy
 
 __all__ = [
-    "Job", "SjcError", "batch", "cancel", "clear_finished", "close", "free_memory", "generate", "import_result", "jobs",
-    "move", "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry", "settings_of", "snapshot_now",
+    "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "close", "free_memory",
+    "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry",
+    "settings_of", "snapshot_now",
 ]  # fmt: skip
 
 
@@ -133,6 +135,24 @@ def import_result(path: str | Path, *, location: tuple[float, float, float] | No
     live.expect(record, location)
     incoming.bring_in(record)
     return job
+
+
+def check_model(model: str = "embedded", *, device: str = "auto", folder: str | Path | None = None) -> ModelReport:
+    """Measure whether a model works as it should, and what a job with it costs; waits until that is done.
+
+    model, device: as the settings of a job. folder: where check.json and check.png go, by default a new folder in the
+    output folder. The report has `ok`, `checks` (name, ok and text each), `folder` and `picture`. Raises SjcError for a
+    model that cannot be loaded, and without a backend.
+    """
+    python = places.backend().python
+    if not python:
+        raise SjcError("Install the backend first: it checks the models.")
+    target = places.named_path(folder) if folder else places.report_folder(model)
+    work = CheckModel(python, places.whole_paths(model), target, device).start()
+    work.thread.join()
+    if work.report is None:
+        raise SjcError(work.text)
+    return work.report
 
 
 def resume_folder(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .backend.sjc import foreign
+from .backend.sjc.check.place import free_folder
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job.folder import FIELD, JOB, MESH, RUN, SNAPSHOTS
 from .backend.sjc.paths import tidy, user_path
@@ -137,6 +138,11 @@ def _can_write(folder: Path) -> bool:
 def look_again() -> None:
     """After a .blend was opened or saved: what could be written before may have changed."""
     _writable.clear()
+
+
+def report_folder(model: str) -> Path:
+    """A folder in the output folder, which does not exist yet, for the report of a model's check."""
+    return free_folder(output_folder(), model)
 
 
 def documents() -> Path:

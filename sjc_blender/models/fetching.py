@@ -18,7 +18,7 @@ from ..install import environment
 from ..install.installer import Progress
 from . import lookup
 
-__all__ = ["Ask", "DownloadInfo", "Fetch", "Remove"]
+__all__ = ["Ask", "DownloadInfo", "Fetch", "Remove", "Work", "begin", "command_for", "last_line", "no_start"]
 
 MODELS = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
@@ -42,7 +42,7 @@ class DownloadInfo:
     problem: str = ""
 
 
-class _Work:
+class Work:
     """A process of the backend's that a thread waits for."""
 
     def __init__(self, command: list[str], name: str) -> None:
@@ -59,11 +59,11 @@ class _Work:
         raise NotImplementedError
 
 
-class Ask(_Work):
+class Ask(Work):
     """Asks the hub, in a process of the backend's, how large `model` is; `answer` holds it once `poll` says done."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        super().__init__([*_command(python, "fetch", model), "--dry-run"], "ask")
+        super().__init__([*command_for(python, "fetch", model), "--dry-run"], "ask")
         self.model, self.cancelled = model, False
         self.answer: DownloadInfo | None = None
 
@@ -80,12 +80,12 @@ class Ask(_Work):
 
     def _run(self) -> None:
         try:
-            self.process = _begin(self.command)
+            self.process = begin(self.command)
             if self.cancelled:
                 self.process.kill()
             output, errors = self.process.communicate(timeout=ASK_SECONDS)
         except OSError as error:
-            self.answer = DownloadInfo(problem=_no_start(self.command[0], error))
+            self.answer = DownloadInfo(problem=no_start(self.command[0], error))
         except subprocess.TimeoutExpired:
             assert self.process is not None
             self.process.kill()
@@ -99,14 +99,16 @@ def _download_info(output: str, errors: str) -> DownloadInfo:
         answer = json.loads(output.strip().splitlines()[-1])
         return DownloadInfo(int(answer["download_bytes"]), str(answer["licence"]), bool(answer["gated"]))
     except (ValueError, KeyError, TypeError, IndexError):
-        return DownloadInfo(problem=_last_line(errors.splitlines()) or "The hub was asked and nothing came back.")
+        return DownloadInfo(problem=last_line(errors.splitlines()) or "The hub was asked and nothing came back.")
 
 
-def _command(python: str | Path, action: str, model: str) -> list[str]:
+def command_for(python: str | Path, action: str, model: str) -> list[str]:
+    """How `sjc models <action> <model> --json` is started with the backend's Python."""
     return [str(python), "-X", "utf8", "-B", "-c", MODELS, str(environment.PACKAGE), action, model]
 
 
-def _begin(command: list[str]) -> subprocess.Popen[str]:
+def begin(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command of `command_for`; what it writes can be read line by line.  Raises OSError."""
     options: dict[str, Any] = environment.quiet()
     variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return subprocess.Popen(
@@ -115,20 +117,22 @@ def _begin(command: list[str]) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def _no_start(program: str, error: OSError) -> str:
+def no_start(program: str, error: OSError) -> str:
+    """What a person reads where `begin` raised."""
     return f"{program} does not start: {error.strerror or error}"
 
 
-def _last_line(lines: list[str]) -> str:
+def last_line(lines: list[str]) -> str:
+    """What the command said last, "" for nothing."""
     messages = [line.strip() for line in lines if line.strip()]
     return messages[-1].removeprefix("sjc: ") if messages else ""
 
 
-class Remove(_Work):
+class Remove(Work):
     """Deletes a model of the hub's cache, in a process of the backend's; the caller has asked the person."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        super().__init__([*_command(python, "remove", model), "--yes"], "remove")
+        super().__init__([*command_for(python, "remove", model), "--yes"], "remove")
         self.state, self.text = "running", ""
 
     def poll(self) -> Progress:
@@ -143,22 +147,22 @@ class Remove(_Work):
 
     def _run(self) -> None:
         try:
-            self.process = _begin(self.command)
+            self.process = begin(self.command)
         except OSError as error:
-            self.text, self.state = _no_start(self.command[0], error), "failed"
+            self.text, self.state = no_start(self.command[0], error), "failed"
             return
         _, complaint = self.process.communicate()
         if self.state == "running":
             failed = self.process.returncode != 0
-            self.text = (_last_line(complaint.splitlines()) or "It ended without a word.") if failed else ""
+            self.text = (last_line(complaint.splitlines()) or "It ended without a word.") if failed else ""
             self.state = "failed" if failed else "done"
 
 
-class Fetch(_Work):
+class Fetch(Work):
     """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
 
     def __init__(self, python: str | Path, model: str) -> None:
-        super().__init__(_command(python, "fetch", model), "fetch")
+        super().__init__(command_for(python, "fetch", model), "fetch")
         self.folder = lookup.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
 
@@ -174,9 +178,9 @@ class Fetch(_Work):
 
     def _run(self) -> None:
         try:
-            self.process = _begin(self.command)
+            self.process = begin(self.command)
         except OSError as error:
-            self._end("failed", _no_start(self.command[0], error))
+            self._end("failed", no_start(self.command[0], error))
             return
         if self.state == "cancelled":
             self.process.kill()
@@ -194,7 +198,7 @@ class Fetch(_Work):
         if self.process.returncode == 0:
             self._end("done", "")
         else:
-            self._end("failed", _last_line(errors) or "the download ended without a word")
+            self._end("failed", last_line(errors) or "the download ended without a word")
 
     def _runs(self) -> bool:
         assert self.process is not None

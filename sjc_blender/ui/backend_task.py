@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import bpy
+from bpy.app.translations import pgettext_iface as iface_
 
 from .. import places
 from ..backend.sjc.errors import SjcError
 from ..install import environment, installer
-from ..models import fetching
+from ..models import checking, fetching
+from ..places import report_folder, whole_paths
 from . import labels, model_picker, ui_state
 
 TICK_SECONDS = 0.25
@@ -94,6 +96,15 @@ def remove(model: str) -> None:
     _begin(lambda: fetching.Remove(python, model.strip()).start(), "removing")
 
 
+def check_model(model: str) -> None:
+    """Begin to measure a model that is on this machine; its report goes beside the jobs. Raises SjcError."""
+    python = _python()
+    work = checking.CheckModel(
+        python, whole_paths(model.strip()), report_folder(model.strip()), bpy.context.scene.sjc.device
+    )
+    _begin(work.start, "measuring")
+
+
 def _online_python() -> str:
     if not bpy.app.online_access:
         raise SjcError(labels.OFFLINE)
@@ -139,7 +150,7 @@ def tick() -> float | None:
         return None
     now, runtime = _task.poll(), bpy.context.window_manager.sjc
     if now.state == "running":
-        runtime.backend_factor, runtime.backend_text = now.factor, now.text
+        runtime.backend_factor, runtime.backend_text = now.factor, now.text or _stage(_task)
         ui_state.redraw()
         return TICK_SECONDS
     if now.state == "done" and isinstance(_task, installer.Installer):
@@ -147,6 +158,8 @@ def tick() -> float | None:
     code = getattr(_task, "code", "")
     if isinstance(_task, fetching.Ask) and _task.answer:
         model_picker.downloads[_task.model] = _task.answer
+    if isinstance(_task, checking.CheckModel) and _task.report:
+        model_picker.reports[_task.model] = _task.report
     _task = None
     model_picker.look_again()
     refresh()
@@ -155,6 +168,15 @@ def tick() -> float | None:
     else:
         runtime.backend_problem = ""
     return None
+
+
+def _stage(task: Task) -> str:
+    """What a check of a model is doing, and the seconds that are left; "" for other tasks."""
+    if not isinstance(task, checking.CheckModel):
+        return ""
+    stage = iface_(labels.CHECK_STAGES.get(task.stage, labels.CHECK_STAGES["load"]))
+    left = iface_("{} left").format(labels.duration(task.seconds_left)) if task.seconds_left >= 0 else ""
+    return ", ".join(filter(None, (stage, left)))
 
 
 def wait() -> str:

@@ -117,8 +117,23 @@ BACKEND_STATES = {
     "fetching": "Downloading the model",
     "asking": "Looking up the model's size",
     "removing": "Removing the model",
+    "measuring": "Checking the model",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
+}
+
+# What a check of a model is doing, by the engine's stage.
+CHECK_STAGES = {
+    "load": "Loading the model",
+    "sample": "Sampling images",
+    "noise": "Measuring errors by noise level",
+    "predictions": "Trying other prediction types",
+    "schedule": "Comparing noise levels",
+    "words": "Comparing prompts",
+    "colours": "Comparing colors",
+    "time": "Timing calls",
+    "jobs": "Timing steps",
+    "files": "Reading the files",
 }
 
 

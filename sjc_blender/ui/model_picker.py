@@ -14,7 +14,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from .. import places
 from ..backend.sjc.models import memory_plan
-from ..models import catalogue, fetching, lookup
+from ..models import catalogue, checking, fetching, lookup
 from . import labels, paragraph, ui_state
 from .languages.messages import translated
 
@@ -25,6 +25,7 @@ ICONS = {"missing": "IMPORT", "bad": "ERROR"}
 model_cache = lookup.ModelCache(lookup.look, lookup.stamp)
 list_cache = lookup.ModelCache(catalogue.listing, catalogue.stamp)  # by what was used before
 downloads: dict[str, fetching.DownloadInfo] = {}  # what the hub said of models that are not here
+reports: dict[str, checking.ModelReport] = {}  # what checks came to, since Blender started
 _wanted: set[tuple[lookup.ModelCache[Any], str]] = set()
 
 
@@ -47,6 +48,21 @@ def draw(layout: Any, context: Any) -> None:
     elif info.kind in ("folder", "file", "cached"):
         fits, text = memory_note(info, context.scene.sjc.device, context.window_manager.sjc.backend_text)
         paragraph.paragraph(column, context, text, icon="MEMORY" if fits else "ERROR", max_lines=4)
+    if info.kind in ("embedded", "folder", "cached"):
+        _draw_check(column, context, model.strip())
+
+
+def _draw_check(column: Any, context: Any, model: str) -> None:
+    """What the last check of a model came to, and the button that begins one."""
+    report = reports.get(model)
+    if report:
+        for check in report.checks:
+            icon = "CHECKMARK" if check["ok"] else "ERROR"
+            paragraph.paragraph(column, context, translated(check["text"]), icon=icon, max_lines=6)
+        row = column.row(align=True)
+        row.operator("sjc.open_model_report", icon="IMAGE_DATA").folder = str(report.folder)
+        row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = str(report.folder)
+    column.operator("sjc.check_model", icon="VIEWZOOM").model = model
 
 
 def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool, str]:

@@ -291,3 +291,78 @@ result["paths"] = [str(places.named_path(text)) for text in ("//x", "'/y/z'", "~
     assert got["saved"] == [str(tmp_path / "style.safetensors"), lora]
     assert got["beside"]
     assert got["paths"] == [str(tmp_path / "x"), "/y/z", str(Path.home())]
+
+
+def test_a_check_of_the_model_is_shown_below_it(in_blender, tmp_path):
+    """The button, the stage while it works, then a line for each check and the buttons of the report."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+from sjc_blender import api
+from sjc_blender.models import checking
+from sjc_blender.ui import model_picker
+from sjc_blender.ui.panels import backend
+scene.sjc.model = "embedded"
+
+def shown():
+    model_picker.model_cache.forget()
+    draw(settings.SJC_PT_settings, bpy.context)
+    while model_picker.tick():
+        pass
+    layout = draw(settings.SJC_PT_settings, bpy.context)
+    return " ".join(layout.texts()), layout.operators()
+
+class Scripted:
+    def __init__(self, python, model, folder, device):
+        self.model, self.given, self.stage = model, [model, str(folder), device], "noise"
+        self.seconds_left, self.report = 12.0, None
+    def start(self):
+        self.turns = ["running", "done"]
+        return self
+    def poll(self):
+        state = self.turns.pop(0)
+        if state == "done":
+            result["given"] = self.given
+            texts = {"It is good": True, "It is deaf": False}
+            checks = tuple({"name": "any", "ok": ok, "text": text} for text, ok in texts.items())
+            self.report = checking.ModelReport(home / "report", False, checks)
+        return backend_task.installer.Progress(state, self.stage, 0.5, "")
+backend_task.checking = type("Checking", (), {"CheckModel": Scripted})
+
+result = {"before": shown()}
+backend_task.check_model("embedded")
+result["state"] = runtime.backend_state
+backend_task.tick()
+result["text"] = runtime.backend_text
+result["work"] = " ".join(draw(backend.SJC_PT_backend, bpy.context).texts())
+result["busy"] = refused(bpy.ops.sjc.check_model)
+result["waited"] = backend_task.wait()
+result["after"] = shown()
+result["no report"] = refused(bpy.ops.sjc.open_model_report, folder=str(home))
+runtime.current = "a job"
+result["job"] = refused(bpy.ops.sjc.check_model)
+try:
+    api.check_model(str(home / "nothing"), folder=home / "out")
+except api.SjcError as error:
+    result["api"] = str(error)
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert "sjc.check_model" in got["before"][1]
+    assert "sjc.open_model_report" not in got["before"][1]
+    assert got["state"] == "measuring"
+    assert got["text"] == "Measuring errors by noise level, 0:12 left"
+    assert "Checking the model" in got["work"]
+    assert "busy with another task" in got["busy"]
+    assert got["waited"] == ""
+    model, folder, device = got["given"]
+    assert (model, device) == ("embedded", "auto")
+    assert Path(folder).name == "check-embedded"
+    assert "It is good" in got["after"][0]
+    assert "It is deaf" in got["after"][0]
+    assert {"sjc.check_model", "sjc.open_model_report", "sjc.open_folder"} <= set(got["after"][1])
+    assert "There is no report" in got["no report"]
+    assert "Wait until the running job has ended" in got["job"]
+    assert "nothing" in got["api"]

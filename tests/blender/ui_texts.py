@@ -121,14 +121,14 @@ def _parsed(path):
 
 
 def raised(tree):
-    """Sentences of a tree's SjcErrors and warnings: plain ones, f-strings with {} for their gaps, and sums of both."""
+    """Sentences of a tree's SjcErrors, warnings and verdicts: plain ones, f-strings with {} for gaps, sums of both."""
     for node in ast.walk(tree):
         parts = []
         if isinstance(node, ast.Call):
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             target = getattr(getattr(node.func, "value", None), "id", "")
             warned = called == "append" and target == "warnings"
-            parts = node.args[:1] if called == "SjcError" or warned else []
+            parts = node.args[:1] if called == "SjcError" or warned else node.args[2:] if called == "Verdict" else []
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "note":
             parts = getattr(node.value, "elts", [])
         for text in map(_sentence, parts):

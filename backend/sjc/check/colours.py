@@ -132,35 +132,49 @@ def crossing(factors: Sequence[float], pulls: Sequence[float]) -> float | None:
 def judge(colours: Colours) -> list[Verdict]:
     """The checks "colours" and "latents"."""
     error = sum(colours.errors) / 3
-    channels = ", ".join(f"{name} {e:.3f}" for name, e in zip(("red", "green", "blue"), colours.errors, strict=True))
-    measured = f"error {error:.3f} of 1 ({channels})"
-    good = error <= LARGEST_ERROR and colours.loss <= LARGEST_LOSS
-    if good:
-        text = (
-            f"Colours survive encoding and decoding: {measured}; the model's own latents change by {colours.loss:.0%}"
+    channels = ", ".join(f"{e:.3f}" for e in colours.errors)
+    if error > LARGEST_ERROR:
+        trip = Verdict(
+            "colours",
+            False,
+            f"Colours do not survive encoding and decoding: error {error:.3f} of 1 (red, green, blue: {channels}); the "
+            "weights of vae are damaged or of another model",
         )
-    elif error > LARGEST_ERROR:
-        text = f"Colours do not survive encoding and decoding: {measured}; its weights are damaged or of another model"
-    else:
-        text = (
+    elif colours.loss > LARGEST_LOSS:
+        trip = Verdict(
+            "colours",
+            False,
             f"The model's own latents change by {colours.loss:.0%} when they are decoded and encoded again; check "
-            "scaling_factor and shift_factor in vae/config.json"
+            "scaling_factor and shift_factor in vae/config.json",
         )
-    return [Verdict("colours", good, text), _judge_strength(colours.strength)]
+    else:
+        trip = Verdict(
+            "colours",
+            True,
+            f"Colours survive encoding and decoding: error {error:.3f} of 1 (red, green, blue: {channels}); the "
+            f"model's own latents change by {colours.loss:.0%}",
+        )
+    return [trip, _judge_strength(colours.strength)]
 
 
 def _judge_strength(factor: float | None) -> Verdict:
-    advice = "check scaling_factor and shift_factor in vae/config.json"
     if factor is None:
-        text = f"The latents of known pictures are far from what the network expects; {advice}"
-        return Verdict("latents", False, text)
-    measured = f"they would fit best at {factor:.2f} times their strength"
+        return Verdict(
+            "latents",
+            False,
+            "The latents of known pictures are far from what the network expects; check scaling_factor and "
+            "shift_factor in vae/config.json",
+        )
     if 1 / LARGEST_FACTOR <= factor <= LARGEST_FACTOR:
         return Verdict(
-            "latents", True, f"The latents of known pictures are as strong as the network expects: {measured}"
+            "latents",
+            True,
+            f"The latents of known pictures are as strong as the network expects: they would fit best at {factor:.2f} "
+            "times their strength",
         )
     return Verdict(
         "latents",
         False,
-        f"The latents of known pictures are not as strong as the network expects: {measured}; {advice}",
+        f"The latents of known pictures are not as strong as the network expects: they would fit best at {factor:.2f} "
+        "times their strength; check scaling_factor and shift_factor in vae/config.json",
     )

@@ -138,15 +138,22 @@ def rows_of_settings(settings: Settings, denoiser: Denoiser) -> int:
 
 def judge(calls: dict[int, float], estimates: list[Cost], plan: str) -> list[Verdict]:
     """The lines "time" and "memory": they tell, and nothing fails."""
-    per_call = " and ".join(f"{readable(s)} for {n} picture{'s' * (n > 1)}" for n, s in calls.items())
-    text = f"A guided call takes {per_call}"
-    if estimates:
-        jobs = ", ".join(f"{cost.preset} {readable(60 * cost.minutes)}" for cost in estimates)
-        text += f"; estimated time of a job by preset: {jobs}"
-    lines = [Verdict("time", True, text)]
-    known = [cost.memory for cost in estimates if cost.memory is not None]
-    held = f"at most {max(known) / 1e9:.1f} GB were held; " if known else ""
-    return [*lines, Verdict("memory", True, f"{held}{plan}")]
+    few, many = (readable(calls[views]) for views in VIEWS)
+    jobs = ", ".join(f"{cost.preset} {readable(60 * cost.minutes)}" for cost in estimates)
+    sizes = [cost.memory for cost in estimates if cost.memory is not None]
+    time_line, memory_line = (
+        Verdict("time", True, f"A guided call takes {few} for one picture and {many} for four"),
+        Verdict("memory", True, plan),
+    )
+    if jobs:
+        time_line = Verdict(
+            "time",
+            True,
+            f"A guided call takes {few} for one picture and {many} for four; estimated time of a job: {jobs}",
+        )
+    if sizes:
+        memory_line = Verdict("memory", True, f"At most {max(sizes) / 1e9:.1f} GB were held; {plan}")
+    return [time_line, memory_line]
 
 
 def readable(seconds: float) -> str:

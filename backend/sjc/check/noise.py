@@ -110,28 +110,37 @@ def other_readings(subject: Subject, effort: Effort) -> dict[str, Curve]:
 
 def judge_noise(measured: Curve, readings: dict[str, Curve], declared: str) -> Verdict:
     """The check "noise".  readings: of `other_readings`, asked for where the curve is bad."""
+    at, worst = f"{measured.worst_sigma:.3g}", f"{measured.worst:.3g}"
     if measured.worst <= WORST_RATIO:
-        text = (
-            f"D removes noise at all {len(measured.sigma)} levels; at worst its error is {measured.worst:.2f} times "
-            "that of the best linear guess"
+        return Verdict(
+            "noise",
+            True,
+            f"D removes noise at all {len(measured.sigma)} levels; at worst its error is {worst} times that of the "
+            "best linear guess",
         )
-        return Verdict("noise", True, text)
-    text = (
-        f"At noise level {measured.worst_sigma:.3g} the error of D is {measured.worst:.3g} times that of the best "
-        "linear guess"
-    )
     fitting = [name for name, other in readings.items() if other.worst <= WORST_RATIO]
     if fitting:
         best = min(fitting, key=lambda name: readings[name].worst)
-        text += (
-            f": the wrong prediction type is suspected. The scheduler says {declared}, but {best} fits "
-            f"({readings[best].worst:.2f}): change prediction_type in scheduler/scheduler_config.json"
+        return Verdict(
+            "noise",
+            False,
+            f"At noise level {at} the error of D is {worst} times that of the best linear guess: the prediction type "
+            f"is probably wrong. The scheduler says {declared}, but {best} fits ({readings[best].worst:.2f} times); "
+            "change prediction_type in scheduler/scheduler_config.json",
         )
-    elif readings:
-        text += "; no prediction type fits, so the weights are damaged, untrained or of another kind"
-    else:
-        text += "; the weights are damaged, untrained or of another kind"
-    return Verdict("noise", False, text)
+    if readings:
+        return Verdict(
+            "noise",
+            False,
+            f"At noise level {at} the error of D is {worst} times that of the best linear guess, and no prediction "
+            "type fits; the weights are damaged, untrained or of another kind",
+        )
+    return Verdict(
+        "noise",
+        False,
+        f"At noise level {at} the error of D is {worst} times that of the best linear guess; the weights are damaged, "
+        "untrained or of another kind",
+    )
 
 
 def mismatch(subject: Subject, pictures: Tensor) -> tuple[float | None, list[float]]:
@@ -167,14 +176,19 @@ def judge_schedule(factor: float | None) -> Verdict:
     """The check "schedule"."""
     if factor is None:
         return Verdict("schedule", False, "The errors of D do not show which noise levels the network was trained on")
-    text = f"the error of D is smallest where it is told {factor:.2f} times the noise that is there"
     if 1 / LARGEST_MISMATCH <= factor <= LARGEST_MISMATCH:
-        return Verdict("schedule", True, f"The noise levels agree with the schedule: {text}")
+        return Verdict(
+            "schedule",
+            True,
+            f"The noise levels agree with the schedule: the error of D is smallest where it is told {factor:.2f} times "
+            "the noise that is there",
+        )
     return Verdict(
         "schedule",
         False,
-        f"The noise levels do not agree with the schedule: {text}; check beta_schedule, beta_start and beta_end (for a "
-        "flow: shift) in scheduler/scheduler_config.json",
+        f"The noise levels do not agree with the schedule: the error of D is smallest where it is told {factor:.2f} "
+        "times the noise that is there; check beta_schedule, beta_start and beta_end (for a flow: shift) in "
+        "scheduler/scheduler_config.json",
     )
 
 
@@ -198,7 +212,16 @@ def words_effect(subject: Subject, pictures: Tensor) -> tuple[float, float]:
 
 def judge_words(other: float, empty: float) -> Verdict:
     """The check "words"."""
-    effect = f"with another prompt the error is {other:.2f} times as large, with an empty one {empty:.2f} times"
     if other >= LEAST_EFFECT:
-        return Verdict("words", True, f"The prompt matters: {effect}")
-    return Verdict("words", False, f"The prompt makes no difference: {effect}; check text_encoder and tokenizer")
+        return Verdict(
+            "words",
+            True,
+            f"The prompt matters: with another prompt the error is {other:.2f} times as large, with an empty one "
+            f"{empty:.2f} times",
+        )
+    return Verdict(
+        "words",
+        False,
+        f"The prompt makes no difference: with another prompt the error is {other:.2f} times as large, with an empty "
+        f"one {empty:.2f} times; check text_encoder and tokenizer",
+    )

@@ -35,4 +35,4 @@ def prepare(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SjcError(f"{folder} cannot be made: {error.strerror or error}. Choose another --output.") from error
+        raise SjcError(f"{folder} cannot be made: {error.strerror or error}. Choose another output folder.") from error

@@ -248,7 +248,30 @@ class SJC_OT_remove_model(_BackendButton, bpy.types.Operator):
         backend_task.remove(self.model)
 
 
+class SJC_OT_check_model(_BackendButton, bpy.types.Operator):
+    """Measure whether this model works and how long jobs take, and write a report to the output folder"""
+
+    bl_idname, bl_label = "sjc.check_model", "Check Model"
+    model: bpy.props.StringProperty(name="Model", options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a backend, and no job: two models may not fit into memory."""
+        if context.window_manager.sjc.backend_state == "missing":
+            cls.poll_message_set("Install the backend first")
+            return False
+        if context.window_manager.sjc.current:
+            cls.poll_message_set("Wait until the running job has ended")
+            return False
+        return super().poll(context)
+
+    def act(self, context: Any) -> None:
+        """As `backend_task.check_model`."""
+        backend_task.check_model(self.model or context.scene.sjc.model)
+
+
 CLASSES = (
+    SJC_OT_check_model,
     SJC_OT_remove_model,
     SJC_OT_install_backend,
     SJC_OT_cancel_install,

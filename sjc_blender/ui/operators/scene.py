@@ -10,6 +10,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ... import api, live
+from ...backend.sjc.check.place import PICTURE
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.job.folder import read_settings
 from .. import backend_task, properties, ui_state
@@ -137,6 +138,17 @@ class SJC_OT_open_curves(Button, bpy.types.Operator):
         _open(Path(self.folder, "curves.png"), "There are no curves yet: {}")
 
 
+class SJC_OT_open_model_report(Button, bpy.types.Operator):
+    """Open the picture of this check: errors by noise level, the model's own images, colors"""
+
+    bl_idname, bl_label = "sjc.open_model_report", "Open Report"
+    folder: _folder()
+
+    def act(self, _context: Any) -> None:
+        """The check's check.png."""
+        _open(Path(self.folder, PICTURE), "There is no report: {}")
+
+
 class SJC_OT_open_folder(Button, bpy.types.Operator):
     """Open the folder in the system's file browser"""
 
@@ -170,5 +182,6 @@ MENUS = (("TOPBAR_MT_file_import", draw_import), ("VIEW3D_MT_mesh_add", draw_add
 
 CLASSES = (
     SJC_OT_import_result, SJC_FH_result, SJC_OT_reuse_settings, SJC_OT_resume_folder, SJC_OT_refresh_history,
-    SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_curves, SJC_OT_open_folder,
+    SJC_OT_copy_error, SJC_OT_open_log, SJC_OT_open_curves, SJC_OT_open_model_report,
+    SJC_OT_open_folder,
 )  # fmt: skip

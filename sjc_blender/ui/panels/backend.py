@@ -19,8 +19,9 @@ ICONS = {
     "fetching": "SORTTIME",
     "asking": "SORTTIME",
     "removing": "SORTTIME",
+    "measuring": "SORTTIME",
 }
-AT_WORK = ("installing", "checking", "fetching", "asking", "removing")
+AT_WORK = ("installing", "checking", "fetching", "asking", "removing", "measuring")
 NO_SHARE = ("fetching", "asking", "removing")  # of which nobody here knows how much there is, at first
 
 

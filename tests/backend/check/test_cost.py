@@ -39,11 +39,13 @@ def test_the_lines_say_minutes_and_memory():
     estimates = [cost.Cost("fast", 150, 0.5, 0.1, 0.0, 1.5, 2_500_000_000)]
     time, memory = cost.judge({1: 0.0123, 4: 0.04}, estimates, "cuda, float16: network 1.7 GB")
     assert time.text == (
-        "A guided call takes 12.3 ms for 1 picture and 40 ms for 4 pictures; estimated time of a job by preset: "
-        "fast 90 s"
+        "A guided call takes 12.3 ms for one picture and 40 ms for four; estimated time of a job: fast 90 s"
     )
-    assert memory.text == "at most 2.5 GB were held; cuda, float16: network 1.7 GB"
-    assert cost.judge({1: 1.0}, [], "cpu")[1].text == "cpu"
+    assert memory.text == "At most 2.5 GB were held; cuda, float16: network 1.7 GB"
+    assert [line.text for line in cost.judge({1: 1.0, 4: 2.5}, [], "cpu")] == [
+        "A guided call takes 1 s for one picture and 2.5 s for four",
+        "cpu",
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0123, "12.3 ms"), (4.5, "4.5 s"), (360, "6 min"), (28000, "7.78 h")])

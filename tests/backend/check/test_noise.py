@@ -45,7 +45,7 @@ def test_a_network_that_learned_nothing_fits_nothing():
     curve = noise.curve(asked, sampled(asked, EFFORT), EFFORT)
     verdict = noise.judge_noise(curve, noise.other_readings(asked, EFFORT), "epsilon")
     assert not verdict.ok
-    assert "no prediction type fits" in verdict.text
+    assert "no prediction type fits;" in verdict.text
 
 
 def test_answers_that_are_no_numbers_fail():

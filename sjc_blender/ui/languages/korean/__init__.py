@@ -2,6 +2,7 @@
 
 from .backend import BACKEND
 from .causes import CAUSES
+from .checks import CHECKS
 from .engine import ENGINE
 from .errors import ERRORS
 from .files import FILES
@@ -16,6 +17,7 @@ KOREAN = {
     **FILES,
     **FOREIGN,
     **BACKEND,
+    **CHECKS,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",
