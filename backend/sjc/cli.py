@@ -97,6 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     doctor = subparsers.add_parser("doctor", help="check this machine", description="Check this machine, line by line.")
     doctor.add_argument("--json", action="store_true", help="for machines")
+    doctor.add_argument(
+        "--compile", action="store_true", help="compile the renderer's kernels now, so that no job waits for them"
+    )
     return parser
 
 

@@ -283,10 +283,10 @@ def _print_checks(checks: Iterable[Mapping[str, Any]]) -> None:
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """sjc doctor: one line a check; bad input where one fails."""
-    from .doctor import checks
+    """sjc doctor: one line a check, and one of the kernels where they are to be compiled; bad input where one fails."""
+    from .doctor import checks, kernels
 
-    lines = checks()
+    lines = [*checks(), *([kernels()] if args.compile else [])]
     if args.json:
         print(json.dumps(lines, ensure_ascii=False))
     else:

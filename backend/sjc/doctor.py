@@ -109,6 +109,17 @@ def _runtime() -> Answer:
     return Answer(True, slower + "pip install onnx onnxruntime", slower + "Install Backend adds ONNX Runtime.")
 
 
+def kernels() -> Line:
+    """Compile the renderer's kernels for every device, and say how long it took."""
+    from .field.compilation import compile_kernels
+
+    try:
+        times = [f"{device} in {seconds:.1f} s" for device, seconds in compile_kernels()]
+    except Exception as error:  # noqa: BLE001 (compilers fail in many ways, and a job can still try, or do without)
+        return {"name": "kernels", "ok": False, "text": f"could not be compiled: {_failed(error).text}"}
+    return {"name": "kernels", "ok": True, "text": f"compiled for {', '.join(times)}" if times else "none are needed"}
+
+
 def _memory() -> Answer:
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30

@@ -38,6 +38,10 @@ LAST_LINES = 5  # of a log that can tell of a process's end
 DOCTOR = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
 )
+COMPILE = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.doctor import kernels; line = kernels(); "
+    "print('kernels', line['text']); sys.exit(0 if line['ok'] else 1)"
+)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from . import environment
 __all__ = ["TORCH_BUILDS", "Installer", "Progress"]
 
 TORCH_BUILDS = ("auto", "cpu", "cu126", "cu128", "cu130", "rocm6.4")
-STAGES = ("venv", "packages", "doctor")
-SHARE = {"venv": 0.03, "packages": 0.9, "doctor": 0.07}
+STAGES = ("venv", "packages", "doctor", "kernels")
+SHARE = {"venv": 0.03, "packages": 0.85, "doctor": 0.05, "kernels": 0.07}
 SHOWN_LINES = 4  # of the log, in the panel
 LEAST_BYTES = 2 * 10**9  # that the smallest environment takes, with what is downloaded for it
 INSTALL_AGAIN = {  # what to do here, by code of a cause; where none is given, the cause's own advice
@@ -113,6 +113,8 @@ class Installer:
             self._say("asking the doctor")
             backend = self._examine(python)
             environment.write(self.home, backend, made=True)
+            self.stage = "kernels"
+            self._compile(python)
             self.result, self.state = backend, "done"
             self._say(f"ready: {backend.text}")
             self._clean()
@@ -179,6 +181,14 @@ class Installer:
         if backend.state != "ready":
             raise SjcError(f"the new environment does not pass the doctor: {backend.text}", code=backend.code)
         return backend
+
+    def _compile(self, python: Path) -> None:
+        """Have the renderer's kernels compiled, so that the first job need not wait; without them all is well, too."""
+        self._say("compiling the renderer's kernels, once for this computer")
+        try:
+            self._call([str(python), "-X", "utf8", "-B", "-c", environment.COMPILE, str(environment.PACKAGE)])
+        except (SjcError, OSError) as error:
+            self._say(f"the kernels were not compiled, so the first job does it: {error}")
 
     def _call(self, command: list[str]) -> None:
         """Run one program, its words into the log. The person's PIP_* and UV_* settings are kept. Raises SjcError."""

@@ -253,6 +253,18 @@ def test_a_proxys_certificate_that_the_system_trusts_will_do(tmp_path, monkeypat
     assert "the system's certificates" in install.log.read_text("utf-8")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script with a #! line")
+@pytest.mark.parametrize("code", ["import sys; print('cannot find a compiler'); sys.exit(1)", "print('kernels ready')"])
+def test_kernels_are_compiled_once_at_the_end_and_may_fail(tmp_path, monkeypatch, code):
+    monkeypatch.setattr(environment, "COMPILE", code)
+    end, install = failing(tmp_path, monkeypatch, "", passes="True")
+    assert (end.state, end.stage, end.factor) == ("done", "kernels", 1.0)
+    log = install.log.read_text("utf-8")
+    assert "compiling the renderer's kernels" in log
+    assert ("so the first job does it: " in log) == ("exit(1)" in code)
+    assert environment.stored(tmp_path / "home").state == "ready"
+
+
 def test_a_full_disk_is_said_before_anything_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setattr(installer.shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**9))
     monkeypatch.setattr(installer.Installer, "_call", lambda *_: pytest.fail("it began"))

@@ -129,3 +129,22 @@ def test_the_table_has_two_columns():
     lines = []
     doctor.print_table([{"name": "a", "text": "b"}, {"name": "pipeline", "text": "IF"}], lines.append)
     assert lines == ["a         b", "pipeline  IF"]
+
+
+def test_the_kernels_are_compiled_when_asked(monkeypatch, capsys):
+    from sjc import cli
+    from sjc.field import compilation
+
+    row = doctor.kernels()
+    assert row["ok"]
+    assert row["text"].startswith("compiled for cpu in ")
+
+    def broken():
+        raise RuntimeError("nvrtc: error: invalid value for --gpu-architecture\nmore")
+
+    monkeypatch.setattr(compilation, "compile_kernels", broken)
+    assert "could not be compiled: nvrtc: error" in doctor.kernels()["text"]
+    monkeypatch.setattr(doctor, "checks", list)
+    assert cli.main(["doctor"]) == 0
+    assert cli.main(["doctor", "--compile"]) == 2
+    assert "FIX  kernels" in capsys.readouterr().out

@@ -152,3 +152,13 @@ def test_makers_are_read_from_the_system(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "vendor").write_text(vendor + "\n")
     assert cards.makers() == {"Intel", "NVIDIA"}
+
+
+@pytest.mark.parametrize(("device", "hip"), [("cuda", "6.4"), ("mps", None), ("xpu", None)])
+def test_other_makers_cards_take_the_readable_renderer(monkeypatch, device, hip):
+    from sjc.field.render import choose
+
+    monkeypatch.setattr(torch.version, "hip", hip)
+    assert choose("auto", device) == "reference"
+    with pytest.raises(SjcError, match="warp has no kernels for"):
+        choose("warp", device)
