@@ -190,8 +190,11 @@ class JobRun:
         return chosen.model, chosen.lora, self.built_in, chosen.runtime, self.device, self.given_denoiser
 
     def _loaded_denoiser(self) -> Denoiser:
+        from ..models import single_file_conversion
         from ..models.loading import load_denoiser
 
+        if single_file_conversion.is_new(self.settings.model):
+            self._report_status("load", f"making a model folder of {self.settings.model}, once")
         return load_denoiser(
             self.settings.model,
             device=str(self.device),

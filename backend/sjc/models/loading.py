@@ -18,6 +18,7 @@ from .network_loading import NetworkLoader, picture_format
 from .placement import Placement
 from .prompt_loading import load_prompt_encoder
 from .schedule_config import read_schedule
+from .single_file import SOURCE
 from .text_denoiser import TextDenoiser
 
 __all__ = ["TextDenoiser", "load_denoiser", "usual_dtype"]
@@ -65,7 +66,7 @@ def load_denoiser(
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)
     pictures = picture_format(files, loader.config, card, placement)
-    in_cache = files.folder.parent.name == "snapshots"
+    in_cache = files.folder.parent.name == "snapshots" or (files.folder / SOURCE).is_file()
     return TextDenoiser(
         loader.load(pictures),
         pictures,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .. import foreign
 from ..errors import SjcError
+from ..machine.folders import PART, cache_folder
 from . import model_files
 from .hub_ids import is_hub_id, split_revision
 from .single_file import SOURCE
@@ -117,7 +118,9 @@ def rows(cache: Path, converted: Path) -> list[Row]:
 def checkpoints(folder: Path) -> list[tuple[str, Path]]:
     """(the checkpoint's file, the model folder made of it) of every one in our cache."""
     made = []
-    for source in sorted(folder.glob(f"[!.]*/{SOURCE}")):
+    for source in sorted(folder.glob(f"*/{SOURCE}")):
+        if source.parent.name.startswith(PART):
+            continue
         with contextlib.suppress(SjcError):
             made.append((str(read_json(source).get("file", source.parent)), source.parent))
     return made
@@ -181,8 +184,6 @@ def _draw(models: list[Row]) -> None:
 def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
-
-    from ..machine.folders import cache_folder
 
     models = rows(Path(constants.HF_HUB_CACHE), cache_folder("models"))
     if as_json:

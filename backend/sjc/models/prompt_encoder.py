@@ -160,10 +160,14 @@ class PromptEncoder:
             torch.cuda.empty_cache()
 
     def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
-        """Encodes every sentence that a run with this prompt may ask for, with large encoders; small ones wait."""
+        """Encodes every sentence that a run with this prompt may ask for, with large encoders; small ones wait.
+
+        In how many pieces sentences are read is that of this run's longest one, whatever was read before.
+        """
+        angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
+        views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
+        self._pieces = max(map(self._pieces_of, [*views, negative])) if self.in_pieces else 1
         if self.cache:
-            angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
-            views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
             self.conditions([*views, negative])
 
     def encode(self, texts: list[str]) -> Tensor:
@@ -192,7 +196,6 @@ class PromptEncoder:
         if not self._ids(prompt):
             raise SjcError(f'The prompt "{prompt}" holds no word that {self.name} can read; say what to make in words.')
         own, whole = len(self._ids(prompt)), self._count(self._with_longest_view(prompt))
-        self._pieces = self._pieces_of(self._with_longest_view(prompt))
         if whole > self.max_tokens and not self.in_pieces:
             raise SjcError(
                 f"The prompt is {own} tokens long; besides the words for the view, "

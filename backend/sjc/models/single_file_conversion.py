@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import foreign
 from ..errors import SjcError
-from ..machine.folders import cache_folder
+from ..machine.folders import PART, cache_folder, clear_abandoned
+from ..paths import user_path
 from . import single_file_config as configs
 from .clip_vocabulary import END, write_tokenizer
 from .families import SDXL
@@ -31,7 +32,6 @@ from .pretrained import OWN_FILES_ONLY, silence_libraries
 from .single_file import AUTOENCODER, NETWORK, SDXL_TEXT_2, SOURCE, SingleFile, describe
 
 _SAMPLES, _SAMPLE_BYTES = 64, 2**16
-_STALE_SECONDS = 6 * 3600.0
 _WIDER = {torch.float8_e4m3fn: torch.float16, torch.float8_e5m2: torch.float16, torch.float64: torch.float32}
 """Kinds of numbers that are stored as others: half precision holds every number of 8 bits."""
 _LAST_TIME, _V_BELOW = 999, -1.0
@@ -53,6 +53,12 @@ def converted(path: Path) -> Path:
     return folder
 
 
+def is_new(model: str) -> bool:
+    """Whether a model is a checkpoint of which no folder has been made yet."""
+    path = user_path(model)
+    return model != "embedded" and foreign.is_file(path) and not (folder_of(path) / "model_index.json").is_file()
+
+
 def folder_of(path: Path) -> Path:
     """By the file's contents and name; a copy of the file under the same name leads to the same folder."""
     size = path.stat().st_size
@@ -67,14 +73,14 @@ def folder_of(path: Path) -> Path:
 
 def _make(file: SingleFile, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(folder.parent)
+    clear_abandoned(folder.parent)
     needed, free = file.path.stat().st_size, free_bytes(folder.parent)
     if needed > free:
         raise SjcError(
             f"{file.path} needs {needed / 1e9:.1f} GB more as a model folder, but {folder.parent} has only "
             f"{free / 1e9:.1f} GB free; make room there, or set SJC_CACHE to a folder on a larger disk."
         )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part = folder.with_name(f"{PART}{os.getpid()}-{folder.name}")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir()
@@ -85,14 +91,6 @@ def _make(file: SingleFile, folder: Path) -> None:
             raise SjcError(f"{folder} is in the way and is no model folder; remove it.")
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _remove_stale(cache: Path) -> None:
-    """What conversions that were killed have left."""
-    for left in cache.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(file: SingleFile, folder: Path) -> None:

@@ -186,6 +186,7 @@ class TextDenoiser:
             )
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences of Perp-Neg follow.
         negatives = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
+        self.prompt_encoder.unconditional(negative_prompt)  # may be the longest; all rows are as long as that
         conditional = self.prompt_encoder.conditions([*prompts, *negatives])
         conditions = joined([self.prompt_encoder.unconditional(negative_prompt), conditional])
         negative_rows = [[(1 + len(prompts) + negatives.index(text), w) for text, w in pairs] for pairs in away]

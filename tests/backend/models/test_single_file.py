@@ -109,6 +109,28 @@ def test_a_job_reads_the_head_alone_before_it_loads(tmp_path, cache):
     assert not cache.exists()
 
 
+def test_a_whole_job(tmp_path, cache, capsys):
+    path = tmp_path / "model.safetensors"
+    checkpoint(path, "1", {"modelspec.resolution": "64"})
+    words = [
+        "generate",
+        "a red mushroom!",
+        "--model",
+        f'"{path}"',
+        "--preset=test",
+        "--steps=1",
+        "--device=cpu",
+        "--json",
+    ]
+    for job, made in (("one", True), ("two", False)):
+        assert main([*words, "--out", str(tmp_path / job)]) == 0
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert made == any("making a model folder of" in event.get("text", "") for event in events)
+    noted = json.loads((tmp_path / "two" / "run.json").read_text())
+    (folder,) = cache.iterdir()
+    assert (noted["settings"]["model"], noted["model"]["revision"]) == (str(path), folder.name)
+
+
 def test_the_commands_list_and_remove_the_folder(tmp_path, cache, capsys):
     path = tmp_path / "model.safetensors"
     checkpoint(path, dtype=torch.float16)
@@ -301,5 +323,10 @@ def test_a_long_prompt_is_read_in_pieces(version, tmp_path):
     torch.testing.assert_close(short.states[:, :77], alone.conditions(["a blue tree"]).states)
     torch.testing.assert_close(short.states[:, 77:], alone.conditions([""]).states)
     x = torch.randn(2, 4, 8, 8)
-    denoised = denoiser.conditioned([LONG, "a blue tree"], guidance=7.5)(x, torch.tensor([1.0, 2.0]))
-    assert denoised.isfinite().all()
+    sigma = torch.tensor([1.0, 2.0])
+    assert denoiser.conditioned([LONG, "a blue tree"], guidance=7.5)(x, sigma).isfinite().all()
+    denoiser.prepare("a blue tree", "none")  # the next job is not as long, and its numbers are those of a fresh model
+    fresh = load_denoiser(str(path))
+    for negative in ("", LONG):
+        ours, theirs = (d.conditioned(["a blue tree"], negative, 7.5)(x[:1], sigma[:1]) for d in (denoiser, fresh))
+        torch.testing.assert_close(ours, theirs)
