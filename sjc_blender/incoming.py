@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from . import live, session, timer
-from .backend.sjc.errors import SjcError
+from .backend.sjc.errors import SjcError, one_line
 from .install.environment import clean_environment, quiet
 from .problems import Problem
 from .queue.records import JobRecord
@@ -85,7 +85,7 @@ class Conversion:
         except SjcError as error:
             session.complain(self.record, Problem("folder", str(error), AGAIN))
         except Exception as error:  # noqa: BLE001 (Blender refuses in many ways; none may go unsaid)
-            text = f"The volume could not be brought into the scene: {live.one_line(error)}"
+            text = f"The volume could not be brought into the scene: {one_line(error)}"
             session.complain(self.record, Problem("bug", text, AGAIN, traceback.format_exc()))
         return True
 

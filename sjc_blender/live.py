@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import timer, user_preferences
 from .backend.sjc import foreign
-from .backend.sjc.errors import SjcError
+from .backend.sjc.errors import SjcError, one_line
 from .backend.sjc.job.folder import RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
 from .problems import Problem
@@ -131,12 +131,6 @@ def _bring_in(record: JobRecord) -> None:
 def warn(record: JobRecord, text: str) -> None:
     """Have the panel show a warning with a job, once."""
     record.take({"type": "warning", "text": text})
-
-
-def one_line(error: Exception) -> str:
-    """An exception of nobody's making: its class and first line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def tell(record: JobRecord, message: dict[str, Any]) -> None:

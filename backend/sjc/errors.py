@@ -14,3 +14,9 @@ class SjcError(Exception):
     def __init__(self, message: object = "", code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+def one_line(error: BaseException) -> str:
+    """What to show of an exception that nobody foresaw: its class and the first line that it says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

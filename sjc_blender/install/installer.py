@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..backend.sjc import causes
-from ..backend.sjc.errors import SjcError
+from ..backend.sjc.errors import SjcError, one_line
 from . import environment
 
 __all__ = ["TORCH_BUILDS", "Installer", "Progress"]
@@ -118,9 +118,10 @@ class Installer:
             self.result, self.state = backend, "done"
             self._say(f"ready: {backend.text}")
             self._clean()
-        except (SjcError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (a thread that ended without a word would install for ever)
+            foreseen = isinstance(error, SjcError | OSError)
             self.state = "cancelled" if self.asked_to_stop.is_set() else "failed"
-            self.problem = "cancelled" if self.asked_to_stop.is_set() else str(error)
+            self.problem = "cancelled" if self.asked_to_stop.is_set() else str(error) if foreseen else one_line(error)
             self.code = error.code if isinstance(error, SjcError) else ""
             self._say(self.problem)
             shutil.rmtree(self.folder, ignore_errors=True)

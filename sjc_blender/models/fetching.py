@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+from ..backend.sjc.errors import one_line
 from ..install import environment
 from ..install.installer import Progress
 from . import lookup
@@ -48,14 +49,24 @@ class Work:
     def __init__(self, command: list[str], name: str) -> None:
         self.command = command
         self.process: subprocess.Popen[str] | None = None
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def start(self) -> Self:
         """Begin; returns at once."""
         self.thread.start()
         return self
 
+    def _work(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 (a thread that ended without a word would be waited for for ever)
+            self._fail(one_line(error))
+
     def _run(self) -> None:
+        raise NotImplementedError
+
+    def _fail(self, text: str) -> None:
+        """End with this problem."""
         raise NotImplementedError
 
 
@@ -77,6 +88,9 @@ class Ask(Work):
         self.cancelled = True
         if self.process:
             self.process.kill()
+
+    def _fail(self, text: str) -> None:
+        self.answer = DownloadInfo(problem=text)
 
     def _run(self) -> None:
         try:
@@ -145,6 +159,9 @@ class Remove(Work):
         if self.process:
             self.process.kill()
 
+    def _fail(self, text: str) -> None:
+        self.text, self.state = text, "failed"
+
     def _run(self) -> None:
         try:
             self.process = begin(self.command)
@@ -175,6 +192,9 @@ class Fetch(Work):
         self.state = "cancelled"
         if self.process:
             self.process.kill()
+
+    def _fail(self, text: str) -> None:
+        self._end("failed", text)
 
     def _run(self) -> None:
         try:

@@ -52,6 +52,7 @@ def thin(folder: Path, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -
     Chosen evenly; the last is always among them, the first where there are two. The new folder holds links where the
     file system has them, else copies; it appears whole. Raises SjcError when it cannot be written.
     """
+    job_folder.clear_temporary(folder.parent)  # a history that a killed Blender was filling
     paths = volumes(folder)
     chosen = _evenly(paths, max_files, max_bytes)
     if len(chosen) == len(paths):

@@ -14,7 +14,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import places
-from ..backend.sjc.errors import SjcError
+from ..backend.sjc.errors import SjcError, one_line
 from ..install import environment, installer
 from ..models import checking, fetching
 from ..places import report_folder, whole_paths
@@ -60,6 +60,8 @@ class Check:
             self.answer = environment.use(self.home, self.python)
         except (SjcError, OSError) as error:
             self.problem = str(error)
+        except Exception as error:  # noqa: BLE001 (else a check without an answer would count as passed)
+            self.problem = one_line(error)
 
 
 _task: Task | None = None

@@ -191,6 +191,15 @@ def test_a_package_that_cannot_be_had_is_one_line(tmp_path, pip_only):
     assert "\n" not in end.text
 
 
+def test_an_installation_that_breaks_in_a_way_of_its_own_ends(tmp_path, monkeypatch):
+    def broken(_self):
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(installer.Installer, "_check_room", broken)
+    end = finish(installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w")).start())
+    assert (end.state, end.text) == ("failed", "ValueError: embedded null byte")
+
+
 def test_cancel_ends_it_and_cleans_up(tmp_path, pip_only):
     install = installer.Installer(tmp_path, sys.executable, requirements=borrowed(tmp_path / "w")).start()
     time.sleep(0.3)

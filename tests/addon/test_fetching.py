@@ -159,6 +159,21 @@ def test_a_backend_that_does_not_start_removes_nothing(tmp_path):
     assert "does not start" in job.poll().text
 
 
+@pytest.mark.parametrize("kind", [fetching.Remove, fetching.Fetch, fetching.Ask])
+def test_what_nobody_foresaw_ends_the_work_with_a_word(monkeypatch, kind):
+    """A thread that died in silence would be waited for for ever."""
+
+    def broken(_command):
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(fetching, "_begin", broken)
+    job = kind(sys.executable, ID).start()
+    job.thread.join(10)
+    text = job.answer.problem if kind is fetching.Ask else job.poll().text
+    assert text == "ValueError: embedded null byte"
+    assert job.poll().state == ("done" if kind is fetching.Ask else "failed")
+
+
 def wanted_bytes(root):
     sizes = {p.relative_to(root).as_posix(): p.stat().st_size for p in root.rglob("*") if p.is_file()}
     wanted = [*layout.wanted_files(list(sizes)), "README.md"]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sjc import cli
+from sjc.appearance import latent, rgb_grid
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
 from sjc.job.checkpoint import saved_step
@@ -112,6 +113,28 @@ def test_a_job_ends_with_a_mesh_and_pictures(tmp_path, family):
 def test_without_the_fit_a_latent_volume_stays_a_preview(tmp_path):
     folder, _ = run_family(tmp_path, "sd-eps", **{"no-rgb-grid": None})
     assert npz.read_npz(folder / "field.npz").meta["color"] == "preview"
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "name", "color"),
+    [
+        (latent, "around", "the true colours", "preview"),
+        (rgb_grid, "fitted", "the volume's true colour", "preview"),
+        (latent, "true_colors", "the mesh's own colour", "final"),
+    ],
+)
+def test_colours_that_cannot_be_had_cost_no_result(tmp_path, monkeypatch, module, function, name, color):
+    """As when the card's memory is too small to decode: mesh and volume have the colours that there are."""
+
+    def full(*_given, **_named):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr(module, function, full)
+    folder, record = run_family(tmp_path, "sd-eps")
+    assert f"{name} is missing from the result: the memory is full" in record["warnings"]
+    assert npz.read_npz(folder / "field.npz").meta["color"] == color
+    assert is_closed(read_glb(folder / "mesh.glb").faces)
+    assert (folder / "preview.png").exists()
 
 
 @pytest.mark.parametrize("background", ["fixed", "learned"])
