@@ -184,7 +184,7 @@ class _BatchLine:
     def _held(self, folder: Path, chosen: Settings) -> bool:
         from .job import run
 
-        old = job_folder.read_settings(folder) if (folder / job_folder.JOB).exists() else None
+        old = job_folder.read_settings(folder) if job_folder.has_settings(folder) else None
         if old != replace(chosen, overwrite=False) or chosen.overwrite:
             job_folder.check_folder(folder, chosen)
             return self._run(folder, chosen, prepare=lambda: job_folder.prepare_folder(folder, chosen))

@@ -64,7 +64,7 @@ def stored_settings(folder: Path) -> dict[str, Any]:
     """
     for name in (JOB, RUN):
         path = folder / name
-        if not foreign.kind(path):
+        if not foreign.kind(path) or _blank(path):
             continue
         try:
             value = foreign.read_json(path, foreign.RECORD_BYTES, within=folder)
@@ -99,7 +99,20 @@ def finished(folder: Path) -> bool:
 
 def resumable(folder: Path) -> bool:
     """Whether the folder holds a job that is not finished; somebody who deletes its mesh can make it again."""
-    return foreign.is_file(folder / JOB) and not finished(folder)
+    return has_settings(folder) and not finished(folder)
+
+
+def has_settings(folder: Path) -> bool:
+    """Whether there is a job.json with something in it."""
+    return foreign.is_file(folder / JOB) and not _blank(folder / JOB)
+
+
+def _blank(path: Path) -> bool:
+    """Whether a file holds nothing, or zeros alone: so a power cut leaves what was just written."""
+    try:
+        return not foreign.read_bytes(path, foreign.RECORD_BYTES).strip(b"\0")
+    except (OSError, SjcError):
+        return False
 
 
 # --------------------------------------------------------------------------------------------------- begin or go on
@@ -117,6 +130,8 @@ def check_folder(folder: Path, settings: Settings) -> None:
     check_links(folder)
     names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
     names = {name for name in names if not _TEMPORARY.fullmatch(name)}  # somebody was killed before job.json was there
+    if names == {JOB} and not has_settings(folder):
+        names = set()
     if names and not settings.overwrite:
         if finished(folder):
             raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")

@@ -131,7 +131,7 @@ def test_every_bad_value_of_a_job_file_is_a_line(tmp_path):
 )
 def test_finished_or_to_be_resumed(tmp_path, files, finished, resumable):
     for name in files:
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("{}")
     assert (job_folder.finished(tmp_path), job_folder.resumable(tmp_path)) == (finished, resumable)
 
 
@@ -143,6 +143,20 @@ def test_a_folder_whose_job_file_was_being_written_is_no_strangers(tmp_path):
         (tmp_path / name).write_text("{")
     job_folder.prepare_folder(tmp_path, settings())
     assert {path.name for path in tmp_path.iterdir()} == {"job.json", ".lock", "worker.log"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 900])
+def test_a_settings_file_that_a_power_cut_has_emptied_is_none(tmp_path, content):
+    """Alone, it is in nobody's way; beside anything else it is left to a person, or the result says the settings."""
+    (tmp_path / "job.json").write_bytes(content)
+    assert not job_folder.resumable(tmp_path)
+    job_folder.prepare_folder(tmp_path, settings(seed=3))
+    assert job_folder.read_settings(tmp_path).seed == 3
+    (tmp_path / "run.json").write_text(json.dumps({"settings": asdict(settings(seed=4))}))
+    (tmp_path / "job.json").write_bytes(content)
+    assert job_folder.read_settings(tmp_path).seed == 4
+    with pytest.raises(SjcError, match="unfinished job"):
+        job_folder.check_folder(tmp_path, settings())
 
 
 def test_what_was_being_written_is_removed_files_and_folders(tmp_path):
