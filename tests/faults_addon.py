@@ -11,6 +11,13 @@ WRITER = "tests/addon/test_list_writer.py"
 FAULTS = [
     # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
+        "a-token-stands-in-blenders-log",
+        "sjc_blender/ui/operators/backend.py",
+        'bl_options = {"INTERNAL"}  # noqa: RUF012 (the token',
+        'bl_options = {"REGISTER"}  # noqa: RUF012 (the token',
+        ("tests/blender/test_model_picker.py::test_the_line_below_the_model",),
+    ),
+    Fault(
         "a-report-tells-what-a-person-makes",
         "sjc_blender/report.py",
         "    if not prompt:\n",

@@ -61,10 +61,11 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "action",
         nargs="?",
-        choices=("list", "info", "check", "fetch", "remove", "convert"),
+        choices=("list", "info", "check", "fetch", "remove", "convert", "login"),
         default="list",
         help="list, info, check: measure whether a model works as it should and what it costs, fetch: download a hub "
-        "model into the local model cache, remove: delete it there, or convert: a .bin to safetensors",
+        "model into the local model cache, remove: delete it there, convert: a .bin to safetensors, or login: give the "
+        "hub's own client a token for gated models, read from standard input",
     )
     models.add_argument(
         "model",

@@ -222,6 +222,12 @@ def models(args: argparse.Namespace) -> int:
         freed = remove(args.model, yes=args.yes)
         print(json.dumps({"freed_bytes": freed}) if args.json else "kept" if freed is None else "removed")
         return 0
+    if args.action == "login":
+        from .models.hub import sign_in
+
+        sign_in(_secret("Token: "))
+        print(json.dumps({"signed_in": True}) if args.json else "the token is kept by the hub's own client")
+        return 0
     if args.action == "convert":
         from .models.convert import convert
 
@@ -255,6 +261,13 @@ def models(args: argparse.Namespace) -> int:
     else:
         print_table(rows)
     return 0
+
+
+def _secret(question: str) -> str:
+    """A line of standard input, not shown where a person types it; never an argument, which other programs can see."""
+    import getpass
+
+    return getpass.getpass(question) if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def _check_model(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from ..install import environment
 from ..install.installer import Progress
 from . import lookup
 
-__all__ = ["Ask", "DownloadInfo", "Fetch", "Remove", "Work", "begin", "command_for", "last_line", "no_start"]
+__all__ = ["Ask", "DownloadInfo", "Fetch", "Remove", "SignIn", "Work", "begin", "command_for", "last_line", "no_start"]
 
 MODELS = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
@@ -121,12 +121,12 @@ def command_for(python: str | Path, action: str, model: str) -> list[str]:
     return [str(python), "-X", "utf8", "-B", "-c", MODELS, str(environment.PACKAGE), action, model]
 
 
-def begin(command: list[str]) -> subprocess.Popen[str]:
+def begin(command: list[str], stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     """Start a command of `command_for`; what it writes can be read line by line.  Raises OSError."""
     options: dict[str, Any] = environment.quiet()
     variables = environment.clean_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return subprocess.Popen(
-        command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command, env=variables, stdin=stdin, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace", **options,
     )  # fmt: skip
 
@@ -163,16 +163,30 @@ class Remove(Work):
         self.text, self.state = text, "failed"
 
     def _run(self) -> None:
+        self._finish()
+
+    def _finish(self, stdin: int = subprocess.DEVNULL, words: str | None = None) -> None:
         try:
-            self.process = begin(self.command)
+            self.process = begin(self.command, stdin)
         except OSError as error:
             self.text, self.state = no_start(self.command[0], error), "failed"
             return
-        _, complaint = self.process.communicate()
+        _, complaint = self.process.communicate(words)
         if self.state == "running":
             failed = self.process.returncode != 0
             self.text = (last_line(complaint.splitlines()) or "It ended without a word.") if failed else ""
             self.state = "failed" if failed else "done"
+
+
+class SignIn(Remove):
+    """Gives a token to the hub's own client, in a process of the backend's; it goes there over standard input alone."""
+
+    def __init__(self, python: str | Path, token: str) -> None:
+        Work.__init__(self, command_for(python, "login", "embedded"), "sign in")
+        self.state, self.text, self.token = "running", "", token.strip()
+
+    def _run(self) -> None:
+        self._finish(subprocess.PIPE, self.token + "\n")
 
 
 class Fetch(Work):

@@ -92,6 +92,14 @@ def ask_size(model: str) -> None:
     _begin(lambda: fetching.Ask(python, model.strip()).start(), "asking")
 
 
+def sign_in(token: str) -> None:
+    """Begin to give the hub's own client a token, which nothing of ours keeps. Raises SjcError."""
+    if not token.strip():
+        raise SjcError("No token was given; make one on the hub's page with Get Token.")
+    python = _online_python()
+    _begin(lambda: fetching.SignIn(python, token).start(), "signing in")
+
+
 def remove(model: str) -> None:
     """Begin to delete a model of the hub's cache; the caller has asked the person. Raises SjcError."""
     python = _python()

@@ -107,7 +107,7 @@ PICKER_STATES = {
 OFFLINE = "Blender is offline: allow Online Access in Preferences > System > Network first"
 GATED = (
     "This model is only for accounts that have accepted its terms: accept them on the model's page, then "
-    "sign in with: hf auth login"
+    "press Sign In and give a token of your account"
 )
 
 BACKEND_STATES = {
@@ -116,6 +116,7 @@ BACKEND_STATES = {
     "checking": "Checking the backend",
     "fetching": "Downloading the model",
     "asking": "Looking up the model's size",
+    "signing in": "Signing in to the hub",
     "removing": "Removing the model",
     "measuring": "Checking the model",
     "ready": "The backend is ready",
@@ -176,6 +177,7 @@ def number(value: float) -> str:
 
 # code of a problem -> (what its button is called, the page that it opens)
 LINKS = {
+    "token": ("Get Token", "https://huggingface.co/settings/tokens"),
     "driver": ("Get Driver", "https://www.nvidia.com/drivers"),
     "runtime": ("Get Visual C++", "https://aka.ms/vs/17/release/vc_redist.x64.exe"),
 }

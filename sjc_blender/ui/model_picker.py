@@ -101,6 +101,8 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
             paragraph.paragraph(column, context, translated(download.problem), icon="ERROR", max_lines=4)
         elif download and download.gated:
             paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", max_lines=6)
+        if download and (download.gated or download.problem):
+            column.operator("sjc.sign_in", icon="LOCKED")
         if download is None or download.problem:
             column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model

@@ -78,6 +78,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         box.label(text="Models")
         box.prop(self, "hub_model")
         model_picker.draw_list(box, context, self.hub_model)
+        box.operator("sjc.sign_in", icon="LOCKED")
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),

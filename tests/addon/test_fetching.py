@@ -262,3 +262,22 @@ def _failed(model):
     until(lambda: job.poll().state != "running")
     assert job.poll().state == "failed"
     return job.poll().text
+
+
+@pytest.mark.parametrize(("typed", "state"), [(" abc ", "done"), ("abd", "failed")])
+def test_a_token_goes_over_standard_input_alone(monkeypatch, typed, state):
+    """Whoever lists the processes of a computer sees their arguments."""
+    program = "import sys; sys.exit(0 if sys.stdin.readline() == 'abc\\n' else 'sjc: The token is not kept.')"
+    real, commands = fetching.command_for, []
+
+    def command_for(*words):
+        commands.append(real(*words))
+        return [sys.executable, "-c", program]
+
+    monkeypatch.setattr(fetching, "command_for", command_for)
+    work = fetching.SignIn(sys.executable, typed).start()
+    work.thread.join(60)
+    assert work.poll().state == state
+    assert work.poll().text == ("" if state == "done" else "The token is not kept.")
+    assert "login" in commands[0]
+    assert not any(typed.strip() in word for word in commands[0])

@@ -96,6 +96,9 @@ result["at work"] = runtime.backend_state
 result["waited"] = backend_task.wait()
 result["after"] = shown("some/other")
 result["home"] = str(home)
+from sjc_blender.ui.operators.backend import SJC_OT_sign_in
+result["options"] = sorted(SJC_OT_sign_in.bl_options)
+result["remembered"] = not bpy.ops.sjc.sign_in.get_rna_type().properties["token"].is_skip_save
 """,
         home=tmp_path,
         backend=sys.executable,
@@ -124,6 +127,10 @@ result["home"] = str(home)
     assert "accepted its terms" in got["sized"][1]
     assert "sjc.ask_size" not in got["sized"][2]
     assert "sjc.fetch_model" in got["sized"][2]
+    assert "sjc.sign_in" in got["sized"][2]
+    assert "sjc.sign_in" not in got["online"][2]
+    assert got["options"] == ["INTERNAL"], "else Blender's log of commands would show the token"
+    assert not got["remembered"]
     assert got["fetched"] == [sys.executable, "some/other"]
     assert (got["at work"], got["waited"]) == ("fetching", "")
     assert "On this computer, " in got["after"][1]

@@ -140,8 +140,31 @@ def gated_steps(model: str) -> str:
     return (
         "it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at "
         f"{constants.ENDPOINT} and accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
-        f'{constants.ENDPOINT}/settings/tokens; 3. give it to "hf auth login"; 4. run "sjc models fetch {model}" again.'
+        f'{constants.ENDPOINT}/settings/tokens; 3. give it to "hf auth login" or "sjc models login", in Blender to '
+        f'Sign In beside the model; 4. run "sjc models fetch {model}" again, in Blender Download Model.'
     )
+
+
+def sign_in(token: str) -> None:
+    """Have the hub's own client check a token and keep it, in its own file and nowhere else. Raises SjcError."""
+    from huggingface_hub import constants, login
+
+    token = token.strip()
+    if not token:
+        raise SjcError(f"No token was given; make one that may read at {constants.ENDPOINT}/settings/tokens.")
+    check_online()
+    try:
+        login(token=token, add_to_git_credential=False, skip_if_logged_in=False)
+    except Exception as error:  # noqa: BLE001 (the hub client and its transport raise many kinds)
+        why = "" if _refused(error) else reason(error, "").replace(token, "(token)")
+        text = f"the hub cannot be asked: {why}" if why else "the hub does not know it; copy it whole, or make another."
+        raise SjcError(f"The token is not kept: {text}") from None  # the client's own error may quote the token
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the hub answered that it does not accept the token."""
+    statuses = (getattr(getattr(cause, "response", None), "status_code", None) for cause in _causes(error))
+    return any(status in (401, 403) for status in statuses)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

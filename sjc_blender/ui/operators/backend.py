@@ -13,12 +13,17 @@ from ...backend.sjc.errors import SjcError
 from ...install import installer
 from ...models import lookup
 from .. import backend_task, model_picker, paragraph
+from ..links import draw_link
 from .common import Button
 
 DIALOG_WIDTH = 420  # pixels at scale 1
 ASK = (
     "This downloads PyTorch and its libraries (1 to 6 GB) to a folder of their own. You can keep using Blender "
     "meanwhile."
+)
+ABOUT_SIGNING_IN = (
+    "Accept the model's terms on its page on the hub, make a token that may read, and paste it here. The hub's own "
+    "program keeps it in its file, for other programs, too; it is not stored in Blender."
 )
 BUILDS = {
     "auto": ("Automatic", "Choose the build that fits the graphics card and its driver"),
@@ -231,6 +236,33 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
         backend_task.fetch(self.model or context.scene.sjc.model)
 
 
+class SJC_OT_sign_in(_HubButton, bpy.types.Operator):
+    """Give a token of your Hugging Face account, for models that only such accounts may download"""
+
+    bl_idname, bl_label = "sjc.sign_in", "Sign In"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 (the token must not be in the log of Blender's commands)
+    token: bpy.props.StringProperty(
+        name="Token", description="A token that may read. The hub's own program keeps it in its file; Blender does not",
+        subtype="PASSWORD", options={"SKIP_SAVE"},
+    )  # fmt: skip
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask for it."""
+        self.token = ""
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, confirm_text="Sign In")
+
+    def draw(self, context: Any) -> None:
+        """Where it comes from and where it goes."""
+        paragraph.paragraph(self.layout, context, ABOUT_SIGNING_IN, icon="LOCKED", dialog_width=DIALOG_WIDTH)
+        draw_link(self.layout, "token")
+        self.layout.prop(self, "token")
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.sign_in`."""
+        token, self.token = self.token, ""
+        backend_task.sign_in(token)
+
+
 class SJC_OT_remove_model(_BackendButton, bpy.types.Operator):
     """Delete this model from the Hugging Face hub's cache on this computer; other programs lose it too"""
 
@@ -281,4 +313,5 @@ CLASSES = (
     SJC_OT_pick_model,
     SJC_OT_ask_size,
     SJC_OT_fetch_model,
+    SJC_OT_sign_in,
 )

@@ -8,6 +8,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import labels, paragraph
+from ..links import draw_link
 from .sidebar import Child
 
 ICONS = {
@@ -18,18 +19,12 @@ ICONS = {
     "checking": "SORTTIME",
     "fetching": "SORTTIME",
     "asking": "SORTTIME",
+    "signing in": "SORTTIME",
     "removing": "SORTTIME",
     "measuring": "SORTTIME",
 }
-AT_WORK = ("installing", "checking", "fetching", "asking", "removing", "measuring")
-NO_SHARE = ("fetching", "asking", "removing")  # of which nobody here knows how much there is, at first
-
-
-def draw_link(layout: Any, code: str) -> None:
-    """A button that opens the page from which somebody gets what is missing, if there is one."""
-    if code in labels.LINKS:
-        text, page = labels.LINKS[code]
-        layout.operator("wm.url_open", text=iface_(text), translate=False, icon="URL").url = page
+AT_WORK = ("installing", "checking", "fetching", "asking", "signing in", "removing", "measuring")
+NO_SHARE = ("fetching", "asking", "signing in", "removing")  # of which nobody here knows how much there is, at first
 
 
 def draw_backend(layout: Any, context: Any) -> None:

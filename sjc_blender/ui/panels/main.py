@@ -14,7 +14,8 @@ from bpy.app.translations import pgettext_iface as iface_
 from ...scene import preview
 from .. import labels, paragraph, properties
 from ..languages.messages import translated
-from .backend import draw_backend, draw_link
+from ..links import draw_link
+from .backend import draw_backend
 from .sidebar import Child, Sidebar
 
 PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0

@@ -100,6 +100,7 @@ def test_before_the_download_the_steps_are_told_as_well(hub):
     code, out, _ = asked(hub, "fetch", ID, "--dry-run")
     assert code == 0
     assert '3. give it to "hf auth login"' in out
+    assert "Sign In" in out
     code, out, _ = asked(hub, "fetch", ID, "--dry-run", "--json")
     assert json.loads(out)["gated"] is True
 
@@ -257,3 +258,38 @@ def test_a_proxys_certificate_is_no_missing_network():
     line = sjc_hub.reason(error, ID)
     assert "SSL_CERT_FILE" in line
     assert "look at the network" not in line
+
+
+def test_a_token_is_kept_by_the_hubs_own_client_and_shown_to_nobody(hub, monkeypatch, tmp_path):
+    """It comes over standard input; the hub is asked whether it knows it."""
+    good, bad = "hf_" + "a" * 34, "hf_" + "b" * 34
+
+    def answer(self, body, before=Hub.answer):
+        if "whoami" not in self.path:
+            return before(self, body)
+        if self.headers.get("authorization") == f"Bearer {good}":
+            return self.send_json({"type": "user", "name": "somebody", "auth": {"accessToken": {"displayName": "t"}}})
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        return self.end_headers()
+
+    monkeypatch.setattr(Hub, "answer", answer)
+
+    def sign_in(words):
+        command = [sys.executable, "-m", "sjc", "models", "login", "--json"]
+        done = subprocess.run(
+            command, env=hub.environment, input=words, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert good not in done.stdout + done.stderr
+        assert bad not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    file = tmp_path / "hub" / "token"
+    done = sign_in(bad + "\n")
+    assert done.returncode == 2
+    assert "The token is not kept: the hub does not know it" in done.stderr
+    assert not file.exists()
+    assert "No token was given" in sign_in("").stderr
+    assert sign_in(f"  {good} \n").returncode == 0
+    assert file.read_text("utf-8") == good

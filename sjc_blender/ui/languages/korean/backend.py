@@ -92,7 +92,19 @@ BACKEND = {
     "Not usable": "쓸 수 없음",
     "Look up the chosen model's size and license on the Hugging Face hub, without downloading it":
         "고른 모델의 크기와 라이선스를 Hugging Face 허브에서 알아봅니다. 내려받지는 않습니다",
-    "This model is only for accounts that have accepted its terms: accept them on the model's page, then sign in with: hf auth login":
-        "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 다음 명령으로 로그인하세요: hf auth login",
+    "This model is only for accounts that have accepted its terms: accept them on the model's page, then press Sign In and give a token of your account":
+        "약관에 동의한 계정에만 제공되는 모델입니다. 모델 페이지에서 동의한 뒤 로그인을 눌러 계정의 토큰을 입력하세요",
+    "Sign In": "로그인",
+    "Give a token of your Hugging Face account, for models that only such accounts may download":
+        "Hugging Face 계정의 토큰을 입력합니다. 그런 계정만 내려받을 수 있는 모델에 필요합니다",
+    "Token": "토큰",
+    "A token that may read. The hub's own program keeps it in its file; Blender does not":
+        "읽기 권한이 있는 토큰. 허브 프로그램이 자기 파일에 보관하며 Blender는 보관하지 않습니다",
+    "Accept the model's terms on its page on the hub, make a token that may read, and paste it here. The hub's own "
+    "program keeps it in its file, for other programs, too; it is not stored in Blender.":
+        "허브의 모델 페이지에서 약관에 동의하고, 읽기 권한이 있는 토큰을 만들어 여기에 붙여 넣으세요. 허브 프로그램이 자기 파일에 보관하여 다른 프로그램도 쓸 수 있으며, Blender에는 저장되지 않습니다.",
+    "No token was given; make one on the hub's page with Get Token.": "토큰이 없습니다. 토큰 받기로 허브 페이지에서 만드세요.",
+    "Get Token": "토큰 받기",
+    "Signing in to the hub": "허브에 로그인하는 중",
     "Install the backend first: it downloads and removes the models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받고 지웁니다.",
 }  # fmt: skip
