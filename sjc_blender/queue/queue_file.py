@@ -71,6 +71,8 @@ class ListFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.take()
             self._mine, self._refused = True, None
+            for half in self.path.parent.glob(f".{self.path.name}.*~"):  # what a killed Blender was writing
+                half.unlink(missing_ok=True)
             return [job for job in load(self.path) if job.folder not in known]
         except Taken as error:
             self._refused = Problem("locked", f"The list of jobs in {self.path.parent} is in use by {error}.", NOT_KEPT)

@@ -103,6 +103,15 @@ def test_close_is_quick_with_a_deaf_worker(queue, tmp_path):
     assert not locks.birth(pid)
 
 
+def test_what_a_killed_blender_was_writing_is_removed(queue, tmp_path):
+    (tmp_path / ".list.json.4711~").write_text("{")
+    (tmp_path / ".other.json.4711~").write_text("{")
+    q = queue("ok", tmp_path / "list.json")
+    q.add(chosen(), tmp_path / "job")
+    q.run()
+    assert sorted(path.name for path in tmp_path.glob(".*~")) == [".other.json.4711~"]
+
+
 def test_a_job_that_finished_while_nobody_looked(queue, tmp_path):
     state = tmp_path / "list.json"
     q = queue("ok", state)
