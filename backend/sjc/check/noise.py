@@ -115,8 +115,8 @@ def judge_noise(measured: Curve, readings: dict[str, Curve], declared: str) -> V
         return Verdict(
             "noise",
             True,
-            f"D removes noise at all {len(measured.sigma)} levels; at worst its error is {worst} times that of the "
-            "best linear guess",
+            f"The model removes noise at all {len(measured.sigma)} levels; at worst its error is {worst} times that of "
+            "the best linear guess",
         )
     fitting = [name for name, other in readings.items() if other.worst <= WORST_RATIO]
     if fitting:
@@ -124,22 +124,22 @@ def judge_noise(measured: Curve, readings: dict[str, Curve], declared: str) -> V
         return Verdict(
             "noise",
             False,
-            f"At noise level {at} the error of D is {worst} times that of the best linear guess: the prediction type "
-            f"is probably wrong. The scheduler says {declared}, but {best} fits ({readings[best].worst:.2f} times); "
-            "change prediction_type in scheduler/scheduler_config.json",
+            f"At noise level {at} the model's error is {worst} times that of the best linear guess: the prediction "
+            f"type is probably wrong. The scheduler says {declared}, but {best} fits ({readings[best].worst:.2f} "
+            "times); change prediction_type in scheduler/scheduler_config.json",
         )
     if readings:
         return Verdict(
             "noise",
             False,
-            f"At noise level {at} the error of D is {worst} times that of the best linear guess, and no prediction "
+            f"At noise level {at} the model's error is {worst} times that of the best linear guess, and no prediction "
             "type fits; the weights are damaged, untrained or of another kind",
         )
     return Verdict(
         "noise",
         False,
-        f"At noise level {at} the error of D is {worst} times that of the best linear guess; the weights are damaged, "
-        "untrained or of another kind",
+        f"At noise level {at} the model's error is {worst} times that of the best linear guess; the weights are "
+        "damaged, untrained or of another kind",
     )
 
 
@@ -175,18 +175,18 @@ def mismatch(subject: Subject, pictures: Tensor) -> tuple[float | None, list[flo
 def judge_schedule(factor: float | None) -> Verdict:
     """The check "schedule"."""
     if factor is None:
-        return Verdict("schedule", False, "The errors of D do not show which noise levels the network was trained on")
+        return Verdict("schedule", False, "The model's errors do not show which noise levels it was trained on")
     if 1 / LARGEST_MISMATCH <= factor <= LARGEST_MISMATCH:
         return Verdict(
             "schedule",
             True,
-            f"The noise levels agree with the schedule: the error of D is smallest where it is told {factor:.2f} times "
-            "the noise that is there",
+            f"The noise levels agree with the schedule: the model's error is smallest where it is told {factor:.2f} "
+            "times the noise that is there",
         )
     return Verdict(
         "schedule",
         False,
-        f"The noise levels do not agree with the schedule: the error of D is smallest where it is told {factor:.2f} "
+        f"The noise levels do not agree with the schedule: the model's error is smallest where it is told {factor:.2f} "
         "times the noise that is there; check beta_schedule, beta_start and beta_end (for a flow: shift) in "
         "scheduler/scheduler_config.json",
     )

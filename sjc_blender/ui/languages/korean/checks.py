@@ -20,14 +20,14 @@ CHECKS = {
     "Reading the files": "파일을 읽는 중",
     "{} cannot be made: {}. Choose another output folder.": "{} 을(를) 만들 수 없습니다: {}. 다른 출력 폴더를 고르세요.",
     # noise
-    "D removes noise at all {} levels; at worst its error is {} times that of the best linear guess": "D가 {} 개의 수준 모두에서 노이즈를 없앱니다. 가장 나쁜 곳의 오차가 최선의 선형 추정의 {} 배입니다",
-    "At noise level {} the error of D is {} times that of the best linear guess: the prediction type is probably wrong. The scheduler says {}, but {} fits ({} times); change prediction_type in scheduler/scheduler_config.json": "노이즈 수준 {} 에서 D의 오차가 최선의 선형 추정의 {} 배입니다. 예측 유형이 틀린 듯합니다. 스케줄러에는 {} (이)라고 적혀 있지만 {} 이(가) 맞습니다 ({} 배). scheduler/scheduler_config.json의 prediction_type을 바꾸세요",
-    "At noise level {} the error of D is {} times that of the best linear guess, and no prediction type fits; the weights are damaged, untrained or of another kind": "노이즈 수준 {} 에서 D의 오차가 최선의 선형 추정의 {} 배이고 맞는 예측 유형이 없습니다. 가중치가 손상되었거나 학습되지 않았거나 다른 종류입니다",
-    "At noise level {} the error of D is {} times that of the best linear guess; the weights are damaged, untrained or of another kind": "노이즈 수준 {} 에서 D의 오차가 최선의 선형 추정의 {} 배입니다. 가중치가 손상되었거나 학습되지 않았거나 다른 종류입니다",
+    "The model removes noise at all {} levels; at worst its error is {} times that of the best linear guess": "모델이 {} 개의 수준 모두에서 노이즈를 없앱니다. 가장 나쁜 곳의 오차가 최선의 선형 추정의 {} 배입니다",
+    "At noise level {} the model's error is {} times that of the best linear guess: the prediction type is probably wrong. The scheduler says {}, but {} fits ({} times); change prediction_type in scheduler/scheduler_config.json": "노이즈 수준 {} 에서 모델의 오차가 최선의 선형 추정의 {} 배입니다. 예측 유형이 틀린 듯합니다. 스케줄러에는 {} (이)라고 적혀 있지만 {} 이(가) 맞습니다 ({} 배). scheduler/scheduler_config.json의 prediction_type을 바꾸세요",
+    "At noise level {} the model's error is {} times that of the best linear guess, and no prediction type fits; the weights are damaged, untrained or of another kind": "노이즈 수준 {} 에서 모델의 오차가 최선의 선형 추정의 {} 배이고 맞는 예측 유형이 없습니다. 가중치가 손상되었거나 학습되지 않았거나 다른 종류입니다",
+    "At noise level {} the model's error is {} times that of the best linear guess; the weights are damaged, untrained or of another kind": "노이즈 수준 {} 에서 모델의 오차가 최선의 선형 추정의 {} 배입니다. 가중치가 손상되었거나 학습되지 않았거나 다른 종류입니다",
     # schedule
-    "The errors of D do not show which noise levels the network was trained on": "D의 오차로는 네트워크가 어떤 노이즈 수준으로 학습되었는지 알 수 없습니다",
-    "The noise levels agree with the schedule: the error of D is smallest where it is told {} times the noise that is there": "노이즈 수준이 스케줄과 맞습니다. 실제 노이즈의 {} 배라고 알려 줄 때 D의 오차가 가장 작습니다",
-    "The noise levels do not agree with the schedule: the error of D is smallest where it is told {} times the noise that is there; check beta_schedule, beta_start and beta_end (for a flow: shift) in scheduler/scheduler_config.json": "노이즈 수준이 스케줄과 맞지 않습니다. 실제 노이즈의 {} 배라고 알려 줄 때 D의 오차가 가장 작습니다. scheduler/scheduler_config.json의 beta_schedule, beta_start, beta_end를 확인하세요 (flow는 shift)",
+    "The model's errors do not show which noise levels it was trained on": "모델의 오차로는 어떤 노이즈 수준으로 학습되었는지 알 수 없습니다",
+    "The noise levels agree with the schedule: the model's error is smallest where it is told {} times the noise that is there": "노이즈 수준이 스케줄과 맞습니다. 실제 노이즈의 {} 배라고 알려 줄 때 모델의 오차가 가장 작습니다",
+    "The noise levels do not agree with the schedule: the model's error is smallest where it is told {} times the noise that is there; check beta_schedule, beta_start and beta_end (for a flow: shift) in scheduler/scheduler_config.json": "노이즈 수준이 스케줄과 맞지 않습니다. 실제 노이즈의 {} 배라고 알려 줄 때 모델의 오차가 가장 작습니다. scheduler/scheduler_config.json의 beta_schedule, beta_start, beta_end를 확인하세요 (flow는 shift)",
     # words
     "The prompt matters: with another prompt the error is {} times as large, with an empty one {} times": "프롬프트가 작용합니다. 다른 프롬프트로는 오차가 {} 배, 빈 프롬프트로는 {} 배입니다",
     "The prompt makes no difference: with another prompt the error is {} times as large, with an empty one {} times; check text_encoder and tokenizer": "프롬프트가 작용하지 않습니다. 다른 프롬프트로는 오차가 {} 배, 빈 프롬프트로는 {} 배입니다. text_encoder와 tokenizer를 확인하세요",
