@@ -234,6 +234,9 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; return its exit code: 2 for a precondition that failed, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):  # a code page without a letter gets its escape
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     arguments = parse(sys.argv[1:] if words is None else words)
     try:
         environment.check_version()

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, worker
 from sjc.errors import SjcError
+from sjc.machine import streams
 from sjc.machine.memory import large_pages
 from sjc.settings import PRESETS, Settings, resolve
 
@@ -253,6 +254,7 @@ def run(name: str, words: list[str]) -> None:
 
 def main(words: list[str]) -> int:
     """Run what the words say; 2 for bad input."""
+    streams.never_fail()
     arguments = parser().parse_args(words)
     if arguments.out and not arguments.name:
         parser().error("--out takes one benchmark's JSON: name the benchmark")

@@ -13,6 +13,7 @@ from experiments.world_pictures import WORLD
 from sjc.errors import SjcError
 from sjc.experiments import command
 from sjc.experiments.harness import Experiment, run, survey
+from sjc.machine import streams
 
 OUT = ROOT / "docs" / "experiments"
 
@@ -42,6 +43,7 @@ def measure(chosen: list[Experiment], args: argparse.Namespace, out: Path) -> No
 
 def main(words: list[str]) -> int:
     """Run what the words say; 2 for bad input, 130 for Ctrl-C."""
+    streams.never_fail()
     args = parser().parse_args(words)
     try:
         chosen = [command.choose(name, known()) for name in args.names] or list(known().values())

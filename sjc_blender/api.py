@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "close", "free_memory",
     "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry",
-    "settings_of", "snapshot_now",
+    "settings_of", "show_colors", "snapshot_now",
 ]  # fmt: skip
 
 
@@ -171,6 +171,16 @@ def resume_folder(
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job
+
+
+def show_colors() -> int:
+    """Have the 3D viewports in Solid shading show the colours of vertices; returns how many were changed.
+
+    Volumes stay grey there: Solid shading reads their density alone. Material Preview shows their colours.
+    """
+    from .scene import viewports
+
+    return viewports.show_colors()
 
 
 def _resolved(given: Mapping[str, Any]) -> Settings:

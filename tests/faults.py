@@ -643,6 +643,20 @@ FAULTS = [
         ("tests/backend/field/test_render_warp.py::test_very_opaque_field",),
     ),
     Fault(
+        "output-that-fails-under-a-code-page",
+        f"{SJC}/machine/streams.py",
+        '            stream.reconfigure(errors="backslashreplace")\n',
+        "            pass\n",
+        ("tests/backend/machine/test_streams.py::test_events_stay_json_and_lines_stay_lines",),
+    ),
+    Fault(
+        "events-that-are-no-json-under-a-code-page",
+        f"{SJC}/machine/streams.py",
+        "ensure_ascii=not _is_unicode(",
+        "ensure_ascii=False and not _is_unicode(",
+        ("tests/backend/machine/test_streams.py::test_events_stay_json_and_lines_stay_lines",),
+    ),
+    Fault(
         "a-batch-that-loads-the-model-for-every-line",
         f"{SJC}/commands.py",
         "self.report, previous=self.last_run)",

@@ -292,6 +292,13 @@ FAULTS = [
         (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
     ),
     Fault(
+        "a-mesh-grey-in-solid-shading",
+        "sjc_blender/scene/materials.py",
+        "    material.diffuse_color = (*mean, 1.0)\n",
+        "",
+        (f"{MESHES}::test_it_stands_at_its_location_in_its_colours[5.0.1]",),
+    ),
+    Fault(
         "material-encodes-once-more",
         "sjc_blender/scene/materials.py",
         'tree.links.new(color.outputs["Color"], shader.inputs["Base Color"])',

@@ -16,7 +16,7 @@ from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
 from .experiments import command as experiments
 from .job.progress import JsonLines, mute
-from .machine import telemetry
+from .machine import streams, telemetry
 from .machine.memory import large_pages
 from .paths import user_path
 
@@ -122,6 +122,7 @@ def _add_offline(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    streams.never_fail()
     args = build_parser().parse_args(argv)
     large_pages()
     telemetry.switch_off()

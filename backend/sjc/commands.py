@@ -19,6 +19,7 @@ from .job.batch import decode, read_batch
 from .job.pointer import repair_pointer
 from .job.progress import Bar, JsonLines, Report
 from .machine import standard_input
+from .machine.streams import as_json
 from .paths import model_name, user_path
 from .settings import Settings
 
@@ -257,7 +258,7 @@ def models(args: argparse.Namespace) -> int:
         model_files.locate(args.model, download=True, tell=tell)
     rows = model_info(args.model)
     if args.json:
-        print(json.dumps(rows, ensure_ascii=False))
+        print(as_json(rows))
     else:
         print_table(rows)
     return 0
@@ -301,7 +302,7 @@ def doctor(args: argparse.Namespace) -> int:
 
     lines = [*checks(), *([kernels()] if args.compile else [])]
     if args.json:
-        print(json.dumps(lines, ensure_ascii=False))
+        print(as_json(lines))
     else:
         _print_checks(lines)
     return 0 if all(line["ok"] for line in lines) else BAD_INPUT

@@ -1,10 +1,11 @@
-"""The materials: one for volumes, one for meshes, each once in a file; one for every textured mesh. The artist's own.
+"""The materials: one for all volumes of a file, one of its own for every mesh. The artist's own.
 
-They are found again by a custom property, so they may be renamed, and nothing is ever written to one that exists.
+That of volumes is found again by a custom property, so it may be renamed; nothing is ever written to one that exists.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bpy
@@ -36,24 +37,35 @@ def volume_material() -> Any:
     return _shared("volume", "SJC Volume", _build_volume)
 
 
-def mesh_material() -> Any:
-    """Matt, in the colour attribute `Color`."""
-    return _shared("mesh", "SJC Mesh", _build_mesh)
+def mesh_material(name: str, mean: Sequence[float]) -> Any:
+    """Matt, in the colour attribute `Color`.  mean: scene-linear RGB, for views that show one colour a material."""
+    material, tree = _own(name, mean)
+    color = _node(tree, "ShaderNodeVertexColor", -250, 50)
+    color.layer_name = COLOR_ATTRIBUTE
+    _matt(tree, color)
+    return material
 
 
-def textured_material(name: str, picture: bytes) -> Any:
-    """Matt, in a picture (a PNG file's bytes) that is packed into the .blend; every mesh has its own."""
+def textured_material(name: str, picture: bytes, mean: Sequence[float]) -> Any:
+    """Matt, in a picture (a PNG file's bytes) that is packed into the .blend.  mean: as for `mesh_material`."""
     image = bpy.data.images.new(name, 1, 1)
     image.source = "FILE"
     image.pack(data=picture, data_len=len(picture))
     image.colorspace_settings.name = "sRGB"
-    material = bpy.data.materials.new(name)
-    tree = compat.node_tree(material)
-    tree.nodes.clear()
+    material, tree = _own(name, mean)
     color = _node(tree, "ShaderNodeTexImage", -350, 50)
     color.image = image
     _matt(tree, color)
     return material
+
+
+def _own(name: str, mean: Sequence[float]) -> tuple[Any, Any]:
+    """A new material and its empty tree.  mean: what the viewport's Solid shading shows, which reads no attribute."""
+    material = bpy.data.materials.new(name)
+    material.diffuse_color = (*mean, 1.0)
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    return material, tree
 
 
 def _node(tree: Any, kind: str, x: float, y: float, label: str = "") -> Any:
@@ -90,12 +102,6 @@ def _build_volume(tree: Any) -> None:
     link(color.outputs["Color"], shader.inputs["Color"])
     link(color.outputs["Color"], shader.inputs["Emission Color"])
     link(shader.outputs["Volume"], output.inputs["Volume"])
-
-
-def _build_mesh(tree: Any) -> None:
-    color = _node(tree, "ShaderNodeVertexColor", -250, 50)
-    color.layer_name = COLOR_ATTRIBUTE
-    _matt(tree, color)
 
 
 def _matt(tree: Any, color: Any) -> None:

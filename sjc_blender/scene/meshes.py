@@ -43,7 +43,7 @@ def import_mesh(
     target = bpy.data.objects.new(line, _mesh(line, triangles, size))
     target.location = location
     # For viewports that show one colour an object.
-    target.color = (*triangles.colors[:, :3].mean(0).tolist(), 1.0)
+    target.color = (*_mean(triangles), 1.0)
     if job_id:
         target[_JOB] = job_id
     collect.write_properties(target, properties or {})
@@ -99,10 +99,16 @@ def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
     if triangles.uv is not None:
         layer = mesh.uv_layers.new(name="UVMap")
         layer.uv.foreach_set("vector", np.ascontiguousarray(triangles.uv).reshape(-1))
-        mesh.materials.append(materials.textured_material(name, triangles.picture))
+        mesh.materials.append(materials.textured_material(name, triangles.picture, _mean(triangles)))
     else:
-        mesh.materials.append(materials.mesh_material())
+        mesh.materials.append(materials.mesh_material(name, _mean(triangles)))
     return mesh
+
+
+def _mean(triangles: glb.Triangles) -> list[float]:
+    """The mean of the vertices' colours, scene-linear RGB."""
+    mean: list[float] = triangles.colors[:, :3].mean(0).tolist()
+    return mean
 
 
 def _stand(points: np.ndarray, size: float) -> np.ndarray:

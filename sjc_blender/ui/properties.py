@@ -169,7 +169,7 @@ class SJC_PG_output(bpy.types.PropertyGroup):
         options=set(),
     )  # fmt: skip
     copy_beside: bpy.props.BoolProperty(
-        name="Copy Volumes Next to .blend", options=set(),
+        name="Copy Volumes", options=set(),
         description="When the .blend file is saved, copy the files of its volumes to the folder sjc next to it",
     )  # fmt: skip
 

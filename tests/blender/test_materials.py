@@ -140,7 +140,7 @@ def test_volume_and_mesh_show_their_colours_in_eevee(in_blender, balls, folder):
     in_their_colours(measured["mesh"], 0.2)
 
 
-def test_materials_are_shared_and_the_artists_edits_stay(each_blender, folder):
+def test_volumes_share_a_material_meshes_have_their_own_and_the_artists_edits_stay(each_blender, folder):
     got = each_blender(
         SCENE
         + """
@@ -163,8 +163,8 @@ result["after load"] = [third.data.materials[0].name, len(bpy.data.materials)]
 """,
         folder=folder,
     )
-    assert got["shared"] == [True, True]
-    assert got["names"] == ["clay", "smoke"]
+    assert got["shared"] == [True, False]
+    assert got["names"] == ["balls", "clay", "smoke"]
     assert (got["roughness"], got["nodes"]) == (0.125, 0)
     assert got["objects"] == ["balls", "balls.001", "balls.002", "balls.003"]
-    assert got["after load"] == ["clay", 2]
+    assert got["after load"] == ["balls.001", 4]

@@ -64,6 +64,7 @@ result = {
     "attributes": [(a.name, a.domain, a.data_type) for a in data.color_attributes],
     "active": data.color_attributes.active_color.name, "render": data.color_attributes.render_color_index,
     "smooth": all(p.use_smooth for p in data.polygons), "material": [m.name for m in data.materials],
+    "diffuse": list(data.materials[0].diffuse_color), "object color": list(item.color),
     "properties": {key: item[key] for key in given_properties}, "valid": not data.validate(verbose=True),
     "found": meshes.find("j") == item, "nobody": meshes.find("k"),
     "selected": [o.name for o in bpy.context.selected_objects], "current": bpy.context.view_layer.objects.active.name,
@@ -90,7 +91,11 @@ result = {
     assert (got["active"], got["render"]) == ("Color", 0)
     assert got["smooth"]
     assert got["valid"]
-    assert got["material"] == ["SJC Mesh"]
+    assert got["material"] == ["a red mushroom"]
+    mean = [*np.reshape(got["colors"], (-1, 4))[:, :3].mean(0), 1]
+    assert np.ptp(mean[:3]) > 0.01, "no gray"
+    np.testing.assert_allclose(got["diffuse"], mean, atol=1e-5)
+    np.testing.assert_allclose(got["object color"], mean, atol=1e-5)
     assert got["properties"] == {
         "prompt": "a red mushroom", "seed": 2**31 - 1, "big": str(2**40), "settings": '{"steps": 3}', "folder": "/x",
     }  # fmt: skip
@@ -163,8 +168,34 @@ result["materials"] = len(bpy.data.materials)
         path=tmp_path / "mesh.glb",
     )
     assert got["points"] == n * n > 100_000
-    assert got["materials"] == 1
+    assert got["materials"] == 3
     assert min(got["seconds"]) < 0.3
+
+
+def test_solid_viewports_show_the_colours_of_vertices(each_blender):
+    """One in Solid, one that is so already, one in Material Preview, one window that has none."""
+    got = each_blender(
+        COMMON
+        + """
+from types import SimpleNamespace
+from unittest import mock
+from sjc_blender import api
+from sjc_blender.scene import viewports
+
+def area(kind, shading, color):
+    shading = SimpleNamespace(type=shading, color_type=color)
+    return SimpleNamespace(type=kind, spaces=SimpleNamespace(active=SimpleNamespace(shading=shading)))
+
+areas = [area("VIEW_3D", *words) for words in (("SOLID", "MATERIAL"), ("SOLID", "VERTEX"), ("MATERIAL", "MATERIAL"))]
+windows = [SimpleNamespace(screen=SimpleNamespace(areas=part)) for part in (areas[:2], areas[2:], [])]
+context = SimpleNamespace(window_manager=SimpleNamespace(windows=windows))
+with mock.patch.object(viewports, "bpy", SimpleNamespace(context=context)):
+    result = [api.show_colors(), [one.spaces.active.shading.color_type for one in areas], api.show_colors()]
+items = bpy.types.View3DShading.bl_rna.properties["color_type"].enum_items.keys()
+result.append("VERTEX" in items)
+"""
+    )
+    assert got == [1, ["VERTEX", "VERTEX", "MATERIAL"], 0, True]
 
 
 def test_modifiers_come_and_go(each_blender, mesh, tmp_path):

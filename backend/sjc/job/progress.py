@@ -7,12 +7,13 @@ job's own thread and must be quick.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from typing import IO, Any
+
+from ..machine.streams import as_json
 
 Event = dict[str, Any]
 Report = Callable[[Event], None]
@@ -39,7 +40,7 @@ class JsonLines:
     def __call__(self, event: Event) -> None:
         """Write one event."""
         try:
-            self.stream.write(json.dumps(event, ensure_ascii=False) + "\n")
+            self.stream.write(as_json(event, self.stream) + "\n")
             self.stream.flush()
         except OSError:
             mute(self.stream)

@@ -6,7 +6,6 @@ Standard library; reads small files.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import sys
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from .. import foreign
 from ..errors import SjcError
+from ..machine import streams
 from ..machine.folders import PART, cache_folder
 from . import model_files
 from .hub_ids import is_hub_id, split_revision
@@ -187,7 +187,7 @@ def show(as_json: bool) -> int:
 
     models = rows(Path(constants.HF_HUB_CACHE), cache_folder("models"))
     if as_json:
-        print(json.dumps([asdict(row) for row in models], ensure_ascii=False))
+        print(streams.as_json([asdict(row) for row in models]))
     elif sys.stdout.isatty():
         _draw(models)
     else:

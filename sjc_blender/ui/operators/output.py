@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ... import live
+from ... import api, live
 from .common import Button
 
 FIRST_SMOOTH, FIRST_DECIMATE = 5, 0.5  # repeats; fraction of the faces
@@ -88,4 +88,14 @@ class SJC_OT_mark_asset(_MeshButton, bpy.types.Operator):
         meshes.asset_mark(target, target["prompt"], live.tags_of(target["prompt"]))
 
 
-CLASSES = (SJC_OT_surface, SJC_OT_refine, SJC_OT_mark_asset)
+class SJC_OT_show_colors(Button, bpy.types.Operator):
+    """Show the colors of meshes in the Solid shading of the 3D viewports"""
+
+    bl_idname, bl_label = "sjc.show_colors", "Show Colors"
+
+    def act(self, _context: Any) -> None:
+        """As `api.show_colors`."""
+        api.show_colors()
+
+
+CLASSES = (SJC_OT_show_colors, SJC_OT_surface, SJC_OT_refine, SJC_OT_mark_asset)

@@ -47,7 +47,8 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             draw_backend(layout, context)
         column = layout.column()
         column.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
-        column.prop(group, "negative_prompt", text="", placeholder=iface_("Negative Prompt: what to avoid"))
+        column.label(text="Negative Prompt")
+        column.prop(group, "negative_prompt", text="", placeholder=iface_("What to avoid"))
         row = layout.row()
         row.scale_y = 1.4
         row.operator("sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME")

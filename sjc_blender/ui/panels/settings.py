@@ -8,7 +8,8 @@ import bpy
 
 from ... import live
 from ...backend.sjc.settings import GROUPS, SPECS
-from .. import labels, loras, model_picker
+from ...scene import viewports
+from .. import labels, loras, model_picker, paragraph
 from ..operators import output as operators_output
 from ..presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
@@ -27,6 +28,14 @@ EXPORTS = {
 SWITCHABLE = {"export_scene.gltf": "EXPORT_SCENE_OT_gltf"}  # add-ons of Blender's: operator -> its class
 BASIC = ("steps", "grid", "guidance")
 ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "lora", "device", "overwrite", *BASIC)
+
+
+SOLID_VOLUME = "Solid shading shows volumes in gray; Material Preview shows their colors"
+
+
+def _solid(context: Any) -> bool:
+    """Whether the viewport that the panel belongs to is in Solid shading."""
+    return getattr(context.space_data, "type", "") == "VIEW_3D" and context.space_data.shading.type == "SOLID"
 
 
 class SJC_PT_settings(Child, bpy.types.Panel):
@@ -101,8 +110,12 @@ class SJC_PT_output(Child, bpy.types.Panel):
             layout.label(text=labels.COLORS[colors], icon="COLOR")
         if target is not None and target.type == "MESH":
             self._draw_mesh(layout, target)
+            if target.data.color_attributes and _solid(context) and viewports.hides_colors(context.space_data):
+                layout.operator("sjc.show_colors", icon="COLOR")
         if target is not None and target.type == "VOLUME":
             layout.operator("sjc.surface", icon="MOD_REMESH")
+            if _solid(context):
+                paragraph.paragraph(layout, context, SOLID_VOLUME, icon="INFO")
         row = layout.row(align=True)
         row.enabled = bool(context.selected_objects)
         for name, options in EXPORTS.items():

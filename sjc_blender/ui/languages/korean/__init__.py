@@ -27,7 +27,7 @@ KOREAN = {
     "History": "기록",
     "Backend": "백엔드",
     "a red mushroom": "a red mushroom",
-    "Negative Prompt: what to avoid": "부정 프롬프트: 피할 것",
+    "What to avoid": "피할 것",
     "Step {} of {}": "스텝 {} / {}",
     "Stopped at step {} of {}; Retry continues from there": "스텝 {} / {}에서 멈췄습니다. 다시 시도하면 거기서 계속합니다",
     "{} left": "{} 남음",
@@ -156,7 +156,10 @@ KOREAN = {
     "Number of smoothing iterations, as a modifier that can be changed later":
         "표면을 부드럽게 하는 횟수. 나중에 바꿀 수 있는 모디파이어로 적용합니다",
     "Material": "재질",
-    "Copy Volumes Next to .blend": "볼륨을 .blend 옆에 복사",
+    "Copy Volumes": "볼륨 복사",
+    "Show Colors": "색상 표시",
+    "Show the colors of meshes in the Solid shading of the 3D viewports": "3D 뷰포트의 솔리드 셰이딩에서 메시의 색상을 보여 줍니다",
+    "Solid shading shows volumes in gray; Material Preview shows their colors": "솔리드 셰이딩은 볼륨을 회색으로 보여 줍니다. 머티리얼 미리보기에서 색상이 보입니다",
     "When the .blend file is saved, copy the files of its volumes to the folder sjc next to it":
         ".blend를 저장할 때 볼륨 파일을 그 옆의 sjc 폴더에 복사합니다",
     "Decimate": "데시메이트",
