@@ -36,6 +36,7 @@ from .job import (
     settings_of,
     snapshot_now,
 )
+from .models import lookup
 from .models.checking import CheckModel, ModelReport
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "close", "free_memory",
     "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry",
-    "settings_of", "show_colors", "snapshot_now",
+    "settings_of", "show_colors", "snapshot_now", "words",
 ]  # fmt: skip
 
 
@@ -171,6 +172,14 @@ def resume_folder(
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job
+
+
+def words(model: str = "embedded") -> dict[str, list[str]]:
+    """The words that a model knows, by kind: objects, colors, parts. {} for one that lists none, as it knows many.
+
+    model: as in the settings. Raises SjcError for one that is not on this machine.
+    """
+    return lookup.words(model)
 
 
 def show_colors() -> int:

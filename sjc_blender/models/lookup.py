@@ -29,9 +29,11 @@ __all__ = [
     "memory",
     "readable_size",
     "stamp",
+    "words",
 ]
 
 EMBEDDED = "embedded"
+KINDS = ("objects", "colors", "parts")  # of words that say what can be made
 RECHECK_SECONDS = 5.0
 Answer = TypeVar("Answer")
 
@@ -112,6 +114,18 @@ def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any,
     paths = [refs, *_children(refs), repository / "snapshots"]
     paths += [path for base in (folder, *_children(repository / "snapshots")) for path in _model_files(base)]
     return tuple((str(path), _time(path)) for path in paths)
+
+
+def words(model: str = "embedded") -> dict[str, list[str]]:
+    """The words that a model knows, by kind (objects, colors, parts); {} for one that names none, as it knows many.
+
+    Reads a small file. Raises SjcError for a model that is not here, or whose card is damaged.
+    """
+    info = look(model)
+    if info.kind in ("missing", "bad"):
+        raise SjcError(info.problem or f'The model "{model}" is not on this computer; download it first.')
+    known = model_files.read_card(info.folder).get("words", {}) if info.folder.is_dir() else {}
+    return {kind: list(listed) for kind, listed in known.items() if kind in KINDS and listed}
 
 
 def readable_size(size: int) -> str:

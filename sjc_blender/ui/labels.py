@@ -73,6 +73,7 @@ STATES = {
 }
 
 # Of a latent model's volumes and meshes; where colours are what they are from the start, nothing is said.
+WORD_KINDS = {"objects": "Objects", "colors": "Colors", "parts": "Parts"}
 COLORS = {"preview": "Colors: preview", "final": "Colors: final"}
 
 # What a step measures.

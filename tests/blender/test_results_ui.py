@@ -171,3 +171,42 @@ def test_history_reads_a_job_once(tmp_path, monkeypatch):
     os.utime(changed, (5, 5))
     assert "new" in {entry.prompt for entry in job_history.jobs_in(tmp_path)}
     assert read == [changed.parent]
+
+
+def test_what_the_embedded_model_knows_is_shown_before_it_refuses_a_word(ui):
+    got = ui(
+        RECORDER
+        + """
+from types import SimpleNamespace
+from sjc_blender.ui.operators import words
+layout = Layout()
+result = {"done": list(bpy.ops.sjc.show_words()), "words": api.words()}
+words.SJC_OT_show_words.draw(SimpleNamespace(layout=layout), bpy.context)
+result["labels"] = [named["text"] for name, _, named in layout.calls if name == "label"]
+
+def buttons():
+    layout = Layout()
+    main.SJC_PT_main.draw(SimpleNamespace(layout=layout), bpy.context)
+    texts = [named.get("text", "") for name, _, named in layout.calls if name == "label"]
+    return ["sjc.show_words" in [given[0] for name, given, _ in layout.calls if name == "operator"],
+            "Negative Prompt" in texts]
+
+result["panel"] = [buttons()]
+scene.sjc.model = "some/model"
+result["panel"].append(buttons())
+try:
+    api.words("no/such-model")
+except api.SjcError as error:
+    result["missing"] = str(error)
+"""
+    )
+    assert got["done"] == ["FINISHED"]
+    assert list(got["words"]) == ["objects", "colors", "parts"]
+    assert "mushroom" in got["words"]["objects"]
+    assert "red" in got["words"]["colors"]
+    assert got["labels"][0] == "Objects"
+    assert {"Colors", "Parts"} <= set(got["labels"])
+    assert any("snowman" in line for line in got["labels"])
+    assert got["panel"] == [[True, True], [False, True]]
+    assert "no/such-model" in got["missing"]
+    assert "\n" not in got["missing"]

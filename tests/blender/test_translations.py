@@ -135,8 +135,9 @@ try:
 except SjcError as error:
     result["engine"] = translated_in("ko_KR", str(error))
 knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
+bigger = " For other words choose a bigger model with --model, such as a/b from the Hugging Face hub."
 result["batch"] = translated_in("ko_KR", "line 3: " + bad.splitlines()[0])
-result["unknown"] = translated_in("ko_KR", knows + " For other words choose a bigger model with --model.")
+result["unknown"] = translated_in("ko_KR", knows + bigger)
 """
     )
     assert got["english"] == got["raw"]

@@ -18,14 +18,15 @@ ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
 # complaints; test data.
 NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
+BIGGER_MODEL = " For other words choose a bigger model with --model, such as {} from the Hugging Face hub."
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "job/extras.py": ("{} is missing from the result: {}",),
     "job/batch.py": ("line {}: {}",),
     "models/prompt_encoder.py": (
-        "{} does not know {}. For other words choose a bigger model with --model.",
-        "{} does not know {}; it knows {}. For other words choose a bigger model with --model.",
-        '{} does not know {} (did you mean "{}"?); it knows {}. For other words choose a bigger model with --model.',
+        "{} does not know {}." + BIGGER_MODEL,
+        "{} does not know {}; it knows {}." + BIGGER_MODEL,
+        '{} does not know {} (did you mean "{}"?); it knows {}.' + BIGGER_MODEL,
     ),
     "models/lora.py": ("{} brings embeddings of its own for {}; they are left out, so that these words mean nothing.",),
     "models/single_file.py": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import string
 from collections.abc import Sequence
@@ -14,8 +13,12 @@ from torch import Tensor
 from ..errors import SjcError
 from ..guidance.prompts import clean_prompt, view_prompt
 from .memory_fallback import MemoryFallback
+from .near_words import near_words
 from .text_cache import TextCache
 from .text_encoders import Condition, Scheme, TextEncoder, in_pieces, joined
+
+BIGGER = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+"""What may be chosen by somebody whose words a small model does not know."""
 
 UNLISTED = ("fillers", "views")
 """Kinds of words on a model's card that say nothing about what can be made."""
@@ -241,12 +244,12 @@ class PromptEncoder:
         named = ", ".join(f'"{_shortened(word)}"' for word in dict.fromkeys(unknown))
         groups = {k: list(words) for k, words in self.card.get("words", {}).items() if k not in UNLISTED and words}
         line = f"{self.name} does not know {named}"
-        close = difflib.get_close_matches(unknown[0].lower(), [w for words in groups.values() for w in words], n=1)
-        if close:
-            line += f' (did you mean "{close[0]}"?)'
+        if near := '", "'.join(near_words(unknown, groups)):
+            line += f' (did you mean "{near}"?)'
         if groups:
             line += "; it knows " + "; ".join(f"{kind}: {', '.join(words)}" for kind, words in groups.items())
-        return line + ". For other words choose a bigger model with --model."
+        line += f". For other words choose a bigger model with --model, such as {BIGGER} from the Hugging Face hub."
+        return line
 
 
 def _shortened(text: str, length: int = 60) -> str:

@@ -1,6 +1,14 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, jobs, lora, output, report, scene
+from . import backend, jobs, lora, output, report, scene, words
 
-CLASSES = (*jobs.CLASSES, *scene.CLASSES, *output.CLASSES, *backend.CLASSES, *lora.CLASSES, *report.CLASSES)
+CLASSES = (
+    *jobs.CLASSES,
+    *scene.CLASSES,
+    *output.CLASSES,
+    *backend.CLASSES,
+    *lora.CLASSES,
+    *report.CLASSES,
+    *words.CLASSES,
+)
 MENUS = scene.MENUS

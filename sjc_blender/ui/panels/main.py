@@ -47,6 +47,8 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             draw_backend(layout, context)
         column = layout.column()
         column.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
+        if group.model == "embedded":
+            column.operator("sjc.show_words", icon="QUESTION")
         column.label(text="Negative Prompt")
         column.prop(group, "negative_prompt", text="", placeholder=iface_("What to avoid"))
         row = layout.row()

@@ -68,6 +68,7 @@ def test_good_prompts(denoiser):
         ("x" * 1001, ["1001 characters"]),
         ("a green mushrom", ['does not know "green", "mushrom"', "objects: mushroom", "colours: red, blue", "--model"]),
         ("mushrom", ['did you mean "mushroom"?']),
+        ("a turquoise mushrom", ['(did you mean "blue", "mushroom"?)', "such as stable-diffusion-v1-5/"]),
         ("빨간 버섯", ['does not know "빨간", "버섯"', "objects: mushroom", "--model"]),
         ("a 🍄", ['does not know "🍄"']),
         ("a <pad> mushroom", ['does not know "pad"']),
