@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..machine import cards
+
 if TYPE_CHECKING:
     from ..guidance.denoiser import Denoiser
     from ..settings import Settings
@@ -17,6 +19,11 @@ def advice(settings: Settings, model: Denoiser) -> list[str]:
     Where the model's memory forces a slower way, that comes first.
     """
     warnings: list[str] = [*getattr(model, "notes", ())]
+    on_cpu = getattr(getattr(model, "device", None), "type", "") == "cpu"
+    if settings.device == "auto" and on_cpu and (reason := cards.unused()) and reason.code:
+        warnings.append(
+            f"{reason.fact} This job runs on the CPU; sjc doctor, or Check under Backend in Blender, says what to do."
+        )
     if settings.negative_prompt and settings.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")
     # Models that we trained have a card; flow models and distilled ones ask for less, and nobody has measured how much.

@@ -162,3 +162,18 @@ def test_other_makers_cards_take_the_readable_renderer(monkeypatch, device, hip)
     assert choose("auto", device) == "reference"
     with pytest.raises(SjcError, match="warp has no kernels for"):
         choose("warp", device)
+
+
+@pytest.mark.parametrize(("device", "warned"), [("auto", True), ("cpu", False)])
+def test_a_job_that_leaves_a_card_idle_says_so(system, device, warned):
+    from sjc.job.advice import advice
+    from sjc.settings import resolve
+
+    model = SimpleNamespace(
+        device=torch.device("cpu"), distilled=None, card={"x": 1}, parameterization=SimpleNamespace(is_flow=False)
+    )
+    system("13.0", "NVIDIA GeForce RTX 3060, 470.256.02\n")
+    lines = advice(resolve("test", {"prompt": "x", "device": device}), model)
+    assert any("This job runs on the CPU" in line for line in lines) == warned
+    system(makers=["Intel"])
+    assert advice(resolve("test", {"prompt": "x"}), model) == [], "nobody can do anything about it"

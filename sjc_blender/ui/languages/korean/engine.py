@@ -98,6 +98,7 @@ ENGINE = {
     # device
     'Unknown device "{}"; use cpu, cuda, cuda:N or mps.': '장치 "{}" 은(는) 알 수 없습니다. cpu, cuda, cuda:N, mps 중에서 쓰세요.',
     'The device "{}" cannot be used: {}': '장치 "{}" 을(를) 쓸 수 없습니다: {}',
+    "{} This job runs on the CPU; sjc doctor, or Check under Backend in Blender, says what to do.": "{} 이 작업은 CPU에서 실행됩니다. sjc doctor나 Blender의 백엔드 아래 확인이 무엇을 할지 알려 줍니다.",
     "No token was given; make one that may read at {}/settings/tokens.": "토큰이 없습니다. {}/settings/tokens 에서 읽기 권한이 있는 토큰을 만드세요.",
     "The token is not kept: {}": "토큰을 보관하지 않았습니다: {}",
     "device {} is not there: {}. Set the device to cpu or auto.": "장치 {} 이(가) 없습니다: {}. 장치를 cpu나 auto로 바꾸세요.",
