@@ -64,20 +64,20 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("list", "info", "check", "fetch", "remove", "convert", "login"),
         default="list",
         help="list, info, check: measure whether a model works as it should and what it costs, fetch: download a hub "
-        "model into the local model cache, remove: delete it there, convert: a .bin to safetensors, or login: give the "
-        "hub's own client a token for gated models, read from standard input",
+        "model into the local model cache, remove: delete it there, convert: a .bin or .ckpt to safetensors, or "
+        "login: give the hub's own client a token for gated models, read from standard input",
     )
     models.add_argument(
         "model",
         nargs="?",
         default="embedded",
-        help="with info, check, fetch and remove: embedded, a folder, or a hub id, NAME/MODEL or NAME/MODEL@REVISION; "
-        "with convert: a file",
+        help="with info, check, fetch and remove: embedded, a folder, a checkpoint in one file, or a hub id, "
+        "NAME/MODEL or NAME/MODEL@REVISION; with info also a LoRA; with convert: a file",
     )
     models.add_argument("--dry-run", action="store_true", help="with fetch: ask for size and licence only")
     models.add_argument("--yes", action="store_true", help="with remove: do not ask")
     models.add_argument(
-        "--output", type=Path, metavar="DIR", help="with check: where the report goes [outputs/check-<model>]"
+        "--output", type=_path, metavar="DIR", help="with check: where the report goes [outputs/check-<model>]"
     )
     models.add_argument("--device", default="auto", help="with check: auto, cpu, cuda, cuda:N or mps [auto]")
     models.add_argument("--json", action="store_true", help="for machines")

@@ -79,8 +79,8 @@ class Settings:
         text="What to avoid, as a sentence; guidance then pushes away from it instead of from an empty sentence.")
     model: str = _setting(
         "embedded", "job", basic=True,
-        text="The diffusion model: embedded, a folder in the diffusers format, or a hub id such as NAME/MODEL or "
-             "NAME/MODEL@REVISION.")
+        text="The diffusion model: embedded, a folder in the diffusers format, a Stable Diffusion checkpoint in one "
+             "file, or a hub id such as NAME/MODEL or NAME/MODEL@REVISION.")
     lora: str = _setting(
         "", "job",
         text="LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors "

@@ -48,7 +48,7 @@ def draw(layout: Any, context: Any) -> None:
     elif info.kind in ("folder", "file", "cached"):
         fits, text = memory_note(info, context.scene.sjc.device, context.window_manager.sjc.backend_text)
         paragraph.paragraph(column, context, text, icon="MEMORY" if fits else "ERROR", max_lines=4)
-    if info.kind in ("embedded", "folder", "cached"):
+    if info.kind in ("embedded", "folder", "file", "cached"):
         _draw_check(column, context, model.strip())
 
 

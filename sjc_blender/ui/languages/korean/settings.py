@@ -9,9 +9,9 @@ SETTINGS = {
         "피할 것을 문장으로 적습니다. 가이던스가 빈 문장 대신 이 문장에서 멀어지게 합니다",
     "Model": "모델",
     (
-        "The diffusion model: embedded, a folder in the diffusers format, or a hub id such as NAME/MODEL or "
-        "NAME/MODEL@REVISION"
-    ): "확산 모델: embedded, diffusers 형식의 폴더, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
+        "The diffusion model: embedded, a folder in the diffusers format, a Stable Diffusion checkpoint in one file, "
+        "or a hub id such as NAME/MODEL or NAME/MODEL@REVISION"
+    ): "확산 모델: embedded, diffusers 형식의 폴더, 파일 하나로 된 Stable Diffusion 체크포인트, 또는 허브 ID (이름/모델 또는 이름/모델@리비전)",
     "LoRA": "LoRA",
     "LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors files work":
         "모델에 더할 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors 파일만 됩니다",
