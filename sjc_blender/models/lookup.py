@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list, single_file
 from ..backend.sjc.models.memory_plan import Plan
@@ -103,6 +104,8 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
         return ModelInfo("bad", Path(model), problem=str(error))
     except OSError as error:
         return ModelInfo("bad", Path(model), problem=f"{model} cannot be read: {error.strerror or error}.")
+    except Exception as error:  # noqa: BLE001 (the picker goes on, whatever is wrong with one model)
+        return ModelInfo("bad", Path(model), problem=f"{model} cannot be read: {foreign.first_line(error)}.")
 
 
 def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:

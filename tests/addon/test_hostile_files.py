@@ -10,7 +10,10 @@ import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
 from sjc_blender.backend.sjc.job import folder as job_folder
+from sjc_blender.backend.sjc.output.npz import write_npz
+from sjc_blender.backend.sjc.output.vdb import write_live_vdb, write_vdb
 from sjc_blender.backend.sjc.worker import protocol
+from sjc_blender.backend.sjc.worker.fake import ball, cube
 from sjc_blender.queue import queue_file
 from sjc_blender.queue.records import JobRecord, State
 from sjc_blender.scene import glb, history, vdb
@@ -104,14 +107,11 @@ def test_a_history_that_lies_elsewhere_is_not_removed(tmp_path):
 @pytest.mark.parametrize("reader", [glb.read, vdb.read_header])
 def test_readers_survive_anything(tmp_path, reader):
     """Bits flipped, ends cut, random middles: what they refuse is one line."""
-    from sjc_blender.backend.sjc.output.vdb import write_vdb
-    from sjc_blender.backend.sjc.worker import fake
-
     path = tmp_path / "file"
     if reader is glb.read:
-        path.write_bytes(fake.cube("a"))
+        path.write_bytes(cube("a"))
     else:
-        write_vdb(path, *fake.ball(0.5))
+        write_vdb(path, *ball(0.5))
     whole, generator = path.read_bytes(), random.Random(7)
     for _ in range(300):
         data = bytearray(whole)
@@ -184,6 +184,14 @@ def test_a_message_that_makes_no_sense_ends_its_job_alone(tmp_path, queue, monke
 @pytest.mark.parametrize("path", ["", "a\0b", "/etc/passwd", "../../f_0001.npz", "f_0001.npz", "\ud800", "n" * 5000])
 def test_a_snapshot_is_looked_for_in_the_jobs_own_folder(tmp_path, path):
     assert queue_file.snapshot_of(tmp_path, path, 3) is None
+
+
+def test_a_snapshot_of_another_folder_is_not_taken(tmp_path):
+    npz = tmp_path / "theirs" / "snapshots" / "f_0001.npz"
+    write_live_vdb(npz.with_suffix(".vdb"), *ball(0.5))
+    write_npz(npz, *ball(0.5), meta={"step": 3})
+    assert queue_file.snapshot_of(tmp_path / "theirs", str(npz), 3) is not None
+    assert queue_file.snapshot_of(tmp_path / "ours", str(npz), 3) is None
 
 
 @posix

@@ -130,8 +130,8 @@ def _row(model: str, folder: Path) -> Row:
     revision = folder.name if folder.parent.name == "snapshots" else ""
     try:
         files = model_files.check(folder)
-    except (SjcError, OSError) as error:
-        return Row(model, "bad", revision=revision, folder=str(folder), problem=str(error))
+    except Exception as error:  # noqa: BLE001 (whatever is wrong with one, the others are listed)
+        return Row(model, "bad", revision=revision, folder=str(folder), problem=foreign.first_line(error))
     state = "converted" if (folder / SOURCE).is_file() else "cached"
     state = "embedded" if folder == model_files.EMBEDDED else state
     return Row(model, state, files.family.name, files.weight_bytes, licence(folder), revision, str(folder))

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from sjc.errors import SjcError
 from sjc.machine import standard_input
-from sjc.models import lora, model_files
+from sjc.models import lora, model_files, model_list, single_file
 from sjc.models.families import FLUX
 from tests.backend import tiny_families, tiny_models
 from tests.backend.models.test_lora import written
@@ -138,6 +138,54 @@ def test_only_known_classes_are_loaded(tmp_path, name, change, line):
         load_denoiser(str(folder))
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes lie in folders on other systems alone")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model_index.json", "sjc.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+        "text_encoder/config.json", "tokenizer/tokenizer_config.json", "tokenizer/vocab.json", "tokenizer/added.json",
+        "scheduler/scheduler_config.json",
+    ],
+)  # fmt: skip
+def test_a_pipe_among_the_files_of_a_model_is_refused_at_once(tmp_path, name):
+    folder = tiny_models.word_model(tmp_path / "model")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(SjcError) as caught:
+        model_files.check(folder)
+        model_files.read_card(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes lie in folders on other systems alone")
+def test_a_pipe_as_a_lora_or_a_checkpoint_is_refused_at_once(tmp_path):
+    path = tmp_path / "a.safetensors"
+    os.mkfifo(path)
+    for look in (lambda: lora.check(str(path)), lambda: single_file.describe(path)):
+        with pytest.raises(SjcError, match="a device or a pipe"):
+            look()
+
+
+def test_a_model_that_breaks_every_rule_takes_the_list_of_models_not_down(tmp_path, monkeypatch):
+    for name in ("models--a--good", "models--b--bad"):
+        folder = tmp_path / name / "snapshots" / "1234"
+        folder.parent.mkdir(parents=True)
+        tiny_models.word_model(folder)
+        (tmp_path / name / "refs").mkdir()
+        (tmp_path / name / "refs" / "main").write_text("1234")
+    usual = model_files.check
+
+    def check(folder):
+        if "bad" in str(folder):
+            raise RuntimeError("nobody thought of it")
+        return usual(folder)
+
+    monkeypatch.setattr(model_files, "check", check)
+    assert {row.model: row.state for row in model_list.rows(tmp_path, tmp_path / "none")} == {
+        "embedded": "embedded", "a/good": "cached", "b/bad": "bad",
+    }  # fmt: skip
 
 
 def test_an_adapter_that_names_another_model_is_refused(tmp_path):
