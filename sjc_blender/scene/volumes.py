@@ -217,7 +217,11 @@ def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: f
     volume.filepath = blend_path(path)
     volume.materials.append(materials.volume_material())
     volume.grids.load()
-    volume.grids.active_index = list(volume.grids.keys()).index("density")  # what Solid mode draws
+    grids = list(volume.grids.keys())
+    if "density" not in grids:  # its head was good, the rest is nothing that Blender can read
+        bpy.data.volumes.remove(volume)
+        raise SjcError(f"{path} contains no grid named density.")
+    volume.grids.active_index = grids.index("density")  # what Solid mode draws
     target = bpy.data.objects.new(volume.name, volume)
     target.scale = [size / USUAL_EXTENT] * 3
     target.location = Vector(location) + Vector((0, 0, size / 2))

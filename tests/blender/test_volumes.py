@@ -398,6 +398,23 @@ result += [Path(item.data.filepath).name, shown_number(item)]
     assert got[2:] == ["f_0001.vdb", 1]
 
 
+def test_a_volume_that_blender_cannot_read_is_one_line_and_leaves_nothing(each_blender, snapshots):
+    """Its head is good: the grid named density is of a type that OpenVDB does not know."""
+    got = each_blender(
+        COMMON
+        + """
+path = folder / "f_0001.vdb"
+path.write_bytes(path.read_bytes().replace(b"Tree_float", b"Tree_wrong"))
+try:
+    show(1)
+except SjcError as error:
+    result = [str(error), len(bpy.data.volumes), len([item for item in bpy.data.objects if item.type == "VOLUME"])]
+""",
+        folder=snapshots,
+    )
+    assert got == [f"{snapshots / 'f_0001.vdb'} contains no grid named density.", 0, 0]
+
+
 def test_names(each_blender, snapshots):
     """Quotes, line breaks, emoji and other scripts are names; an endless prompt is cut between characters."""
     prompts = ['a "red"\nmushroom', "🍄 버섯", "버섯" * 200, " \n ", "x" * 500]

@@ -27,6 +27,7 @@ SNAPSHOTS = "snapshots"
 RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the job, perhaps before it begins
 
+_SLUG_BYTES = 180
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
 _TEMPORARY = re.compile(files.TEMPORARY)
 _OLD_TEMPORARY = re.compile(r"\.tmp\w{6}")  # a checkpoint that a killed process of versions up to 0.1 was writing
@@ -38,7 +39,9 @@ _LONGEST_NAME = 80  # characters: the .sjc file's, while it is written
 
 def slug(prompt: str) -> str:
     """A prompt as a file name: "A red mushroom!" -> "a-red-mushroom"; letters of other scripts stay."""
-    return re.sub(r"[^\w]+", "-", prompt.lower()).strip("-_")[:60].strip("-_") or "untitled"
+    name = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-_")[:60]
+    name = name.encode("utf-8", "replace")[:_SLUG_BYTES].decode("utf-8", "ignore")  # a file's name has 255
+    return name.strip("-_") or "untitled"
 
 
 def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) -> Path:
@@ -48,7 +51,7 @@ def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) 
     """
     base = parent / f"{slug(settings.prompt)}-{settings.seed}"
     candidate, number = base, 1
-    while candidate in taken or candidate.exists():
+    while candidate in taken or foreign.kind(candidate):
         number += 1
         candidate = base.with_name(f"{base.name}-{number}")
     return candidate

@@ -21,6 +21,7 @@ from tests.backend.stubs import settings
         ("!?", "untitled"),
         ("x" * 500, "x" * 60),
         ("a\\b:c", "a-b-c"),
+        ("\U00020000" * 60, "\U00020000" * 45),
     ],
 )
 def test_slug(prompt, name):
