@@ -35,15 +35,20 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
             raise SjcError(f"{path} was not written ({error}). Free some space and resume the job.") from error
 
 
-def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, meta) of a folder's checkpoint. Raises SjcError for a cut, foreign or newer file."""
+def largest_bytes(grid: int) -> int:
+    """More than a checkpoint of `grid` voxels an edge can take: values and two moments of up to 32 channels."""
+    return 10 * foreign.MB + 3 * 32 * 4 * grid**3
+
+
+def load(folder: Path, largest: int = foreign.FIELD_BYTES) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, meta) of a folder's checkpoint. Raises SjcError for a cut, foreign, newer or larger file."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / CHECKPOINT
     try:
-        foreign.check_file(path, foreign.FIELD_BYTES, within=folder)
+        foreign.check_file(path, largest, within=folder)
         with safe_open(path, "pt") as f:
-            meta = foreign.parsed((f.metadata() or {}).get("sjc", "null"))
+            meta = foreign.parsed((f.metadata() or {}).get("sjc", "null"), constants=True)  # a loss may be NaN
             _check(path, meta)
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
@@ -66,10 +71,12 @@ def _check(path: Path, meta: Any) -> None:
     record.number("seconds", 0, default=0)
     for name, values in record.record("history").values.items():
         numbers = values if isinstance(values, list) and len(values) <= foreign.MOST_STEPS else [None]
-        if not all(isinstance(value, int | float) and abs(value) <= LARGEST_NUMBER for value in numbers):
+        if not all(
+            isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST_NUMBER) for value in numbers
+        ):
             raise SjcError(f"{path} is damaged: its history of {foreign.shown(name)} must be a list of numbers.")
 
 
-def saved_step(folder: Path) -> int | None:
+def saved_step(folder: Path, largest: int = foreign.FIELD_BYTES) -> int | None:
     """The step of a folder's checkpoint, None without one. Raises SjcError as `load`."""
-    return int(load(folder)[0].get("step", 0)) if foreign.kind(folder / CHECKPOINT) else None
+    return int(load(folder, largest)[0].get("step", 0)) if foreign.kind(folder / CHECKPOINT) else None

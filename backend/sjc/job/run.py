@@ -65,7 +65,7 @@ def reopen(folder: Path) -> Settings:
     if job_folder.finished(folder):
         repair_pointer(folder)
         raise SjcError(f"{folder} is finished; nothing to resume.")
-    job_folder.clear_unfinished(folder, checkpoint.saved_step(folder))
+    job_folder.clear_unfinished(folder, checkpoint.saved_step(folder, checkpoint.largest_bytes(settings.grid)))
     return settings
 
 
@@ -267,7 +267,7 @@ class JobRun:
         """Go on from the checkpoint if there is one; returns the seconds spent before it."""
         if not foreign.kind(self.folder / job_folder.CHECKPOINT):
             return 0.0
-        tensors, meta = checkpoint.load(self.folder)
+        tensors, meta = checkpoint.load(self.folder, checkpoint.largest_bytes(self.settings.grid))
         self.optimization.load_state(tensors)
         self.history = {str(k): [float(x) for x in v] for k, v in meta.get("history", {}).items()}
         self._report_status("resume", f"resuming at step {self.optimization.step} of {self.settings.steps}")
