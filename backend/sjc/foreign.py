@@ -236,7 +236,7 @@ def _check(path: AnyPath, status: os.stat_result, largest: int) -> int:
 
 
 def _too_large(path: AnyPath, largest: int) -> SjcError:
-    return SjcError(f"{path} is larger than {largest / MB:g} MB, which no such file is; it is not read.")
+    return SjcError(f"{path} is larger than {largest / MB:.6g} MB, which no such file is; it is not read.")
 
 
 def _lies_in(path: AnyPath, folder: AnyPath) -> bool:

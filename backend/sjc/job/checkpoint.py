@@ -71,10 +71,12 @@ def _check(path: Path, meta: Any) -> None:
     record.number("seconds", 0, default=0)
     for name, values in record.record("history").values.items():
         numbers = values if isinstance(values, list) and len(values) <= foreign.MOST_STEPS else [None]
-        if not all(
-            isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST_NUMBER) for value in numbers
-        ):
+        if not all(map(_is_number, numbers)):
             raise SjcError(f"{path} is damaged: its history of {foreign.shown(name)} must be a list of numbers.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= LARGEST_NUMBER)
 
 
 def saved_step(folder: Path, largest: int = foreign.FIELD_BYTES) -> int | None:
