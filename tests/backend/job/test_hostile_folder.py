@@ -159,6 +159,13 @@ def test_a_checkpoints_description_is_checked(tmp_path, meta):
     refused(lambda: checkpoint.load(tmp_path))
 
 
+def test_a_checkpoint_larger_than_its_grid_can_be_is_not_read(tmp_path):
+    job_folder.write_settings(tmp_path, settings(grid=16))
+    checkpoint.save(tmp_path, {"step": torch.tensor(1), "more": torch.zeros(4_000_000)}, {})
+    refused(lambda: run.reopen(tmp_path), "is larger than 11.57")
+    assert checkpoint.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "entry", [{"mesh": 3}, {"mesh": "a\0b"}, {"mesh": "\ud800"}, {"mesh": ["a"]}, {"mesh": "../a"}]
 )
