@@ -113,7 +113,7 @@ def take_import(folder, _generator):
     for path in folder.glob("*.sjc"):
         read_pointer(path)
     record = queue_file.read_folder(folder)
-    json.dumps(queue_file._written(record, folder)).encode()
+    queue_file.save(folder / "list.json", [record])
     newest = history.newest(folder)
     if newest is not None and newest.suffix == ".npz":
         field = read_npz(newest)
@@ -202,7 +202,7 @@ def take_lines(folder, generator):
                 job.take(decoded)
                 if decoded["type"] == "snapshot":
                     queue_file.snapshot_of(job.folder, decoded["path"], decoded["step"])
-    json.dumps(queue_file._written(job, folder)).encode()
+    queue_file.save(folder / "list.json", [job])
 
 
 DOORS = {
