@@ -49,6 +49,14 @@ def is_folder(path: AnyPath) -> bool:
     return kind(path) == "folder"
 
 
+def resolved(path: AnyPath) -> Path:
+    """Where a path leads, links followed. Raises SjcError for links in a circle, and for what can be no path."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SjcError(f"{str(path)!a} is no path: {first_line(error)}.") from error
+
+
 def check_file(path: AnyPath, largest: int, within: AnyPath | None = None) -> int:
     """The size of a regular file of at most `largest` bytes, for a library that opens it itself; opens nothing.
 

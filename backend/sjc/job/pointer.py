@@ -56,12 +56,12 @@ def read_pointer(path: Path) -> dict[str, Any]:
         raise SjcError(f"{path} is not a .sjc file of this program.")
     if value["sjc"] > POINTER_VERSION:
         raise SjcError(f"{path} was written by a newer version of this program.")
-    record, folder = foreign.Record(value, path), path.parent.resolve()
+    record, folder = foreign.Record(value, path), foreign.resolved(path.parent)
     files = record.record("files")
     targets: dict[str, Path] = {}
     for kind in files.values:
         name = files.text(kind)
-        target = (folder / name).resolve()
+        target = foreign.resolved(folder / name)
         if not target.is_relative_to(folder):
             raise SjcError(f"{path} names a file outside its folder: {foreign.shown(name)}")
         targets[kind] = target
