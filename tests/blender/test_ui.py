@@ -255,7 +255,7 @@ for state in State:
             ui_state.refresh()
             result[f"failed {code}"] = draw_all()
         continue
-    record.warnings = ["a warning"] if state is State.PAUSED else []
+    record.warnings = ["a warning"] if state in (State.PAUSED, State.FINISHED) else []
     ui_state.refresh()
     result[str(state)] = draw_all()
     result[f"{state} folded"] = draw_all(folded=True)
@@ -292,6 +292,9 @@ result["touched"] = touched
     assert "Curves" not in got["finished"][main]["texts"]
     assert "sjc.resume" in got["paused"][main]["operators"]
     assert "a warning" in got["paused"][main]["texts"]
+    assert "a warning" not in got["finished"][main]["texts"], "it belongs to the job that is chosen in the list"
+    assert "a warning" in got["finished"]["SJC_PT_queue"]["texts"]
+    assert "a warning" not in got["stopped"]["SJC_PT_queue"]["texts"]
     card = ["sjc.remove", "sjc.retry", "sjc.copy_error", "sjc.open_log"]
     fixes = {
         "input": ["sjc.edit_settings"],

@@ -94,8 +94,13 @@ def draw_running(layout: Any, context: Any, entry: Any) -> None:
         column.label(text="The memory is freed when this job ends", icon="TRASH")
     else:
         column.operator("sjc.free_memory", icon="TRASH")
-    for warning in entry.warnings.splitlines()[-2:]:
-        paragraph.paragraph(column, context, warning, icon="INFO", max_lines=3)
+    draw_warnings(column, context, entry, most_recent=2)
+
+
+def draw_warnings(layout: Any, context: Any, entry: Any, most_recent: int) -> None:
+    """What a job has warned of, such as a film that is missing from the result: so many of its last warnings."""
+    for warning in entry.warnings.splitlines()[-most_recent:]:
+        paragraph.paragraph(layout, context, warning, icon="INFO", max_lines=3)
 
 
 def draw_curves(layout: Any, runtime: Any) -> None:
@@ -203,6 +208,8 @@ class SJC_PT_queue(Child, bpy.types.Panel):
             if active.state == "stopped":
                 at = iface_("Stopped at step {} of {}; Retry continues from there").format(active.step, active.total)
                 paragraph.paragraph(layout, context, at)
+            if active.state in ("finished", "stopped", "failed"):  # of the job at work they stand above
+                draw_warnings(layout, context, active, most_recent=4)
         layout.operator("sjc.queue_from_text", icon="TEXT")
 
     def _draw_buttons(self, column: Any, active: Any) -> None:
