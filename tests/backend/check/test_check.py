@@ -12,6 +12,7 @@ from sjc.check.run import check_model
 from sjc.check.subject import Effort
 from sjc.errors import SjcError
 from sjc.models import model_files
+from tests.backend import tiny_families
 from tests.backend.tiny_models import CARD, word_model
 
 LATENT = Path(__file__).parents[2] / "data" / "latent_model"
@@ -148,3 +149,19 @@ def test_the_variant_that_is_loaded_is_the_one_that_is_hashed(tmp_path):
     weights.unlink()
     listed = identity.weight_files(model_files.check(folder))
     assert [path.name for path in listed["unet"]] == ["diffusion_pytorch_model.fp16.safetensors"]
+
+
+@pytest.mark.parametrize("family", ["stable_diffusion", "sdxl", "sd3", "flux", "ddpm"])
+def test_every_family_is_measured_to_the_end(tmp_path, family):
+    """Small and random: each must fail at noise, and none may stop on the way."""
+    getattr(tiny_families, family)().save_pretrained(tmp_path / "model")
+    if family == "flux":
+        (tmp_path / "model" / "sjc.json").write_text('{"size": 8}')
+    record = check_model(
+        str(tmp_path / "model"), tmp_path / "out", device="cpu", effort=Effort(steps=4, levels=4, repeats=0)
+    )
+    assert verdicts(record)["noise"] is False
+    assert ("words" in verdicts(record)) == (family != "ddpm")
+    assert ("colours" in verdicts(record)) == (family != "ddpm")
+    assert bool(record["other_predictions"]) == (family not in {"sd3", "flux"})
+    assert (tmp_path / "out" / "check.png").is_file()
