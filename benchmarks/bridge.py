@@ -1,4 +1,4 @@
-"""What the add-on costs Blender's main thread: one snapshot shown, and a turn of the timer with nothing to do.
+"""What the add-on costs Blender's main thread: one snapshot shown, and turns of the timer, also with a long queue.
 
 Each Blender runs in a process of its own, in its wheel. A snapshot costs the call that shows it and then Blender's own
 update of the scene, which reads the file's grids; a wheel has no viewport, so drawing is not in it.
@@ -45,6 +45,36 @@ try:
     def since(before):
         return [1000 * (b - a) for a, b in zip(before, clock())]
 
+    def long_queue(count):
+        # Turns of a queue of 300: one in which a job changes and the list is saved, one in which a job ends.
+        import sjc_blender
+        from sjc_blender.backend.sjc.job.folder import write_settings
+        from sjc_blender.backend.sjc.settings import resolve
+        from sjc_blender.queue.records import JobRecord, State
+
+        sjc_blender.register()
+        queue = session.queue()
+        for n in range(300):
+            chosen = resolve("test", {"prompt": f"object {n}", "seed": n})
+            queue.jobs.append(JobRecord(chosen, folder / "sjc" / f"job-{n}", state=State.STOPPED))
+            queue.jobs[-1].folder.mkdir(parents=True)
+            write_settings(queue.jobs[-1].folder, chosen)
+        rows = {"save": [], "end": []}
+        for n in range(-3, count):
+            record = queue.jobs[7 * n % 300]
+            for kind in rows:
+                record.text = f"{kind} {n}"
+                queue._changed = True
+                if kind == "end":
+                    queue._events += [(record, {"type": "status"}), (record, {"type": "done", "state": "stopped"})]
+                before = clock()
+                session.turn()
+                if n >= 0:  # the first ones fill the panel and the file
+                    rows[kind].append(since(before))
+                queue.flush()
+        queue.jobs.clear()
+        return rows
+
     result = {"snapshots": {}}
     for kind in sorted(path.parent.name for path in folder.glob("*/f_0001.vdb")):
         rows = []
@@ -67,6 +97,7 @@ try:
         session.turn()
         volumes.follow_timeline("idle")  # as in a tick of a running job
         result["ticks"].append(since(before))
+    result["queue"] = long_queue(int(ticks) // 10)
     result["versions"] = {
         "blender": bpy.app.version_string, "python": platform.python_version(), "numpy": numpy.__version__
     }
@@ -92,7 +123,11 @@ def benchmark(quick: bool) -> dict[str, Any]:
     first = blenders[chosen[0]]
     return {
         "device": f"bpy {', '.join(chosen)}",
-        "summary": {"snapshot_ms": _longest(first["snapshots"]), "tick_ms": first["tick_ms"]},
+        "summary": {
+            "snapshot_ms": _longest(first["snapshots"]),
+            "tick_ms": first["tick_ms"],
+            "queue_of_300_ms": max(first["queue_of_300"].values()),
+        },
         "blenders": blenders,
         "left_out": venvs.left_out(),
     }
@@ -106,10 +141,14 @@ def _longest(snapshots: dict[str, Any]) -> dict[str, float]:
 def text(record: report.Record) -> str:
     """The result as a table."""
     kinds = list(next(iter(record["blenders"].values()))["snapshots"])
-    rows = [["Blender", *(f"{kind}^3 ms" for kind in kinds), "idle tick ms"]]
+    long_queue = ("save", "end")  # of a queue of 300: turns that save the list, turns in which a job ends
+    headings = [*(f"{kind}^3 ms" for kind in kinds), "idle tick ms", *(f"300 jobs: {turn} ms" for turn in long_queue)]
+    rows = [["Blender", *headings]]
     for version, timings in record["blenders"].items():
         cells = (f"{timings['snapshots'][kind]['ms']:.1f}" for kind in kinds)
-        rows.append([version, *cells, f"{timings['tick_ms']:.3f}"])
+        turns = timings.get("queue_of_300", {})  # older records have none
+        queued = (f"{turns[kind]:.2f}" if kind in turns else "" for kind in long_queue)
+        rows.append([version, *cells, f"{timings['tick_ms']:.3f}", *queued])
     return report.table(rows)
 
 
@@ -157,6 +196,9 @@ def _measure(version: str, folder: Path, repeats: int) -> dict[str, Any]:
     return {
         "versions": result["versions"],
         "snapshots": snapshots,
+        "queue_of_300": {
+            kind: round(statistics.median(wall for wall, _ in rows), 3) for kind, rows in result["queue"].items()
+        },
         "tick_ms": round(statistics.median(ticks), 4),
         "tick_ms_longest": round(max(ticks), 3),
         "tick_ms_own": round(statistics.median(own for _, own in result["ticks"]), 4),

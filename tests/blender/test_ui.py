@@ -283,9 +283,10 @@ result["touched"] = touched
     )
     assert got["touched"] == []
     main = "SJC_PT_main"
-    assert got["empty"][main]["operators"] == ["sjc.generate"]
+    always = ["sjc.show_words", "sjc.generate"]
+    assert got["empty"][main]["operators"] == always
     running = got["running"][main]
-    assert running["operators"] == ["sjc.generate", "sjc.pause", "sjc.cancel", "sjc.free_memory"]
+    assert running["operators"] == [*always, "sjc.pause", "sjc.cancel", "sjc.free_memory"]
     assert {"Growing the volume", "Step 3 of 8", "1:15 left", "Queue"} <= set(running["texts"])
     assert {"Curves", "Noise Level: 1.23", "Score: 0.5", "New number: 7"} <= set(running["texts"])
     assert "Noise Level: 1.23" not in got["running folded"][main]["texts"]
@@ -312,12 +313,12 @@ result["touched"] = touched
     }
     for code in CODES:
         operators = got[f"failed {code}"][main]["operators"]
-        assert operators[1:] == [card[0], card[1], *fixes.get(code, []), *card[2:]], code
+        assert operators[2:] == [card[0], card[1], *fixes.get(code, []), *card[2:]], code
         texts = got[f"failed {code}"][main]["texts"]
         assert any(text.startswith("What happened.") for text in texts)
         assert any(text.endswith(" ...") for text in texts), "a long hint is cut"
     for state in ("waiting", "finished", "stopped"):
-        assert got[state][main]["operators"] == ["sjc.generate"]
+        assert got[state][main]["operators"] == always
     assert any(t.startswith("Stopped at step 3 of 8") for t in got["stopped"]["SJC_PT_queue"]["texts"])
     assert got["waiting"]["SJC_PT_queue"]["operators"].count("sjc.move") == 2
     assert got["running"]["SJC_UL_jobs"] == [[("a red mushroom " * 6).strip(), "38%"]]
