@@ -45,6 +45,8 @@ def check_part(path: Path, config: dict[str, Any], tensors: int, largest: int) -
     if max([repeats * blocks, *layers]) > max(tensors, 1):
         raise SjcError(f"{path} names more layers than its weights have tensors ({tensors}); the two do not fit.")
     for name, value in config.items():
+        if "token" not in name and _least(value) < 0:
+            raise SjcError(f"{path}: {name} is {foreign.shown(value)}; it must not be negative.")
         width = not any(part in name for part in _NO_WIDTHS)
         if width and _most(value) > max(largest, LARGEST_WIDTH):
             raise SjcError(
@@ -60,6 +62,13 @@ def _most(value: Any) -> int:
     if isinstance(value, list):
         return max(map(_most, value), default=1)
     return value if isinstance(value, int) and not isinstance(value, bool) else 1
+
+
+def _least(value: Any) -> int:
+    """The smallest whole number in a value, 0 where it has none."""
+    if isinstance(value, list):
+        return min(map(_least, value), default=0)
+    return value if isinstance(value, int) else 0
 
 
 def _check_values(path: Path, value: Any, depth: int = 0) -> None:

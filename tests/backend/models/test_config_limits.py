@@ -38,6 +38,7 @@ def saved(tmp_path_factory):
         ("stable_diffusion", "text_encoder", {"num_hidden_layers": 10**7}, "names more layers"),
         ("stable_diffusion", "text_encoder", {"intermediate_size": 10**7}, "no tensor of its weights is wider"),
         ("stable_diffusion", "text_encoder", {"max_position_embeddings": 10**6}, "at most 4096 can be used"),
+        ("stable_diffusion", "text_encoder", {"num_attention_heads": -1}, "it must not be negative"),
         ("stable_diffusion", "scheduler", {"num_train_timesteps": 10**10}, "num_train_timesteps is 10000000000"),
         ("stable_diffusion", "scheduler", {"num_train_timesteps": None}, "num_train_timesteps is None"),
         ("stable_diffusion", "scheduler", {"num_train_timesteps": -1}, "num_train_timesteps is -1"),
