@@ -26,7 +26,7 @@ from sjc.guidance.parameterizations import Epsilon
 from sjc.guidance.schedules import VESchedule
 from sjc.machine import capture
 from sjc.machine.devices import device_name
-from sjc.models import distilled, graphs, networks
+from sjc.models import distilled, graphs, networks, tuning
 from sjc.models.loading import load_denoiser
 from sjc.models.memory_plan import free_bytes, plan
 from sjc.models.placement import Placement
@@ -103,6 +103,8 @@ def random_denoiser(config: dict[str, Any], device: torch.device, dtype: torch.d
     name = str(dtype).removeprefix("torch.")
     placement = Placement(device, plan(numbers, device.type, name, free_bytes(device.type)))
     unet = placement.network(unet)
+    if device.type == "cuda":
+        tuning.fuse_projections(unet)  # as the loader does it
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     prompts: Any = RandomPrompts(int(unet.config.cross_attention_dim), device)
     call = graphs.replayed(networks.text_unet(unet), placement)

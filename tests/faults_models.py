@@ -4,6 +4,7 @@ from tests.faults import LOOP, MODELS, SJC, Fault
 
 SINGLE = "tests/backend/models/test_single_file.py"
 STEP = "tests/backend/test_step.py"
+TUNING = "tests/backend/models/test_tuning.py"
 DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
@@ -197,6 +198,20 @@ FAULTS = [
         "            self.graphs.forget()\n",
         "            pass\n",
         (f"{STEP}::test_a_captured_step_is_a_plain_one",),
+    ),
+    Fault(
+        "a-compiler-that-failed-is-asked-again",
+        f"{MODELS}/tuning.py",
+        "            block._compiled_call_impl = None",
+        "            block.training = False",
+        (f"{TUNING}::test_where_the_compiler_fails_the_network_works_as_it_is",),
+    ),
+    Fault(
+        "projections-kept-twice",
+        f"{MODELS}/tuning.py",
+        "            delattr(attention, name)",
+        "            getattr(attention, name)",
+        (f"{TUNING}::test_fused_projections_change_no_number",),
     ),
     # --------------------------------------------------------------------------------- guidance built in by an adapter
     Fault(

@@ -107,6 +107,10 @@ class Settings:
         "auto", "job", choices=("auto", "torch", "onnx"),
         text="What runs the network on a CPU: torch, or onnx, which is faster for small networks; auto takes onnx "
              "where it runs.")
+    compile: str = _setting(
+        "off", "job", choices=("off", "auto"),
+        text="Whether torch compiles the network on an NVIDIA card: auto does where it can, which makes the first "
+             "step slow and the others faster.")
 
     views_per_step: int = _setting(
         4, "guidance", low=1, high=64, symbol="V",

@@ -14,7 +14,8 @@ from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 UNCHANGED = (
-    "prompt", "negative_prompt", "model", "lora", "preset", "seed", "device", "renderer", "runtime", "overwrite",
+    "prompt", "negative_prompt", "model", "lora", "preset", "seed", "device", "renderer", "runtime", "compile",
+    "overwrite",
 )  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
 PLACEHOLDER = "a red mushroom"

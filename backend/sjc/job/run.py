@@ -187,7 +187,8 @@ class JobRun:
     def engine(self) -> tuple[object, ...]:
         """What a loaded model depends on."""
         chosen = self.settings
-        return chosen.model, chosen.lora, self.built_in, chosen.runtime, self.device, self.given_denoiser
+        how = (chosen.runtime, chosen.compile, self.device)
+        return chosen.model, chosen.lora, self.built_in, *how, self.given_denoiser
 
     def _loaded_denoiser(self) -> Denoiser:
         from ..models import single_file_conversion
@@ -201,6 +202,7 @@ class JobRun:
             runtime=self.settings.runtime,
             lora=self.settings.lora,
             built_in=self.built_in,
+            compiling=self.settings.compile == "auto",
             tell=lambda _note: None,  # the run itself warns of what the model has noted
         )
 

@@ -34,6 +34,7 @@ def load_denoiser(
     runtime: str = "torch",
     lora: str = "",
     built_in: float | None = None,
+    compiling: bool = False,
     tell: Tell = to_stderr,
 ) -> TextDenoiser:
     """Loads a model in the ordinary diffusers layout, in evaluation mode.  Only safetensors are read.
@@ -48,6 +49,7 @@ def load_denoiser(
     lora: files that are fused into the weights, "PATH[:weight], ..." (lora_text.py); torch runs those.
     built_in: the guidance scale that the model's own adapter is to build into the network (distilled.py); the denoiser
         knows no other then.
+    compiling: whether torch.compile may make the network faster, where it can (tuning.py).
     tell: is given each line about a part that has too little memory, now or later; the lines are in the denoiser's
         notes as well.
 
@@ -62,7 +64,9 @@ def load_denoiser(
     placement = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")), tell)
     for line in lora_files.bundled(loras):
         placement.note(line)
-    loader = NetworkLoader(files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in)
+    loader = NetworkLoader(
+        files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in, compiling=compiling
+    )
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)
     pictures = picture_format(files, loader.config, card, placement)

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import SjcError
 from ..lora_text import Lora
-from . import distilled, graphs, networks, onnx_unet
+from . import distilled, graphs, networks, onnx_unet, tuning
 from . import lora as lora_files
 from .families import FLUX, SD3, SDXL, UNCONDITIONAL
 from .model_files import ModelFiles
@@ -31,6 +31,7 @@ class NetworkLoader:
     runtime: what runs a UNet on a CPU, "torch", "onnx" (ONNX Runtime) or "auto"; torch runs every network with LoRAs.
     loras: checked LoRAs that are fused into the network.
     built_in: the guidance scale of the model's own adapter, which is fused into it as well; None without.
+    compiling: whether torch.compile may work on it (tuning.py).
 
     Raises SjcError where the folder has no adapter for that scale.
     """
@@ -44,7 +45,9 @@ class NetworkLoader:
         runtime: str = "torch",
         loras: Sequence[Lora] = (),
         built_in: float | None = None,
+        compiling: bool = False,
     ) -> None:
+        self.compiling = compiling
         self.files, self.dtype, self.placement = files, dtype, placement
         self.loras, self.built_in = loras, built_in
         self.adapter = None if built_in is None else distilled.adapter(files.folder, built_in)
@@ -65,7 +68,10 @@ class NetworkLoader:
         family = self.files.family
         module = load_network_module(self.files, self.dtype)
         lora_files.fuse((*adapters, *self.loras), family, {family.network: module})
-        return self.placement.network(module)
+        module = self.placement.network(module)
+        if self.placement.device.type == "cuda" and not self.placement.in_pieces:
+            tuning.fuse_projections(module)
+        return module
 
     @cached_property
     def config(self) -> Any:
@@ -80,7 +86,7 @@ class NetworkLoader:
 
         Raises SjcError where ONNX Runtime was asked for and cannot run it, and for anything that cannot be loaded.
         """
-        call = self._onnx_network() or graphs.replayed(self._torch_network(pictures.size), self.placement)
+        call = self._onnx_network() or graphs.replayed(self._tuned_network(pictures.size), self.placement)
         on_module = not (self.cached_graph or self.placement.in_pieces)
         return LoadedNetwork(
             call,
@@ -101,6 +107,12 @@ class NetworkLoader:
                 "CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch."
             )
         return network
+
+    def _tuned_network(self, size: int) -> Network:
+        network = self._torch_network(size)
+        if not self.compiling or self.placement.in_pieces:
+            return network
+        return tuning.compiled(network, self.module, self.placement.device, self.placement.note)
 
     def _torch_network(self, size: int) -> Network:
         family = self.files.family

@@ -99,6 +99,6 @@ def channels_last(network: Any, device: torch.device, dtype: torch.dtype) -> Any
     Tensor cores read that layout.  (Not measured by this project; PyTorch's documentation gives about a fifth.)
     """
     convolves = any(isinstance(module, torch.nn.Conv2d) for module in network.modules())
-    if device.type == "cuda" and dtype == torch.float16 and convolves:
+    if device.type == "cuda" and dtype in (torch.float16, torch.bfloat16) and convolves:
         return network.to(memory_format=torch.channels_last)
     return network

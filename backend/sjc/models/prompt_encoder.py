@@ -163,14 +163,16 @@ class PromptEncoder:
             torch.cuda.empty_cache()
 
     def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
-        """Encodes every sentence that a run with this prompt may ask for, with large encoders; small ones wait.
+        """Encodes every sentence that a run with this prompt may ask for; small encoders on a CPU wait until asked.
+
+        On a device that works behind the host's back, a new sentence in the middle of a run would hold up its steps.
 
         In how many pieces sentences are read is that of this run's longest one, whatever was read before.
         """
         angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
         views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
         self._pieces = max(map(self._pieces_of, [*views, negative])) if self.in_pieces else 1
-        if self.cache:
+        if self.cache or self.device.type != "cpu":
             self.conditions([*views, negative])
 
     def encode(self, texts: list[str]) -> Tensor:

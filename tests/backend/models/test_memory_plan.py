@@ -268,7 +268,12 @@ def test_the_autoencoder_stays_on_the_host_when_there_is_no_room(tmp_path, monke
 
 @pytest.mark.parametrize(
     ("device", "dtype", "last"),
-    [("cuda", torch.float16, True), ("cuda", torch.float32, False), ("cpu", torch.float16, False)],
+    [
+        ("cuda", torch.float16, True),
+        ("cuda", torch.bfloat16, True),
+        ("cuda", torch.float32, False),
+        ("cpu", torch.float16, False),
+    ],
 )
 def test_convolutions_in_half_precision_have_channels_last(device, dtype, last):
     network = channels_last(tiny_models.tiny_unet(), torch.device(device), dtype)

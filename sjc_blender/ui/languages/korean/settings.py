@@ -54,6 +54,12 @@ SETTINGS = {
         "What runs the network on a CPU: torch, or onnx, which is faster for small networks; auto takes onnx where "
         "it runs"
     ): "CPU에서 신경망을 실행하는 엔진: torch 또는 작은 신경망에서 더 빠른 ONNX Runtime. 자동은 가능한 곳에서 ONNX Runtime을 씁니다",
+    "Compile": "컴파일",
+    (
+        "Whether torch compiles the network on an NVIDIA card: auto does where it can, which makes the first step "
+        "slow and the others faster"
+    ): "NVIDIA 카드에서 torch가 신경망을 컴파일할지 정합니다. 자동은 가능한 곳에서 컴파일하며, 첫 스텝은 느려지고 나머지는 빨라집니다",
+    "Off": "끔",
     "Torch": "torch",
     "ONNX Runtime": "ONNX Runtime",
     # guidance
