@@ -43,7 +43,7 @@ def test_each_sentence_is_encoded_once(saved, monkeypatch):
     denoiser.conditioned(["red mushroom", "blue mushroom", "red mushroom"], "", 3.0)
     denoiser.conditioned(["blue mushroom", "mushroom"], "", 2.0)
     denoiser.conditioned(["blue mushroom"], "red", 2.0)
-    assert batches == [2, 1, 1, 1]
+    assert batches == [1, 2, 1, 1]
 
 
 def test_card(saved, copied):
