@@ -245,8 +245,8 @@ FAULTS = [
     Fault(
         "the-model-before-for-another-guidance",
         f"{SJC}/job/run.py",
-        "chosen.lora, self.built_in, chosen.runtime",
-        "chosen.lora, chosen.runtime",
+        "chosen.lora, self.built_in, *how",
+        "chosen.lora, *how",
         (f"{DISTILLED}::test_a_job_takes_it_and_the_next_takes_over_what_is_the_same",),
     ),
     # ------------------------------------------------------------------------------------------ checkpoints in one file
