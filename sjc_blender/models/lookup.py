@@ -126,7 +126,9 @@ def words(model: str = "embedded") -> dict[str, list[str]]:
     """
     info = look(model)
     if info.kind in ("missing", "bad"):
-        raise SjcError(info.problem or f'The model "{model}" is not on this computer; download it first.')
+        if info.problem:
+            raise SjcError(info.problem)
+        raise SjcError(f'The model "{model}" is not on this computer; download it first.')
     known = model_files.read_card(info.folder).get("words", {}) if info.folder.is_dir() else {}
     return {kind: list(listed) for kind, listed in known.items() if kind in KINDS and listed}
 

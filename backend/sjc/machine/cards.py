@@ -99,6 +99,8 @@ def unfit(index: int = 0) -> Unused | None:
     if not torch.cuda.is_available():
         return None
     built = torch.cuda.get_arch_list()
+    if not built:
+        return None
     properties = torch.cuda.get_device_properties(index)
     if torch.version.hip:
         own = str(getattr(properties, "gcnArchName", "")).partition(":")[0]
@@ -106,7 +108,7 @@ def unfit(index: int = 0) -> Unused | None:
     else:
         own = f"sm_{properties.major}{properties.minor}"
         fits = kernels_fit((properties.major, properties.minor), built)
-    if fits or not built:
+    if fits:
         return None
     fact = (
         f"{properties.name} ({own}) is not among the graphics cards that torch {torch.__version__} has kernels for: "
