@@ -83,7 +83,7 @@ def load_denoiser(
 
 
 def usual_dtype(files: ModelFiles, device: torch.device) -> torch.dtype:
-    """float32, but float16 for large models on CUDA."""
+    """float32, but float16 for large models on CUDA: bfloat16 moves D further (measured, docs/models.md)."""
     large = device.type == "cuda" and files.weight_bytes > HALF_PRECISION_ABOVE
     return torch.float16 if large else torch.float32
 
