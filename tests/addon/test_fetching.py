@@ -163,10 +163,10 @@ def test_a_backend_that_does_not_start_removes_nothing(tmp_path):
 def test_what_nobody_foresaw_ends_the_work_with_a_word(monkeypatch, kind):
     """A thread that died in silence would be waited for for ever."""
 
-    def broken(_command):
+    def broken(*_arguments):
         raise ValueError("embedded null byte")
 
-    monkeypatch.setattr(fetching, "_begin", broken)
+    monkeypatch.setattr(fetching, "begin", broken)
     job = kind(sys.executable, ID).start()
     job.thread.join(10)
     text = job.answer.problem if kind is fetching.Ask else job.poll().text

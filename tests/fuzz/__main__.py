@@ -22,6 +22,8 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # a fork has no threads but its own, and waits for ever for those of OpenMP
+
 SECONDS, MEMORY, ADDRESSES = 5.0, 10**9, 4 * 10**9  # of a case; address space is cut so that no case takes the machine
 SAVE_EVERY = 50
 

@@ -114,8 +114,8 @@ def stub(monkeypatch):
 
 
 def test_a_snapshot_is_the_field_of_its_step_though_steps_go_on(tmp_path, stub, monkeypatch):
-    """The writer is held until the job has made all its steps."""
-    s = settings(steps=6, snapshot_every=2, turntable=False)
+    """The writer is held until the job has made two more steps; a checkpoint would wait for it."""
+    s = settings(steps=6, snapshot_every=2, checkpoint_every=100, turntable=False)
     densities, now = {}, JobRun._snapshot
 
     def noted(self):
