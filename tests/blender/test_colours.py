@@ -35,9 +35,10 @@ for fault in ("latent", "ok"):
     states = []
     def look(record, message):
         if message["type"] == "snapshot":
+            live.settle()  # as at the end of a turn
             layout = Layout()
             main.draw_running(layout, bpy.context, runtime.jobs[record.id])
-            states.append([text for text in layout.texts() if "Colors" in text])
+            states.append([text for text in layout.texts() if "Colors:" in text])
     live.listeners.append(look)
     job = api.generate("a cube", preset="test", steps=8, snapshot_every=2)
     live.listeners.remove(look)
@@ -46,7 +47,7 @@ for fault in ("latent", "ok"):
         target.hide_set(False)
         bpy.context.view_layer.objects.active = target
         texts = draw(settings.SJC_PT_output, bpy.context).texts()
-        shown[target.type] = [text for text in texts if "Colors" in text]
+        shown[target.type] = [text for text in texts if "Colors:" in text]
     result[fault] = [states, shown]
     api.close()
 """,
