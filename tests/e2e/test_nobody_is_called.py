@@ -20,7 +20,21 @@ import sjc
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the home folder is elsewhere there")
 
-FOREIGN = ("XDG_", "ORT_", "HF_", "DO_NOT_TRACK", "SJC_", "MPL", "WARP_", "TRITON_", "WANDB", "DISABLE_", "PYTEST")
+FOREIGN = (
+    "XDG_",
+    "ORT_",
+    "HF_",
+    "DO_NOT_TRACK",
+    "SJC_",
+    "MPL",
+    "WARP_",
+    "TRITON_",
+    "TORCHINDUCTOR_",
+    "CUDA_CACHE_",
+    "WANDB",
+    "DISABLE_",
+    "PYTEST",
+)  # torch itself sets TORCHINDUCTOR_CACHE_DIR where it is imported
 CACHE = Path(".cache/sjc")  # in the home folder
 NOWHERE = re.compile(r"/dev/(null|tty|shm/.*)|/proc/.*")
 
