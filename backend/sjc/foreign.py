@@ -101,10 +101,10 @@ def appended(path: AnyPath) -> BinaryIO:
 def read_bytes(path: AnyPath, largest: int, within: AnyPath | None = None) -> bytes:
     """All of that file. Raises as `check_file`, and SjcError for one that grows beyond `largest` meanwhile."""
     with opened(path, largest, within) as file:
-        data = file.read(largest + 1)
-    if len(data) > largest:
+        content = file.read(largest + 1)
+    if len(content) > largest:
         raise _too_large(path, largest)
-    return data
+    return content
 
 
 def read_text(path: AnyPath, largest: int, within: AnyPath | None = None) -> str:

@@ -156,12 +156,12 @@ def requirements_hash() -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = foreign.read_json(path)
+        record = foreign.read_json(path)
     except (OSError, SjcError):
         return {}
     types = {"state": str, "python": str, "text": str, "lines": list, "stale": bool, "code": str, "requirements": str}
-    fits = isinstance(data, dict) and all(isinstance(data.get(k, t()), t) for k, t in types.items())
-    return data if fits else {}
+    fits = isinstance(record, dict) and all(isinstance(record.get(k, t()), t) for k, t in types.items())
+    return record if fits else {}
 
 
 # ------------------------------------------------------------------------------------------------------------- doctor

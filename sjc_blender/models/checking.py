@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from ..backend.sjc.check.place import PICTURE
 from ..install.installer import Progress
-from .fetching import Work, begin, command_for, last_line, no_start
+from .fetching import Work, command_for, last_line
 
 __all__ = ["CheckModel", "ModelReport"]
 
@@ -56,22 +56,22 @@ class CheckModel(Work):
         if self.process:
             self.process.kill()
 
+    def _fail(self, text: str) -> None:
+        self._end("failed", text)
+
     def _run(self) -> None:
-        try:
-            self.process = begin(self.command)
-        except OSError as error:
-            self._end("failed", no_start(self.command[0], error))
+        if (process := self._begin()) is None:
             return
         if self.state == "cancelled":
-            self.process.kill()
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
+            process.kill()
+        assert process.stdout is not None
+        assert process.stderr is not None
         errors: list[str] = []
-        reader = threading.Thread(target=errors.extend, args=(self.process.stderr,), daemon=True)
+        reader = threading.Thread(target=errors.extend, args=(process.stderr,), daemon=True)
         reader.start()
-        self._follow(self.process.stdout)
+        self._follow(process.stdout)
         reader.join()
-        if self.process.wait() in MEASURED and self.report:
+        if process.wait() in MEASURED and self.report:
             self._end("done", "")
         else:
             self._end("failed", last_line(errors) or "The check ended without a result.")

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -43,7 +44,7 @@ class DownloadInfo:
     problem: str = ""
 
 
-class Work:
+class Work(ABC):
     """A process of the backend's that a thread waits for."""
 
     def __init__(self, command: list[str], name: str) -> None:
@@ -62,12 +63,22 @@ class Work:
         except Exception as error:  # noqa: BLE001 (a thread that ended without a word would be waited for for ever)
             self._fail(one_line(error))
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """The work itself, in the thread."""
 
+    def _begin(self) -> subprocess.Popen[str] | None:
+        """The command's process; None where it does not start, which ends the work."""
+        try:
+            self.process = begin(self.command)
+        except OSError as error:
+            self._fail(no_start(self.command[0], error))
+            return None
+        return self.process
+
+    @abstractmethod
     def _fail(self, text: str) -> None:
         """End with this problem."""
-        raise NotImplementedError
 
 
 class Ask(Work):
@@ -211,17 +222,14 @@ class Fetch(Work):
         self._end("failed", text)
 
     def _run(self) -> None:
-        try:
-            self.process = begin(self.command)
-        except OSError as error:
-            self._end("failed", no_start(self.command[0], error))
+        if (process := self._begin()) is None:
             return
         if self.state == "cancelled":
-            self.process.kill()
+            process.kill()
         errors: list[str] = []
         readers = [
             threading.Thread(target=read, args=(stream,), daemon=True)
-            for read, stream in ((self._read_size, self.process.stdout), (errors.extend, self.process.stderr))
+            for read, stream in ((self._read_size, process.stdout), (errors.extend, process.stderr))
         ]
         for reader in readers:
             reader.start()
@@ -229,7 +237,7 @@ class Fetch(Work):
             self._measure()
         for reader in readers:
             reader.join()
-        if self.process.returncode == 0:
+        if process.returncode == 0:
             self._end("done", "")
         else:
             self._end("failed", last_line(errors) or "the download ended without a word")

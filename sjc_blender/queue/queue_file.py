@@ -136,14 +136,14 @@ def load(path: Path) -> list[JobRecord]:
     An entry that cannot be read is left out. Raises SjcError for a file that is no queue, or a newer program's.
     """
     try:
-        data = foreign.read_json(path)
+        document = foreign.read_json(path)
     except FileNotFoundError:
         return []
-    if not isinstance(data, dict) or not isinstance(data.get("jobs"), list) or "sjc_queue" not in data:
+    if not isinstance(document, dict) or not isinstance(document.get("jobs"), list) or "sjc_queue" not in document:
         raise SjcError(f"{path} is not a list of jobs.")
-    if data["sjc_queue"] != VERSION:
+    if document["sjc_queue"] != VERSION:
         raise SjcError(f"The list of jobs {path} was written by another version of this program.")
-    jobs = (_read(entry, path.parent) for entry in data["jobs"])
+    jobs = (_read(entry, path.parent) for entry in document["jobs"])
     return [job for job in jobs if job is not None]
 
 

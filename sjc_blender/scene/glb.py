@@ -41,10 +41,10 @@ class Triangles:
 def read(path: str | os.PathLike[str]) -> Triangles:
     """The one coloured mesh of `path`. Raises SjcError for a file that is missing, cut short, damaged or foreign."""
     try:
-        data = foreign.read_bytes(path, foreign.MESH_BYTES)
+        container = foreign.read_bytes(path, foreign.MESH_BYTES)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
-    document, binary = _chunks(data, path)
+    document, binary = _chunks(container, path)
     try:
         points, faces, colors = _arrays(document, binary)
         uv, picture = _texture(document, binary)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from sjc_blender.models import fetching
 from sjc_blender.models.checking import CheckModel, ModelReport
 from tests.addon.helpers import until
 from tests.backend.tiny_models import CARD, word_model
@@ -91,3 +92,15 @@ def test_the_engine_speaks_as_it_is_read(tmp_path):
     now = ended(missing)
     assert now.state == "failed"
     assert "nothing" in now.text
+
+
+def test_what_nobody_foresaw_ends_a_check_with_a_word(monkeypatch, tmp_path):
+    """A thread that died in silence would be waited for for ever."""
+
+    def broken(*_arguments):
+        raise ValueError("embedded null byte")
+
+    monkeypatch.setattr(fetching, "begin", broken)
+    check = CheckModel(sys.executable, "embedded", tmp_path).start()
+    check.thread.join(10)
+    assert (check.poll().state, check.poll().text) == ("failed", "ValueError: embedded null byte")

@@ -96,8 +96,8 @@ def without_marks(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sjc-") as name:
         for path in folder.iterdir():
             if path in marked:
-                data = foreign.read_bytes(path, HEADER_BYTES).removeprefix(codecs.BOM_UTF8)
-                (Path(name) / path.name).write_bytes(data)
+                content = foreign.read_bytes(path, HEADER_BYTES).removeprefix(codecs.BOM_UTF8)
+                (Path(name) / path.name).write_bytes(content)
             else:
                 (Path(name) / path.name).symlink_to(path.absolute())
         yield Path(name)

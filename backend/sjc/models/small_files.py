@@ -25,13 +25,13 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises SjcError where the file is missing, unreadable or something else.
     """
     try:
-        data = foreign.read_json(path, constants=True)  # diffusers writes -Infinity into schedulers
+        config = foreign.read_json(path, constants=True)  # diffusers writes -Infinity into schedulers
     except FileNotFoundError:
         raise SjcError(f"{path} is missing; the model folder is not complete.") from None
     except SjcError:
         check_fetched(path)
         raise
-    return foreign.Record(data, path).values
+    return foreign.Record(config, path).values
 
 
 def check_fetched(path: Path) -> None:

@@ -170,18 +170,18 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
 def _chunks(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """The JSON and the binary chunk of a GLB container."""
     try:
-        data = foreign.read_bytes(path, foreign.MESH_BYTES)
+        container = foreign.read_bytes(path, foreign.MESH_BYTES)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
+    if len(container) < 20 or struct.unpack_from("<II", container) != (_MAGIC, 2):
         raise SjcError(f"{path} is not a glTF 2.0 binary file.")
     chunks: dict[int, bytes] = {}
     at = 12
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from("<II", data, at)
-        if at + 8 + length > len(data):
+    while at + 8 <= len(container):
+        length, kind = struct.unpack_from("<II", container, at)
+        if at + 8 + length > len(container):
             raise SjcError(f"{path} is cut short.")
-        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
+        chunks.setdefault(kind, container[at + 8 : at + 8 + length])
         at += 8 + length
     if _JSON not in chunks:
         raise SjcError(f"{path} is a glTF file without its JSON chunk.")
