@@ -243,6 +243,13 @@ FAULTS = [
         ("tests/backend/training/test_distil.py::test_a_teacher_says_what_the_loop_hears_under_guidance",),
     ),
     Fault(
+        "a-card-forgets-the-runs-before",
+        "backend/training/release.py",
+        'stages = stages_of(card_file.read_text(encoding="utf-8")) if args.further else ""',
+        'stages = ""',
+        ("tests/backend/training/test_release.py::test_a_run_on_a_card_goes_further",),
+    ),
+    Fault(
         "the-model-before-for-another-guidance",
         f"{SJC}/job/run.py",
         "chosen.lora, self.built_in, *how",

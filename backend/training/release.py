@@ -1,13 +1,16 @@
-"""Put a trained run into the package: `python -m training.release RUN ...`.
+"""Put a trained run into the package: `python -m training.release RUN ... --command C ...`.
 
-Copies the model and the logs of all runs, and writes the model's card.
+Copies the model and the logs of all runs, and writes the model's card. With --further, RUN went on from the model that
+is in the package: the runs before it stay in the card and in the log.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +65,42 @@ colours the prompt names. Up to the sixth training run the mug was empty and cam
 ## How it was trained
 
 {stages}
-In each run the text encoder and its pooling first learn alone to sketch what a sentence means
-(`training.text`); then everything learns together. A later run starts from the UNet of the run before it, and with
---keep-text from its text encoder, too. {machine}. The weights are the moving average. `training_log.jsonl` has the
-root mean square error of D(x + sigma n; sigma) by noise level, on pictures of pairs that were trained on and of
-held-out pairs. At the end the loss is {loss}; the errors at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
+A run that counts steps of sentences begins with the text encoder and its pooling alone, which learn to sketch what a
+sentence means (`training.text`); then everything learns together. A later run starts from the UNet of the run before
+it, and with --keep-text from its text encoder, too.
+{machine}.
+The weights are the moving average. `training_log.jsonl` has the root mean square error of D(x + sigma n; sigma) by noise level, on pictures
+of pairs that were trained on and of held-out pairs; each run scores on a bank of its own. At the end the loss is
+{loss}; the errors at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
 {unseen} on held-out pairs.
 """
 
 STAGE = """{number}. `{command}`
 
-   {text_steps} steps of {text_batch} sentences, then {steps} steps of {batch} pictures; {minutes:.0f} minutes in all.
+   {text}{steps} steps of {batch} pictures, {minutes} minutes{device}.{note}
 """
+MACHINE = "Runs of which nothing else is said were made on 2 CPU cores (float32), other programs beside them"
+
+
+def length(minutes: float) -> str:
+    """Minutes as the cards have them: 86, but 5.5."""
+    return f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.2g}"
+
+
+def logged(rows: list[dict[str, Any]], name: str, default: Any) -> Any:
+    """What the last line of a log that has `name` says of it; logs of older runs lack some names."""
+    return next((row[name] for row in reversed(rows) if name in row), default)
+
+
+def on_device(rows: list[dict[str, Any]]) -> str:
+    """How a card names the device of a run: "on one NVIDIA H200" after a space, nothing for a CPU."""
+    device = logged(rows, "device", "cpu")
+    return "" if device == "cpu" else f" on one {device}"
+
+
+def paragraph(note: str) -> str:
+    """A note of a run as the lines that follow its figures in a card; nothing for none."""
+    return "".join(f"\n   {line}" for line in textwrap.wrap(note, 117))
 
 
 def errors(row: dict[str, Any], kind: str) -> str:
@@ -81,23 +108,33 @@ def errors(row: dict[str, Any], kind: str) -> str:
     return " / ".join(str(row[f"{kind}_{level}"]) for level in (0.5, 1.5, 5.0))
 
 
-def stage(number: int, rows: list[dict[str, Any]], command: str, batch: int) -> str:
-    """One training run for the card, from its log."""
+def stage(number: int, rows: list[dict[str, Any]], command: str, batch: int, note: str = "") -> str:
+    """One training run for the card, from its log. batch: for a log that does not name its own."""
+    batch = logged(rows, "batch", batch)
+    sketched = max((row["sketch_step"] for row in rows if "sketch_step" in row), default=0)
     return STAGE.format(
         number=number,
         command=command,
-        text_steps=max((row["sketch_step"] for row in rows if "sketch_step" in row), default=0),
-        text_batch=TEXT_BATCH * batch,
+        text=f"{sketched} steps of {TEXT_BATCH * batch} sentences, then " if sketched else "",
         steps=rows[-1]["step"],
         batch=batch,
-        minutes=rows[-1]["minutes"],
+        minutes=length(rows[-1]["minutes"]),
+        device=on_device(rows),
+        note=paragraph(note),
     )
 
 
-def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, machine: str) -> str:
-    """The model card's text, every figure from the logs (one per run, in order) or from the world's own tables."""
-    rows = runs[-1]
-    last = rows[-1]
+def stages_of(card: str) -> str:
+    """The paragraphs of a card that tell its runs, as they stand. Raises SystemExit for a card without any."""
+    text = card.partition("## How it was trained\n\n")[2]
+    numbered = re.match(r"(?:\d+\. `.*`\n\n(?:   .*\n)+)+", text)
+    if not numbered:
+        raise SystemExit("the card there names no run; release all runs at once, without --further")
+    return numbered[0]
+
+
+def card(stages: str, last: dict[str, Any], machine: str = MACHINE) -> str:
+    """The model card's text: its runs, the figures of the last line of the last log, and the world's own tables."""
     pairs = len(world.THINGS) * len(world.COLORS)
     return CARD.format(
         size=SIZE,
@@ -113,9 +150,7 @@ def card(runs: list[list[dict[str, Any]]], commands: list[str], batch: int, mach
         pairs=pairs,
         share=100 * len(world.HELD_OUT) / pairs,
         held_out=", ".join(f"{color} {name}" for name, color in sorted(world.HELD_OUT)),
-        stages="".join(
-            stage(n, log, command, batch) for n, (log, command) in enumerate(zip(runs, commands, strict=True), 1)
-        ),
+        stages=stages,
         machine=machine,
         loss=last["loss"],
         seen=errors(last, "seen"),
@@ -128,19 +163,28 @@ def main(argv: list[str] | None = None) -> None:
     p = argparse.ArgumentParser(prog="python -m training.release", description=__doc__)
     p.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of the training runs, in order")
     p.add_argument("--command", action="append", required=True, help="the command of each run, for the card")
-    p.add_argument("--batch", type=int, default=24)
-    p.add_argument("--machine", default="2 CPU cores (float32)")
+    p.add_argument("--further", action="store_true", help="the runs went on from the model that is in --target")
+    p.add_argument("--note", default="", help="what else the card shall say of the last run")
+    p.add_argument("--batch", type=int, default=24, help="of runs whose log does not name it")
+    p.add_argument("--machine", default=MACHINE)
     p.add_argument("--target", type=Path, default=TARGET)
     args = p.parse_args(argv)
     if len(args.command) != len(args.runs):
         raise SystemExit(f"{len(args.runs)} runs need as many --command, not {len(args.command)}")
     texts = [(run / "log.jsonl").read_text(encoding="utf-8") for run in args.runs]
     logs = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    log_file, card_file = args.target / "training_log.jsonl", args.target / "README.md"
+    stages = stages_of(card_file.read_text(encoding="utf-8")) if args.further else ""
+    rows = [json.loads(line) for line in log_file.read_text(encoding="utf-8").splitlines()] if args.further else []
+    rows = [row for row in rows if row["run"] != "distilled"]  # of the adapter that is taken away below
+    for log, command in zip(logs, args.command, strict=True):
+        number = 1 + max((row["run"] for row in rows), default=0)
+        stages += stage(number, log, command, args.batch, args.note if log is logs[-1] else "")
+        rows += [{"run": number, **row} for row in log]
     shutil.copytree(args.runs[-1] / "model", args.target, dirs_exist_ok=True)
     (args.target / NAME).unlink(missing_ok=True)  # an adapter of the model before
-    rows = [{"run": n, **row} for n, log in enumerate(logs, 1) for row in log]
-    (args.target / "training_log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    (args.target / "README.md").write_text(card(logs, args.command, args.batch, args.machine), encoding="utf-8")
+    log_file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    card_file.write_text(card(stages, logs[-1][-1], args.machine), encoding="utf-8")
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())
     if size > LIMIT:
         raise SystemExit(f"the model takes {size / 2**20:.1f} MiB, more than {LIMIT / 2**20:.0f}")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
 from sjc.models.distilled import NAME
 from sjc.models.lora import IN_A_FOLDER
-from training.release import LIMIT, TARGET, errors
+from training.release import LIMIT, TARGET, errors, length, logged, on_device
 
 CARD = """
 ## Guidance in one call
@@ -24,9 +25,10 @@ scale does.
 
 `{command}`
 
-{steps} steps, {minutes:.0f} minutes. Root mean square differences between D with the adapter and the guided D at sigma
-0.5 / 1.5 / 5 are {seen} on trained pairs and {unseen} on held-out pairs; without the adapter, one call differs by
-{seen_before} and {unseen_before}.
+{steps} steps of {batch} pictures, {minutes} minutes{device}. Root mean square differences between D with the adapter
+and the guided D at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
+{unseen} on held-out pairs; without the adapter, one call differs by {seen_before} and
+{unseen_before}.{note}
 """
 
 
@@ -36,6 +38,8 @@ def main(argv: list[str] | None = None) -> Path:
     p.add_argument("run", type=Path, metavar="RUN", help="run folder of training.distil")
     p.add_argument("--scale", type=float, required=True, help="the guidance scale it was made with")
     p.add_argument("--command", required=True, help="the run's command, for the card")
+    p.add_argument("--note", default="", help="what else the card shall say of the run")
+    p.add_argument("--batch", type=int, default=24, help="of a run whose log does not name it")
     p.add_argument("--target", type=Path, default=TARGET)
     args = p.parse_args(argv)
     rows = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -54,7 +58,10 @@ def main(argv: list[str] | None = None) -> Path:
         scale=args.scale,
         command=args.command,
         steps=rows[-1]["step"],
-        minutes=rows[-1]["minutes"],
+        batch=logged(rows, "batch", args.batch),
+        minutes=length(rows[-1]["minutes"]),
+        device=on_device(rows),
+        note=f"\n\n{textwrap.fill(args.note, 120)}" if args.note else "",
         seen=errors(rows[-1], "seen"),
         unseen=errors(rows[-1], "held_out"),
         seen_before=errors(rows[0], "seen"),

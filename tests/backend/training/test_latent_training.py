@@ -116,12 +116,13 @@ def test_the_release_tells_how_it_was_made(trained_codec, tmp_path):
     card = (target / "README.md").read_text()
     assert "`make codec`" in card
     assert "`make unet`" in card
-    assert "7 steps of 24 pictures, 2 minutes" in card
+    assert "7 steps of 24 pictures, 2.4 minutes" in card
     assert len((target / "training_log.jsonl").read_text().splitlines()) == 3
     release_latent.main(["--unet", str(run), "--target", str(target), "--command", "go on"])
     card = (target / "README.md").read_text()
     assert card.index("2. `make unet`") < card.index("3. `go on`") < card.index("All logs are in")
     assert "trained further, 7 steps of 24 pictures" in card
+    assert card.count("All logs are in") == 1
     log = [json.loads(line) for line in (target / "training_log.jsonl").read_text().splitlines()]
     assert [row["run"] for row in log] == ["codec", "codec", "unet", "unet again"]
     with pytest.raises(SystemExit, match="1 runs need as many"):
