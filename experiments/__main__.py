@@ -9,13 +9,14 @@ from pathlib import Path
 from benchmarks.report import ROOT
 from experiments import index, sample2d
 from experiments.rows import ROWS
-from experiments.world_pictures import WORLD
+from experiments.world_pictures import WORLD, bank
 from sjc.errors import SjcError
 from sjc.experiments import command
-from sjc.experiments.harness import Experiment, run, survey
+from sjc.experiments.harness import Experiment, run, side_by_side, survey
 from sjc.machine import streams
 
 OUT = ROOT / "docs" / "experiments"
+MOST_AT_ONCE = 64
 
 
 def known() -> dict[str, Experiment]:
@@ -29,16 +30,22 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python3 build.py experiments", description=__doc__)
     made.add_argument("names", nargs="*", metavar="NAME", help=f"which [all]: {', '.join(known())}")
     command.add_arguments(made, Path("docs/experiments"))
+    made.add_argument("--at-once", type=int, default=1, metavar="N", help="cells side by side, sharing the cores [1]")
     return made
 
 
 def measure(chosen: list[Experiment], args: argparse.Namespace, out: Path) -> None:
-    """Print the budget of all, then run one after the other."""
+    """Print the budget of all, then run one after the other, cells side by side as --at-once says."""
+    if not 1 <= args.at_once <= MOST_AT_ONCE:
+        raise SjcError(f"--at-once: {args.at_once} is out of range; use 1 to {MOST_AT_ONCE}.")
     options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
     for experiment in chosen:
         command.tell(survey(experiment, options[experiment.name], out))
-    for experiment in chosen:
-        print(experiment.answer(run(experiment, options[experiment.name], out, command.tell)))
+    if args.at_once > 1:
+        bank()  # else every process would trace the views
+    with side_by_side(args.at_once) as processes:
+        for experiment in chosen:
+            print(experiment.answer(run(experiment, options[experiment.name], out, command.tell, processes)))
 
 
 def main(words: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def cells(options: Options) -> list[Cell]:
         Cell(
             f"{source.name}-{seed}",
             {"pictures": source.name, "count": PICTURES, "size": SIZE, "points": POINTS, "seed": seed},
-            lambda seed=seed: compute(source, seed),  # type: ignore[misc]
+            partial(compute, source, seed),
         )
         for seed in range(options.seeds)
     ]

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import re
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -31,6 +36,7 @@ THREE_D = (
     "guidance",
     "field",
     "optimize.py",
+    "step.py",
     "job/export.py",
     "output/colour.py",
     "output/glb.py",
@@ -92,26 +98,27 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
 
 
-def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -> Record:
+def run(
+    experiment: Experiment, options: Options, out: Path, say: Say = print, processes: Executor | None = None
+) -> Record:
     """Compute the cells that `out` does not hold yet, then write NAME.json, NAME.md and NAME.png there.
 
     `out` holds those of a stopped run (cells/NAME/) and those of the last page (NAME.json), so that a clone goes on
-    where the committed pages end. Raises SjcError.
+    where the committed pages end. processes: what computes the cells side by side (see `side_by_side`); without, they
+    are computed here, one after the other. Raises SjcError.
     """
     cells = experiment.cells(options)
     wanted = {cell.name: _identity(experiment, cell) for cell in cells}
     finished = _finished(out, experiment.name, wanted)
     say(budget(experiment.name, len(cells), [cell["seconds"] for cell in finished.values()]))
-    for cell in cells:
-        if cell.name in finished:
-            continue
-        began = time.perf_counter()
-        measured = cell.compute()
-        seconds = round(time.perf_counter() - began, 3)
-        finished[cell.name] = {**wanted[cell.name], "seconds": seconds, **_where(options), "measured": measured}
-        write_json(_file(out, experiment.name, cell.name), finished[cell.name])
+    missing = [cell for cell in cells if cell.name not in finished]
+    for name, found in _computed(missing, options.device, processes):
+        finished[name] = {**wanted[name], **found}
+        write_json(_file(out, experiment.name, name), finished[name])
         left = len(cells) - len(finished)
-        say(f"  {cell.name}: {seconds:.1f} s; {left} left, about {_minutes(left * _mean(finished))}")
+        at_once = getattr(processes, "_max_workers", 1)
+        seconds = left * _mean(finished) / at_once
+        say(f"  {name}: {found['seconds']:.1f} s; {left} left, about {_minutes(seconds)}")
     record = {
         "experiment": experiment.name,
         "question": experiment.question,
@@ -123,6 +130,47 @@ def run(experiment: Experiment, options: Options, out: Path, say: Say = print) -
     }
     page.write(experiment, record, out)
     return record
+
+
+@contextmanager
+def side_by_side(count: int) -> Iterator[Executor | None]:
+    """`count` processes for `run`, which share the cores of this one; None for 1. They end with the block."""
+    if count == 1:
+        yield None
+        return
+    threads = max(1, (os.cpu_count() or 1) // count)
+    with ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _begin(threads: int) -> None:
+    """What a process of `side_by_side` begins with: its share of the cores, and an end without words at Ctrl-C."""
+    import torch
+
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _computed(cells: list[Cell], device: str, processes: Executor | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each cell's name and what was found, as soon as it is there."""
+    if processes is None:
+        for cell in cells:
+            yield cell.name, _measure(cell.compute, device)
+        return
+    names = {processes.submit(_measure, cell.compute, device): cell.name for cell in cells}
+    for future in as_completed(names):
+        yield names[future], future.result()
+
+
+def _measure(compute: Callable[[], dict[str, Any]], device: str) -> dict[str, Any]:
+    """What one cell measures, and in how long and where. Raises SjcError."""
+    began = time.perf_counter()
+    measured = compute()
+    return {"seconds": round(time.perf_counter() - began, 3), **_where(device), "measured": measured}
 
 
 def rewrite(experiment: Experiment, out: Path) -> Record | None:
@@ -212,10 +260,10 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _where(options: Options) -> dict[str, Any]:
+def _where(device: str) -> dict[str, Any]:
     from ..machine.devices import choose_device, device_name, versions
 
-    return {"device": device_name(choose_device(options.device)), "versions": versions()}
+    return {"device": device_name(choose_device(device)), "versions": versions()}
 
 
 def _mean(finished: dict[str, dict[str, Any]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -98,11 +99,7 @@ def cells(options: Options) -> list[Cell]:
     known = {"pictures": options.pictures.name, "count": PICTURES, "updates": UPDATES, "rate": RATE, "noises": NOISES}
     known["model"] = model_digest(options.model)  # also the empirical one has the model's size
     return [
-        Cell(
-            f"{case}-{seed}",
-            {"case": case, **known, "seed": seed},
-            lambda case=case, seed=seed: compute(options, case, seed),  # type: ignore[misc]
-        )
+        Cell(f"{case}-{seed}", {"case": case, **known, "seed": seed}, partial(compute, options, case, seed))
         for case in ("pictures", "model")
         for seed in range(options.seeds)
     ]

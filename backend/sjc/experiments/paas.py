@@ -139,11 +139,11 @@ def cells(options: Options) -> list[Cell]:
         "gaussian": ({"noises": NOISES}, _gaussian),
         "pictures": (
             {"noises": NOISES, "pictures": options.pictures.name, "count": PICTURES, "size": SIZE},
-            lambda seed: _empirical(options, seed),
+            partial(_empirical, options),
         ),
         "model": (
             {"noises": MODEL_NOISES, "pictures": options.pictures.name, "model": model_digest(options.model)},
-            lambda seed: _model(options, seed),
+            partial(_model, options),
         ),
     }
     return [

@@ -416,3 +416,20 @@ def test_a_blur_that_is_nearer_says_nothing(sharp, held):
 
     cells = [{"settings": {"case": "model"}, "measured": run(j)} for j in (-0.01, 0.01, 0.0)]
     assert ood.misled({"experiment": "ood", "cells": cells}) is held
+
+
+def test_cells_side_by_side_come_to_what_they_come_to_alone(tmp_path):
+    messages = []
+    alone = harness.run(denoiser.EXPERIMENT, harness.Options(seeds=2), tmp_path / "alone", messages.append)
+    with harness.side_by_side(2) as processes:
+        both = harness.run(denoiser.EXPERIMENT, harness.Options(seeds=2), tmp_path / "both", messages.append, processes)
+    for one, other in zip(alone["cells"], both["cells"], strict=True):
+        assert one["name"] == other["name"]
+        for key, numbers in one["measured"].items():
+            assert other["measured"][key] == pytest.approx(numbers, rel=1e-3, abs=1e-9), key
+    assert sorted(path.name for path in (tmp_path / "both" / "cells" / "denoiser").iterdir()) == [
+        "discs-0.json",
+        "discs-1.json",
+    ]
+    with harness.side_by_side(1) as processes:
+        assert processes is None
