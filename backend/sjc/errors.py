@@ -9,10 +9,12 @@ class SjcError(Exception):
 
     code: the kind of failure, one of `causes.CAUSES`: then the message says what is so, and the door adds what to do
     there. "" for bad input.
+
+    Halves of characters, which a JSON file can hold (\\ud800) and no stream can print, stand as such escapes.
     """
 
     def __init__(self, message: object = "", code: str = "") -> None:
-        super().__init__(message)
+        super().__init__(str(message).encode("utf-8", "backslashreplace").decode())
         self.code = code
 
 

@@ -85,11 +85,11 @@ def child(take, case, generator, report):
     except ERRORS as error:
         text = str(error)
         if not text or "Traceback" in text or len(text) > 100_000:
-            report.write_text(f"the message is no line: {text[:200]!r}")
+            report.write_text(f"the message is no line: {text[:200]!a}")
             return 3
         text.encode()
     except BaseException:  # noqa: BLE001 (this is what is looked for)
-        report.write_text(traceback.format_exc())
+        report.write_text(traceback.format_exc(), errors="backslashreplace")
         return 3
     return 0
 

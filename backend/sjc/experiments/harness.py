@@ -112,13 +112,13 @@ def run(
     finished = _finished(out, experiment.name, wanted)
     say(budget(experiment.name, len(cells), [cell["seconds"] for cell in finished.values()]))
     missing = [cell for cell in cells if cell.name not in finished]
-    for name, found in _computed(missing, options.device, processes):
-        finished[name] = {**wanted[name], **found}
+    for name, result in _computed(missing, options.device, processes):
+        finished[name] = {**wanted[name], **result}
         write_json(_file(out, experiment.name, name), finished[name])
         left = len(cells) - len(finished)
         at_once = getattr(processes, "_max_workers", 1)
         seconds = left * _mean(finished) / at_once
-        say(f"  {name}: {found['seconds']:.1f} s; {left} left, about {_minutes(seconds)}")
+        say(f"  {name}: {result['seconds']:.1f} s; {left} left, about {_minutes(seconds)}")
     record = {
         "experiment": experiment.name,
         "question": experiment.question,

@@ -58,11 +58,24 @@ def load_text_encoder(files: ModelFiles, component: str, dtype: torch.dtype) -> 
 def load_text_config(files: ModelFiles, component: str) -> Any:
     """The configuration of a text encoder as transformers has it.  Raises SjcError, one line."""
     folder = files.folder / component
+    config_class = _text_encoder_class(files, component).config_class
     try:
         with without_marks(folder) as readable:
-            return _text_encoder_class(files, component).config_class.from_pretrained(str(readable), **OWN_FILES_ONLY)
+            config = config_class.from_pretrained(str(readable), **OWN_FILES_ONLY)
+        usual = config_class()
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded: {first_line(error)}.") from error
+    for name, default in {"model_type": config_class.model_type, **vars(usual)}.items():
+        _check_kind(folder / "config.json", name, getattr(config, name, default), default)
+    return config
+
+
+def _check_kind(path: Path, name: str, value: Any, usual: Any) -> None:
+    """Raises SjcError where the libraries have a number or a text and a configuration has something else."""
+    number, text = isinstance(usual, int | float) and not isinstance(usual, bool), isinstance(usual, str)
+    none = value is None and name.endswith("_id")  # a token that there need not be
+    if (number and not isinstance(value, int | float) and not none) or (text and not isinstance(value, str)):
+        raise SjcError(f"{path}: {name} is {foreign.shown(value)}; it must be {'a number' if number else 'a text'}.")
 
 
 def load_tokenizer(files: ModelFiles, component: str) -> Any:
@@ -75,6 +88,9 @@ def load_tokenizer(files: ModelFiles, component: str) -> Any:
     try:
         with without_marks(folder) as readable:
             tokenizer = loader.from_pretrained(str(readable), **OWN_FILES_ONLY)
+        if tokenizer.pad_token is not None:  # what is wrong with its numbers shows when it reads
+            longest = min(int(tokenizer.model_max_length), 77)
+            tokenizer("a", padding="max_length", max_length=longest, truncation=True)
     except Exception as error:
         raise SjcError(f"{folder} cannot be loaded, a file is missing or damaged: {first_line(error)}.") from error
     if tokenizer.pad_token is None:

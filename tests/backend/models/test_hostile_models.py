@@ -140,6 +140,28 @@ def test_only_known_classes_are_loaded(tmp_path, name, change, line):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [
+        ("text_encoder/config.json", {"model_type": [1]}, "model_type is [1]; it must be a text"),
+        ("text_encoder/config.json", {"hidden_size": None}, "hidden_size is None; it must be a number"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": "a\0b"}, "a file is missing or damaged"),
+        ("tokenizer/tokenizer_config.json", {"model_max_length": -5}, "a file is missing or damaged"),
+        ("unet/config.json", {"act_fn": "\ud800"}, "activation function \\ud800 not found"),
+    ],
+)
+def test_odd_values_of_a_folder_are_one_line_that_can_be_printed(tmp_path, name, change, line):
+    from sjc.models.loading import load_denoiser
+
+    folder = tmp_path / "model"
+    tiny_families.stable_diffusion().save_pretrained(folder)
+    edit(folder / name, change)
+    with pytest.raises(SjcError) as caught:
+        load_denoiser(str(folder))
+    assert line in str(caught.value)
+    str(caught.value).encode()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes lie in folders on other systems alone")
 @pytest.mark.parametrize(
     "name",
