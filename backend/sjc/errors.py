@@ -10,7 +10,7 @@ class SjcError(Exception):
     code: the kind of failure, one of `causes.CAUSES`: then the message says what is so, and the door adds what to do
     there. "" for bad input.
 
-    Halves of characters, which a JSON file can hold (\\ud800) and no stream can print, stand as such escapes.
+    Halves of characters, which a JSON file can hold and no stream can print, stand as their escapes.
     """
 
     def __init__(self, message: object = "", code: str = "") -> None:
