@@ -69,9 +69,9 @@ A run that counts steps of sentences begins with the text encoder and its poolin
 sentence means (`training.text`); then everything learns together. A later run starts from the UNet of the run before
 it, and with --keep-text from its text encoder, too.
 {machine}.
-The weights are the moving average. `training_log.jsonl` has the root mean square error of D(x + sigma n; sigma) by noise level, on pictures
-of pairs that were trained on and of held-out pairs; each run scores on a bank of its own. At the end the loss is
-{loss}; the errors at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
+The weights are the moving average. `training_log.jsonl` has the root mean square error of D(x + sigma n; sigma) by
+noise level, on pictures of pairs that were trained on and of held-out pairs; each run scores on a bank of its own. At
+the end the loss is {loss}; the errors at sigma 0.5 / 1.5 / 5 are {seen} on trained pairs and
 {unseen} on held-out pairs.
 """
 
