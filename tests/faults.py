@@ -59,6 +59,13 @@ FAULTS = [
         "prior.elevation_min + (prior.elevation_max - prior.elevation_min) * u[0].double()",
         ("tests/backend/field/test_cameras.py::test_sampled_cameras_follow_the_prior",),
     ),
+    Fault(
+        "rays-of-all-pixels-lie-on-one-slant",
+        f"{FIELD}/cameras.py",
+        "side * right, down)",
+        "right, down)",
+        ("tests/backend/field/test_cameras.py::test_the_picture_of_a_half_plane",),
+    ),
     # ----------------------------------------------------------------------------------------------- field and renderer
     Fault(
         "coarse-to-fine-from-corner-to-corner",
@@ -253,6 +260,13 @@ FAULTS = [
         "loss = -(y * g).sum() / views",
         "loss = (y * g).sum() / views",
         (f"{LOOP}::test_the_gradient_on_the_render_is_minus_the_score_over_the_views",),
+    ),
+    Fault(
+        "every-ray-carves-with-its-pixel's-whole-pull",
+        f"{SJC}/step.py",
+        "** 2 / count)",
+        "** 2)",
+        (f"{LOOP}::test_rays_get_the_pull_of_their_pixel",),
     ),
     Fault(
         "gradient-not-averaged-over-views",

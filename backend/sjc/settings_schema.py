@@ -184,6 +184,10 @@ class Settings:
         0, "field", low=8, high=1024, zero="the model's", unit="pixels",
         text="Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows "
              "less detail.")
+    rays_per_pixel: int = _setting(
+        1, "field", low=1, high=16,
+        text="Rays through each pixel of the rendered image, which shows their mean; more make borders as soft as in "
+             "the pictures that a model learned from, and take longer.")
     ray_step: float = _setting(
         1.0, "field", low=0.05, high=4, unit="voxels",
         text="Distance between the samples along a ray; smaller steps are more exact and slower.")
@@ -323,7 +327,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "var_red": True,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
         "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
-        "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "ray_step": 0.5,
+        "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "rays_per_pixel": 1,
+        "ray_step": 0.5,
         "density_shift": -1.0, "init": "fog", "color_std": 1.0, "background": "learned", "radius": 1.5, "fov_min": 40.0,
         "fov_max": 70.0, "elevation_min": -6.38, "elevation_max": 83.53, "optimizer": "adamax",
         "learning_rate": 0.05, "learning_rate_end": 1.0, "background_learning_rate": 1e-4,

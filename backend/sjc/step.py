@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .field.cameras import CameraPrior, Cameras, rays, sample_cameras
+from .field.cameras import CameraPrior, Cameras, pixel_rays, sample_cameras
 from .field.grid import VoxelField
 from .field.regularizers import (
     carving,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .guidance.denoiser import Denoiser
 
 OnViews = Callable[[Cameras, Tensor], None]
-"""Called in every step before the denoiser is asked: the cameras of V views, the background [V*S*S,C] of their rays."""
+"""Called in every step before the denoiser is asked: cameras of V views, the background [V*R,C] of R rays each."""
 
 Given = Mapping[str, Tensor]
 """What the host gives a step, by name: eye [V,3], rotation [V,3,3], fov_deg [V], sigma [V], noise [n,V or 1,C,S,S],
@@ -177,17 +177,16 @@ class DevicePart:
         captured: whether this is being captured as a graph, or will be.
         """
         s, views = self.settings, self.settings.views_per_step
-        size = s.render_size or self.size
+        size, count = s.render_size or self.size, s.rays_per_pixel
         cameras = replace(drawn.cameras, **{name: given[name] for name in ("eye", "rotation", "fov_deg")})
-        origins, directions = (r.reshape(-1, 3) for r in rays(cameras, size, size))
+        origins, directions = (r.reshape(-1, 3) for r in pixel_rays(cameras, size, size, count))
         rendered = self.render(
             self.field, origins, directions, step=s.ray_step * self.field.voxel, beta=s.emptiness_beta
         )
         background = self._background(given, directions)
         if self.on_views:
             self.on_views(drawn.cameras, background)
-        flat = composite(rendered, background)
-        y = flat.view(views, size, size, -1).permute(0, 3, 1, 2)
+        y = pictures(composite(rendered, background), size, count)
         if size != self.size:
             y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
         emptiness_factor, carving_factor, clip = given["weights"].unbind()
@@ -207,10 +206,10 @@ class DevicePart:
         emptiness = emptiness_loss(rendered)
         loss = loss + emptiness * emptiness_factor
         if s.center_depth_weight:
-            depth = full_depth(rendered).view(views, size, size)
-            loss = loss + s.center_depth_weight * center_depth_loss(depth, s.center_depth_ratio)
+            depth = pictures(full_depth(rendered)[:, None], size, count)
+            loss = loss + s.center_depth_weight * center_depth_loss(depth[:, 0], s.center_depth_ratio)
         if s.carving_weight:
-            loss = loss + carving_factor * carving(rendered, per_ray(g, size), background)
+            loss = loss + carving_factor * carving(rendered, per_ray(g, size, count), background)
         if s.opacity_entropy_weight:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
         if s.tv_weight:
@@ -238,10 +237,16 @@ class DevicePart:
         return lambda x, _sigma: denoise.denoised(x, given, captured=captured)
 
 
-def per_ray(images: Tensor, size: int) -> Tensor:
-    """Pictures [V,C,S,S] -> [R,C] for the rays of pictures of size x size.
+def pictures(values: Tensor, size: int, count: int) -> Tensor:
+    """[V*S*S*n,C] of the n rays of each pixel -> their means, pictures [V,C,S,S] of S = size pixels."""
+    return values.view(-1, size, size, count, values.shape[-1]).mean(3).permute(0, 3, 1, 2)
 
-    S may be smaller; a pixel's value is then shared out among its rays.
+
+def per_ray(images: Tensor, size: int, count: int) -> Tensor:
+    """Pictures [V,C,S,S] -> [R,C] for the rays of pictures of size x size, `count` a pixel.
+
+    S may be smaller; a pixel's value is shared out among its rays.
     """
-    shared = F.interpolate(images, (size, size), mode="nearest") * (images.shape[-1] / size) ** 2
-    return shared.permute(0, 2, 3, 1).reshape(size * size * len(images), -1)
+    shared = F.interpolate(images, (size, size), mode="nearest") * ((images.shape[-1] / size) ** 2 / count)
+    each = shared.permute(0, 2, 3, 1)[..., None, :].expand(-1, -1, -1, count, -1)
+    return each.reshape(-1, images.shape[1])

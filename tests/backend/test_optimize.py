@@ -4,14 +4,16 @@ import itertools
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sjc import step as step_module
 from sjc.errors import SjcError
-from sjc.field.cameras import orbit, rays
+from sjc.field.cameras import orbit, pixel_rays, rays
 from sjc.field.render_reference import composite, render
 from sjc.job import checkpoint
 from sjc.optimize import Optimization, grid_size
-from sjc.step import score_clip
+from sjc.step import DevicePart, per_ray, pictures, score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 
 CPU = torch.device("cpu")
@@ -46,7 +48,13 @@ VARIANTS = itertools.cycle(
     [
         {"background": "learned", "sigma_schedule": "annealed", "sigma_jitter": 0.5, "renderer": "reference"},
         {"background": "random", "sigma_schedule": "uniform", "renderer": "warp", "noises_per_view": 2},
-        {"background": "fixed", "sigma_schedule": "annealed", "renderer": "reference", "views_per_step": 2},
+        {
+            "background": "fixed",
+            "sigma_schedule": "annealed",
+            "renderer": "reference",
+            "views_per_step": 2,
+            "rays_per_pixel": 2,
+        },
         {"background": "learned", "sigma_schedule": "uniform", "renderer": "warp"},
         {"background": "random", "sigma_schedule": "annealed", "renderer": "reference", "shared_noise": True},
     ]
@@ -153,7 +161,8 @@ def test_the_render_goes_where_the_denoiser_points(image, factor, optimizer):
     assert distance(run, image) < before / factor
 
 
-def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatch):
+@pytest.mark.parametrize("rays", [1, 3])
+def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatch, rays):
     """With D = mu the score is (mu - y) / sigma in closed form; the field gets its vector-Jacobian product, no more."""
     mu, captured = flat([0.5, -0.5, 0.25]), {}
 
@@ -167,7 +176,8 @@ def test_the_gradient_on_the_render_is_minus_the_score_over_the_views(monkeypatc
 
     paas = step_module.paas
     monkeypatch.setattr(step_module, "paas", watched)
-    run = start(lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform")
+    run = start(lambda x, _sigma: mu.expand_as(x), views_per_step=3, emptiness_weight=0, sigma_schedule="uniform",
+                rays_per_pixel=rays)  # fmt: skip
     run.advance()
     assert captured["g"].abs().max() > 0.1
     torch.testing.assert_close(captured["y"].grad, -captured["g"] / 3, atol=1e-7, rtol=1e-5)
@@ -181,6 +191,38 @@ def test_a_render_of_another_size_is_brought_to_the_models():
     run.denoiser.denoise = lambda x, sigma: sizes.append(tuple(x.shape)) or bent(x, sigma)
     go(run, 2)
     assert sizes == [(1, 3, SIZE, SIZE)] * 2
+
+
+def test_a_pixel_is_the_mean_of_its_rays():
+    """What the model sees of a field is the mean of the pictures that each place in the pixel gives alone."""
+    noised = []
+    run = start(
+        lambda x, _sigma: noised.append(x.clone()) or x, rays_per_pixel=4, views_per_step=2, sigma_schedule="uniform"
+    )
+    drawn = run.draw(0)
+    DevicePart(run.settings, run.field, run.render, SIZE).gradients(drawn, drawn.tensors)
+    origins, directions = pixel_rays(drawn.cameras, SIZE, SIZE, 4)
+    background = drawn.tensors["background"].repeat_interleave(SIZE**2, 0)
+    each = []
+    for i in range(4):
+        flat = [r[:, :, :, i].reshape(-1, 3) for r in (origins, directions)]
+        each.append(composite(run.render(run.field, *flat, step=run.settings.ray_step * run.field.voxel), background))
+    mean = torch.stack(each).mean(0).view(2, SIZE, SIZE, 3).permute(0, 3, 1, 2).detach()
+    expected = mean + drawn.tensors["sigma"].view(-1, 1, 1, 1) * drawn.tensors["noise"][0]
+    torch.testing.assert_close(noised[0], expected, atol=1e-5, rtol=1e-5)
+    assert (each[0] - each[3]).abs().max() > 0.01
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**16))
+def test_rays_get_the_pull_of_their_pixel(size, count, seed):
+    """`per_ray` is the chain rule of `pictures`, in double precision: <pictures(v), g> = <v, per_ray(g)>."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(2 * size * size * count, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    pull = torch.randn(2, 3, size, size, dtype=torch.float64, generator=generator)
+    (pulled,) = torch.autograd.grad((pictures(values, size, count) * pull).sum(), values)
+    torch.testing.assert_close(per_ray(pull, size, count), pulled)
+    if size * count <= 8:
+        assert torch.autograd.gradcheck(lambda v: pictures(v, size, count), values)
 
 
 def test_each_view_gets_its_own_words():
@@ -225,14 +267,15 @@ def test_the_other_terms_enter_with_their_weight(name):
     torch.testing.assert_close(two, 2 * one, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("render_size", [0, 24])
-def test_carving_enters_with_its_weight_and_clears(render_size):
+@pytest.mark.parametrize(("render_size", "rays"), [(0, 1), (24, 1), (0, 4)])
+def test_carving_enters_with_its_weight_and_clears(render_size, rays):
     """A denoiser that sees nothing but a white background before a dark field: opaque rays are cleared at full rate."""
 
     def grad(weight):
         run = start(
             lambda x, _sigma: torch.ones_like(x), learning_rate=1e-6, emptiness_weight=0, carving_weight=weight,
             background="fixed", background_color=(1, 1, 1), density_shift=3, render_size=render_size,
+            rays_per_pixel=rays,
         )  # fmt: skip
         run.advance()
         return run.field.grid.grad[..., 0].clone()

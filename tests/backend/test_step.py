@@ -81,7 +81,8 @@ def start(folder, recorder=None, device=CPU, **given):
     [
         {"background": "random", "guidance": 3.0, "optimizer": "adam", "carving_weight": 1.0, "tv_weight": 1.0},
         {"background": "learned", "guidance": 1.0, "optimizer": "adamax", "noises_per_view": 2, "score_clip": 1.0,
-         "opacity_entropy_weight": 1.0, "center_depth_weight": 1.0, "render_size": 12, "shared_noise": True},
+         "opacity_entropy_weight": 1.0, "center_depth_weight": 1.0, "render_size": 12, "rays_per_pixel": 2,
+         "shared_noise": True},
     ],
     ids=["one", "other"],
 )  # fmt: skip

@@ -124,10 +124,13 @@ def released_spiral(n: int, radius: float = 1.5, fov_deg: float = 60.0, turns: f
     return look_at(360.0 * turns * ratio, elevation, torch.hypot(axial, height), fov_deg)
 
 
-def rays(cameras: Cameras, height: int, width: int) -> tuple[Tensor, Tensor]:
+def rays(
+    cameras: Cameras, height: int, width: int, right: Tensor | float = 0.0, down: Tensor | float = 0.0
+) -> tuple[Tensor, Tensor]:
     """One ray per pixel: origins and unit directions, both [V,H,W,3], rows top to bottom.
 
     Pixel centres are integers, principal point ((W-1)/2, (H-1)/2), focal length (W/2)/tan(fov/2) pixels in both axes.
+    right, down: how far from the centres rays go through, in pixels, numbers or [H,W].
     """
     if height < 1 or width < 1:
         raise SjcError(f"an image of {height} x {width} pixels has no rays; give at least 1 x 1")
@@ -135,9 +138,42 @@ def rays(cameras: Cameras, height: int, width: int) -> tuple[Tensor, Tensor]:
     focal = (width / 2) / torch.tan(torch.deg2rad(cameras.fov_deg) / 2)
     row = torch.arange(height, dtype=eye.dtype, device=eye.device) - (height - 1) / 2
     column = torch.arange(width, dtype=eye.dtype, device=eye.device) - (width - 1) / 2
-    x = column[None, None, :] / focal[:, None, None]
-    y = -row[None, :, None] / focal[:, None, None]
-    right, up, backward = (axis[:, None, None, :] for axis in rotation.unbind(-1))
-    directions = x[..., None] * right + (y[..., None] * up - backward)
+    x = (column[None, :] + right)[None] / focal[:, None, None]
+    y = -(row[:, None] + down)[None] / focal[:, None, None]
+    rightward, up, backward = (axis[:, None, None, :] for axis in rotation.unbind(-1))
+    directions = x[..., None] * rightward + (y[..., None] * up - backward)
     directions *= (x**2 + (y**2 + 1)).rsqrt()[..., None]  # the axes are orthonormal: this is 1 / length
     return eye[:, None, None, :].expand_as(directions), directions
+
+
+def pixel_rays(cameras: Cameras, height: int, width: int, count: int) -> tuple[Tensor, Tensor]:
+    """`count` rays per pixel, whose mean is the pixel's: as `rays`, [V,H,W,count,3].
+
+    Their places are mirrored in every other pixel, as on a chessboard, so that no slant of a border is favoured.
+    """
+    if count == 1:
+        origins, directions = rays(cameras, height, width)
+        return origins[..., None, :], directions[..., None, :]
+    row, column = (torch.arange(n, dtype=cameras.eye.dtype, device=cameras.eye.device) for n in (height, width))
+    side = 1 - 2 * ((row[:, None] + column) % 2)
+    each = [rays(cameras, height, width, side * right, down) for right, down in pixel_samples(count)]
+    origins, directions = (torch.stack(parts, dim=3) for parts in zip(*each, strict=True))
+    return origins, directions
+
+
+def pixel_samples(count: int) -> list[tuple[float, float]]:
+    """Where `count` rays go through a pixel: how far right and down of its centre, in pixels.
+
+    Hammersley's points, moved so that their mean is the centre: no two share a row or a column.
+    """
+    heights = [_radical_inverse(i) for i in range(count)]
+    middle = sum(heights) / count
+    return [((i + 0.5) / count - 0.5, height - middle) for i, height in enumerate(heights)]
+
+
+def _radical_inverse(number: int) -> float:
+    """The binary digits of a number mirrored at the point (van der Corput), in [0, 1)."""
+    inverse, digit = 0.0, 0.5
+    while number:
+        inverse, number, digit = inverse + digit * (number % 2), number // 2, digit / 2
+    return inverse

@@ -1,5 +1,6 @@
 """Cameras: frame, prior, paths and rays."""
 
+import functools
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from sjc.errors import SjcError
 from sjc.field import cameras
 from sjc.field.cameras import CameraPrior
+
+VIEWS = cameras.look_at([0, 40, 200], [0, 30, -20], 1.5, 60)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +129,68 @@ def test_field_of_view_is_horizontal():
     )
     with pytest.raises(SjcError, match="no rays"):
         cameras.rays(cameras.look_at(0, 0, 1.5, 60), 0, 32)
+
+
+@functools.cache
+def places(size, count, fov=60):
+    """Where the rays of a picture go through it, [H,W,n,2] pixels (right, down) from its upper left pixel's centre."""
+    view = cameras.look_at(0, 0, 1.5, fov)
+    _, directions = cameras.pixel_rays(view, size, size, count)
+    focal = size / 2 / math.tan(math.radians(fov) / 2)
+    x, y, z = directions[0].double().unbind(-1)  # the camera stands at -y and looks along y
+    return torch.stack([x, -z], -1) / y[..., None] * focal + (size - 1) / 2
+
+
+def test_one_ray_goes_through_the_middle():
+    for one, alone in zip(cameras.pixel_rays(VIEWS, 6, 8, 1), cameras.rays(VIEWS, 6, 8), strict=True):
+        assert torch.equal(one[..., 0, :], alone)
+
+
+@given(st.integers(1, 16))
+def test_rays_of_a_pixel_share_no_row_and_no_column(count):
+    right, down = torch.tensor(cameras.pixel_samples(count)).double().unbind(-1)
+    for places in (right, down):
+        assert abs(float(places.mean())) < 1e-6
+        assert len(set(places.tolist())) == count
+    assert (right.sort().values - (torch.arange(count) + 0.5) / count + 0.5).abs().max() < 1e-6
+    assert right.abs().max() < 0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 16])
+def test_rays_lie_in_their_pixels(count):
+    size = 6
+    points = places(size, count)
+    row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    inside = points - torch.stack([column, row], -1)[:, :, None]
+    assert inside.abs().max() < 0.5
+    torch.testing.assert_close(inside.mean(2), torch.zeros(size, size, 2).double(), atol=1e-5, rtol=0)
+
+
+@given(st.integers(1, 16), st.floats(-0.5, 0.5))
+def test_a_pixel_at_a_border_shows_the_share_of_its_area(count, border):
+    """An upright or level border anywhere in a pixel: n rays give its area to within half a ray."""
+    for axis in (0, 1):
+        offsets = [sample[axis] for sample in cameras.pixel_samples(count)]
+        share = sum(offset < border for offset in offsets) / count
+        # Powers of 2 fill both axes evenly; of other numbers, the way down does so less well.
+        tolerance = 0.5 / count if axis == 0 or count & (count - 1) == 0 else 1.5 / count
+        assert abs(share - (border + 0.5)) <= tolerance + 1e-9
+
+
+def half_plane(size, count, angle, shift):
+    """The picture [S,S] of a half-plane whose border passes the middle at `shift` pixels: 1 within, 0 outside."""
+    right, down = (places(size, count) - (size - 1) / 2).unbind(-1)
+    return (right * math.cos(angle) + down * math.sin(angle) < shift).double().mean(-1)
+
+
+def test_the_picture_of_a_half_plane():
+    """More rays come nearer to the area that it covers, along borders of any slant, rising or falling alike."""
+
+    def error(count, angle, shift):
+        return (half_plane(8, count, angle, shift) - half_plane(8, 256, angle, shift)).abs().mean().item()
+
+    angles, shifts = [i * math.pi / 12 + 0.1 for i in range(12)], (-1.3, 0.2, 0.9)
+    means = {n: sum(error(n, a, s) for a in angles for s in shifts) / 36 for n in (1, 2, 4, 16)}
+    assert means[16] < 0.5 * means[4] < 0.4 * means[2] < 0.3 * means[1]
+    for angle in angles:  # the mirrored border is the mirrored picture
+        torch.testing.assert_close(half_plane(8, 2, math.pi - angle, 0.4), half_plane(8, 2, angle, 0.4).flip(1))

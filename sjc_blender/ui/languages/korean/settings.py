@@ -148,6 +148,11 @@ SETTINGS = {
         "Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows less "
         "detail (pixels). 0: the model's"
     ): "렌더 이미지의 한 변. 그 뒤 모델에 맞게 크기를 바꿉니다. 작으면 빠르지만 덜 세밀합니다 (픽셀). 0: 모델의 값",
+    "Rays Per Pixel": "픽셀당 광선",
+    (
+        "Rays through each pixel of the rendered image, which shows their mean; more make borders as soft as in the "
+        "pictures that a model learned from, and take longer"
+    ): "렌더 이미지의 픽셀마다 지나는 광선의 수. 픽셀은 그 평균을 보입니다. 많으면 경계가 모델이 배운 그림처럼 부드럽고 더 오래 걸립니다",
     "Ray Step": "광선 간격",
     "Distance between the samples along a ray; smaller steps are more exact and slower (voxels)":
         "광선 위 샘플 사이의 거리. 작을수록 정확하고 느립니다 (복셀)",
