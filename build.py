@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import demo, environment, mutants, package, release, rooms, rules, system, window
+from tools import cluster, demo, environment, mutants, package, release, rooms, rules, system, window
 from tools.common import ROOT, BuildError, run, say
 from tools.environment import Environment
 from tools.stage import stage
@@ -93,6 +93,12 @@ def soak(arguments: argparse.Namespace) -> int:
     if name not in names:
         raise BuildError(f"soak needs one of these: {', '.join(names)}.")
     return run([Environment().ensure(), "-m", f"tests.soak.{name}", *rest])
+
+
+def make_cluster(_arguments: argparse.Namespace) -> int:
+    """Add Ray to the environment."""
+    say(f"{cluster.ensure(Environment())} has Ray: see docs/cluster.md")
+    return 0
 
 
 def make_stage(_arguments: argparse.Namespace) -> int:
@@ -201,6 +207,7 @@ def parser() -> argparse.ArgumentParser:
     one = command("soak", soak, "try for hours what CI tries for a minute: kills")
     one.usage = "build.py soak kills [--kills N] [--seed N] [--minutes N] [--round N]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="which (tests/soak/), then its options")
+    command("cluster", make_cluster, "add Ray to .venv, for sjc batch --cluster (docs/cluster.md) and its tests")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("release", make_release, "build the zip with its release notes and checksums: dist/")

@@ -672,9 +672,9 @@ FAULTS = [
     ),
     Fault(
         "a-batch-that-loads-the-model-for-every-line",
-        f"{SJC}/commands.py",
-        "self.report, previous=self.last_run)",
-        "self.report, previous=None)",
+        f"{SJC}/batch/slot.py",
+        "stop, previous=self.last_run)",
+        "stop, previous=None)",
         ("tests/backend/test_cli.py::test_batch_loads_a_model_once_and_makes_what_single_runs_make",),
     ),
     Fault(

@@ -150,13 +150,14 @@ class Environment:
         lock = self.root / LOCK
         torch = f"torch=={read_lock(lock)['torch']}"
         say(f"setup: installing {torch} (the large one; minutes on a slow line)")
-        self._pip("install", torch, "--constraint", lock)
+        self.pip("install", torch, "--constraint", lock)
         say(f"setup: installing the other packages of {LOCK}")
-        self._pip("install", "--requirement", lock)
+        self.pip("install", "--requirement", lock)
         say("setup: installing sjc itself")
-        self._pip("install", "--no-deps", "--no-build-isolation", "--editable", self.root)
+        self.pip("install", "--no-deps", "--no-build-isolation", "--editable", self.root)
 
-    def _pip(self, *arguments: str | Path) -> None:
+    def pip(self, *arguments: str | Path) -> None:
+        """Run the environment's pip. Raises BuildError where it fails."""
         quiet = [] if sys.stdout.isatty() else ["--quiet"]
         command = [self.python, "-m", "pip", *arguments, *quiet, "--no-input", "--disable-pip-version-check"]
         if run(command, cwd=self.root) != 0:
@@ -165,8 +166,8 @@ class Environment:
                 "the same command again; what was downloaded is kept."
             )
 
-    def differences(self) -> list[str]:
-        """Return one phrase for each pin that the environment does not meet (local version parts do not count)."""
+    def differences(self, lock: str = LOCK) -> list[str]:
+        """Return one phrase for each pin of `lock` that is not met (local version parts do not count)."""
         done = subprocess.run(
             [str(self.python), "-c", LIST_INSTALLED],
             env=clean_environment(),
@@ -177,7 +178,7 @@ class Environment:
         if done.returncode != 0:
             return ["its Python does not start"]
         held = json.loads(done.stdout)
-        wanted = read_lock(self.root / LOCK)
+        wanted = read_lock(self.root / lock)
         return [
             f"{name} is {held.get(name, 'missing')}, not {version}"
             for name, version in wanted.items()

@@ -8,11 +8,14 @@ and what a CUDA build brings along is left to torch's own pins.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import tomllib
 from pathlib import Path
 
+from .cluster import CLUSTER_LOCK
 from .common import ROOT, BuildError
+from .environment import LOCK, read_lock
 
 HEADER = """\
 # Every package of the environment, pinned; build.py installs them. Not edited by hand: `python3 build.py lock` writes
@@ -58,21 +61,39 @@ BACKEND_HEADER = """\
 """
 
 
+CLUSTER_HEADER = """\
+# What `sjc batch --cluster` needs beside requirements.lock, pinned; `python3 build.py cluster` installs it. Written by
+# `python3 build.py lock` where Ray is in .venv.
+"""
+
+
 def wanted(root: Path = ROOT, *, dev: bool = True) -> list[str]:
     """Return the requirements that the lock must cover, from pyproject.toml; without `dev` those to run the backend."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     return [*project["dependencies"], *([*project["optional-dependencies"]["dev"], *ALWAYS] if dev else [])]
 
 
-def write(path: Path, header: str = HEADER, *, dev: bool = True) -> int:
+def extra(name: str, root: Path = ROOT) -> list[str]:
+    """Return the requirements of one of the project's extras."""
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    return list(project["optional-dependencies"][name])
+
+
+def write(
+    path: Path, header: str = HEADER, *, dev: bool = True, own: list[str] | None = None, without: Path | None = None
+) -> int:
     """Write a lock file and return the number of pins.
+
+    own: the requirements, by default the project's. without: a lock whose pins are left out.
 
     Raises BuildError when a package is not installed in this environment.
     """
     try:
-        pins = closure(wanted(dev=dev))
+        pins = closure(wanted(dev=dev) if own is None else own)
     except importlib.metadata.PackageNotFoundError as error:
         raise BuildError(f"{error.name} is not in .venv: install it there, then lock again.") from None
+    if without:
+        pins = {name: pin for name, pin in pins.items() if name not in read_lock(without)}
     lines = [f"{name}=={version}" + (f" ; {marker}" if marker else "") for name, (version, marker) in pins.items()]
     partial = path.with_name(path.name + ".partial")
     partial.write_text(header + "\n".join(lines) + "\n", "utf-8")
@@ -85,5 +106,9 @@ if __name__ == "__main__":
         print(f"requirements.lock: {write(ROOT / 'requirements.lock')} packages")
         backend = ROOT / "backend" / "requirements.txt"
         print(f"backend/requirements.txt: {write(backend, BACKEND_HEADER, dev=False)} packages")
+        if importlib.util.find_spec("ray"):
+            cluster, lock = ROOT / CLUSTER_LOCK, ROOT / LOCK
+            count = write(cluster, CLUSTER_HEADER, own=extra("cluster"), without=lock)
+            print(f"{CLUSTER_LOCK}: {count} packages")
     except BuildError as error:
         raise SystemExit(f"build.py: {error}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from .common import ROOT, BuildError, run, say
 
 # House first: it is quick and says when the others' ground is not what they think.
-ORDER = ("house", "backend", "addon", "blender", "window", "e2e")
+ORDER = ("house", "backend", "addon", "cluster", "blender", "window", "e2e")
 
 NO_TESTS = 5  # pytest's exit code when it collected nothing
 

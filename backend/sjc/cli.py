@@ -46,10 +46,19 @@ def build_parser() -> argparse.ArgumentParser:
         description="Make many objects: one prompt, or one JSON object of settings, a line; '#' starts a comment. "
         "Started again, it goes on where it stopped.",
     )
-    batch.add_argument("file", help="file of prompts, or - for standard input")
+    batch.add_argument("file", help="file of prompts, or - for standard input; with --grid also a prompt itself")
     batch.add_argument("--out", type=_path, default=OUTPUTS, help="parent of the job folders [outputs]")
+    batch.add_argument(
+        "--grid",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUES",
+        help="make every job with each of these values, such as seed=0..9 or guidance=1,2.5,7.5; given several times, "
+        "every combination. A number alone is the setting grid, the voxels along each edge",
+    )
+    _add_cluster(batch)
     _add_common(batch)
-    settings.add_arguments(batch)
+    settings.add_arguments(batch, skip=("prompt", "grid"))
 
     resume = subparsers.add_parser(
         "resume", help="go on with an unfinished job", description="Go on with a stopped job."
@@ -114,6 +123,18 @@ def _path(text: str) -> Path:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="events as JSON lines on standard output instead of a bar")
     _add_offline(parser)
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("cluster", "Several jobs at once, by Ray (docs/cluster.md).")
+    group.add_argument(
+        "--cluster", metavar="ADDRESS", help="local: all GPUs of this computer; auto or HOST:PORT: a running cluster"
+    )
+    group.add_argument("--gpus-per-job", type=int, metavar="N", help="GPUs that each job reserves [1]")
+    group.add_argument("--jobs-per-gpu", type=int, metavar="N", help="jobs that share a GPU [1]")
+    group.add_argument(
+        "--cpus-per-job", type=int, metavar="N", help="threads of each job where there is no GPU [2, or all there are]"
+    )
 
 
 def _add_offline(parser: argparse.ArgumentParser) -> None:

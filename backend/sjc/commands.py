@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from . import causes, foreign, settings
+from . import foreign, settings
+from .batch import making, plan
+from .batch.plan import BatchJob
+from .batch.ray_cluster import ClusterOptions
 from .errors import SjcError
 from .job import folder as job_folder
 from .job import locks
-from .job.batch import decode, read_batch
 from .job.pointer import repair_pointer
-from .job.progress import Bar, JsonLines, Report
+from .job.progress import Bar, Event, JsonLines, Report
 from .machine import standard_input
 from .machine.streams import as_json
 from .paths import model_name, user_path
@@ -124,87 +127,69 @@ def _finish(folder: Path, record: dict[str, Any] | None, quiet: bool) -> int:
 
 def batch(args: argparse.Namespace) -> int:
     """sjc batch: all lines are checked before the first job starts; a failing job does not stop the others."""
-    jobs = _batch_jobs(_batch_text(args.file), args)
-    report, failed = _reporter(args), 0
-    line = _BatchLine(report)
-    for number, (folder, chosen) in enumerate(jobs, 1):
-        report({"type": "status", "stage": "batch", "text": f"[{number}/{len(jobs)}] {chosen.prompt} -> {folder}"})
-        try:
-            if not line.run(folder, chosen):
-                print(f"sjc: stopped; the same command goes on at {folder}", file=sys.stderr)
-                return INTERRUPTED
-        except Exception as error:
-            if (known := causes.in_one_line(error)) is None:
-                raise
-            failed += 1
-            report({"type": "error", "code": known[0], "text": known[1], "folder": str(folder)})
-            print(f"sjc: {folder}: {known[1]}", file=sys.stderr)
-    if failed:
-        print(f"sjc: {failed} of {len(jobs)} jobs failed; the same command tries them again.", file=sys.stderr)
-    return BAD_INPUT if failed else 0
+    jobs = batch_jobs(args)
+    if args.cluster:
+        return _batch_on_cluster(jobs, args)
+    for name in ("gpus_per_job", "jobs_per_gpu", "cpus_per_job"):
+        if getattr(args, name) is not None:
+            raise SjcError(f"--{name.replace('_', '-')} needs --cluster.")
+    report = _reporter(args)
+
+    def tell(event: Event) -> None:
+        report(event)
+        if event["type"] == "error":
+            print(f"sjc: {event['folder']}: {event['text']}", file=sys.stderr)
+
+    @contextlib.contextmanager
+    def during() -> Iterator[CtrlC]:
+        with CtrlC() as stop, standard_input.withheld():
+            try:
+                yield stop
+            finally:
+                if isinstance(report, Bar):
+                    report.close()
+
+    return _finish_batch(making.here(jobs, args.out, tell, during))
 
 
-def _batch_text(name: str) -> str:
+def batch_jobs(args: argparse.Namespace) -> list[BatchJob]:
+    """Every job that the arguments ask for: of a list, or, with --grid, of a prompt. Raises SjcError."""
+    own = [text for text in args.grid if "=" not in text]  # the setting of that name: voxels along an edge
+    grid = plan.parse_grid(text for text in args.grid if "=" in text)
+    args.grid = own[-1] if own else None
+    if grid and args.file != "-" and not foreign.kind(user_path(args.file)):
+        text = json.dumps(args.file)
+    else:
+        text = plan.read_text(args.file)
+    return plan.plan(text, args.out, settings.overrides(args), grid)
+
+
+def _batch_on_cluster(jobs: list[BatchJob], args: argparse.Namespace) -> int:
+    from .batch.table import SlotTable
+
+    own = {name: getattr(args, name) for name in ("gpus_per_job", "jobs_per_gpu", "cpus_per_job")}
+    options = ClusterOptions(args.cluster, **{name: value for name, value in own.items() if value is not None})
+    table = None if args.json else SlotTable()
+    report = table.report if table else JsonLines()
     try:
-        if name == "-":
-            return decode(sys.stdin.buffer.read())
-        return decode(foreign.read_bytes(user_path(name), foreign.RECORD_BYTES))
-    except OSError as error:
-        raise SjcError(f"{name} cannot be read as a list of prompts: {error.strerror or error}.") from error
+        with CtrlC() as stop:
+            shown = table.show if table else lambda _dispatch: None
+            jobs = [replace(job, folder=job.folder.absolute()) for job in jobs]  # a slot has another working folder
+            return _finish_batch(making.on_cluster(jobs, args.out.absolute(), options, report, shown, stop))
+    finally:
+        if table:
+            table.close()
 
 
-def _batch_jobs(text: str, args: argparse.Namespace) -> list[tuple[Path, Settings]]:
-    """Every job's folder and settings: its own, over those that the command line gives to all."""
-    from .job import run
-
-    common = settings.overrides(args)
-
-    def resolve(own: Mapping[str, Any]) -> Settings:
-        chosen = settings.resolve_job({**common, **own})
-        run.check_early(chosen)
-        return chosen
-
-    return [
-        (args.out / f"{number:03d}-{job_folder.slug(chosen.prompt)}-{chosen.seed}", chosen)
-        for number, chosen in enumerate(read_batch(text, resolve), 1)
-    ]
-
-
-class _BatchLine:
-    """Runs one job of a batch after the other, and hands the loaded model from each to the next."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.last_run: JobRun | None = None
-
-    def run(self, folder: Path, chosen: Settings) -> bool:
-        """Make, go on with, or pass over one job; False if Ctrl-C stopped it. Raises SjcError."""
-        with locks.holding(folder):
-            return self._held(folder, chosen)
-
-    def _held(self, folder: Path, chosen: Settings) -> bool:
-        from .job import run
-
-        old = job_folder.read_settings(folder) if job_folder.has_settings(folder) else None
-        if old != replace(chosen, overwrite=False) or chosen.overwrite:
-            job_folder.check_folder(folder, chosen)
-            return self._run(folder, chosen, prepare=lambda: job_folder.prepare_folder(folder, chosen))
-        if job_folder.finished(folder):
-            repair_pointer(folder)
-            self.report({"type": "status", "stage": "batch", "text": "already there"})
-            return True
-        return self._run(folder, run.reopen(folder))
-
-    def _run(self, folder: Path, chosen: Settings, prepare: Callable[[], None] | None = None) -> bool:
-        from .job.run import JobRun
-
-        job = JobRun(folder, chosen, self.report, previous=self.last_run)
-        try:
-            return _run(job, prepare) is not None
-        finally:
-            job.release_field()
-            if job.has_model:
-                self.last_run = job
+def _finish_batch(result: making.Result) -> int:
+    if result.stopped:
+        begun = [row["folder"] for row in result.rows if row["state"] in {"unfinished", "waiting"}]
+        print(f"sjc: stopped; the same command goes on at {begun[0] if begun else 'its end'}", file=sys.stderr)
+        return INTERRUPTED
+    if result.failed:
+        count = f"{len(result.failed)} of {len(result.rows)}"
+        print(f"sjc: {count} jobs failed; the same command tries them again.", file=sys.stderr)
+    return BAD_INPUT if result.failed else 0
 
 
 def models(args: argparse.Namespace) -> int:

@@ -55,10 +55,10 @@ def through_the_shell(text, path):
     path.write_bytes(text.encode())
     args = cli.build_parser().parse_args(["batch", str(path)])
     try:
-        jobs = commands._batch_jobs(commands._batch_text(args.file), args)
+        jobs = commands.batch_jobs(args)
     except SjcError as error:
         return str(error)
-    return [[chosen.prompt, chosen.seed] for _, chosen in jobs]
+    return [[job.settings.prompt, job.settings.seed] for job in jobs]
 
 
 def test_both_doors_give_the_same_answer(in_blender, tmp_path):

@@ -3,7 +3,10 @@
 Extension and command line both hold a job folder so while they work in it; the extension its list of jobs, too. An
 operating system's own file locks would vanish with their process, but not every network drive has them, and a job
 folder is held by two processes: Blender and the worker, which lives on for some seconds when Blender crashes.
-Standard library only.
+
+On a cluster nobody can see whether a process of another computer lives. There a lock is a lease: its holder renews it,
+and one that was not renewed for its time may be taken by anybody. Whoever has lost it must write nothing more:
+`holding` refuses every file that `output.files` would put into the folder then. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +25,15 @@ from typing import Any
 
 from .. import foreign
 from ..errors import SjcError
+from ..output import files
 
-__all__ = ["FOLDER_LOCK", "Lock", "Taken", "birth", "holding"]
+__all__ = ["FOLDER_LOCK", "IN_USE", "LeaseLost", "Lock", "Taken", "birth", "holding"]
 
 FOLDER_LOCK = ".lock"  # the name of a job folder's
 
+IN_USE = "in use"  # the code of the error for a folder that somebody else holds
 NEW_SECONDS = 5.0
+RENEWALS = 4  # in the time of a lease
 _held: set[Path] = set()  # by this process; a lock with our own pid that is not here was left by an unloaded add-on
 
 
@@ -33,12 +41,22 @@ class Taken(Exception):  # noqa: N818 (not an error)
     """Somebody living holds the lock; the text says who."""
 
 
-class Lock:
-    """One lock file.  `take` it, `add` further processes that must be gone before it counts no more, `release` it."""
+class LeaseLost(SjcError):  # noqa: N818 (as Taken)
+    """The lease ran out and may be another's: nothing more may be written."""
 
-    def __init__(self, path: Path) -> None:
+
+class Lock:
+    """One lock file.  `take` it, `add` further processes that must be gone before it counts no more, `release` it.
+
+    lease: seconds after which it counts no more unless it was renewed; 0 for one that counts while its holders live.
+    """
+
+    def __init__(self, path: Path, lease: float = 0.0) -> None:
         self.path = path.absolute()
+        self.lease = lease
         self.holders: dict[str, str] = {}
+        self._mark = secrets.token_hex(8)
+        self._renewed = 0.0  # on the clock of time.monotonic
 
     def take(self) -> None:
         """Take it, from the dead if need be.  Raises Taken, or OSError where nothing can be written."""
@@ -49,6 +67,7 @@ class Lock:
             with contextlib.suppress(FileExistsError):
                 with self.path.open("x", encoding="utf-8") as stream:
                     stream.write(self._text())
+                self._renewed = time.monotonic()
                 _held.add(self.path)
                 return
             self._bury()
@@ -70,21 +89,37 @@ class Lock:
                 if self._read().get("holders") == self.holders:
                     self.path.unlink()
 
+    def check(self) -> None:
+        """Raises LeaseLost where the lease is another's by now, or was not renewed in its time."""
+        late = time.monotonic() - self._renewed > self.lease * (1 - 1 / RENEWALS)
+        if self.lease and (late or self._read().get("lease") != self._terms()):
+            raise LeaseLost(
+                f"{self.path.parent} may be another computer's by now, because this one could not renew its lease in "
+                f"{self.lease:g} s; nothing more is written there. Start the batch again."
+            )
+
+    def renew(self) -> None:
+        """Let the lease begin anew.  Raises LeaseLost as `check`, and OSError where the file cannot be reached."""
+        self.check()
+        began = time.monotonic()
+        os.utime(self.path)
+        self._renewed = began
+
     def _temporary(self) -> Path:
-        """A name beside it that `folder.clear_temporary` knows."""
-        return self.path.with_name(f".{self.path.name.lstrip('.')}.{os.getpid()}~")
+        """A name beside it that `folder.clear_temporary` knows and no other computer uses."""
+        return self.path.with_name(f".{self.path.name.lstrip('.')}-{self._mark}.{os.getpid()}~")
+
+    def _terms(self) -> dict[str, Any]:
+        """What makes a lease this one."""
+        return {"seconds": self.lease, "mark": self._mark}
 
     def _text(self) -> str:
         """What the file says."""
-        return json.dumps({"host": socket.gethostname(), "holders": self.holders})
+        lease = {"lease": self._terms()} if self.lease else {}
+        return json.dumps({"host": socket.gethostname(), "holders": self.holders, **lease})
 
     def _read(self) -> dict[str, Any]:
-        """What the file says; {} for a missing or damaged one, which holds nobody off."""
-        try:
-            content = foreign.read_json(self.path, foreign.SETTINGS_BYTES)
-        except (FileNotFoundError, SjcError):
-            return {}
-        return content if isinstance(content, dict) and isinstance(content.get("holders"), dict) else {}
+        return _content(self.path)
 
     def _is_new(self) -> bool:
         """Whether an empty file may be one that is just being written."""
@@ -98,41 +133,101 @@ class Lock:
         content = self._read()
         if not content and self._is_new():
             raise Taken("another program that is just taking it")
-        if content and content.get("host") != socket.gethostname():
-            raise Taken(f"the computer {content.get('host')} (if that is over, delete {self.path})")
-        for pid, born in content.get("holders", {}).items():
-            other = pid != str(os.getpid()) and pid.isdecimal() and len(pid) < 20
-            if other and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
-                raise Taken(f"another program (process {pid})")
+        if content and not self._has_run_out(content):
+            _check_holders(content, self.path)
         aside = self._temporary()
         with contextlib.suppress(FileNotFoundError):  # another one was quicker
             os.replace(self.path, aside)
+            if _content(aside) != content:  # and holds it already: that is not the lock of the dead
+                with contextlib.suppress(OSError):  # somebody has it, or there are no links here
+                    os.link(aside, self.path)
+                aside.unlink()
+                raise Taken("another program that has just taken it")
             aside.unlink()
+
+    def _has_run_out(self, content: dict[str, Any]) -> bool:
+        """Whether it is a lease that was not renewed in time, by the clock of whoever keeps the files."""
+        lease = content.get("lease")
+        seconds = lease.get("seconds") if isinstance(lease, dict) else None
+        if not isinstance(seconds, int | float):
+            return False
+        probe = self._temporary()
+        try:
+            probe.touch()
+            age = probe.stat().st_mtime - self.path.stat().st_mtime
+            probe.unlink()
+        except FileNotFoundError:
+            return False
+        return bool(age > seconds)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a lock file says; {} for a missing or damaged one, which holds nobody off."""
+    try:
+        content = foreign.read_json(path, foreign.SETTINGS_BYTES)
+    except (FileNotFoundError, SjcError):
+        return {}
+    return content if isinstance(content, dict) and isinstance(content.get("holders"), dict) else {}
+
+
+def _check_holders(content: dict[str, Any], path: Path) -> None:
+    """Raises Taken if somebody lives, or may live on another computer."""
+    if content.get("host") != socket.gethostname():
+        if "lease" in content:
+            raise Taken(f"the computer {content.get('host')}")
+        raise Taken(f"the computer {content.get('host')} (if that is over, delete {path})")
+    for pid, born in content["holders"].items():
+        other = pid != str(os.getpid()) and pid.isdecimal() and len(pid) < 20
+        if other and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
+            raise Taken(f"another program (process {pid})")
 
 
 @contextlib.contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def holding(folder: Path, lease: float = 0.0) -> Iterator[Lock]:
     """Hold a job folder, which is made if need be; what was made is removed again where nothing came into it.
 
-    Raises SjcError if another program is at work there, or nothing can be written.
+    lease: as in `Lock`; it is renewed meanwhile, and once it is lost nothing is written into the folder.
+
+    Raises SjcError if another program is at work there (code IN_USE), or nothing can be written.
     """
     made = [path for path in (folder, *folder.absolute().parents) if not path.exists()]
-    lock = Lock(folder / FOLDER_LOCK)
+    lock = Lock(folder / FOLDER_LOCK, lease)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.take()
     except Taken as error:
-        raise SjcError(f"{folder} is in use by {error}. Wait until the job has ended there.") from error
+        raise SjcError(f"{folder} is in use by {error}. Wait until the job has ended there.", IN_USE) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise SjcError(f"{folder} could not be written: {reason}. Choose another output folder.") from error
     try:
-        yield
+        with _renewed(lock) if lease else contextlib.nullcontext():
+            yield lock
     finally:
         lock.release()
         with contextlib.suppress(OSError):
             for path in made:
                 path.rmdir()
+
+
+@contextlib.contextmanager
+def _renewed(lock: Lock) -> Iterator[None]:
+    """Renew the lease in a thread of its own, and let no file come into its folder once it is lost."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(lock.lease / RENEWALS):
+            with contextlib.suppress(OSError, LeaseLost):  # storage may be back in time; `check` knows when it is late
+                lock.renew()
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        with files.only_while(lock.path.parent, lock.check):
+            yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def birth(pid: int) -> str:

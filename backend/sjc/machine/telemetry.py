@@ -15,6 +15,7 @@ SWITCHES = {
     "HF_HUB_DISABLE_TELEMETRY": "1",  # huggingface_hub; diffusers and transformers report through it
     "DISABLE_TELEMETRY": "1",  # its older name, which diffusers reads, too
     "WANDB_MODE": "disabled",  # accelerate and transformers know trackers, where somebody has installed them
+    "RAY_USAGE_STATS_ENABLED": "0",  # Ray, where it is installed
     "DO_NOT_TRACK": "1",  # what the others agree on
 }
 CACHES = {

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..errors import SjcError
 
 TEMPORARY = r"\..+\.\d+~(\.\w+)?"  # the names of what is being written: .mesh.4711~.glb
 
+_conditions: dict[Path, Callable[[], None]] = {}  # of `only_while`: folder -> what must hold
 _MOMENTARY = {errno.EACCES, errno.EPERM, errno.EBUSY}  # as long as a virus scanner, a cloud's client or a viewer reads
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows has no quotas here
 
@@ -41,6 +42,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         _remove(temporary)  # a link of that name would lead the writer elsewhere
         yield temporary
         _to_disk(temporary)
+        _check_conditions(path)
         _replace(temporary, path)
     except OSError as error:
         _remove(temporary)
@@ -51,6 +53,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def only_while(folder: Path, condition: Callable[[], None]) -> Iterator[None]:
+    """Within the block `condition` is called before a file takes its name below `folder`; what it raises prevents it.
+
+    In all threads, as the job writes in several.
+    """
+    folder = folder.absolute()
+    _conditions[folder] = condition
+    try:
+        yield
+    finally:
+        del _conditions[folder]
+
+
+def _check_conditions(path: Path) -> None:
+    for folder, condition in list(_conditions.items()):
+        if path.absolute().is_relative_to(folder):
+            condition()
 
 
 @contextlib.contextmanager

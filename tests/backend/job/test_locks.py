@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sjc.errors import SjcError
 from sjc.job import locks
+from sjc.output import files
 
 
 def test_a_lock_of_the_dead_is_taken_over(tmp_path):
@@ -85,3 +87,71 @@ def test_a_folder_is_held_and_given_back(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SjcError, match="could not be written"), locks.holding(tmp_path / "file" / "x"):
         pass
+
+
+# -------------------------------------------------------------------------------------------------------------- leases
+
+
+def age(path, seconds):
+    status = path.stat()
+    os.utime(path, (status.st_atime, status.st_mtime - seconds))
+
+
+def lease_of(host, seconds=60.0):
+    return json.dumps({"host": host, "holders": {"1": "1"}, "lease": {"seconds": seconds, "mark": "its"}})
+
+
+def test_a_lease_that_was_not_renewed_may_be_taken_by_another_computer(tmp_path):
+    path = tmp_path / ".lock"
+    path.write_text(lease_of("render-07"))
+    age(path, 50)
+    with pytest.raises(locks.Taken, match="render-07"):
+        locks.Lock(path).take()
+    age(path, 20)
+    locks.Lock(path).take()
+    assert socket.gethostname() in path.read_text()
+    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+
+
+def test_whoever_lost_a_lease_writes_nothing_more(tmp_path):
+    with pytest.raises(locks.LeaseLost, match="may be another computer's"), locks.holding(tmp_path, 60.0) as lock:
+        files.write_bytes(tmp_path / "before.bin", b"1")
+        lock.check()
+        lock.path.write_text(lease_of("render-07"))
+        files.write_bytes(tmp_path / "after.bin", b"1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "before.bin"]
+    assert "render-07" in lock.path.read_text(), "the other one's lock stays"
+    files.write_bytes(tmp_path / "later.bin", b"1")
+
+
+def test_a_lease_is_renewed_while_it_is_held_and_lost_where_it_could_not_be(tmp_path, monkeypatch):
+    with locks.holding(tmp_path / "a", 0.4) as lock:
+        time.sleep(0.8)
+        lock.check()
+    monkeypatch.setattr(locks.Lock, "renew", lambda _self: None)  # as while the storage is away
+    with locks.holding(tmp_path / "b", 0.4) as lock:
+        time.sleep(0.5)
+        with pytest.raises(locks.LeaseLost, match="could not renew"):
+            lock.check()
+
+
+def test_a_quicker_taker_keeps_what_it_took(tmp_path, monkeypatch):
+    """Both have read the lock of the dead; the slower one must not put the new one aside."""
+    path = tmp_path / ".lock"
+    path.write_text(lease_of("render-07"))
+    age(path, 90)
+    slow, quick = locks.Lock(path, 60.0), locks.Lock(path, 60.0)
+    judge = locks.Lock._has_run_out
+
+    def judged(self, content):
+        result = judge(self, content)
+        if self is slow and not quick.holders:
+            quick.take()
+        return result
+
+    monkeypatch.setattr(locks.Lock, "_has_run_out", judged)
+    with pytest.raises(locks.Taken):
+        slow.take()
+    quick.check()
+    quick.release()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+"""A slot makes one job folder after the other and hands the loaded model from each to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..job import folder as job_folder
+from ..job import locks
+from ..job.pointer import repair_pointer
+from ..job.progress import Report
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..job.run import JobRun
+
+Ending = Literal["made", "there", "stopped"]
+
+
+class Slot:
+    """Makes, goes on with, or passes over jobs.
+
+    report: called with the events of all. lease: seconds, as in `locks.Lock`.
+    """
+
+    def __init__(self, report: Report, lease: float = 0.0) -> None:
+        self.report, self.lease = report, lease
+        self.last_run: JobRun | None = None
+
+    def make(self, folder: Path, chosen: Settings, stop: Callable[[], bool]) -> Ending:
+        """One job, from wherever its folder stands. stop: asked before every step. Raises SjcError."""
+        with locks.holding(folder, self.lease) as lock:
+
+            def asked() -> bool:
+                lock.check()
+                return stop()
+
+            return self._held(folder, chosen, asked)
+
+    def _held(self, folder: Path, chosen: Settings, stop: Callable[[], bool]) -> Ending:
+        from ..job import run
+
+        old = job_folder.read_settings(folder) if job_folder.has_settings(folder) else None
+        if old != replace(chosen, overwrite=False) or chosen.overwrite:
+            job_folder.check_folder(folder, chosen)
+            return self._run(folder, chosen, stop, new=True)
+        if job_folder.finished(folder):
+            repair_pointer(folder)
+            self.report({"type": "status", "stage": "batch", "text": "already there"})
+            return "there"
+        return self._run(folder, run.reopen(folder), stop, new=False)
+
+    def _run(self, folder: Path, chosen: Settings, stop: Callable[[], bool], *, new: bool) -> Ending:
+        """A new folder is prepared when model, device and prompt have proved good."""
+        from ..job.run import JobRun, Stopped
+
+        job = JobRun(folder, chosen, self.report, stop, previous=self.last_run)
+        try:
+            job.load()
+            if new:
+                job_folder.prepare_folder(folder, chosen)
+            job.run()
+            return "made"
+        except Stopped:
+            return "stopped"
+        finally:
+            job.release_field()
+            if job.has_model:
+                self.last_run = job

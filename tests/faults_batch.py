@@ -1,0 +1,64 @@
+"""Deliberate mistakes about batches: who makes what on a cluster, leases, grids, and what the lists say."""
+
+from tests.faults import SJC, Fault
+
+DISPATCH = "tests/backend/batch/test_dispatch.py"
+
+FAULTS = [
+    Fault(
+        "a-job-of-a-lost-slot-is-forgotten",
+        f"{SJC}/batch/dispatch.py",
+        "                self.waiting.appendleft(task)\n",
+        "                pass\n",
+        (f"{DISPATCH}::test_a_lost_slot_is_replaced_and_its_job_made",),
+    ),
+    Fault(
+        "a-failed-job-goes-back-to-the-same-slot",
+        f"{SJC}/batch/dispatch.py",
+        "            task.avoids.add(worker.number)\n",
+        "",
+        (f"{DISPATCH}::test_a_failing_job_is_tried_on_other_slots_and_then_recorded",),
+    ),
+    Fault(
+        "a-lease-is-never-renewed",
+        f"{SJC}/job/locks.py",
+        "        os.utime(self.path)\n        self._renewed = began\n",
+        "",
+        ("tests/backend/job/test_locks.py::test_a_lease_is_renewed_while_it_is_held_and_lost_where_it_could_not_be",),
+    ),
+    Fault(
+        "whoever-lost-its-lease-writes-on",
+        f"{SJC}/output/files.py",
+        "        _check_conditions(path)\n",
+        "",
+        ("tests/backend/job/test_locks.py::test_whoever_lost_a_lease_writes_nothing_more",),
+    ),
+    Fault(
+        "the-lock-of-a-quicker-taker-is-put-aside",
+        f"{SJC}/job/locks.py",
+        "if _content(aside) != content:",
+        "if False:",
+        ("tests/backend/job/test_locks.py::test_a_quicker_taker_keeps_what_it_took",),
+    ),
+    Fault(
+        "a-grid-leaves-out-combinations",
+        f"{SJC}/batch/plan.py",
+        "itertools.product(*grid.values())",
+        "zip(*grid.values())",
+        ("tests/backend/batch/test_plan.py::test_a_grid_makes_every_combination_in_order",),
+    ),
+    Fault(
+        "a-prompt-runs-in-the-page-of-a-batch",
+        f"{SJC}/batch/summary.py",
+        'html.escape(row["prompt"])',
+        'row["prompt"]',
+        ("tests/backend/batch/test_records.py::test_sheet_and_page_show_what_is_there_and_run_nothing",),
+    ),
+    Fault(
+        "a-local-cluster-listens-to-the-network",
+        f"{SJC}/batch/ray_cluster.py",
+        '        os.environ[LOOPBACK_ALONE] = "0"\n',
+        "        pass\n",
+        ("tests/cluster/test_cluster.py::test_a_cluster_of_this_computer_listens_on_loopback_alone",),
+    ),
+]
