@@ -1,7 +1,7 @@
 """Job folders made elsewhere come into the scene: the mesh, or the newest volume of an unfinished one.
 
-A volume without a .vdb is converted by a process of its own, which takes up to some seconds. In the window nobody waits
-for it: the timer asks whether it is done, then shows what it has written.
+A large mesh is read by a thread, and a volume without a .vdb is converted by a process; both take up to some seconds.
+In the window nobody waits for them: the timer asks whether they are done, then shows what they have given.
 """
 
 from __future__ import annotations
@@ -10,26 +10,31 @@ import subprocess
 import time
 import traceback
 from pathlib import Path
+from typing import Protocol
 
 from . import live, session, timer
 from .backend.sjc.errors import SjcError, one_line
+from .backend.sjc.job.folder import MESH
 from .install.environment import clean_environment, quiet
 from .problems import Problem
 from .queue.records import JobRecord
 
 SECONDS = 120.0  # a conversion that takes longer hangs
 WAIT_SECONDS = 0.05
+AT_ONCE_BYTES = 16e6  # of a mesh that takes some hundredths of a second to read
 AGAIN = "Import it again, or press Retry to continue the job."
 
 
 def bring_in(record: JobRecord) -> None:
     """The mesh of a job folder, or its newest volume. Raises SjcError when it holds neither."""
-    import bpy
-
     from .scene import history
 
-    if (record.folder / "mesh.glb").is_file():
-        live.finish(record)
+    mesh = record.folder / MESH
+    if mesh.is_file():
+        if mesh.stat().st_size <= AT_ONCE_BYTES:
+            live.finish(record)
+        else:
+            _follow(Mesh(record))
         return
     newest = history.newest(record.folder)
     if newest is None:
@@ -37,13 +42,60 @@ def bring_in(record: JobRecord) -> None:
     if newest.suffix == ".vdb":
         _show(record, newest)
         return
-    conversion = Conversion(record, newest)
+    _follow(Conversion(record, newest))
+
+
+class Work(Protocol):
+    """Something that becomes visible when it is done."""
+
+    record: JobRecord
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended; never blocks."""
+
+    def show(self) -> None:
+        """Bring it into the scene. Raises SjcError."""
+
+
+def _follow(work: Work) -> None:
+    """Show it once it is done; only background Blender, which has no timer, waits for that."""
+    import bpy
+
+    def turn() -> bool:
+        if not work.done:
+            return False
+        try:
+            work.show()
+        except SjcError as error:
+            session.complain(work.record, Problem("folder", str(error), AGAIN))
+        except Exception as error:  # noqa: BLE001 (Blender refuses in many ways; none may go unsaid)
+            text = f"The result could not be brought into the scene: {one_line(error)}"
+            session.complain(work.record, Problem("bug", text, AGAIN, traceback.format_exc()))
+        return True
+
     if not bpy.app.background:
-        timer.follow(conversion.turn)
+        timer.follow(turn)
         return
-    while not conversion.done:
+    while not work.done:
         time.sleep(WAIT_SECONDS)
-    _show(record, conversion.result())
+    work.show()
+
+
+class Mesh:
+    """A mesh that a thread reads."""
+
+    def __init__(self, record: JobRecord) -> None:
+        self.record = record
+
+    @property
+    def done(self) -> bool:
+        """Whether it is read."""
+        return live.ready(self.record, {"type": "result"})
+
+    def show(self) -> None:
+        """Bring it into the scene. Raises SjcError."""
+        live.finish(self.record)
 
 
 class Conversion:
@@ -76,18 +128,9 @@ class Conversion:
             raise SjcError(f"{self.npz} cannot be shown: {lines[-1]}")
         return self.vdb
 
-    def turn(self) -> bool:
-        """Asked at every turn of the timer; True ends that. What goes wrong is told in the panel."""
-        if not self.done:
-            return False
-        try:
-            _show(self.record, self.result())
-        except SjcError as error:
-            session.complain(self.record, Problem("folder", str(error), AGAIN))
-        except Exception as error:  # noqa: BLE001 (Blender refuses in many ways; none may go unsaid)
-            text = f"The volume could not be brought into the scene: {one_line(error)}"
-            session.complain(self.record, Problem("bug", text, AGAIN, traceback.format_exc()))
-        return True
+    def show(self) -> None:
+        """Bring it into the scene. Raises SjcError."""
+        _show(self.record, self.result())
 
 
 def _show(record: JobRecord, vdb: Path) -> None:

@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 from . import timer, user_preferences
 from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError, one_line
-from .backend.sjc.job.folder import RUN, SNAPSHOTS
+from .backend.sjc.job.folder import MESH, RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
 from .problems import Problem
 from .queue.records import JobRecord
 
 if TYPE_CHECKING:
     import bpy
+
+    from .scene import glb
 
 COLORS = "sjc_colors"  # property of a latent model's objects: preview (the volume) or final (the mesh)
 ROW_SPACING = 1.5  # sizes between the objects of a batch
@@ -55,6 +57,7 @@ class Placement:
 
 
 _placements: dict[str, Placement] = {}
+_readings: dict[str, glb.Reading] = {}  # id of a job -> its mesh, on the way into the scene
 
 
 def expect(record: JobRecord, location: tuple[float, float, float] | None) -> None:
@@ -114,6 +117,19 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
     elif kind == "result":
         _bring_in(record)
     tell(record, message)
+
+
+def ready(record: JobRecord, message: dict[str, Any]) -> bool:
+    """Whether `handle` would not wait: in the window a thread reads a result's mesh first."""
+    import bpy
+
+    from .scene import glb
+
+    if message["type"] != "result" or bpy.app.background:
+        return True
+    if record.id not in _readings:
+        _readings[record.id] = glb.Reading(record.folder / MESH)
+    return _readings[record.id].done
 
 
 def _bring_in(record: JobRecord) -> None:
@@ -176,12 +192,14 @@ def finish(record: JobRecord) -> bpy.types.Object:
     """
     import bpy
 
-    from .scene import meshes, volumes
+    from .scene import glb, meshes, volumes
 
+    reading = _readings.pop(record.id, None) or glb.Reading(record.folder / MESH)
+    triangles = reading.result()
     where, wanted = placement_of(record), output_settings()
     meshes.drop_incomplete(record.id)
-    made = meshes.import_mesh(
-        record.folder / "mesh.glb",
+    made = meshes.place(
+        triangles,
         job_id=record.id,
         name=record.prompt,
         location=where.location,
@@ -308,5 +326,6 @@ def before_save(filepath: str) -> list[tuple[str, str]]:
 def forget() -> None:
     """At switching off."""
     _placements.clear()
+    _readings.clear()
     listeners.clear()
     settled.clear()

@@ -23,6 +23,7 @@ def queue() -> Queue:
             places.BACKEND / "sjc",
             places.state_file(),
             user_preferences.worker_environment(),
+            ready=live.ready,
             times=user_preferences.worker_times(),
         )
     return _queue

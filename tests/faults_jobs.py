@@ -63,6 +63,20 @@ FAULTS = [
         ("tests/blender/test_nothing_lost.py::test_whatever_keeps_a_result_out_is_told_and_retry_brings_it_in",),
     ),
     Fault(
+        "finished-before-the-mesh-is-read",
+        "sjc_blender/queue/queue.py",
+        "            if self.current and not self._ready(self.current, self._heard[0]):\n",
+        "            if False:\n",
+        ("tests/addon/test_queue.py::test_what_comes_after_a_message_that_is_not_ready_waits_with_it",),
+    ),
+    Fault(
+        "a-mesh-is-read-by-blender-itself",
+        "sjc_blender/live.py",
+        'if message["type"] != "result" or bpy.app.background:',
+        'if message["type"]:',
+        ("tests/blender/test_live.py::test_a_mesh_is_read_beside_blender[5.0.1]",),
+    ),
+    Fault(
         "results-only-beside-the-blend",
         "sjc_blender/places.py",
         "return beside if beside and _can_write(beside) else general_folder()",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ class Queue:
     package: the folder of the add-on's own `sjc`.
     state_file: where the list is kept; None keeps none.
     environment: further variables of the worker's process.
+    ready: whether a message about a job can be handled now; all that comes after one that cannot waits with it.
     times, clock: for tests.
     """
 
@@ -50,11 +52,13 @@ class Queue:
         state_file: Path | None = None,
         environment: Mapping[str, str] | None = None,
         *,
+        ready: Callable[[JobRecord, Message], bool] = lambda _job, _message: True,
         times: Times = USUAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.command, self.package, self.environment = command, package, environment
         self.state_file, self.times, self.clock = state_file, times, clock
+        self._ready, self._heard = ready, deque[Message]()
         self.jobs: list[JobRecord] = []
         self.current: JobRecord | None = None
         self.process: WorkerProcess | None = None
@@ -210,6 +214,7 @@ class Queue:
 
     def close(self, seconds: float = 2.0) -> None:
         """End everything; a running job has `seconds` to save itself."""
+        self._ready = lambda _job, _message: True
         if self.process:
             self.process.stop()
             deadline = time.monotonic() + seconds
@@ -278,8 +283,10 @@ class Queue:
             self._start_next()
         if self._changed:
             self._save()
-        events, self._events = self._events, []
-        return newest(events)
+        events = self._events
+        waiting = next((i for i, (job, what) in enumerate(events) if job and not self._ready(job, what)), len(events))
+        self._events = events[waiting:]
+        return newest(events[:waiting])
 
     # --------------------------------------------------------------------------------------------------- the process
 
@@ -336,7 +343,11 @@ class Queue:
     def _listen(self) -> None:
         if self.process is None:
             return
-        for message in self.process.poll():
+        self._heard += self.process.poll()
+        while self._heard:
+            if self.current and not self._ready(self.current, self._heard[0]):
+                return  # a job that says "finished" shall have its mesh
+            message = self._heard.popleft()
             try:
                 self._take(message)
             except Exception:  # noqa: BLE001 (a worker that lies ends its own job and nothing else)

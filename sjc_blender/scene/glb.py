@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,26 +65,57 @@ def read(path: str | os.PathLike[str]) -> Triangles:
     return Triangles(upright[first], inverse.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture)
 
 
-def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
+class Reading:
+    """`read` in a thread, because a mesh of 100 MB takes seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._triangles: Triangles | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._read, name="mesh", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
+    def result(self) -> Triangles:
+        """What was read; waits for it. Raises what `read` has raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._triangles is not None
+        return self._triangles
+
+    def _read(self) -> None:
+        try:
+            self._triangles = read(self._path)
+        except Exception as error:  # noqa: BLE001 (whoever asks for the result gets it)
+            self._error = error
+
+
+def _chunks(data: bytes, path: str | os.PathLike[str]) -> tuple[dict[str, Any], memoryview]:
     """The JSON and the binary chunk of a GLB container."""
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):
         raise SjcError(f"{path} is not a glTF 2.0 binary file.")
-    chunks: dict[int, bytes] = {}
+    view = memoryview(data)  # a copy would hold Blender up, thread or not
+    chunks: dict[int, memoryview] = {}
     at = 12
     if len(data) < struct.unpack_from("<I", data, 8)[0]:
         raise SjcError(f"{path} is cut short.")
     while at + 8 <= len(data):
         length, kind = struct.unpack_from("<II", data, at)
-        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
+        chunks.setdefault(kind, view[at + 8 : at + 8 + length])
         at += 8 + length
     try:
-        return foreign.parsed(chunks[_JSON].decode()), chunks.get(_BIN, b"")
+        return foreign.parsed(bytes(chunks[_JSON]).decode()), chunks.get(_BIN, memoryview(b""))
     except (KeyError, ValueError) as error:
         raise SjcError(f"{path} is damaged: its JSON part cannot be read.") from error
 
 
 def _arrays(
-    document: dict[str, Any], binary: bytes
+    document: dict[str, Any], binary: memoryview
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
     """Points, faces and colours of a document with one mesh of one primitive and no transforms. Else ValueError."""
     (mesh,) = document["meshes"]
@@ -100,7 +133,7 @@ def _arrays(
     return points.astype(np.float32), indices.astype(np.int32).reshape(-1, 3), colors
 
 
-def _texture(document: dict[str, Any], binary: bytes) -> tuple[NDArray[np.float32] | None, bytes]:
+def _texture(document: dict[str, Any], binary: memoryview) -> tuple[NDArray[np.float32] | None, bytes]:
     """uv [V, 2] of the vertices, (0, 0) the lower left, and the picture's bytes; None and nothing without a texture."""
     attributes = document["meshes"][0]["primitives"][0]["attributes"]
     if "TEXCOORD_0" not in attributes or not document.get("images"):
@@ -108,10 +141,10 @@ def _texture(document: dict[str, Any], binary: bytes) -> tuple[NDArray[np.float3
     uv = _accessor(document, binary, attributes["TEXCOORD_0"]).astype(np.float32) * (1, -1) + (0, 1)
     view = document["bufferViews"][document["images"][0]["bufferView"]]
     start = view.get("byteOffset", 0)
-    return uv.astype(np.float32), binary[start : start + view["byteLength"]]
+    return uv.astype(np.float32), bytes(binary[start : start + view["byteLength"]])
 
 
-def _accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:
+def _accessor(document: dict[str, Any], binary: memoryview, index: int) -> NDArray[Any]:
     """The values [count, width] of an accessor whose items lie one after the other."""
     accessor = document["accessors"][index]
     view = document["bufferViews"][accessor["bufferView"]]

@@ -109,6 +109,39 @@ def test_several_messages_at_once_give_the_newest_snapshot(queue, tmp_path):
 # ---------------------------------------------------------------------------------------------- pause, cancel, take up
 
 
+def test_what_comes_after_a_message_that_is_not_ready_waits_with_it(queue, tmp_path):
+    """A job that says "finished" has its mesh, however long a thread reads that."""
+    refused = []
+
+    def ready(job, message):
+        if message["type"] == "result" and len(refused) < 20:
+            refused.append((job.state, "done" in q.kinds(job)))
+        return message["type"] != "result" or len(refused) == 20
+
+    q = queue(ready=ready)
+    job = q.add(chosen(), tmp_path / "job")
+    q.run()
+    assert job.state is State.FINISHED
+    assert set(refused) == {(State.RUNNING, False)}
+    assert q.kinds(job)[-2:] == ["result", "done"]
+    q.events.clear()
+    refused[:] = refused[:10]
+    q.retry(job)
+    q.turn()
+    assert q.kinds() == []
+    assert q.busy
+    q.run()
+    assert q.kinds(job) == ["result", "done"]
+
+
+def test_a_queue_that_is_closed_waits_for_no_mesh(queue, tmp_path):
+    q = queue(ready=lambda _job, message: message["type"] != "result")
+    job = q.add(chosen(), tmp_path / "job")
+    q.run_until((job.folder / "run.json").is_file)
+    q.close()
+    assert read_folder(job.folder).state is State.FINISHED
+
+
 def test_pause_holds_and_resume_goes_on(queue, tmp_path):
     q = queue("slow:0.02")
     job = q.add(chosen(steps=60), tmp_path / "job")

@@ -152,6 +152,48 @@ api.close()
     assert (nothing, jobs) == (True, ["a red cube", "a red cube"])
 
 
+def test_a_mesh_is_read_beside_blender(live):
+    """Of a job, and of a large result that is imported; until then the job is not finished, and no turn takes long."""
+    got = live("""
+from sjc_blender import incoming
+from sjc_blender.scene import glb
+
+real, turns = glb.read, []
+def slowly(path):
+    time.sleep(1.5)
+    return real(path)
+glb.read = slowly
+job = begin("a red cube")
+began = time.perf_counter()
+def timed():
+    global began
+    turns.append(time.perf_counter() - began)
+    began = time.perf_counter()
+follow(job, lambda: False, timed)
+result = {"job": [job.state, bool(job.mesh_object), job.error], "longest": max(turns)}
+incoming.AT_ONCE_BYTES = 100
+began = time.perf_counter()
+again = in_window(lambda: api.import_result(job.folder, location=(9, 0, 0)))
+result["import"] = [time.perf_counter() - began, again.mesh_object is None]
+ask_followed()
+result["then"] = [tuple(again.mesh_object.location), again.error]
+broken = job.folder.with_name("broken")
+import shutil
+shutil.copytree(job.folder, broken)
+(broken / "mesh.glb").write_bytes(b"glTF" + bytes(200))
+failed = in_window(lambda: api.import_result(broken))
+ask_followed()
+result["failed"] = failed.error
+api.close()
+""")
+    assert got["job"] == ["finished", True, None]
+    assert got["longest"] < 1.2
+    assert got["import"][0] < 1
+    assert got["import"][1]
+    assert got["then"] == [[9, 0, 0], None]
+    assert "is not a glTF 2.0 binary file. Import it again" in got["failed"]
+
+
 def test_saving_takes_volumes_and_list_along(each_blender, tmp_path):
     """Made in a .blend that has no name yet, saved into a project: everything that the project needs is then in it."""
     got = each_blender(

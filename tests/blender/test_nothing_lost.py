@@ -56,7 +56,7 @@ def refuse(*_given, **_named):
     raise RuntimeError("Error: Cannot edit this.\\nMore of it.")
 
 result = {}
-for name, module, function in (("early", meshes, "import_mesh"), ("late", meshes, "smooth")):
+for name, module, function in (("early", meshes, "place"), ("late", meshes, "smooth")):
     real = getattr(module, function)
     setattr(module, function, refuse)
     job = made(f"a {name} cube")
