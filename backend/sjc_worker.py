@@ -14,8 +14,10 @@ def main() -> int:
     messages = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     sys.path[:] = [os.path.dirname(os.path.abspath(__file__)), *(p for p in sys.path if p)]  # noqa: PTH100, PTH120
+    from sjc import errors
     from sjc.machine import standard_input
 
+    errors.in_blender = True
     commands = os.fdopen(standard_input.take(), "rb")
     if "--fake" in sys.argv:
         from sjc.worker import fake as worker

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from . import live, session, timer
+from .backend.sjc import errors
 from .scene import preview, volumes
 from .ui import backend_task, loras, model_picker, operators, panels, preferences, presets, properties, ui_state
 from .ui.languages import translations
@@ -87,6 +88,7 @@ def register() -> None:
     """Switch on."""
     global _on  # noqa: PLW0603
     _on = True
+    errors.in_blender = True
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.attach()

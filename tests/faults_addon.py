@@ -407,6 +407,13 @@ FAULTS = [
         (f"{VOLUMES}::test_paths_beside_the_blend[5.0.1]",),
     ),
     Fault(
+        "the-doctor-speaks-english-to-everybody",
+        "sjc_blender/ui/panels/backend.py",
+        "{translated(text)}",
+        "{text}",
+        ("tests/blender/test_translations.py::test_the_doctor_speaks_the_language_of_the_interface",),
+    ),
+    Fault(
         "an-environment-too-deep-for-windows",
         "sjc_blender/install/environment.py",
         '    if windows and variables.get("LOCALAPPDATA"):\n',

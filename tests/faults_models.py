@@ -115,6 +115,34 @@ FAULTS = [
     ),
     # ----------------------------------------------------------------------------------- cards, memory, other advice
     Fault(
+        "somebody-in-blender-is-told-to-type",
+        f"{SJC}/errors.py",
+        "return blender if in_blender else shell",
+        "return shell",
+        ("tests/backend/test_places.py::test_a_folder_that_is_taken",),
+    ),
+    Fault(
+        "flags-in-a-sentence-for-everybody",
+        f"{MODELS}/prompt_encoder.py",
+        "Shorten it, or choose a bigger model.",
+        "Shorten it, or choose a bigger model with --model.",
+        ("tests/backend/test_places.py::test_no_sentence_that_can_reach_blender_has_words_for_a_shell",),
+    ),
+    Fault(
+        "a-gated-model-that-came-is-still-waited-for",
+        f"{MODELS}/hub.py",
+        "        gated.forget(model)\n",
+        "",
+        ("tests/backend/models/test_hub.py::test_a_gated_model_is_noted_for_the_doctor_until_it_comes",),
+    ),
+    Fault(
+        "the-doctor-names-models-that-are-here",
+        f"{SJC}/doctor.py",
+        "for model in gated.awaited() if not _is_here(model)]",
+        "for model in gated.awaited()]",
+        ("tests/backend/test_doctor.py::test_a_gated_model_is_named_with_what_to_do_until_it_is_here",),
+    ),
+    Fault(
         "a-full-memory-in-a-librarys-words-is-a-bug",
         f"{SJC}/causes.py",
         r'r"(CUBLAS|CUDNN|CUSOLVER|CUSPARSE)_STATUS_ALLOC_FAILED|',

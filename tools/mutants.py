@@ -97,11 +97,16 @@ def _try(python: Path, copy: Path, fault: object) -> bool:
 
 
 def _pytest(python: Path, copy: Path, tests: list[str], *options: str) -> tuple[int, str]:
-    """Run a selection in the copy; byte code is not written, so that a quick second edit is never read stale."""
+    """Run a selection in the copy; byte code is not written, so that a quick second edit is never read stale.
+
+    A process that a test starts would else import the package that is installed, which has no fault.
+    """
+    package = copy / "build" / "stage"
+    staged = os.pathsep.join(map(str, (package / "sjc_blender" / "backend", package)))
     done = subprocess.run(
         [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests],
         cwd=copy,
-        env=clean_environment(PYTHONDONTWRITEBYTECODE="1", SJC_FAULTS=str(os.getpid())),
+        env=clean_environment(PYTHONDONTWRITEBYTECODE="1", SJC_FAULTS=str(os.getpid()), PYTHONPATH=staged),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

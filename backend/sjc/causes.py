@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .errors import SjcError
+from .errors import SjcError, here
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,14 @@ class Cause:
     shell: str
     pattern: str
 
-    def advice(self, blender: bool = False) -> str:
-        """What happened and what to do there, on one line."""
-        return f"{self.text} {self.hint if blender else self.shell}"
+    @property
+    def remedy(self) -> str:
+        """What to do where the person is."""
+        return here(self.shell, self.hint)
+
+    def advice(self) -> str:
+        """What happened and what to do where the person is, on one line."""
+        return f"{self.text} {self.remedy}"
 
 
 PAGING = Cause(
@@ -155,10 +160,10 @@ def of_exit(code: int) -> Cause | None:
 
 
 def in_one_line(error: BaseException) -> tuple[str, str] | None:
-    """(code, line) of an error for somebody in a shell; None for a bug, which keeps its traceback."""
+    """(code, line) of an error; None for a bug, which keeps its traceback."""
     cause = of_error(error)
     if isinstance(error, SjcError):
-        return cause.code if cause else "input", f"{error} {cause.shell}" if cause and error.code else str(error)
+        return cause.code if cause else "input", f"{error} {cause.remedy}" if cause and error.code else str(error)
     return (cause.code, cause.advice()) if cause else None
 
 

@@ -226,9 +226,9 @@ def models(args: argparse.Namespace) -> int:
         info = asdict(download_info.ask(args.model))
         lines = [f"{k:<14} {v}" for k, v in info.items()]
         if info["gated"]:
-            from .models.hub import gated_steps
+            from .models import gated
 
-            lines.append(f"{args.model}: {gated_steps(args.model)}")
+            lines.append(f"{args.model}: {gated.steps(args.model)}")
         print(json.dumps(info) if args.json else "\n".join(lines))
         return 0
     if args.action == "fetch":

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import causes
-from .errors import SjcError
-from .models import distilled, lora, model_files, model_list
+from .errors import SjcError, here
+from .models import distilled, gated, lora, model_files, model_list
+from .models.hub_ids import split_revision
 from .paths import user_path
 from .settings import plain
 
@@ -23,30 +24,33 @@ MIN_MEMORY_GB, MIN_DISK_GB = 2.0, 1.0
 class Answer(NamedTuple):
     """What a check came to.
 
-    ok; text: one line that says, where it is not ok, what to do in a shell. blender: the same for somebody in Blender,
-    "" where that is no different. code: of `causes`, "" for none.
+    ok; text: one line that says, where it is not ok, what to do (`_sentences`). code: of `causes`, "" for none.
     """
 
     ok: bool
     text: str
-    blender: str = ""
     code: str = ""
 
 
 def checks() -> list[Line]:
-    """One line each: {"name", "ok", "text"}; a text that is not ok says what to do.
+    """One line each: {"name", "ok", "text"}; a text that is not ok says what to do. For Blender, see `_sentences`.
 
-    Where Blender's panel has other advice there is "blender", too, and "code" where it can offer a button.
+    There is "code", too, where Blender's panel can offer a button.
     """
     lines = []
-    for check in (_python, _torch, _device, _renderer, _runtime, _memory, _disk, _model):
+    for check in (_python, _torch, _device, _renderer, _runtime, _memory, _disk, _model, _token):
         try:
             answer = check()
         except (SjcError, ImportError, OSError, RuntimeError) as error:
             answer = _failed(error)
         line = {"name": check.__name__[1:], "ok": answer.ok, "text": answer.text}
-        lines.append(line | {k: v for k in ("blender", "code") if (v := getattr(answer, k))})
+        lines.append(line | ({"code": answer.code} if answer.code else {}))
     return lines
+
+
+def _sentences(*sentences: str) -> str:
+    """Text of several sentences. In Blender each stands on a line of its own: there they are translated one by one."""
+    return here(" ", "\n").join(sentences)
 
 
 def _failed(error: Exception) -> Answer:
@@ -54,16 +58,20 @@ def _failed(error: Exception) -> Answer:
     first = str(error).strip().partition("\n")[0]
     if cause := causes.of_error(error):
         fact = first if isinstance(error, SjcError) else cause.text
-        return Answer(False, f"{fact} {cause.shell}", f"{fact} {cause.hint}", cause.code)
+        return Answer(False, _sentences(fact, cause.remedy), cause.code)
     if isinstance(error, SjcError):
         return Answer(False, first)
-    again = f"{first or type(error).__name__}; install the backend again"
-    return Answer(False, f"{again} (in a clone: python3 build.py clean, then demo).", f"{again}: Install Backend.")
+    again = here("Install the backend again (in a clone: python3 build.py clean, then demo).", _INSTALL_AGAIN)
+    return Answer(False, _sentences(f"{(first or type(error).__name__).rstrip('.')}.", again))
+
+
+_INSTALL_AGAIN = "Press Install Backend to install it again."
 
 
 def _python() -> Answer:
+    version = f"{platform.python_version()} at {sys.executable}"
     ok = sys.version_info >= (3, 11)
-    return Answer(ok, f"{platform.python_version()} at {sys.executable}" + ("" if ok else "; 3.11 or newer is needed."))
+    return Answer(ok, version if ok else _sentences(f"{version}.", "Python 3.11 or newer is needed."))
 
 
 def _torch() -> Answer:
@@ -71,8 +79,8 @@ def _torch() -> Answer:
 
     if tuple(int(x) for x in torch.__version__.split("+")[0].split(".")[:2]) >= (2, 11):
         return Answer(True, torch.__version__)
-    needed = f"{torch.__version__}; 2.11 or newer is needed: "
-    return Answer(False, needed + "pip install -U torch.", needed + "press Install Backend.")
+    newer = here("2.11 or newer is needed: pip install -U torch.", "2.11 or newer is needed: press Install Backend.")
+    return Answer(False, _sentences(f"{torch.__version__}.", newer))
 
 
 def _device() -> Answer:
@@ -81,11 +89,11 @@ def _device() -> Answer:
 
     reason = cards.unused()
     if reason and reason.code:
-        return Answer(False, f"{reason.fact} {reason.shell}", f"{reason.fact} {reason.blender}", reason.code)
+        return Answer(False, _sentences(reason.fact, reason.advice), reason.code)
     name = device_name(choose_device("auto"))
     if reason is None:
         return Answer(True, name)
-    return Answer(True, f"{name}. {reason.fact} {reason.shell}", f"{name}. {reason.fact} {reason.blender}")
+    return Answer(True, _sentences(f"{name}.", reason.fact, reason.advice))
 
 
 def _renderer() -> Answer:
@@ -95,7 +103,7 @@ def _renderer() -> Answer:
 
     device = choose_device("auto")
     name = choose("auto", device)
-    return Answer(True, name if name == "warp" else f"reference (slow): {available(device)[1]}")
+    return Answer(True, name if name == "warp" else _sentences("reference, which is slow.", available(device)[1]))
 
 
 def _runtime() -> Answer:
@@ -105,8 +113,8 @@ def _runtime() -> Answer:
         import onnxruntime
 
         return Answer(True, f"ONNX Runtime {onnxruntime.__version__}")
-    slower = "torch (slower for the embedded model on a CPU): "
-    return Answer(True, slower + "pip install onnx onnxruntime", slower + "Install Backend adds ONNX Runtime.")
+    faster = here("To add ONNX Runtime: pip install onnx onnxruntime", "Install Backend adds ONNX Runtime.")
+    return Answer(True, _sentences("torch, which is slower for the embedded model on a CPU.", faster))
 
 
 def kernels() -> Line:
@@ -125,24 +133,54 @@ def _memory() -> Answer:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     except (AttributeError, ValueError, OSError):
         return Answer(True, "free memory unknown on this system")
-    ok = free >= MIN_MEMORY_GB
-    needed = "" if ok else f"; {MIN_MEMORY_GB:g} are needed: close other programs."
-    return Answer(ok, f"{free:.1f} GiB free{needed}", code="" if ok else "memory")
+    if free >= MIN_MEMORY_GB:
+        return Answer(True, f"{free:.1f} GiB free")
+    return Answer(False, f"{free:.1f} GiB free; {MIN_MEMORY_GB:g} are needed: close other programs.", "memory")
 
 
 def _disk() -> Answer:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    ok = free >= MIN_DISK_GB
-    here = f"{free:.1f} GiB free in {Path.cwd()}"
-    if ok:
-        return Answer(True, here)
-    text, blender = f"{here}; make room or choose another --out.", f"{here}; make room there."
-    return Answer(False, text, blender, "disk")
+    if free >= MIN_DISK_GB:
+        return Answer(True, f"{free:.1f} GiB free in {Path.cwd()}")
+    room = f"{free:.1f} GiB free in {Path.cwd()}; " + here("make room or choose another --out.", "make room there.")
+    return Answer(False, room, "disk")
 
 
 def _model() -> Answer:
     files = model_files.check(model_files.locate("embedded"))
     return Answer(True, f"embedded, {files.weight_bytes / 2**20:.1f} MiB")
+
+
+def _token() -> Answer:
+    """Whether there is a token for gated models, and which of them somebody waits for. Asks no network."""
+    from huggingface_hub import constants, get_token
+
+    state = "The hub's own client keeps one." if get_token() else "There is none; only gated models need one."
+    waiting = [model for model in gated.awaited() if not _is_here(model)]
+    if not waiting:
+        return Answer(True, state)
+    pages = ", ".join(f"{constants.ENDPOINT}/{split_revision(model)[0]}" for model in waiting)
+    return Answer(
+        True,
+        _sentences(
+            state,
+            f"Only accounts that have accepted their terms may download {', '.join(waiting)}.",
+            f"Accept them at {pages} and make a token that may read at {constants.ENDPOINT}/settings/tokens.",
+            here(
+                "Then run sjc models login, and sjc models fetch with the model's name.",
+                "Then choose the model, press Sign In beside it to give the token, and press Download Model.",
+            ),
+        ),
+    )
+
+
+def _is_here(model: str) -> bool:
+    """Whether a hub model has come in the meantime."""
+    try:
+        model_files.check(model_files.locate(model))
+    except (SjcError, OSError):
+        return False
+    return True
 
 
 def model_info(model: str) -> list[Line]:

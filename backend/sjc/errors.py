@@ -1,4 +1,15 @@
-"""The one exception that carries a message for a person."""
+"""The one exception that carries a message for a person, and where that person is."""
+
+in_blender = False
+"""Whether whoever reads this process's messages sits in Blender: with buttons, without a shell.
+
+False at first; Blender's extension and the programs that it starts set it.
+"""
+
+
+def here(shell: str, blender: str) -> str:
+    """What to do where the person is: the first in a shell, the second in Blender."""
+    return blender if in_blender else shell
 
 
 class SjcError(Exception):

@@ -35,12 +35,11 @@ OLDEST = (3, 11)
 DOCTOR_SECONDS = 180.0
 LAST_LINES = 5  # of a log that can tell of a process's end
 
-DOCTOR = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
-)
-COMPILE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.doctor import kernels; line = kernels(); "
-    "print('kernels', line['text']); sys.exit(0 if line['ok'] else 1)"
+ENGINE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc import errors; errors.in_blender = True; "
+"""What a program that Blender starts with `-c` begins with; its first argument is the folder of the engine."""
+DOCTOR = ENGINE + "from sjc.cli import main; sys.exit(main(['doctor', '--json']))"
+COMPILE = ENGINE + (
+    "from sjc.doctor import kernels; line = kernels(); print('kernels', line['text']); sys.exit(0 if line['ok'] else 1)"
 )
 
 
@@ -188,14 +187,12 @@ def _understood(python: str, answer: str, log: str, status: int) -> Backend:
     try:
         lines = json.loads(answer.strip().splitlines()[-1])
         by_name = {line["name"]: line for line in lines}
-        device = by_name["device"].get("blender", by_name["device"]["text"])
+        device = by_name["device"]["text"]
     except (ValueError, IndexError, KeyError, TypeError):
         words = log.strip().splitlines() or ["no message"]
         if cause := causes.of_lines(words[-LAST_LINES:]) or causes.of_exit(status):
             return Backend("broken", python, f"{cause.text}\n{cause.hint}", code=cause.code)
         return Backend("broken", python, f"cannot run the backend: {words[-1][:200]}")
-    for line in lines:
-        line["text"] = line.pop("blender", line["text"])  # whoever reads it here has no shell
     bad = [line for line in lines if not line["ok"] and line["name"] not in ("memory", "disk", "device")]
     if bad:
         return Backend("broken", python, bad[0]["text"], lines, code=str(bad[0].get("code", "")))

@@ -22,10 +22,7 @@ from . import lookup
 
 __all__ = ["Ask", "DownloadInfo", "Fetch", "Remove", "SignIn", "Work", "begin", "command_for", "last_line", "no_start"]
 
-MODELS = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
-    "sys.exit(main(['models', *sys.argv[1:], '--json']))"
-)
+MODELS = environment.ENGINE + "from sjc.cli import main; sys.exit(main(['models', *sys.argv[1:], '--json']))"
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 60.0  # a hub that does not answer by then is as good as none
 

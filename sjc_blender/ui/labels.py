@@ -124,6 +124,19 @@ BACKEND_STATES = {
     "broken": "The backend does not work",
 }
 
+# The doctor's checks, by the engine's names.
+CHECKS = {
+    "python": "Python",
+    "torch": "Torch",
+    "device": "Device",
+    "renderer": "Renderer",
+    "runtime": "Runtime",
+    "memory": "Memory",
+    "disk": "Disk",
+    "model": "Model",
+    "token": "Token",
+}
+
 # What a check of a model is doing, by the engine's stage.
 CHECK_STAGES = {
     "load": "Loading the model",

@@ -317,11 +317,11 @@ def test_a_doctor_that_dies_says_why(log, status, code, words):
 def test_blender_is_told_what_to_do_in_blender(tmp_path):
     lines = [
         {"name": "torch", "ok": True, "text": "2.11"},
-        {"name": "device", "ok": False, "text": "pip install", "blender": "Press Install Backend", "code": "driver"},
+        {"name": "device", "ok": False, "text": "Too old.\nPress Install Backend.", "code": "driver"},
     ]
     backend = environment._understood("/python", json.dumps(lines), "", 2)
-    assert (backend.state, backend.text, backend.code) == ("ready", "Press Install Backend", "driver")
-    assert [line["text"] for line in backend.lines] == ["2.11", "Press Install Backend"]
+    assert (backend.state, backend.text, backend.code) == ("ready", "Too old.\nPress Install Backend.", "driver")
+    assert [line["text"] for line in backend.lines] == ["2.11", "Too old.\nPress Install Backend."]
     environment.write(tmp_path, environment.Backend("ready", sys.executable, "x", code="driver"))
     assert environment.stored(tmp_path).code == "driver"
 

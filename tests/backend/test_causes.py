@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sjc import causes
+from sjc import causes, errors
 from sjc.errors import SjcError
 from sjc.machine.memory import is_out_of_memory
 from sjc.models.memory_fallback import MemoryFallback
@@ -41,10 +41,12 @@ def test_every_kind_has_words_of_its_own():
 
 
 @pytest.mark.parametrize("cause", causes.CAUSES, ids=lambda cause: cause.code)
-def test_the_advice_fits_the_place(cause):
-    for line in (cause.advice(), cause.advice(blender=True)):
-        assert "\n" not in line
-        assert line.endswith(".")
+def test_the_advice_fits_the_place(cause, monkeypatch):
+    for in_blender, remedy in ((False, cause.shell), (True, cause.hint)):
+        monkeypatch.setattr(errors, "in_blender", in_blender)
+        assert cause.advice() == f"{cause.text} {remedy}"
+        assert "\n" not in cause.advice()
+        assert remedy.endswith(".")
     assert not re.search(r"build\.py|--[a-z]|\bpip\b|\bsjc\b", cause.hint), "Blender has no shell"
     assert not re.search(r"\b[Pp]ress\b(?! Retry)|Free GPU Memory", cause.shell) or cause is causes.PAGING
 

@@ -8,9 +8,9 @@ from collections import namedtuple
 import pytest
 import torch
 
-from sjc import doctor
+from sjc import doctor, errors
 from sjc.errors import SjcError
-from sjc.models import model_files
+from sjc.models import gated, model_files
 from tests.backend.tiny_models import CARD, word_model
 
 
@@ -35,6 +35,7 @@ def test_every_part_has_its_line(tiny, monkeypatch):
         "memory",
         "disk",
         "model",
+        "token",
     ]
     for row in rows:
         assert set(row) == {"name", "ok", "text"}
@@ -48,7 +49,7 @@ def test_every_part_has_its_line(tiny, monkeypatch):
 def test_a_model_that_is_gone_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(model_files, "EMBEDDED", tmp_path)
     assert line("model")["ok"] is False
-    assert "--model" in line("model")["text"]
+    assert "reinstall it or choose another model" in line("model")["text"]
 
 
 def test_a_card_without_its_torch_is_named(monkeypatch):
@@ -82,8 +83,10 @@ def test_a_broken_library_is_one_line(monkeypatch):
     monkeypatch.setattr(doctor, "_torch", broken)
     assert not line("torch")["ok"]
     assert line("torch")["text"].startswith("libcudart.so")
-    assert "build.py" not in line("torch")["blender"]
-    assert "Install Backend" in line("torch")["blender"]
+    assert "build.py" in line("torch")["text"]
+    monkeypatch.setattr(errors, "in_blender", True)
+    assert "build.py" not in line("torch")["text"]
+    assert "Install Backend" in line("torch")["text"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,42 @@ def test_a_library_that_does_not_load_is_explained(monkeypatch, error, code, wor
     row = line("torch")
     assert (row["ok"], row["code"]) == (False, code)
     assert words in row["text"]
-    assert words in row["blender"]
+    monkeypatch.setattr(errors, "in_blender", True)
+    assert words in line("torch")["text"]
+
+
+def test_a_gated_model_is_named_with_what_to_do_until_it_is_here(tiny, tmp_path, monkeypatch):
+    """From what the hub said last; the network stays out of it."""
+    monkeypatch.setenv("SJC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the doctor called"))
+    assert line("token") == {"name": "token", "ok": True, "text": "There is none; only gated models need one."}
+    gated.note("some-people/large")
+    gated.note("some-people/other@v1")
+    text = line("token")["text"]
+    assert line("token")["ok"], "whoever does not want the model has nothing to mend"
+    assert "may download some-people/large, some-people/other@v1." in text
+    assert "https://huggingface.co/some-people/large, https://huggingface.co/some-people/other and make" in text
+    assert "sjc models login" in text
+    monkeypatch.setattr(errors, "in_blender", True)
+    in_panel = line("token")["text"].splitlines()
+    assert len(in_panel) == 4
+    assert "press Sign In beside it" in in_panel[-1]
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_x")
+    assert line("token")["text"].startswith("The hub's own client keeps one.\nOnly accounts")
+    gated.forget("some-people/large")
+    monkeypatch.setattr(model_files, "locate", lambda _model: tiny)  # the other one has come in another way
+    assert line("token")["text"] == "The hub's own client keeps one."
+
+
+@pytest.mark.parametrize("content", ["{", '[1, [2], "../x", "a/b"]', '{"a": 1}'])
+def test_a_damaged_list_of_gated_models_is_no_trouble(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("SJC_CACHE", str(tmp_path))
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "gated.json").write_text(content, "utf-8")
+    assert gated.awaited() == (["a/b"] if content.startswith("[") else [])
+    gated.note("c/d")
+    assert gated.awaited()[-1] == "c/d"
 
 
 def test_model_info_tells_size_and_words(tiny):

@@ -22,6 +22,15 @@ SAME = {
     "AMD (ROCm 6.4)",
 }
 
+DOCTOR = (
+    "torch: 2.13.0+cpu",
+    "device: RTX 9 is here, but torch 2.13.0+cpu is a CPU build.",
+    "Press Install Backend and leave Automatic, which chooses the build that fits the card.",
+    "memory: 1.5 GiB free; 2 are needed: close other programs.",
+    "token: There is none; only gated models need one.",
+    "Only accounts that have accepted their terms may download some/model.",
+)
+
 SWITCH_ON = "import sjc_blender\nsjc_blender.register()\n"
 
 
@@ -110,6 +119,52 @@ result = {"languages": list(first), "contexts": sorted({context for context, _ i
     assert got == {"languages": ["ko_KR"], "contexts": ["*", "Operator"]}
 
 
+def test_the_doctor_speaks_the_language_of_the_interface(in_blender):
+    """Its names and its sentences, in the panel as it draws them; versions and names of cards stay."""
+    got = in_blender(
+        SWITCH_ON
+        + """
+from types import SimpleNamespace
+from sjc_blender.ui import paragraph
+from sjc_blender.ui.languages.korean import KOREAN
+from sjc_blender.ui.languages.messages import translated_in
+from sjc_blender.ui.panels import backend
+
+backend.translated = paragraph.translated = lambda message: translated_in("ko_KR", message)
+backend.iface_ = lambda text: KOREAN.get(text, text)
+paragraph.columns = lambda *_: 500
+drawn = []
+layout = SimpleNamespace(label=lambda text, **_: drawn.append(text), column=lambda **_: layout)
+backend._draw_checks(layout, bpy.context, given["lines"])
+result = drawn
+""",
+        lines="\n".join(DOCTOR),
+    )
+    assert got[0] == "torch: 2.13.0+cpu"
+    assert got[1].startswith("장치: RTX 9 이(가)")
+    assert "2.13.0+cpu" in got[1]
+    assert got[3].startswith("메모리: 1.5 GiB")
+    assert got[4].startswith("토큰: ")
+    assert "some/model" in got[5]
+    for line in got[1:]:
+        assert not re.search(r"[a-z]{3,} [a-z]{3,} [a-z]{3,}", line), line
+
+
+def test_a_reason_within_a_message_is_translated_too(in_blender):
+    got = in_blender(
+        SWITCH_ON
+        + """
+from sjc_blender.ui.languages.messages import translated_in
+card = "RTX 9 is here, but torch 2.1 is a CPU build."
+texts = [f"{card} This job runs on the CPU; Check under Backend says what to do.", "Some one. cannot be shown: x y z"]
+result = [translated_in("ko_KR", text) for text in texts]
+"""
+    )
+    assert "is here" not in got[0]
+    assert "CPU용 빌드입니다. 이 작업은" in got[0]
+    assert "Some one." in got[1]
+
+
 def test_errors_are_shown_in_the_language_of_the_interface(in_blender):
     """Sentences with gaps, raised in rooms that know no Blender: what stands in the gaps stays.
 
@@ -135,7 +190,7 @@ try:
 except SjcError as error:
     result["engine"] = translated_in("ko_KR", str(error))
 knows = 'The embedded model does not know "dragn" (did you mean "dragon"?); it knows objects: dragon, cat; colors: red.'
-bigger = " For other words choose a bigger model with --model, such as a/b from the Hugging Face hub."
+bigger = " For other words choose a bigger model, such as a/b from the Hugging Face hub."
 result["batch"] = translated_in("ko_KR", "line 3: " + bad.splitlines()[0])
 result["unknown"] = translated_in("ko_KR", knows + bigger)
 """

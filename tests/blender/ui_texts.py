@@ -8,6 +8,11 @@ KEYWORDS = {"text", "placeholder", "confirm_text"}
 CALLS = {"iface_", "pgettext_rpt", "pgettext_iface", "poll_message_set", "paragraph", "SjcError", "_open"}
 RAISED = {"SjcError", "Problem", "Failed"}
 LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to translate
+# Which arguments of a call are sentences.
+TAKEN = {
+    "SjcError": slice(0, 1), "Verdict": slice(2, None), "Answer": slice(1, 2), "_sentences": slice(0, None),
+    "Unused": slice(0, 2), "Backend": slice(2, 3),
+}  # fmt: skip
 LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
 ADVISING = (
@@ -18,7 +23,7 @@ ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
 # complaints; test data.
 NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
-BIGGER_MODEL = " For other words choose a bigger model with --model, such as {} from the Hugging Face hub."
+BIGGER_MODEL = " For other words choose a bigger model, such as {} from the Hugging Face hub."
 # Sentences that the engine puts together from pieces; every piece must stand in the file.
 BUILT = {
     "job/extras.py": ("{} is missing from the result: {}",),
@@ -59,6 +64,7 @@ BUILT = {
         "{} is {}, not a diffusers model: it has no model_index.json. Name a text-to-image pipeline.",
     ),
 }
+TOLD = ("worker/serve.py", "causes.py", "doctor.py", "machine/cards.py")
 NOT_DRAWN = {"INTERRUPTED"}  # a job's own text, which the panel says in other words
 CLASS_NAMES = {"reason", "bl_label", "bl_description"}
 
@@ -104,12 +110,12 @@ def in_sources():
         if "languages" not in path.parts:
             note(path, _drawn(_parsed(path)))
     note(ROOT / LABELS, _labels(_parsed(ROOT / LABELS)))
-    for path in (*(ROOT / name for name in ADVISING), ENGINE / "worker" / "serve.py", ENGINE / "causes.py"):
+    for path in (*(ROOT / name for name in ADVISING), *(ENGINE / name for name in TOLD)):
         note(path, _advice(_parsed(path)))
     rooms = [path for path in sorted(ROOT.rglob("*.py")) if "languages" not in path.parts]
     for path in [*rooms, ENGINE / "settings.py"]:
         note(path, _with_gaps(_parsed(path)))
-    for path in sorted(ENGINE.rglob("*.py")):
+    for path in [*sorted(ENGINE.rglob("*.py")), ROOT / "install" / "environment.py"]:
         if path.name not in NO_WORKER and path.parent.name != "experiments":
             note(path, raised(_parsed(path)))
     for name, sentences in BUILT.items():
@@ -122,19 +128,30 @@ def _parsed(path):
 
 
 def raised(tree):
-    """Sentences of a tree's SjcErrors, warnings and verdicts: plain ones, f-strings with {} for gaps, sums of both."""
+    """Sentences of a tree's SjcErrors, warnings, verdicts and checks, as somebody in Blender reads them.
+
+    Plain ones, f-strings with {} for gaps, sums of both; of `here(shell, blender)` the second.
+    """
+    summands = {id(side) for node in ast.walk(tree) if isinstance(node, ast.BinOp) for side in (node.left, node.right)}
     for node in ast.walk(tree):
         parts = []
         if isinstance(node, ast.Call):
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))
             target = getattr(getattr(node.func, "value", None), "id", "")
             warned = called == "append" and target == "warnings"
-            parts = node.args[:1] if called == "SjcError" or warned else node.args[2:] if called == "Verdict" else []
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "note":
-            parts = getattr(node.value, "elts", [])
-        for text in map(_sentence, parts):
-            if text and len(text.replace("{}", "")) >= LEAST_LETTERS:
+            parts = node.args[slice(0, 1) if warned else TAKEN.get(called, slice(0))]
+            if called == "here" and id(node) not in summands:
+                parts = [node] if (_sentence(node) or "").endswith(".") else []
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in {"note", "state", "fact", "room"}:
+            parts = getattr(node.value, "elts", [node.value])
+        for text in map(_sentence, [branch for part in parts for branch in _branches(part)]):
+            if text and " " in text and len(text.replace("{}", "")) >= LEAST_LETTERS:
                 yield text, node.lineno
+
+
+def _branches(node):
+    """Both ends of "a if x else b"."""
+    return [*_branches(node.body), *_branches(node.orelse)] if isinstance(node, ast.IfExp) else [node]
 
 
 def _sentence(node):
@@ -143,6 +160,8 @@ def _sentence(node):
         return node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "here":
+        return _sentence(node.args[1])
     if isinstance(node, ast.BinOp):
         parts = _sentence(node.left), _sentence(node.right)
         return None if None in parts else "".join(parts)

@@ -71,6 +71,13 @@ def test_a_caught_fault_is_a_success_and_leaves_the_tree_alone(project, capsys):
     assert (project / "backend/sjc/__init__.py").read_text("utf-8") == before
 
 
+def test_a_process_that_a_test_starts_meets_the_fault_too(project, capsys):
+    child = "subprocess.run([sys.executable, '-c', 'import sjc; assert sjc.half(4) == 2'], check=True)"
+    (project / "tests/test_half.py").write_text(f"import subprocess, sys\ndef test_half():\n    {child}\n", "utf-8")
+    assert run(project, "third") == 0
+    assert "caught    third" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["comment", "stale", "broken"])
 def test_a_fault_that_survives_is_stale_or_only_breaks_the_import_is_no_catch(project, name, capsys):
     assert run(project, name) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import here
 from ..machine import cards
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def advice(settings: Settings, model: Denoiser) -> list[str]:
     on_cpu = getattr(getattr(model, "device", None), "type", "") == "cpu"
     if settings.device == "auto" and on_cpu and (reason := cards.unused()) and reason.code:
         warnings.append(
-            f"{reason.fact} This job runs on the CPU; sjc doctor, or Check under Backend in Blender, says what to do."
+            f"{reason.fact} This job runs on the CPU; "
+            + here("sjc doctor says what to do.", "Check under Backend says what to do.")
         )
     if settings.negative_prompt and settings.guidance == 1:
         warnings.append("The negative prompt does nothing at guidance 1; set guidance to 2.5 or more.")

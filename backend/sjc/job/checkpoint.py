@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..output.files import alone, replacing
 from .folder import CHECKPOINT
 
@@ -53,18 +53,25 @@ def load(folder: Path, largest: int = foreign.FIELD_BYTES) -> tuple[dict[str, Te
             tensors = {key: f.get_tensor(key) for key in f.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
         raise SjcError(
-            f"{path} is damaged ({foreign.first_line(error)}). Start the job again: sjc generate ... --overwrite."
+            f"{path} is damaged ({foreign.first_line(error)})."
+            + here(" Start the job again with --overwrite.", " Press Edit Settings and generate again.")
         ) from error
     step = tensors.get("step")
     if step is not None and not (step.numel() == 1 and 0 <= float(step) <= foreign.MOST_STEPS):
-        raise SjcError(f"{path} names a step that no job has. Start the job again with --overwrite.")
+        raise SjcError(
+            f"{path} names a step that no job has."
+            + here(" Start the job again with --overwrite.", " Press Edit Settings and generate again.")
+        )
     return tensors, meta
 
 
 def _check(path: Path, meta: Any) -> None:
     """Raises SjcError for the description of another program's file, or of a newer or damaged one."""
     if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):
-        raise SjcError(f"{path} is not a checkpoint of this program. Start the job again with --overwrite.")
+        raise SjcError(
+            f"{path} is not a checkpoint of this program."
+            + here(" Start the job again with --overwrite.", " Press Edit Settings and generate again.")
+        )
     if meta["version"] > VERSION:
         raise SjcError(f"{path} was written by a newer version of this program; update, then resume.")
     record = foreign.Record(meta, path)

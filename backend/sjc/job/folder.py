@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..output import field_archive, files
 from ..paths import check_length
 from ..settings import Settings, resolve
@@ -129,7 +129,7 @@ def check_folder(folder: Path, settings: Settings) -> None:
     """
     check_length(folder, _LONGEST_NAME)
     if foreign.kind(folder) not in ("folder", ""):
-        raise SjcError(f"{folder} is a file; --out needs a folder.")
+        raise SjcError(f"{folder} is a file; " + here("--out needs a folder.", "choose another output folder."))
     check_links(folder)
     names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
     names = {name for name in names if not _TEMPORARY.fullmatch(name)}  # somebody was killed before job.json was there
@@ -137,16 +137,26 @@ def check_folder(folder: Path, settings: Settings) -> None:
         names = set()
     if names and not settings.overwrite:
         if finished(folder):
-            raise SjcError(f"{folder} already holds a result; add --overwrite to replace it, or choose another --out.")
+            raise SjcError(
+                f"{folder} already holds a result; "
+                + here("add --overwrite to replace it, or choose another --out.", "choose another output folder.")
+            )
         if JOB in names:
             raise SjcError(
-                f"{folder} holds an unfinished job: continue it with sjc resume {folder}, or start again with "
-                "--overwrite."
+                f"{folder} holds an unfinished job: "
+                + here(
+                    f"continue it with sjc resume {folder}, or start again with --overwrite.",
+                    "import it and press Retry to continue it, or choose another output folder.",
+                )
             )
-        raise SjcError(f"{folder} is not empty and is not a job folder; choose another --out.")
+        raise SjcError(
+            f"{folder} is not empty and is not a job folder; "
+            + here("choose another --out.", "choose another output folder.")
+        )
     if names and JOB not in names:
         raise SjcError(
-            f"{folder} is not empty and is not a job folder; nothing there is overwritten. Choose another --out."
+            f"{folder} is not empty and is not a job folder; nothing there is overwritten. "
+            + here("Choose another --out.", "Choose another output folder.")
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import causes
+from ..errors import here
 
 MAKERS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}  # by PCI vendor
 DRM = Path("/sys/class/drm")
@@ -18,11 +19,10 @@ _CLASS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002
 
 
 class Unused(NamedTuple):
-    """Why a card is not used.  fact: what is so; shell, blender: what to do there; code: of `causes`, "" for none."""
+    """Why a card is not used.  fact: what is so; advice: what to do; code: of `causes`, "" for none."""
 
     fact: str
-    shell: str
-    blender: str
+    advice: str
     code: str
 
 
@@ -114,7 +114,7 @@ def unfit(index: int = 0) -> Unused | None:
         f"{properties.name} ({own}) is not among the graphics cards that torch {torch.__version__} has kernels for: "
         f"{', '.join(built)}."
     )
-    return Unused(fact, causes.CARD.shell, causes.CARD.hint, causes.CARD.code)
+    return Unused(fact, causes.CARD.remedy, causes.CARD.code)
 
 
 def unused() -> Unused | None:
@@ -127,40 +127,45 @@ def unused() -> Unused | None:
     if name and torch.version.cuda is None:
         return Unused(
             f"{name} is here, but torch {torch.__version__} is a CPU build.",
-            "Install torch with CUDA.",
-            "Press Install Backend and leave Automatic, which chooses the build that fits the card.",
+            here(
+                "Install torch with CUDA.",
+                "Press Install Backend and leave Automatic, which chooses the build that fits the card.",
+            ),
             "card",
         )
     if name:
         known = f"its driver {driver}" if driver else "its driver"
-        fact = f"{name} is here, but {known} does not work with torch {torch.__version__} (CUDA {torch.version.cuda}): "
-        fact += "it is too old, or not running."
-        return Unused(fact, causes.DRIVER.shell, causes.DRIVER.hint, causes.DRIVER.code)
+        fact = (
+            f"{name} is here, but {known} does not work with torch {torch.__version__} (CUDA {torch.version.cuda}): it "
+            "is too old, or not running."
+        )
+        return Unused(fact, causes.DRIVER.remedy, causes.DRIVER.code)
     return _of_other_makers()
 
 
 def _of_other_makers() -> Unused | None:
     import torch
 
-    here = makers()
+    made_by = makers()
     if hasattr(torch, "xpu") and torch.xpu.is_available():
-        return Unused(f"{torch.xpu.get_device_name(0)} is here, and {_INTEL}", _CPU_SHELL, _CPU, "")
-    if "AMD" in here and sys.platform == "linux":
+        return Unused(f"{torch.xpu.get_device_name(0)} is here, and this program does not compute on those.", _CPU, "")
+    if "AMD" in made_by and sys.platform == "linux":
         fact = f"An AMD graphics card is here, but torch {torch.__version__} is no ROCm build."
         return Unused(
             fact,
-            "Install torch for ROCm if the card is one that ROCm supports; else the CPU computes.",
-            "Press Install Backend and choose AMD (ROCm) if the card is one that ROCm supports; else the CPU computes.",
+            here(
+                "Install torch for ROCm if the card is one that ROCm supports; else the CPU computes.",
+                "Press Install Backend and choose AMD (ROCm) if the card is one that ROCm supports; else the CPU "
+                "computes.",
+            ),
             "",
         )
-    if "AMD" in here:
+    if "AMD" in made_by:
         fact = "An AMD graphics card is here; PyTorch uses those on Linux only."
-        return Unused(fact, _CPU_SHELL, _CPU, "")
-    if "Intel" in here:
-        return Unused(f"An Intel graphics card is here, and {_INTEL}", _CPU_SHELL, _CPU, "")
+        return Unused(fact, _CPU, "")
+    if "Intel" in made_by:
+        return Unused("An Intel graphics card is here, and this program does not compute on those.", _CPU, "")
     return None
 
 
-_INTEL = "this program does not compute on those."
 _CPU = "The CPU computes: the embedded model is made for that, larger models are slow."
-_CPU_SHELL = _CPU

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import SjcError
+from . import gated
 from .hub import check_kind, check_online, reason
 from .hub_ids import is_hub_id, split_revision
 from .layout import wanted_files
@@ -34,7 +35,7 @@ def ask(model: str) -> DownloadInfo:
     """
     if not is_hub_id(model):
         raise SjcError(f'"{model}" is not a hub id such as name/model; there is nothing to download.')
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, get_token
 
     name, revision = split_revision(model)
     try:
@@ -47,9 +48,12 @@ def ask(model: str) -> DownloadInfo:
         raise SjcError(f'The hub gives no information about "{model}": {reason(error, model)}') from error
     card = info.card_data.to_dict() if info.card_data else {}
     licence = card.get("license_name") if card.get("license") == "other" else card.get("license")
+    is_gated = info.gated not in _OPEN
+    if is_gated and not get_token():
+        gated.note(model)
     return DownloadInfo(
         model=model,
         download_bytes=sum(sizes.get(name, 0) for name in wanted),
         licence=str(licence or card.get("license") or ""),
-        gated=info.gated not in _OPEN,
+        gated=is_gated,
     )

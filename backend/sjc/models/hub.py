@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from .. import causes
-from ..errors import SjcError
+from ..errors import SjcError, here
+from . import gated
 from .families import not_a_pipeline
 from .hub_ids import split_revision
 from .layout import wanted_files
@@ -39,10 +40,16 @@ def go_offline() -> None:
 def check_online() -> None:
     """Raises SjcError where the network is forbidden."""
     if offline():
-        raise SjcError(_FORBIDDEN)
+        raise SjcError(_forbidden())
 
 
-_FORBIDDEN = f"--offline, or {' or '.join(OFFLINE)}, keeps the hub out of reach; ask again without."
+def _forbidden() -> str:
+    """What to do where the network is forbidden."""
+    names = " or ".join(OFFLINE)
+    return here(
+        f"--offline, or {names}, keeps the hub out of reach; ask again without.",
+        f"The environment variable {names} keeps the hub out of reach; unset it and restart Blender.",
+    )
 
 
 def download(model: str, revision: str | None, tell: Callable[[int], None]) -> Path:
@@ -63,8 +70,12 @@ def download(model: str, revision: str | None, tell: Callable[[int], None]) -> P
         wanted = [*wanted_files(list(sizes)), "README.md"]  # the card states the licence
         tell(sum(sizes.get(file, 0) for file in wanted))
         check_room(Path(constants.HF_HUB_CACHE), _missing(name, revision, {f: sizes.get(f, 0) for f in wanted}))
-        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        gated.forget(model)
+        return folder
     except Exception as error:  # the hub client and its transport raise many kinds
+        if is_gated(error):
+            gated.note(model)
         raise SjcError(f'The model "{model}" could not be fetched: {reason(error, model)}') from error
 
 
@@ -94,7 +105,7 @@ def check_room(folder: Path, needed: int) -> None:
     if needed + _SPARE > free:
         raise SjcError(
             f"{needed / 1e9:.1f} GB are still to be downloaded, but {folder} has only "
-            f"{free / 1e9:.1f} GB free; {_ROOM}."
+            f"{free / 1e9:.1f} GB free; {_more_room()}."
         )
 
 
@@ -103,7 +114,13 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
-_ROOM = "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk"
+def _more_room() -> str:
+    """How to get room for a download."""
+    return here(
+        "make room there (sjc models remove), or set HF_HOME to a folder on a larger disk",
+        "make room there (Remove Model), or set the environment variable HF_HOME to a folder on a larger disk and "
+        "restart Blender",
+    )
 
 
 def reason(error: BaseException, model: str) -> str:
@@ -111,20 +128,19 @@ def reason(error: BaseException, model: str) -> str:
     from huggingface_hub import errors
 
     name, revision = split_revision(model)
+    if is_gated(error):
+        return gated.steps(model)
     for cause in _causes(error):
-        if isinstance(cause, errors.GatedRepoError):
-            return gated_steps(model)
         if isinstance(cause, errors.RevisionNotFoundError):
             return f'{name} has no revision "{revision}"; look at its branches and tags on the hub.'
         if isinstance(cause, errors.RepositoryNotFoundError):
-            return (
-                f"the hub knows no model {name}, or it is private; look how it is spelled, or sign in with "
-                '"hf auth login".'
+            return f"the hub knows no model {name}, or it is private; look how it is spelled, or " + here(
+                'sign in with "hf auth login".', "press Sign In."
             )
         if isinstance(cause, errors.OfflineModeIsEnabled):
-            return _FORBIDDEN
+            return _forbidden()
         if isinstance(cause, OSError) and cause.errno in _FULL:
-            return f"the disk is full; {_ROOM}, then fetch it again: what came whole is kept."
+            return f"the disk is full; {_more_room()}, then fetch it again: what came whole is kept."
         if causes.of_text(str(cause)) is causes.CERTIFICATE:
             return causes.CERTIFICATE.advice()
     if any(_no_connection(cause) for cause in _causes(error)):
@@ -132,17 +148,11 @@ def reason(error: BaseException, model: str) -> str:
     return first_line(error)
 
 
-def gated_steps(model: str) -> str:
-    """What a person must do to get a model that its owners give only to accounts that accepted their terms."""
-    from huggingface_hub import constants
+def is_gated(error: BaseException) -> bool:
+    """Whether the hub has refused because the model is only for accounts that accepted its terms."""
+    from huggingface_hub import errors
 
-    name = split_revision(model)[0]
-    return (
-        "it is gated, its owners give it only to accounts that accepted their terms: 1. sign in at "
-        f"{constants.ENDPOINT} and accept them on {constants.ENDPOINT}/{name}; 2. make a token that may read at "
-        f'{constants.ENDPOINT}/settings/tokens; 3. give it to "hf auth login" or "sjc models login", in Blender to '
-        f'Sign In beside the model; 4. run "sjc models fetch {model}" again, in Blender Download Model.'
-    )
+    return any(isinstance(cause, errors.GatedRepoError) for cause in _causes(error))
 
 
 def sign_in(token: str) -> None:

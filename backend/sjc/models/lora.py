@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..lora_text import Lora, parse
 from ..paths import near
 from .convert import PICKLES
@@ -61,8 +61,11 @@ def _checked(path: Path) -> Path:
         raise SjcError(f"There is no LoRA file {path}; give the path of a .safetensors file.")
     if path.suffix in PICKLES:
         raise SjcError(
-            f"{path} is refused: a pickled LoRA can run any program when it is read; make safetensors of it with "
-            f'"sjc models convert {path}".'
+            f"{path} is refused: a pickled LoRA can run any program when it is read; "
+            + here(
+                f'make safetensors of it with "sjc models convert {path}".',
+                "take its .safetensors version. The project's command line can make one of it.",
+            )
         )
     names = [name for name in header(path) if not name.startswith(BUNDLED)]
     if any("dora_scale" in name for name in names):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..paths import near, user_path
 from . import hub, single_file
 from .config_limits import check_part, check_scheduler
@@ -68,7 +68,7 @@ def locate(
     """
     if model == "embedded":
         if not (EMBEDDED / "model_index.json").is_file():
-            raise SjcError("This installation lacks the embedded model; reinstall it or name a model with --model.")
+            raise SjcError("This installation lacks the embedded model; reinstall it or choose another model.")
         return EMBEDDED
     path = user_path(model)
     if foreign.is_folder(path):
@@ -98,8 +98,9 @@ def _cached(model: str, revision: str | None) -> Path:
         if isinstance(index, str):
             return Path(index).parent
     raise SjcError(
-        f'The model "{model}" is neither a folder nor in the local model cache; fetch it once with '
-        f'"sjc models fetch {model}" or give a folder.'
+        f'The model "{model}" is neither a folder nor in the local model cache; '
+        + here(f'fetch it once with "sjc models fetch {model}"', "press Download Model beside it")
+        + ", or give a folder."
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..paths import user_path
 from . import model_files, model_list
 from .hub_ids import is_hub_id, split_revision
@@ -76,11 +76,11 @@ def _strategy(cache: Path, model: str) -> tuple[Any, int]:
     from huggingface_hub import scan_cache_dir
 
     if not is_hub_id(model):
-        raise SjcError(
-            f'"{model}" is not a hub id such as name/model; only what sjc models fetch brought can be removed.'
-        )
+        raise SjcError(f'"{model}" is not a hub id such as name/model; only downloaded models can be removed.')
     name, pinned = split_revision(model)
-    missing = f'The model "{model}" is not in the local model cache {cache}; sjc models list tells what is.'
+    missing = f'The model "{model}" is not in the local model cache {cache}' + here(
+        "; sjc models list tells what is.", "."
+    )
     if not model_list.repository(cache, model).is_dir():
         raise SjcError(missing)
     contents = scan_cache_dir(cache)

@@ -48,9 +48,7 @@ class NoPrompt:
 
     def check_prompt(self, _text: object) -> str:
         """Raises SjcError, always."""
-        raise SjcError(
-            f"{self.name} takes no text, so no prompt can steer it; choose a text-to-image model with --model."
-        )
+        raise SjcError(f"{self.name} takes no text, so no prompt can steer it; choose a text-to-image model.")
 
 
 class PromptEncoder:
@@ -195,7 +193,7 @@ class PromptEncoder:
         if isinstance(max_words, int) and len(prompt.split()) > max_words:
             raise SjcError(
                 f"The prompt has {len(prompt.split())} words; {self.name} was trained on at most {max_words}. "
-                "Shorten it, or choose a bigger model with --model."
+                "Shorten it, or choose a bigger model."
             )
         self.check(prompt)
         if not self._ids(prompt):
@@ -250,7 +248,7 @@ class PromptEncoder:
             line += f' (did you mean "{near}"?)'
         if groups:
             line += "; it knows " + "; ".join(f"{kind}: {', '.join(words)}" for kind, words in groups.items())
-        line += f". For other words choose a bigger model with --model, such as {BIGGER} from the Hugging Face hub."
+        line += f". For other words choose a bigger model, such as {BIGGER} from the Hugging Face hub."
         return line
 
 

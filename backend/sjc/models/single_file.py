@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from .families import SDXL, STABLE_DIFFUSION, Family
 from .layout import PICKLE_SUFFIXES
 from .small_files import WEIGHT_BYTES, check_fetched, head
@@ -86,8 +86,11 @@ def _check_kind(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix in PICKLE_SUFFIXES:
         raise SjcError(
-            f"{path} is refused: a pickled checkpoint can run any program when it is read; make safetensors of it with "
-            f'"sjc models convert {path}".'
+            f"{path} is refused: a pickled checkpoint can run any program when it is read; "
+            + here(
+                f'make safetensors of it with "sjc models convert {path}".',
+                "take its .safetensors version. The project's command line can make one of it.",
+            )
         )
     check_fetched(path)
     try:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..machine.folders import PART, cache_folder, clear_abandoned
 from ..paths import user_path
 from . import single_file_config as configs
@@ -47,8 +47,11 @@ def converted(path: Path) -> Path:
             _make(file, folder)
         except OSError as error:
             raise SjcError(
-                f"{path} could not be made a model folder in {folder.parent}: {error.strerror or error}. Set SJC_CACHE "
-                "to a folder on another disk."
+                f"{path} could not be made a model folder in {folder.parent}: {error.strerror or error}. "
+                + here(
+                    "Set SJC_CACHE to a folder on another disk.",
+                    "Set the environment variable SJC_CACHE to a folder on another disk and restart Blender.",
+                )
             ) from error
     return folder
 
@@ -78,7 +81,11 @@ def _make(file: SingleFile, folder: Path) -> None:
     if needed > free:
         raise SjcError(
             f"{file.path} needs {needed / 1e9:.1f} GB more as a model folder, but {folder.parent} has only "
-            f"{free / 1e9:.1f} GB free; make room there, or set SJC_CACHE to a folder on a larger disk."
+            f"{free / 1e9:.1f} GB free; make room there, or set "
+            + here(
+                "SJC_CACHE to a folder on a larger disk.",
+                "the environment variable SJC_CACHE to a folder on a larger disk and restart Blender.",
+            )
         )
     part = folder.with_name(f"{PART}{os.getpid()}-{folder.name}")
     shutil.rmtree(part, ignore_errors=True)

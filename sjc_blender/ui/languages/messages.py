@@ -39,8 +39,13 @@ def _line(line: str, locale: str) -> str:
         return template.format(numbered[1], _line(numbered[2], locale))
     for pattern, template in _patterns(locale):
         if match := pattern.fullmatch(line):
-            return table[template].format(*match.groups())
+            return table[template].format(*(_gap(gap, locale) for gap in match.groups()))
     return line
+
+
+def _gap(text: str, locale: str) -> str:
+    """What stands in a gap stays, unless it is a whole sentence: the reason within a message."""
+    return _line(text, locale) if text.endswith(".") and " " in text else text
 
 
 @functools.cache

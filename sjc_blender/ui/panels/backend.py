@@ -8,6 +8,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import labels, paragraph
+from ..languages.messages import translated
 from ..links import draw_link
 from .sidebar import Child
 
@@ -78,6 +79,17 @@ def _draw_mend(column: Any, context: Any, state: str) -> None:
         row.operator("sjc.open_log", icon="TEXT").folder = ""
 
 
+def _draw_checks(column: Any, context: Any, lines: str) -> None:
+    """The doctor's lines: "torch: 2.11"; more sentences to one stand below it, without a name."""
+    for line in lines.splitlines():
+        name, _, text = line.partition(": ")
+        if name in labels.CHECKS:
+            heading = iface_(labels.CHECKS[name])
+            paragraph.paragraph(column, context, f"{heading}: {translated(text)}", max_lines=4)
+        else:
+            paragraph.paragraph(column, context, line, icon="BLANK1", max_lines=6)
+
+
 class SJC_PT_backend(Child, bpy.types.Panel):
     """What computes."""
 
@@ -88,9 +100,7 @@ class SJC_PT_backend(Child, bpy.types.Panel):
         """Called by Blender."""
         layout, runtime = self.layout, context.window_manager.sjc
         draw_backend(layout, context)
-        column = layout.column(align=True)
-        for line in runtime.backend_lines.splitlines():
-            column.label(text=line, translate=False)
+        _draw_checks(layout.column(align=True), context, runtime.backend_lines)
         if runtime.backend_python:
             paragraph.paragraph(layout, context, runtime.backend_python, icon="SCRIPT", max_lines=4)
             layout.operator("sjc.check_backend", icon="FILE_REFRESH")

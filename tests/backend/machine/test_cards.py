@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sjc import doctor
+from sjc import doctor, errors
 from sjc.errors import SjcError
 from sjc.machine import cards
 from sjc.machine.devices import choose_device
@@ -63,8 +63,10 @@ def system(monkeypatch):
     return make
 
 
-def device_line():
-    return next(line for line in doctor.checks() if line["name"] == "device")
+def device_line(in_blender=False):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(errors, "in_blender", in_blender)
+        return next(line for line in doctor.checks() if line["name"] == "device")
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda", "cuda:0"])
@@ -87,8 +89,8 @@ def test_the_doctor_compares_the_card_with_the_build(card):
     assert (line["ok"], line["code"]) == (False, "card")
     assert "GTX 1080 (sm_61)" in line["text"]
     assert "--device cpu" in line["text"]
-    assert "Install Backend" in line["blender"]
-    assert "--" not in line["blender"]
+    assert "Install Backend" in device_line(in_blender=True)["text"]
+    assert "--" not in device_line(in_blender=True)["text"]
 
 
 def test_rocm_names_its_kernels_otherwise(card, monkeypatch):
@@ -106,7 +108,7 @@ def test_a_driver_that_is_too_old_is_no_cpu_build(system):
     assert "RTX 3060" in line["text"]
     assert "470.256.02" in line["text"]
     assert "CPU build" not in line["text"]
-    assert "NVIDIA's page" in line["blender"]
+    assert "NVIDIA's page" in device_line(in_blender=True)["text"]
 
 
 def test_a_driver_that_does_not_answer_is_named(system):
@@ -122,7 +124,7 @@ def test_a_cpu_build_beside_a_card_is_named(system):
     line = device_line()
     assert (line["ok"], line["code"]) == (False, "card")
     assert "is a CPU build" in line["text"]
-    assert "Automatic" in line["blender"]
+    assert "Automatic" in device_line(in_blender=True)["text"]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_no_loader_runs_a_folders_program_whatever_stands_on_standard_input(fold
         answers = json.loads(done.stdout.splitlines()[-1])
         for folder in made:
             answer = answers[str(folder)]
-            assert answer == "loaded" if way == "unchecked" else "asks to run a program" in answer, answer
+            assert answer == "loaded" if way == "unchecked" else "with the model (auto_map)" in answer, answer
 
 
 def test_an_unknown_tokenizer_is_one_line_through_the_command_line_too(folders, tmp_path):

@@ -16,8 +16,8 @@ import pytest
 
 from sjc import cli
 from sjc.errors import SjcError
+from sjc.models import gated, model_files
 from sjc.models import hub as sjc_hub
-from sjc.models import model_files
 from tests.addon.test_fetching import ID, HubServer
 
 PACKAGES = str(Path(model_files.__file__).parents[2])
@@ -52,6 +52,7 @@ def hub(tmp_path):
     made.environment = environment | {
         "HF_ENDPOINT": made.endpoint,
         "HF_HOME": str(tmp_path / "hub"),
+        "SJC_CACHE": str(tmp_path / "cache"),
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "PYTHONPATH": PACKAGES,
     }
@@ -91,16 +92,31 @@ def test_gated_weights_are_explained_step_by_step(hub):
     assert len(steps) == 5
     assert f"{hub.endpoint}/{ID}" in steps[1]
     assert f"{hub.endpoint}/settings/tokens" in steps[2]
-    assert '"hf auth login"' in steps[3]
+    assert '"sjc models login" or "hf auth login"' in steps[3]
     assert f'"sjc models fetch {ID}"' in steps[4]
+
+
+def test_a_gated_model_is_noted_for_the_doctor_until_it_comes(hub, monkeypatch):
+    monkeypatch.setenv("SJC_CACHE", hub.environment["SJC_CACHE"])
+    hub.refuses["/resolve/"] = 403, "GatedRepo"
+    refused(hub, "fetch", ID)
+    assert gated.awaited() == [ID]
+    hub.refuses.clear()
+    hub.gated = "auto"
+    assert asked(hub, "fetch", f"{ID}@main", "--dry-run")[0] == 0
+    assert gated.awaited() == [ID, f"{ID}@main"]
+    assert asked(hub, "fetch", ID)[0] == 0
+    assert gated.awaited() == [f"{ID}@main"]
+    hub.refuses["/resolve/"] = 404, "EntryNotFound"
+    refused(hub, "fetch", "some-people/broken")
+    assert gated.awaited() == [f"{ID}@main"], "what fails in another way is not gated"
 
 
 def test_before_the_download_the_steps_are_told_as_well(hub):
     hub.gated = "manual"
     code, out, _ = asked(hub, "fetch", ID, "--dry-run")
     assert code == 0
-    assert '3. give it to "hf auth login"' in out
-    assert "Sign In" in out
+    assert '3. give it to "sjc models login"' in out
     code, out, _ = asked(hub, "fetch", ID, "--dry-run", "--json")
     assert json.loads(out)["gated"] is True
 

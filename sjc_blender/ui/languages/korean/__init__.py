@@ -3,6 +3,7 @@
 from .backend import BACKEND
 from .causes import CAUSES
 from .checks import CHECKS
+from .doctor import DOCTOR
 from .engine import ENGINE
 from .errors import ERRORS
 from .files import FILES
@@ -18,6 +19,7 @@ KOREAN = {
     **FOREIGN,
     **BACKEND,
     **CHECKS,
+    **DOCTOR,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",

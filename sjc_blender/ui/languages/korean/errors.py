@@ -48,7 +48,7 @@ ERRORS = {
     "{} is in use by {}.": "{} 은(는) {} 이(가) 사용 중입니다.",
     "{} cannot be written: the results are in {}.": "{} 에 쓸 수 없어 결과를 {} 에 둡니다.",
     "The result is finished but could not be brought into the scene: {}": "결과는 완성되었지만 씬으로 가져오지 못했습니다: {}",
-    "The volume could not be brought into the scene: {}": "볼륨을 씬으로 가져오지 못했습니다: {}",
+    "The result could not be brought into the scene: {}": "결과를 씬으로 가져오지 못했습니다: {}",
     "The volume cannot be shown: {}": "볼륨을 표시할 수 없습니다: {}",
     "The volume's files were not copied beside the .blend: {}": "볼륨 파일을 .blend 옆에 복사하지 못했습니다: {}",
     "{} cannot be written: {}.": "{} 을(를) 쓸 수 없습니다: {}.",

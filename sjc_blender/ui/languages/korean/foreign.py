@@ -17,7 +17,7 @@ FOREIGN = {
     "{} is damaged: its weight_map must name files beside it.": "{} 이(가) 손상되었습니다. weight_map에는 그 옆에 있는 파일만 적혀야 합니다.",
     "{} is a link that leads out of the job folder; remove it. Nothing there is changed.": "{} 은(는) 작업 폴더 밖으로 나가는 링크입니다. 링크를 지우세요. 그곳의 파일은 바꾸지 않습니다.",
     "{} is a link; nothing is written where it leads.": "{} 은(는) 링크입니다. 링크가 가리키는 곳에는 쓰지 않습니다.",
-    "{} names a step that no job has. Start the job again with --overwrite.": "{} 에 적힌 스텝은 어떤 작업에도 없습니다. --overwrite로 작업을 다시 시작하세요.",
+    "{} names a step that no job has. Press Edit Settings and generate again.": "{} 에 적힌 스텝은 어떤 작업에도 없습니다. 설정 고치기를 누르고 다시 생성하세요.",
     "{} is damaged: its history of {} must be a list of numbers.": "{} 이(가) 손상되었습니다. {} 의 기록은 숫자 목록이어야 합니다.",
     "The checkpoint is of step {}; the job has steps 0 to {} only.": "체크포인트는 스텝 {} 의 것인데 작업에는 스텝 0부터 {} 까지만 있습니다.",
     "{} names more layers than its weights have tensors ({}); the two do not fit.": "{} 에 적힌 층이 가중치의 텐서({} 개)보다 많습니다. 둘이 서로 맞지 않습니다.",
