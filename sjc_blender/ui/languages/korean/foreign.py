@@ -28,5 +28,6 @@ FOREIGN = {
     "{}: {} is {}; it must be a number.": "{}: {} 값이 {} 입니다. 숫자여야 합니다.",
     "{}: vae/config.json names no number of channels.": "{}: vae/config.json에 채널 수가 없습니다.",
     "{} cannot be removed: {}.": "{} 을(를) 지울 수 없습니다: {}.",
+    "{}: model_type is {}; it must be a text.": "{}: model_type 값이 {} 입니다. 글이어야 합니다.",
     "{}: {} is {}; it must not be negative.": "{}: {} 값이 {} 입니다. 음수일 수 없습니다.",
 }  # fmt: skip

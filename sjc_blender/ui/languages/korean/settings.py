@@ -148,7 +148,7 @@ SETTINGS = {
         "Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows less "
         "detail (pixels). 0: the model's"
     ): "렌더 이미지의 한 변. 그 뒤 모델에 맞게 크기를 바꿉니다. 작으면 빠르지만 덜 세밀합니다 (픽셀). 0: 모델의 값",
-    "Rays Per Pixel": "픽셀당 광선",
+    "Rays per Pixel": "픽셀당 광선",
     (
         "Rays through each pixel of the rendered image, which shows their mean; more make borders as soft as in the "
         "pictures that a model learned from, and take longer"
