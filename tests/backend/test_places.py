@@ -48,8 +48,8 @@ def test_no_sentence_that_can_reach_blender_has_words_for_a_shell():
     paths = [path for path in sorted(ENGINE.rglob("*.py")) if path.name not in IN_A_SHELL]
     paths += sorted(ADD_ON.rglob("*.py"))
     assert len(paths) > 150
-    told = [f"{path.name}:{line}: {text!r}" for path in paths for line, text in shell_words(parsed(path))]
-    assert not told, "\n" + "\n".join(told)
+    sentences = [f"{path.name}:{line}: {text!r}" for path in paths for line, text in shell_words(parsed(path))]
+    assert not sentences, "\n" + "\n".join(sentences)
 
 
 @pytest.mark.parametrize(
