@@ -20,6 +20,7 @@ from .errors import SjcError
 from .field import render_reference
 from .field.grid import VoxelField
 from .field.render import around_kernels, renderer
+from .field.stillness import Stillness
 from .machine import threads
 from .machine.capture import CudaRecorder, Graphs, Recorder
 from .machine.staging import Staging, layout
@@ -84,6 +85,13 @@ def grid_size(settings: Settings, step: int) -> int:
     return max(2, settings.grid >> (k - done))
 
 
+def last_planned_change(settings: Settings) -> int:
+    """The step by which the grid is full and the emptiness loss has its last weight."""
+    grown = COARSE_SHARE if settings.coarse_to_fine else 0.0
+    switched = settings.emptiness_switch if settings.emptiness_multiplier != 1 and settings.emptiness_weight else 0.0
+    return math.ceil(max(grown, switched) * settings.steps)
+
+
 class Optimization:
     """The state of a run, and its step.
 
@@ -124,6 +132,9 @@ class Optimization:
             generator=self.generator,
         ).to(device)
         self.optimizer = self._make_optimizer()
+        self.stillness: Stillness | None = None
+        if settings.early_stop:
+            self.stillness = Stillness(settings.early_stop, settings.steps, last_planned_change(settings))
         self.draw = Draw(settings, denoiser, self.generator)
         self.render = renderer(settings.renderer, device)
 
@@ -134,8 +145,9 @@ class Optimization:
 
     @property
     def done(self) -> bool:
-        """Whether all steps are made."""
-        return self.step >= self.settings.steps
+        """Whether all steps are made, or the solid has come to rest."""
+        at_rest = self.stillness is not None and self.stillness.rests(self.step)
+        return at_rest or self.step >= self.settings.steps
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         """A new one for the field as it is now, of which no graph knows."""
@@ -173,6 +185,8 @@ class Optimization:
             self._look_at(losses)  # on a CPU before a bad gradient is applied
             self._update(given)
         self.step += 1
+        if self.stillness:
+            self.stillness.look(self.field, self.step)
         return losses
 
     def _device_part(self) -> DevicePart:
@@ -193,8 +207,12 @@ class Optimization:
         rates = given["rates"].unbind() if self.graphs else learning_rates(self.settings, self.step)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
+        color, rate = self.field.color.detach(), self.settings.color_rate
+        before = color.clone() if rate != 1 else color
         with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
             self.optimizer.step()
+            if rate != 1:  # the optimiser takes density and colour for one parameter, of one step size
+                color.lerp_(before, 1 - rate)
 
     def _obstacle(self, drawn: Drawn) -> str:
         """Why this step cannot be one graph, noted once; "" if it can."""
@@ -242,6 +260,8 @@ class Optimization:
         tensors = {f"field.{k}": v for k, v in self.field.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+        if self.stillness:
+            tensors |= {f"stillness.{k}": v for k, v in self.stillness.state().items()}
         tensors["generator"] = self.generator.get_state()
         tensors["step"] = torch.tensor(self.step)
         return {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -272,6 +292,8 @@ class Optimization:
         self._unread = []
         self.optimizer = self._make_optimizer()
         self._load_moments({k: v for k, v in tensors.items() if k.startswith("optimizer.")})
+        if self.stillness:
+            self.stillness.load({k.partition(".")[2]: v for k, v in tensors.items() if k.startswith("stillness.")})
         self.step = int(step)
 
     def _load_moments(self, tensors: dict[str, Tensor]) -> None:

@@ -181,16 +181,22 @@ def _text(spec: Spec, value: object) -> str:
 def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
     """What no single value shows; pairs with a value already named are passed over."""
     pairs = [("fov_min", "fov_max"), ("elevation_min", "elevation_max"), ("sigma_min", "sigma_max")]
+    pairs.append(("guidance_sigma_min", "guidance_sigma_max"))
     lines = []
     for low, high in pairs:
         a, b = getattr(s, low), getattr(s, high)
-        automatic = low == "sigma_min" and 0 in (a, b)
+        automatic = low.endswith("sigma_min") and 0 in (a, b)
         if a > b and not automatic and not {low, high} & set(wrong):
             lines.append(f"{low}: {plain(a)} is above {high} {plain(b)}; swap them or change one.")
     if s.score_clip_end and not s.score_clip and not {"score_clip", "score_clip_end"} & set(wrong):
         lines.append(
             f"score_clip_end: {plain(s.score_clip_end)} has no limit to start from; set score_clip, the limit at "
             "the start, too."
+        )
+    if s.noise_source != "random" and s.noises_per_view > 1 and not {"noise_source", "noises_per_view"} & set(wrong):
+        lines.append(
+            f"noises_per_view: {s.noises_per_view} draws would be the same noise, because noise_source is "
+            f"{s.noise_source}; set noises_per_view to 1."
         )
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(

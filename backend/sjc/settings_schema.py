@@ -96,6 +96,9 @@ class Settings:
     steps: int = _setting(
         400, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
         text="Number of optimization steps; more make a better object and take longer, fewer give a rough one soon.")
+    early_stop: float = _setting(
+        0.0, "job", low=0.001, high=0.5, zero="never",
+        text="End the run early when less than this share of the solid has changed during a fifth of the run.")
     device: str = _setting(
         "auto", "job", basic=True,
         text="Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one.")
@@ -122,18 +125,28 @@ class Settings:
         2.5, "guidance", basic=True, low=0, high=1000, symbol="s",
         text="How strongly to follow the prompt (classifier-free guidance): 1 is as the model was trained, more "
              "exaggerates it.")
+    guidance_end: float = _setting(
+        0.0, "guidance", low=0.01, high=1000, zero="the same all along",
+        text="Guidance at the end of the run, reached in equal steps; a lower one than at the start leaves edges "
+             "smoother.")
+    guidance_sigma_min: float = _setting(
+        0.0, "guidance", low=0.001, high=1000, zero="no limit",
+        text="Noise level below which views have no guidance, and so cost one call of the network instead of two.")
+    guidance_sigma_max: float = _setting(
+        0.0, "guidance", low=0.001, high=1000, zero="no limit",
+        text="Noise level above which views have no guidance, and so cost one call of the network instead of two.")
     distilled: bool = _setting(
         True, "guidance",
         text="Call the network once per view instead of twice, if the model has an adapter for this guidance scale "
-             "and no negative prompt, rescale, Perp-Neg or LoRA needs both calls.")
+             "and no negative prompt, rescale, Perp-Neg, LoRA or changing guidance needs both calls.")
     var_red: bool = _setting(
         True, "guidance", symbol="var_red",
         text="Make the score less noisy by subtracting the clean render (the paper's Eq. 16); off subtracts the "
              "noised one (Eq. 15).")
     score_weight: str = _setting(
-        "1", "guidance", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)"),
+        "1", "guidance", choices=("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)", "1/mean"),
         text="Factor on the denoiser's correction: 1 leaves it as it is, 1/sigma is the released code's, 1/sigma^2 "
-             "the paper's, and sigma/(1+sigma^2) that of score distillation.")
+             "the paper's, sigma/(1+sigma^2) that of score distillation, and 1/mean makes every view pull alike.")
     view_words: str = _setting(
         "fine", "guidance", choices=("fine", "paper", "none"),
         text="How the prompt says where the camera stands: fine names angles, as the embedded model learned them, "
@@ -157,10 +170,22 @@ class Settings:
         text="Limit on the score at the end of the run, reached in equal steps; a higher one than at the start "
              "leaves details for later.")
 
+    noise_source: str = _setting(
+        "random", "noise", choices=("random", "inverted", "surface"),
+        text="Where a view's noise comes from: random draws it anew, inverted asks the model for the render's own "
+             "noise, surface fixes it to the object so that views agree.")
+    inversion_rungs: int = _setting(
+        2, "noise", low=1, high=20, symbol="K",
+        text="Steps from the render up to the noise level if the noise is inverted; each costs another call of the "
+             "network.")
+    whole_flow: bool = _setting(
+        False, "noise",
+        text="Denoise down the same steps if the noise is inverted, instead of in one; each costs another call of the "
+             "network.")
     sigma_schedule: str = _setting(
-        "annealed", "noise", choices=("uniform", "annealed"), symbol="sigma",
-        text="How the noise level is chosen: annealed lowers it over the run, uniform draws it at random, as the "
-             "released code does.")
+        "annealed", "noise", choices=("uniform", "annealed", "dreamtime"), symbol="sigma",
+        text="How the noise level is chosen: annealed lowers it over the run, dreamtime does and stays longest at "
+             "middle levels, and uniform draws it at random, as the released code does.")
     sigma_max: float = _setting(
         3.0, "noise", low=0.001, high=1000, zero="the model's",
         text="Highest noise level; much noise shapes the object as a whole.")
@@ -237,6 +262,10 @@ class Settings:
     learning_rate_end: float = _setting(
         0.25, "optimizer", low=0, high=1,
         text="Fraction of the learning rate that is left at the end of the run; 1 keeps it constant.")
+    color_rate: float = _setting(
+        1.0, "optimizer", low=0.01, high=1,
+        text="Step size for color as a fraction of the learning rate; a lower one keeps colors steady where the shape "
+             "takes large steps.")
     background_learning_rate: float = _setting(
         1e-4, "optimizer", low=0, high=10,
         text="Step size for the learned background; other backgrounds do not use it.")
@@ -297,6 +326,11 @@ class Settings:
         text="Replace a finished result in the same folder instead of refusing to start.")
     # fmt: on
 
+    @property
+    def guidance_varies(self) -> bool:
+        """Whether the guidance scale is not the same for all views of the run."""
+        return bool(self.guidance_end or self.guidance_sigma_min or self.guidance_sigma_max)
+
 
 _KINDS: dict[str, Kind] = {"str": "text", "int": "int", "float": "float", "bool": "bool", "Color": "color"}
 
@@ -323,8 +357,9 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
     "paper": {
-        "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "distilled": False,
-        "var_red": True,
+        "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "guidance_end": 0.0,
+        "guidance_sigma_min": 0.0, "guidance_sigma_max": 0.0, "distilled": False, "var_red": True,
+        "noise_source": "random", "inversion_rungs": 2, "whole_flow": False, "color_rate": 1.0,
         "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
         "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "rays_per_pixel": 1,

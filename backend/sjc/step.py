@@ -25,10 +25,13 @@ from .field.regularizers import (
     total_variation,
 )
 from .field.render_reference import Rendered, composite, full_depth
+from .field.surface_noise import cell_edge, surface_noise
 from .guidance.denoiser import TwoPart
+from .guidance.inversion import Inversion, ladder
 from .guidance.paas import Denoise, host_noise, paas
 from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
+from .guidance.scales import guidance_scales
 from .guidance.schedules import sigma_law
 from .settings import Settings
 
@@ -68,11 +71,13 @@ class Drawn:
     """What the host drew and decided for one step.
 
     cameras: of the views.  denoise: the model under the words of these views.  tensors: as `Given`, on the host.
+    inversion: what finds the renders' own noise, None where it is drawn.
     """
 
     cameras: Cameras
     denoise: Denoise
     tensors: dict[str, Tensor]
+    inversion: Inversion | None = None
 
     @property
     def obstacle(self) -> str:
@@ -109,7 +114,8 @@ class Draw:
         noise = host_noise(
             s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
         )
-        denoise = self._conditioned(cameras)
+        limits = (s.guidance_end, s.guidance_sigma_min, s.guidance_sigma_max)
+        denoise = self._conditioned(cameras, guidance_scales(step / s.steps, sigma, s.guidance, *limits))
         tensors = {
             "eye": cameras.eye,
             "rotation": cameras.rotation,
@@ -123,7 +129,17 @@ class Draw:
             tensors["background"] = background
         if isinstance(denoise, TwoPart):
             tensors |= denoise.given(sigma.repeat(s.noises_per_view))
-        return Drawn(cameras, denoise, tensors)
+        inversion = self._inversion(cameras, denoise, sigma) if s.noise_source == "inverted" else None
+        if inversion:
+            tensors |= inversion.given()
+        return Drawn(cameras, denoise, tensors, inversion)
+
+    def _inversion(self, cameras: Cameras, denoise: Denoise, sigma: Tensor) -> Inversion:
+        """The way up needs no guidance, where the model can be asked without."""
+        s, model = self.settings, self.denoiser
+        fixed = model.distilled or model.built_in is not None
+        up = denoise if fixed else self._conditioned(cameras, 1.0, steered=False)
+        return Inversion(up, denoise if s.whole_flow else None, ladder(model.schedule, sigma, s.inversion_rungs))
 
     def _weights(self, step: int) -> tuple[float, float, float]:
         s = self.settings
@@ -143,16 +159,17 @@ class Draw:
             color = torch.tensor(s.background_color).expand(views, 3)
         return self.backdrop(color) if self.backdrop else color * 2 - 1
 
-    def _conditioned(self, cameras: Cameras) -> Denoise:
+    def _conditioned(self, cameras: Cameras, guidance: float | Tensor, *, steered: bool = True) -> Denoise:
+        """The model under the words of these views; not steered: without Perp-Neg and rescale."""
         s = self.settings
         angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
         view_texts = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
         return self.denoiser.conditioned(
             [view_prompt(*view) for view in view_texts],
             s.negative_prompt,
-            s.guidance,
-            rescale=s.guidance_rescale,
-            away=[negatives(*view, s.perp_neg) for view in view_texts],
+            guidance,
+            rescale=s.guidance_rescale if steered else 0.0,
+            away=[negatives(*view, s.perp_neg if steered else 0.0) for view in view_texts],
         )
 
 
@@ -191,13 +208,13 @@ class DevicePart:
             y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
         emptiness_factor, carving_factor, clip = given["weights"].unbind()
         g = paas(
-            self._denoise(drawn.denoise, given, captured),
+            self._denoise(drawn, given, captured),
             y,
             given["sigma"],
             s.noises_per_view,
             var_red=s.var_red,
             weight=s.score_weight,
-            noise=given["noise"],
+            noise=self._noise(drawn, given, cameras, y.detach(), captured),
             clip=clip if s.score_clip or s.score_clip_end else 0.0,
         )
 
@@ -230,8 +247,23 @@ class DevicePart:
         values = given["background"]
         return values.repeat_interleave(len(directions) // len(values), dim=0)
 
+    def _noise(self, drawn: Drawn, given: Given, cameras: Cameras, y: Tensor, captured: bool) -> Tensor:
+        """What is added to the renders y [V,C,S,S]: [n,V or 1,C,S,S]."""
+        s, drawn_noise = self.settings, given["noise"]
+        if drawn.inversion:
+            return drawn.inversion.noise(y, given, captured=captured)[None]
+        if s.noise_source != "surface":
+            return drawn_noise
+        prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max)
+        known = {"edge": cell_edge(prior, self.size), "step": s.ray_step * self.field.voxel, "seed": s.seed}
+        noise = surface_noise(self.render, self.field, cameras, drawn_noise[0].expand_as(y), **known)
+        return noise[None]
+
     @staticmethod
-    def _denoise(denoise: Denoise, given: Given, captured: bool) -> Denoise:
+    def _denoise(drawn: Drawn, given: Given, captured: bool) -> Denoise:
+        denoise, inversion = drawn.denoise, drawn.inversion
+        if inversion and inversion.down:
+            return lambda z, _sigma: inversion.denoised(z, given, captured=captured)
         if not isinstance(denoise, TwoPart):
             return denoise
         return lambda x, _sigma: denoise.denoised(x, given, captured=captured)

@@ -42,6 +42,7 @@ PRESET_TOOLTIPS = {
 # What a choice is called where its own word, capitalised, is not enough.
 CHOICE_LABELS = {
     "adamax": "AdaMax",
+    "dreamtime": "DreamTime",
     "fog": "Fog",
     "blob": "Soft Ball",
     "warp": "Fused Kernels",

@@ -26,7 +26,7 @@ class StubDenoiser:
     def prepare(self, prompt, view_words, negative_prompt=""):
         pass
 
-    def check_steering(self, negative_prompt, *, perp_neg):
+    def check_steering(self, negative_prompt, *, perp_neg, varied_guidance=False):
         pass
 
     def conditioned(self, prompts, negative_prompt, guidance, **_knobs):

@@ -12,7 +12,7 @@ from sjc.errors import SjcError
 from sjc.field.cameras import orbit, pixel_rays, rays
 from sjc.field.render_reference import composite, render
 from sjc.job import checkpoint
-from sjc.optimize import Optimization, grid_size
+from sjc.optimize import Optimization, grid_size, last_planned_change
 from sjc.step import DevicePart, per_ray, pictures, score_clip
 from tests.backend.stubs import SIZE, StubDenoiser, bent, settings
 
@@ -44,6 +44,54 @@ def test_a_run_is_its_seed():
     assert one.denoiser.asked == two.denoiser.asked != other.denoiser.asked
 
 
+def test_a_run_ends_when_its_solid_rests_and_resumes_to_the_bit(tmp_path):
+    """Nothing moves: at rest a fifth of the run after the emptiness loss has its last weight, at step 25 of 50."""
+    given = {"steps": 50, "early_stop": 0.01, "learning_rate": 1e-6, "seed": 3}
+    whole = start(**given)
+    history = []
+    while not whole.done:
+        history += go(whole, 1)
+    assert whole.step == len(history) == 35
+
+    first = start(**given)
+    go(first, 30)
+    checkpoint.save(tmp_path, first.state(), {})
+    second = start(**given | {"seed": 4})
+    second.settings = first.settings
+    second.load_state(checkpoint.load(tmp_path)[0])
+    assert not second.done
+    assert go(second, 5) == history[30:]
+    assert second.done
+    assert_same(second.state(), whole.state())
+    third = start(**given)
+    third.load_state(second.state())
+    assert third.done
+
+
+def test_an_early_end_is_off_and_planned_changes_come_first():
+    resting = {"steps": 20, "learning_rate": 1e-6}
+    run = start(**resting)
+    go(run, 19)
+    assert not run.done
+    assert "stillness.solid" not in run.state()
+    assert last_planned_change(settings(steps=100)) == 50
+    assert last_planned_change(settings(steps=100, emptiness_switch=0.9)) == 90
+    assert last_planned_change(settings(steps=100, emptiness_multiplier=1)) == 0
+    assert last_planned_change(settings(steps=100, emptiness_switch=0.1, coarse_to_fine=1)) == 50
+
+
+def test_color_takes_its_share_of_every_step():
+    """Of Adam's first step, which is the learning rate whatever the gradient."""
+    runs = {rate: start(optimizer="adam", learning_rate=0.1, color_rate=rate) for rate in (1.0, 0.25)}
+    before = {rate: run.field.grid.detach().clone() for rate, run in runs.items()}
+    for run in runs.values():
+        go(run, 1)
+    moved = {rate: run.field.grid.detach() - before[rate] for rate, run in runs.items()}
+    torch.testing.assert_close(moved[0.25][..., 1:], 0.25 * moved[1.0][..., 1:], atol=1e-6, rtol=1e-5)
+    assert torch.equal(moved[0.25][..., :1], moved[1.0][..., :1])
+    assert float(moved[1.0][..., 1:].abs().max()) == pytest.approx(0.1, rel=1e-3)
+
+
 VARIANTS = itertools.cycle(
     [
         {"background": "learned", "sigma_schedule": "annealed", "sigma_jitter": 0.5, "renderer": "reference"},
@@ -57,6 +105,8 @@ VARIANTS = itertools.cycle(
         },
         {"background": "learned", "sigma_schedule": "uniform", "renderer": "warp"},
         {"background": "random", "sigma_schedule": "annealed", "renderer": "reference", "shared_noise": True},
+        {"background": "random", "sigma_schedule": "dreamtime", "noise_source": "inverted", "color_rate": 0.5},
+        {"background": "random", "noise_source": "surface", "score_weight": "1/mean", "early_stop": 0.1},
     ]
 )
 RESUMES = [

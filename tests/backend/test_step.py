@@ -1,6 +1,7 @@
 """A step's device part: it reads nothing on the host, and as a recorded graph it does what it does otherwise."""
 
 import importlib
+from itertools import product
 
 import pytest
 import torch
@@ -75,21 +76,25 @@ def start(folder, recorder=None, device=CPU, **given):
 # -------------------------------------------------------------------------------------------------- nothing is read
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, *FOLDERS])
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"background": "random", "guidance": 3.0, "optimizer": "adam", "carving_weight": 1.0, "tv_weight": 1.0},
-        {"background": "learned", "guidance": 1.0, "optimizer": "adamax", "noises_per_view": 2, "score_clip": 1.0,
-         "opacity_entropy_weight": 1.0, "center_depth_weight": 1.0, "render_size": 12, "rays_per_pixel": 2,
-         "shared_noise": True},
-    ],
-    ids=["one", "other"],
-)  # fmt: skip
+STEPS = {
+    "one": {"background": "random", "guidance": 3.0, "optimizer": "adam", "carving_weight": 1.0, "tv_weight": 1.0},
+    "other": {
+        "background": "learned", "guidance": 1.0, "optimizer": "adamax", "noises_per_view": 2, "score_clip": 1.0,
+        "opacity_entropy_weight": 1.0, "center_depth_weight": 1.0, "render_size": 12, "rays_per_pixel": 2,
+        "shared_noise": True,
+    },
+    "inverted": {"background": "random", "guidance": 3.0, "noise_source": "inverted", "whole_flow": True},
+    "surface": {"background": "random", "guidance": 3.0, "noise_source": "surface", "sigma_schedule": "dreamtime"},
+    "varied": {"guidance": 3.0, "guidance_end": 2.0, "score_weight": "1/mean", "color_rate": 0.5},
+}  # fmt: skip
+NEWER = [("inverted", "pixels"), ("inverted", "flux-dev"), ("surface", "sd"), ("varied", "sdxl")]
+
+
+@pytest.mark.parametrize(("given", "name"), [*product(("one", "other"), [*FAMILIES, *FOLDERS]), *NEWER])
 def test_a_step_reads_nothing_on_the_host(model, name, given):
     """On a device that has no numbers at all: what came from the host unstaged, or went there, would be noticed."""
     words = {"ddpm": {"view_words": "none", "guidance": 1.0}, "deepfloyd": {"view_words": "paper"}}
-    run = start(model(name), Tape(), META, views_per_step=2, **given | words.get(name, {}))
+    run = start(model(name), Tape(), META, views_per_step=2, **STEPS[given] | words.get(name, {}))
     for step in range(2):  # at the first one, constants move to the device
         drawn = run.draw(step)
         staged = run.staging(drawn.tensors)
@@ -124,8 +129,35 @@ def test_what_reads_on_the_host_is_refused(reading):
 RUNS = [
     ("pixels", {"optimizer": "adam", "background": "learned", "sigma_jitter": 0.5, "guidance": 3.0}),
     ("pixels", {"optimizer": "adamax", "background": "random", "sigma_schedule": "uniform", "noises_per_view": 2}),
+    (
+        "pixels",
+        {
+            "optimizer": "adam",
+            "background": "random",
+            "guidance": 3.0,
+            "guidance_end": 1.5,
+            "guidance_sigma_min": 1.0,
+            "score_weight": "1/mean",
+            "sigma_schedule": "dreamtime",
+        },
+    ),
     ("sd", {"optimizer": "adam", "background": "fixed", "score_clip": 0.5, "score_clip_end": 2.0, "guidance": 3.0}),
     ("sdxl", {"optimizer": "adamax", "background": "random", "shared_noise": True, "guidance": 3.0}),
+    (
+        "pixels",
+        {"optimizer": "adam", "background": "fixed", "noise_source": "inverted", "color_rate": 0.3, "guidance": 3.0},
+    ),
+    (
+        "flux-schnell",
+        {
+            "optimizer": "adamax",
+            "background": "random",
+            "noise_source": "inverted",
+            "whole_flow": True,
+            "inversion_rungs": 3,
+        },
+    ),
+    ("pixels", {"optimizer": "adam", "background": "random", "noise_source": "surface"}),
     ("flux-dev", {"optimizer": "adam", "background": "random", "views_per_step": 2}),
 ]
 OVER_THE_RUN = {
@@ -148,7 +180,7 @@ def assert_same(a, b):
         assert torch.equal(a[key], b[key]), key
 
 
-@pytest.mark.parametrize(("name", "given"), RUNS, ids=[f"{name}-{given['optimizer']}" for name, given in RUNS])
+@pytest.mark.parametrize(("name", "given"), RUNS, ids=[f"{i}-{name}" for i, (name, _) in enumerate(RUNS)])
 def test_a_captured_step_is_a_plain_one(model, tmp_path, name, given):
     """To the bit: over a change of the grid, weights that fall or switch, and a resume in the middle."""
     given = given | OVER_THE_RUN

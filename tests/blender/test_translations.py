@@ -13,6 +13,7 @@ SAME = {
     "1",
     "1/sigma",
     "1/sigma^2",
+    "1/mean",
     "sigma/(1+sigma^2)",
     "Adam",
     "AdaMax",

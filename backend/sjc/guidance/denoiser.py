@@ -137,8 +137,8 @@ class Denoiser(Protocol):
     def check_prompt(self, text: object) -> str:
         """The cleaned prompt.  Raises SjcError where the model cannot read it."""
 
-    def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
-        """Raises SjcError where the model takes no negative prompt or no Perp-Neg and is given one."""
+    def check_steering(self, negative_prompt: str, *, perp_neg: bool, varied_guidance: bool = False) -> None:
+        """Raises SjcError where the model takes no negative prompt, Perp-Neg or changing guidance, and is given it."""
 
     def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
         """Encodes ahead what a run with these will ask for, where the text encoders are too large to stay in memory."""
@@ -147,7 +147,7 @@ class Denoiser(Protocol):
         self,
         prompts: list[str],
         negative_prompt: str = "",
-        guidance: float = 1.0,
+        guidance: float | Tensor = 1.0,
         *,
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
@@ -156,7 +156,7 @@ class Denoiser(Protocol):
 
         prompts: one for each view; picture i of a batch belongs to prompts[i mod len(prompts)].
         negative_prompt: takes the place of the empty sentence.
-        guidance: the scale s in D_u + s (D_c - D_u).
+        guidance: the scale s in D_u + s (D_c - D_u); a tensor [V] has one for each prompt.
         rescale: 0 to 1, how far the spread of the guided output is brought back to that of the conditional one.
         away: for each prompt, the sentences with weights that Perp-Neg pushes away from (perp_neg.py).
         """

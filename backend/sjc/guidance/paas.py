@@ -16,15 +16,21 @@ from ..errors import SjcError
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """D(x; sigma): x [B,C,H,W], sigma [B] -> the denoised images [B,C,H,W]."""
 
-WEIGHTS = ("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)")
+WEIGHTS = ("1/sigma", "1/sigma^2", "1", "sigma/(1+sigma^2)", "1/mean")
+SMALLEST_MEAN = 1e-6  # of |D - y|: a picture with which the model agrees is not pulled by rounding errors
 
 
-def score_factor(weight: str, sigma: Tensor) -> Tensor:
+def score_factor(weight: str, sigma: Tensor, correction: Tensor) -> Tensor:
     """What D - y is multiplied with: "1/sigma" as released, "1/sigma^2" as in the paper (the true score), "1".
 
+    sigma: [B,1,1,1].  correction: D - y, [draws,B,C,H,W].  The factor has a shape that multiplies with it.
+
     "sigma/(1+sigma^2)" is score distillation's w(t) = 1 - abar_t on eps_hat - n (DreamFusion, arXiv 2209.14988, Eq. 3):
-    n - eps_hat = (D - y) / sigma, and 1 - abar = sigma^2 / (1 + sigma^2).
+    n - eps_hat = (D - y) / sigma, and 1 - abar = sigma^2 / (1 + sigma^2).  "1/mean" divides by the mean of |D - y| over
+    the picture, so that every view pulls alike whatever its noise level (DMD, arXiv 2311.18828, Eq. 8).
     """
+    if weight == "1/mean":
+        return 1 / correction.abs().mean((-3, -2, -1), keepdim=True).clamp(min=SMALLEST_MEAN)
     if weight == "1/sigma":
         return 1 / sigma
     if weight == "1/sigma^2":
@@ -75,7 +81,7 @@ def paas(
     Ascending g makes x more likely, so the loop's upstream gradient on x is -g (summed over pixels, no mean: as
     released).  With z = x + sigma n:  var_red=True  (Eq. 16)  g = mean_n (D(z; sigma) - x) * factor
                            var_red=False (Eq. 15)  g = mean_n (D(z; sigma) - z) * factor
-    where factor is `score_factor(weight, sigma)`.  Both have the same mean; Eq. 16 has the lower variance where sigma
+    where factor is `score_factor`.  Both have the same mean; Eq. 16 has the lower variance where sigma
     exceeds the spread of the data, Eq. 15 where it does not.
 
     clip > 0 bounds every element of g to [-clip, clip], weight included (static score clipping, arXiv 2303.15413, Sec.
@@ -93,13 +99,14 @@ def paas(
     x = x.detach()
     host_sigma = sigma  # the denoiser reads it on the host, where it does not have to wait for the device
     sigma = sigma.to(x.device, x.dtype)
-    factor = score_factor(weight, sigma).view(views, 1, 1, 1)
     noise = draw_noise(n, x, generator, shared_noise) if noise is None else noise.to(x.dtype).expand(n, *x.shape)
+    levels = sigma.view(views, 1, 1, 1)
     scores = torch.empty((n, *x.shape), dtype=x.dtype, device=x.device)
     for start in range(0, n, chunk or n):
-        z = x + sigma.view(views, 1, 1, 1) * noise[start : start + (chunk or n)]
+        z = x + levels * noise[start : start + (chunk or n)]
         draws = z.shape[0]
         denoised = denoise(z.flatten(0, 1), host_sigma.repeat(draws)).to(x.dtype).unflatten(0, (draws, views))
+        factor = score_factor(weight, levels, denoised - x)
         scores[start : start + draws] = (denoised - (x if var_red else z)) * factor
     score = scores.mean(0)
     if isinstance(clip, Tensor):

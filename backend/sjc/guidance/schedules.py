@@ -19,6 +19,8 @@ from ..errors import SjcError
 SigmaLaw = Callable[[float, int, torch.Generator | None], Tensor]
 """law(progress in 0..1, n, generator) -> sigma [n], float32 on the CPU; the same generator gives the same draws."""
 
+PLATEAU, FLANKS = (0.5, 0.8), (0.1, 0.3)  # of DreamTime's weight, as shares of the ticks
+
 
 @dataclass(frozen=True)
 class VESchedule:
@@ -136,17 +138,11 @@ def uniform(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0
 def annealed(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0) -> SigmaLaw:
     """Noise falls with progress, log-linearly from sigma_max to sigma_min (0 = the model's).
 
-    As in annealed PAAS sampling (paper, Fig. 4) and DreamTime (arXiv 2306.12422): coarse shape first, detail last.
+    As in annealed PAAS sampling (paper, Fig. 4): coarse shape first, detail last.
     jitter widens it: sigma is multiplied by exp(u), u uniform in [-jitter, jitter], one u per view.  What leaves
     [sigma_min, sigma_max] is put back on its edge, then everything is snapped to the model's ticks.
     """
-    high = min(sigma_max or schedule.sigma_max, schedule.sigma_max)
-    low = max(sigma_min or schedule.sigma_min, schedule.sigma_min)
-    if low > high:
-        raise SjcError(
-            f"sigma_min {low:g} lies above sigma_max {high:g}; the model knows {schedule.sigma_min:.4g} to "
-            f"{schedule.sigma_max:.4g}."
-        )
+    high, low = limits(schedule, sigma_max, sigma_min)
 
     def law(progress: float, n: int, generator: torch.Generator | None = None) -> Tensor:
         progress = min(max(progress, 0.0), 1.0)
@@ -158,12 +154,47 @@ def annealed(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.
     return law
 
 
+def dreamtime(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0) -> SigmaLaw:
+    """Noise falls as in DreamTime (Huang et al., arXiv 2306.12422): most of the run is spent at middle levels.
+
+    The time spent at a tick is proportional to its weight: sigma, times a plateau over the middle of the ticks (from
+    0.5 to 0.8 of their number) with Gaussian flanks, 0.1 wide below and 0.3 above.  At progress p the level is that
+    above which lies the share p of the weight within [sigma_min, sigma_max] (0 = the model's).
+    """
+    high, low = limits(schedule, sigma_max, sigma_min)
+    sigmas = schedule.sigmas[(schedule.sigmas >= low) & (schedule.sigmas <= high)].flip(0)
+    place = schedule.t(sigmas) / len(schedule)
+    flank = torch.where(place < PLATEAU[0], (place - PLATEAU[0]) / FLANKS[0], (place - PLATEAU[1]) / FLANKS[1])
+    plateau = torch.exp(-flank.square() / 2).where((place < PLATEAU[0]) | (place > PLATEAU[1]), 1.0)
+    above = (sigmas * plateau).cumsum(0)
+
+    def law(progress: float, n: int, _generator: torch.Generator | None = None) -> Tensor:
+        at = int(torch.searchsorted(above, min(max(progress, 0.0), 1.0) * above[-1]))
+        return sigmas[min(at, len(sigmas) - 1)].float().expand(n).clone()
+
+    return law
+
+
+def limits(schedule: VESchedule, sigma_max: float, sigma_min: float) -> tuple[float, float]:
+    """(highest, lowest) noise level of a falling law, 0 = the model's.  Raises SjcError if they are the wrong way."""
+    high = min(sigma_max or schedule.sigma_max, schedule.sigma_max)
+    low = max(sigma_min or schedule.sigma_min, schedule.sigma_min)
+    if low > high:
+        raise SjcError(
+            f"sigma_min {low:g} lies above sigma_max {high:g}; the model knows {schedule.sigma_min:.4g} to "
+            f"{schedule.sigma_max:.4g}."
+        )
+    return high, low
+
+
 def sigma_law(
     name: str, schedule: VESchedule, *, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0
 ) -> SigmaLaw:
-    """The law by its name in the settings, "uniform" or "annealed"; 0 means the model's own limit."""
+    """The law by its name in the settings, "uniform", "annealed" or "dreamtime"; 0 means the model's own limit."""
     if name == "uniform":
         return uniform(schedule, sigma_max, sigma_min)
     if name == "annealed":
         return annealed(schedule, sigma_max, sigma_min, jitter)
-    raise SjcError(f'Unknown sigma schedule "{name}"; choose uniform or annealed.')
+    if name == "dreamtime":
+        return dreamtime(schedule, sigma_max, sigma_min)
+    raise SjcError(f'Unknown sigma schedule "{name}"; choose uniform, annealed or dreamtime.')

@@ -211,7 +211,9 @@ class JobRun:
         settings = self.settings
         if settings.negative_prompt:
             self.denoiser.check_prompt(settings.negative_prompt)
-        self.denoiser.check_steering(settings.negative_prompt, perp_neg=bool(settings.perp_neg))
+        self.denoiser.check_steering(
+            settings.negative_prompt, perp_neg=bool(settings.perp_neg), varied_guidance=settings.guidance_varies
+        )
         self.denoiser.prepare(settings.prompt, settings.view_words, settings.negative_prompt)
 
     # ----------------------------------------------------------------------------------------------------- optimise
@@ -232,6 +234,7 @@ class JobRun:
                 writer.raise_error()
                 self._step(writer)
             self._report_steps()
+            self._report_early_end()
             writer.finish()
         except (Stopped, KeyboardInterrupt):
             writer.close()
@@ -308,7 +311,9 @@ class JobRun:
 
     def _meta(self, color: str) -> dict[str, Any]:
         settings = self.settings
-        return {"step": self.optimization.step, "steps": settings.steps, "prompt": settings.prompt, "color": color}
+        optimization = self.optimization
+        steps = optimization.step if optimization.done else settings.steps
+        return {"step": optimization.step, "steps": steps, "prompt": settings.prompt, "color": color}
 
     # ------------------------------------------------------------------------------------------------------- export
 
@@ -406,7 +411,18 @@ class JobRun:
     def _report_step(self, step: int, losses: dict[str, float], steps_per_second: float) -> None:
         for key, value in {"step": step, **losses}.items():
             self.history.setdefault(key, []).append(value)
-        total = self.settings.steps
+        self._report_progress(step, self.settings.steps, losses, steps_per_second)
+
+    def _report_early_end(self) -> None:
+        """Say so if the run ended before its last step; what shows the progress then counts to the step it made."""
+        made, steps = self.optimization.step, self.settings.steps
+        if made < steps:
+            metrics = {key: values[-1] for key, values in self.history.items() if key != "step" and values}
+            self._report_progress(made, made, metrics, 0.0)
+            note = (f"Finished early at step {made} of {steps}: the object no longer changes.",)
+            self._warn(*note)
+
+    def _report_progress(self, step: int, total: int, losses: dict[str, float], steps_per_second: float) -> None:
         self.report(
             {
                 "type": "progress",
@@ -414,7 +430,7 @@ class JobRun:
                 "step": step,
                 "total": total,
                 "it_s": round(steps_per_second, 2),
-                "eta_s": round((total - step) / steps_per_second, 1),
+                "eta_s": round((total - step) / max(steps_per_second, 1e-9), 1),
                 "metrics": losses,
             }
         )

@@ -24,7 +24,8 @@ class Conditioned:
 
     conditions: row 0 is the unconditional one, row 1 + i that of prompt i of `count`; what Perp-Neg needs follows.
     negative_rows: (row, weight) pairs of each prompt.
-    guidance, rescale, chunk: as `TextDenoiser.conditioned` takes them.
+    guidance: one scale for all prompts, or a tensor with one for each.
+    rescale, chunk: as `TextDenoiser.conditioned` takes them.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Conditioned:
         conditions: Condition,
         count: int,
         negative_rows: list[list[tuple[int, float]]],
-        guidance: float,
+        guidance: float | Tensor,
         rescale: float,
         chunk: int | None,
     ) -> None:
@@ -57,7 +58,10 @@ class Conditioned:
         return self.denoiser.obstacle
 
     def given(self, sigma: Tensor) -> dict[str, Tensor]:
-        """level [B,1,1,1], time [B], rows [B] of the conditions, the conditions, and what Perp-Neg needs."""
+        """level [B,1,1,1], time [B], rows [B] of the conditions, the conditions, and what Perp-Neg needs.
+
+        guidance [B,1,1,1], too, where it differs between prompts or changes over the run.
+        """
         return self._given(sigma, self._prompts(len(sigma)))
 
     def _prompts(self, batch: int) -> Tensor:
@@ -74,6 +78,8 @@ class Conditioned:
             "rows": 1 + prompts,
             "states": self.conditions.states,
         }
+        if isinstance(self.guidance, Tensor):
+            given["guidance"] = self.guidance[prompts].view(-1, 1, 1, 1)
         if self.conditions.pooled is not None:
             given["pooled"] = self.conditions.pooled
         push = perp_neg.push(self.negative_rows, prompts)
@@ -83,4 +89,5 @@ class Conditioned:
 
     def denoised(self, x: Tensor, given: Mapping[str, Tensor], *, captured: bool = False) -> Tensor:
         """D(x; sigma) of what was given."""
-        return self.denoiser.denoised(x, given, self.guidance, self.rescale, captured=captured)
+        guidance = given["guidance"] if isinstance(self.guidance, Tensor) else self.guidance
+        return self.denoiser.denoised(x, given, guidance, self.rescale, captured=captured)

@@ -47,7 +47,7 @@ def built_in(settings: Settings) -> float | None:
     Raises SjcError for a model that is not there.
     """
     s = settings
-    if not s.distilled or s.negative_prompt or s.perp_neg or s.guidance_rescale or s.lora:
+    if not s.distilled or s.negative_prompt or s.perp_neg or s.guidance_rescale or s.lora or s.guidance_varies:
         return None
     if model_files.is_single_file(s.model):
         return None

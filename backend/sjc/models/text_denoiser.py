@@ -142,19 +142,27 @@ class TextDenoiser:
         """Encodes ahead all that a run with these may ask for, where text encoders are large; see `PromptEncoder`."""
         self.prompt_encoder.prepare(prompt, view_words, negative_prompt)
 
-    def check_steering(self, negative_prompt: str, *, perp_neg: bool) -> None:
-        """Raises SjcError where the guidance is built into the network and a negative prompt or Perp-Neg is given."""
+    def check_steering(self, negative_prompt: str, *, perp_neg: bool, varied_guidance: bool = False) -> None:
+        """Raises SjcError where the guidance is built into the network, which is asked once and knows one sentence.
+
+        It then takes no negative prompt, no Perp-Neg and no guidance that changes.
+        """
         asked_once = self.distilled or self.built_in is not None
         if asked_once and negative_prompt:
             raise SjcError(f"{self.name} has its guidance built in and takes no negative prompt; leave it out.")
         if asked_once and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and does not support Perp-Neg; set perp_neg to 0.")
+        if asked_once and varied_guidance:
+            raise SjcError(
+                f"{self.name} has its guidance built in and cannot change it during a run; set guidance_end, "
+                "guidance_sigma_min and guidance_sigma_max to 0."
+            )
 
     def conditioned(
         self,
         prompts: list[str],
         negative_prompt: str = "",
-        guidance: float = 1.0,
+        guidance: float | Tensor = 1.0,
         chunk: int | None = None,
         *,
         rescale: float = 0.0,
@@ -165,8 +173,9 @@ class TextDenoiser:
         prompts: one for each view.  Image i of a batch gets prompts[i mod len(prompts)], so the batch must be a
             multiple of len(prompts).
         negative_prompt: its eps takes the place of eps_u, which is that of the empty sentence otherwise.
-        guidance: 1 asks for the conditional half alone, 0 for the other alone.  A network that takes the scale as an
-            input (FLUX.1-dev) gets it there and is called once an image; one with a scale built in takes that alone.
+        guidance: 1 asks for the conditional half alone, 0 for the other alone.  A tensor has one scale for each prompt,
+            and both halves are asked for.  A network that takes the scale as an input (FLUX.1-dev) gets it there and is
+            called once an image; one with a scale built in takes that alone.
         chunk: images through the network in one call, both halves together; None: all.
         rescale: 0 to 1, see `rescaled`.
         away: for each prompt, the sentences with weights that Perp-Neg keeps its pictures away from (perp_neg.py), each
@@ -178,7 +187,7 @@ class TextDenoiser:
         """
         if not prompts:
             raise SjcError("At least one prompt is needed.")
-        self.check_steering(negative_prompt, perp_neg=any(away))
+        self.check_steering(negative_prompt, perp_neg=any(away), varied_guidance=isinstance(guidance, Tensor))
         if self.built_in is not None and (guidance != self.built_in or rescale):
             raise SjcError(
                 f"{self.name} was loaded with guidance {self.built_in:g} built in and cannot use another; "
@@ -203,27 +212,38 @@ class TextDenoiser:
 
     @torch.no_grad()
     def denoised(
-        self, x: Tensor, given: Mapping[str, Tensor], guidance: float, rescale: float, *, captured: bool = False
+        self,
+        x: Tensor,
+        given: Mapping[str, Tensor],
+        guidance: float | Tensor,
+        rescale: float,
+        *,
+        captured: bool = False,
     ) -> Tensor:
-        """D for x [B,C,h,w], with what `Conditioned.given` makes, on the device."""
+        """D for x [B,C,h,w], with what `Conditioned.given` makes, on the device.
+
+        guidance: a scale for all images, or [B,1,1,1].
+        """
         s, t, rows = given["level"], given["time"], given["rows"]
         conditions = Condition(given["states"], given.get("pooled"))
         push = perp_neg.Push(*(given[name] for name in PUSH)) if PUSH[0] in given else None
         noised = x.to(self.device, torch.float32)
         scaled = self.parameterization.network_input(noised, s)
-        if self.distilled or self.built_in is not None or (guidance == 1 and push is None):
-            output = self._call(scaled, t, conditions.take(rows), guidance, captured)
-        elif guidance == 0:
-            output = self._call(scaled, t, conditions.take(0 * rows), guidance, captured)
+        varied = isinstance(guidance, Tensor)  # whose numbers only the device knows
+        scale = 1.0 if isinstance(guidance, Tensor) else guidance  # for networks that take one as an input
+        if self.distilled or self.built_in is not None or (scale == 1 and not varied and push is None):
+            output = self._call(scaled, t, conditions.take(rows), scale, captured)
+        elif scale == 0:
+            output = self._call(scaled, t, conditions.take(0 * rows), scale, captured)
         else:
             halves = conditions.take(torch.cat([0 * rows, rows]))
-            both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, guidance, captured)
+            both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, scale, captured)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
             direction = output_c - output_u
             if push is not None:
                 at = push.images
-                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), guidance, captured)
+                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), scale, captured)
                 direction = perp_neg.pushed(direction, output_n - output_u[at], push)
             output = rescaled(output_u + guidance * direction, output_c, rescale)
         return self.parameterization.to_denoised(noised, s, output).to(x.device, x.dtype)

@@ -88,6 +88,26 @@ def test_weights():
         paas(GaussianDenoiser(MU, S), x, sigma, weight="sigma")
 
 
+@pytest.mark.parametrize("var_red", [True, False])
+def test_divided_by_its_mean_every_view_pulls_alike(var_red):
+    """DMD's weight: the mean of |D - y| over a view's picture is 1, in Eq. 15 as in Eq. 16."""
+    x = torch.randn(2, 2, 3, 3, dtype=torch.float64, generator=generator(5))
+    sigma = torch.tensor([0.5, 30.0])
+    known = {"var_red": var_red, "generator": generator(1)}
+    plain = paas(GaussianDenoiser(MU, S), x, sigma, weight="1", **known)
+    reduced = paas(GaussianDenoiser(MU, S), x, sigma, weight="1", generator=generator(1))
+    g = paas(GaussianDenoiser(MU, S), x, sigma, weight="1/mean", **(known | {"generator": generator(1)}))
+    torch.testing.assert_close(g, plain / reduced.abs().mean((1, 2, 3), keepdim=True))
+    if var_red:
+        torch.testing.assert_close(g.abs().mean((1, 2, 3)), torch.ones(2, dtype=torch.float64))
+
+
+def test_a_picture_with_which_the_model_agrees_is_not_pulled():
+    x = torch.randn(1, 1, 4, 4, generator=generator(5))
+    g = paas(lambda _z, _s: x + 1e-9, x, torch.tensor([1.0]), weight="1/mean")
+    assert float(g.abs().max()) < 1e-2
+
+
 def test_sds_weight_is_one_minus_abar_on_the_noise_prediction():
     x = torch.randn(2, 1, 3, 3, dtype=torch.float64, generator=generator(5))
     sigma = torch.tensor([0.5, 3.0])

@@ -101,6 +101,34 @@ def test_jitter_has_its_width_and_stays_inside():
     assert float(edge.max()) <= float(SD.snap(torch.tensor(10.0))) + 1e-6
 
 
+def test_dreamtime_law_spends_its_time_where_the_weight_is():
+    """On ticks of equal sigma ratio the levels of a run of equal steps have the weight's density."""
+    even = VESchedule(torch.logspace(-2, 2, 2001, dtype=torch.float64))
+    law = schedules.dreamtime(even, 20.0, 0.5)
+    steps = 4000
+    ticks = even.tick(torch.cat([law((i + 0.5) / steps, 1) for i in range(steps)]))
+    assert bool((ticks.diff() <= 0).all())
+    kept = torch.arange(2001)[(even.sigmas >= 0.5) & (even.sigmas <= 20)]
+    u = kept / 2001
+    flank = torch.where(u < 0.5, torch.exp(-(((u - 0.5) / 0.1) ** 2) / 2), torch.exp(-(((u - 0.8) / 0.3) ** 2) / 2))
+    weight = even.sigmas[kept] * torch.where((u >= 0.5) & (u <= 0.8), 1.0, flank)
+    share = torch.cumsum(weight, 0) / weight.sum()
+    for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
+        below = float((ticks <= kept[int((share < quantile).sum())]).float().mean())
+        assert below == pytest.approx(quantile, abs=0.01)
+
+
+def test_dreamtime_law_keeps_to_its_limits():
+    law = schedules.dreamtime(SD, 3.0, 0.7)
+    first, last = law(0.0, 3), law(1.0, 2)
+    assert (len(first), len(last)) == (3, 2)
+    assert 2.95 < float(first[0]) <= 3.0
+    assert 0.7 <= float(last[0]) < 0.71
+    assert float(law(0.5, 1)) > math.sqrt(3.0 * 0.7)  # longer above the middle of the log-linear law
+    with pytest.raises(SjcError, match="lies above"):
+        schedules.dreamtime(SD, 1.0, 2.0)
+
+
 @pytest.mark.parametrize("name", ["uniform", "annealed"])
 def test_the_generator_decides(name):
     law = schedules.sigma_law(name, SD, jitter=0.3)
@@ -110,7 +138,7 @@ def test_the_generator_decides(name):
 
 
 def test_unknown_law():
-    with pytest.raises(SjcError, match="uniform or annealed"):
+    with pytest.raises(SjcError, match="uniform, annealed or dreamtime"):
         schedules.sigma_law("cosine", SD)
 
 

@@ -124,6 +124,24 @@ def test_stopped_and_resumed_gives_the_same_field_and_history(tmp_path, stub, st
     assert snapshot_steps(tmp_path / "whole") == snapshot_steps(tmp_path / "parts") == [2, 4, 6]
 
 
+def test_a_job_that_ends_early_says_so_and_counts_to_its_last_step(tmp_path, stub):
+    s = settings(steps=50, early_stop=0.01, learning_rate=1e-6, checkpoint_every=50, snapshot_every=10)
+    events = []
+    prepare_folder(tmp_path, s)
+    record = JobRun(tmp_path, s, events.append).run()
+    line = "Finished early at step 35 of 50: the object no longer changes."
+    assert record["warnings"].count(line) == 1
+    progress = [event for event in events if event["type"] == "progress"]
+    assert [(event["step"], event["total"]) for event in progress[-2:]] == [(35, 50), (35, 35)]
+    assert progress[-1]["eta_s"] == 0
+    assert snapshot_steps(tmp_path) == [10, 20, 30, 35]
+
+    (tmp_path / "run.json").unlink()  # as if killed in the export: no step is made again, and the line is
+    again = resumed(tmp_path)
+    assert again["warnings"].count(line) == 1
+    assert snapshot_steps(tmp_path) == [10, 20, 30, 35]
+
+
 def test_snapshots_past_the_checkpoint_are_made_again_without_gaps(tmp_path, stub):
     """As after a power cut: snapshots 2 to 6 were written, the last checkpoint is of step 3."""
     s = settings(steps=8, snapshot_every=1, checkpoint_every=3)

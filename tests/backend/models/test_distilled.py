@@ -95,6 +95,8 @@ def test_it_knows_its_own_scale_alone(folder):
             denoised(denoiser, **known)
     with pytest.raises(SjcError, match="takes no negative prompt"):
         denoiser.conditioned(["red mushroom"], "blue", SCALE)
+    with pytest.raises(SjcError, match="cannot change it during a run"):
+        denoised(denoiser, torch.tensor([2.5]))
     with pytest.raises(SjcError, match="not support Perp-Neg"):
         denoised(denoiser, away=[[("blue mushroom", 1.0)]])
 
@@ -115,6 +117,9 @@ def test_another_scale_has_no_adapter(folder):
         ({"perp_neg": 1.0}, None),
         ({"guidance_rescale": 0.5}, None),
         ({"lora": "style.safetensors"}, None),
+        ({"guidance_end": 1.0}, None),
+        ({"guidance_sigma_min": 1.0}, None),
+        ({"guidance_sigma_max": 1.0}, None),
     ],
 )
 def test_when_a_run_takes_it(folder, given, expected):

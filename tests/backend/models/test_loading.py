@@ -94,6 +94,15 @@ def test_guidance_in_eps_space_is_guidance_in_d_space(denoiser):
     torch.testing.assert_close(denoiser.conditioned(["red mushroom"], "", 8.0)(x, sigma), theirs, atol=1e-3, rtol=1e-4)
 
 
+def test_every_prompt_can_have_a_scale_of_its_own(denoiser):
+    x, sigma = 2 * noisy(), torch.tensor([0.05, 0.7, 5.0, 50.0])
+    prompts, scales = ["red mushroom", "blue mushroom"], torch.tensor([1.0, 4.0])
+    together = denoiser.conditioned(prompts, "", scales)(x, sigma)
+    for i in range(4):
+        alone = denoiser.conditioned([prompts[i % 2]], "", float(scales[i % 2]))(x[i : i + 1], sigma[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, atol=2e-4, rtol=1e-4)
+
+
 def test_one_call_for_both_halves_and_half_of_it_at_scale_one(denoiser, monkeypatch):
     batches = []
     forward = denoiser.unet.forward

@@ -38,6 +38,9 @@ SETTINGS = {
     "Steps": "스텝",
     "Number of optimization steps; more make a better object and take longer, fewer give a rough one soon":
         "최적화 스텝 수. 많으면 더 좋아지지만 오래 걸리고, 적으면 거친 결과를 빨리 얻습니다",
+    "Early Stop": "일찍 끝내기",
+    "End the run early when less than this share of the solid has changed during a fifth of the run. 0: never":
+        "실행의 5분의 1 동안 물체가 이 비율보다 적게 변하면 실행을 일찍 끝냅니다. 0: 끝내지 않음",
     "Device": "장치",
     "Where to compute: auto, cpu, cuda, cuda:N or mps; auto takes a graphics card if torch can use one":
         "계산할 곳: auto, cpu, cuda, cuda:N 또는 mps. auto는 torch가 쓸 수 있는 그래픽 카드가 있으면 그것을 씁니다",
@@ -74,11 +77,26 @@ SETTINGS = {
         "How strongly to follow the prompt (classifier-free guidance): 1 is as the model was trained, more "
         "exaggerates it"
     ): "프롬프트를 얼마나 강하게 따를지 정합니다(분류기 없는 가이던스). 1은 모델이 학습한 대로이고, 클수록 과장합니다",
+    "Guidance End": "가이던스 끝값",
+    (
+        "Guidance at the end of the run, reached in equal steps; a lower one than at the start leaves edges smoother. "
+        "0: the same all along"
+    ): "실행이 끝날 때의 가이던스로, 고른 간격으로 다가갑니다. 시작보다 낮으면 가장자리가 더 매끄러워집니다. 0: 처음과 같음",
+    "Guidance Sigma Min": "가이던스 최소 시그마",
+    (
+        "Noise level below which views have no guidance, and so cost one call of the network instead of two. "
+        "0: no limit"
+    ): "이 노이즈 수준보다 낮은 시점에는 가이던스를 주지 않아, 신경망을 두 번이 아니라 한 번 부릅니다. 0: 제한 없음",
+    "Guidance Sigma Max": "가이던스 최대 시그마",
+    (
+        "Noise level above which views have no guidance, and so cost one call of the network instead of two. "
+        "0: no limit"
+    ): "이 노이즈 수준보다 높은 시점에는 가이던스를 주지 않아, 신경망을 두 번이 아니라 한 번 부릅니다. 0: 제한 없음",
     "Distilled": "증류된 가이던스",
     (
         "Call the network once per view instead of twice, if the model has an adapter for this guidance scale and "
-        "no negative prompt, rescale, Perp-Neg or LoRA needs both calls"
-    ): "모델에 이 가이던스 세기의 어댑터가 있고 부정 프롬프트, 재조정, Perp-Neg, LoRA가 두 번의 호출을 요구하지 않으면 시점마다 신경망을 두 번이 아니라 한 번 부릅니다",
+        "no negative prompt, rescale, Perp-Neg, LoRA or changing guidance needs both calls"
+    ): "모델에 이 가이던스 세기의 어댑터가 있고 부정 프롬프트, 재조정, Perp-Neg, LoRA, 변하는 가이던스가 두 번의 호출을 요구하지 않으면 시점마다 신경망을 두 번이 아니라 한 번 부릅니다",
     "Variance Reduction": "분산 감소",
     (
         "Make the score less noisy by subtracting the clean render (the paper's Eq. 16); off subtracts the noised "
@@ -87,8 +105,8 @@ SETTINGS = {
     "Score Weight": "스코어 가중치",
     (
         "Factor on the denoiser's correction: 1 leaves it as it is, 1/sigma is the released code's, 1/sigma^2 the "
-        "paper's, and sigma/(1+sigma^2) that of score distillation"
-    ): "디노이저의 보정에 곱하는 값: 1은 그대로, 1/sigma는 공개 코드, 1/sigma^2는 논문, sigma/(1+sigma^2)는 스코어 증류의 값입니다",
+        "paper's, sigma/(1+sigma^2) that of score distillation, and 1/mean makes every view pull alike"
+    ): "디노이저의 보정에 곱하는 값: 1은 그대로, 1/sigma는 공개 코드, 1/sigma^2는 논문, sigma/(1+sigma^2)는 스코어 증류의 값이고, 1/mean은 모든 시점이 똑같은 세기로 끌게 합니다",
     "View Words": "시점 단어",
     (
         "How the prompt says where the camera stands: fine names angles, as the embedded model learned them, paper "
@@ -116,11 +134,28 @@ SETTINGS = {
         "details for later. 0: the same all along"
     ): "실행이 끝날 때 스코어의 한계로, 고른 간격으로 다가갑니다. 시작보다 높으면 세부가 나중에 생깁니다. 0: 처음과 같음",
     # noise
+    "Noise Source": "노이즈 출처",
+    (
+        "Where a view's noise comes from: random draws it anew, inverted asks the model for the render's own noise, "
+        "surface fixes it to the object so that views agree"
+    ): "시점의 노이즈가 오는 곳: 무작위는 새로 뽑고, 역산은 렌더 자체의 노이즈를 모델에 묻고, 표면은 물체에 고정해 시점들이 일치하게 합니다",
+    "Inverted": "역산",
+    "Surface": "표면",
+    "Inversion Rungs": "역산 단계",
+    (
+        "Steps from the render up to the noise level if the noise is inverted; each costs another call of the network"
+    ): "노이즈를 역산할 때 렌더에서 노이즈 수준까지의 걸음 수. 하나마다 신경망을 한 번 더 부릅니다",
+    "Whole Flow": "전체 흐름",
+    (
+        "Denoise down the same steps if the noise is inverted, instead of in one; each costs another call of the "
+        "network"
+    ): "노이즈를 역산할 때 한 번이 아니라 같은 걸음으로 내려오며 노이즈를 없앱니다. 하나마다 신경망을 한 번 더 부릅니다",
     "Sigma Schedule": "시그마 스케줄",
     (
-        "How the noise level is chosen: annealed lowers it over the run, uniform draws it at random, as the "
-        "released code does"
-    ): "노이즈 수준을 고르는 방법: 점점 낮게는 진행하며 낮추고, 고르게는 공개 코드처럼 무작위로 고릅니다",
+        "How the noise level is chosen: annealed lowers it over the run, dreamtime does and stays longest at middle "
+        "levels, and uniform draws it at random, as the released code does"
+    ): "노이즈 수준을 고르는 방법: 점점 낮게는 진행하며 낮추고, DreamTime은 낮추면서 중간 수준에 가장 오래 머물며, 고르게는 공개 코드처럼 무작위로 고릅니다",
+    "DreamTime": "DreamTime",
     "Uniform": "고르게",
     "Annealed": "점점 낮게",
     "Sigma Max": "최대 시그마",
@@ -207,6 +242,11 @@ SETTINGS = {
     "Learning Rate End": "마지막 학습률",
     "Fraction of the learning rate that is left at the end of the run; 1 keeps it constant":
         "실행이 끝날 때 남는 학습률의 비율. 1이면 그대로입니다",
+    "Color Rate": "색 학습률 비율",
+    (
+        "Step size for color as a fraction of the learning rate; a lower one keeps colors steady where the shape takes "
+        "large steps"
+    ): "색의 걸음 크기를 학습률의 비율로 정합니다. 낮으면 형태가 크게 움직일 때도 색이 안정됩니다",
     "Background Learning Rate": "배경 학습률",
     "Step size for the learned background; other backgrounds do not use it": "학습하는 배경의 걸음 크기. 다른 배경은 쓰지 않습니다",
     # regularizers
