@@ -110,7 +110,7 @@ class NoHost(TorchDispatchMode):
         return output
 
 
-def masked_render(field, origins, directions, *, step, beta, weight_threshold=1e-4):
+def masked_render(field, origins, directions, *, step, beta=10.0, weight_threshold=1e-4):
     """The reference renderer without a look at any number: every ray has as many samples as the longest could have."""
     t_min, counts = lattice(origins, directions, step)
     k = torch.arange(math.ceil(2 * math.sqrt(3) / step) + 1, device=t_min.device)
