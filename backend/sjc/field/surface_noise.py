@@ -47,9 +47,9 @@ def surface_noise(
     """
     views, channels, size, _ = elsewhere.shape
     origins, directions = (r.reshape(-1, 3) for r in rays(cameras, size * SUB, size * SUB))
-    seen = render(field, origins, directions, step=step)
-    stopped = seen.opacity > 0.5
-    points = origins + (seen.depth / seen.opacity.clamp(min=0.5))[:, None] * directions
+    rendered = render(field, origins, directions, step=step)
+    stopped = rendered.opacity > 0.5
+    points = origins + (rendered.depth / rendered.opacity.clamp(min=0.5))[:, None] * directions
     keys = cell_keys(torch.floor(points / edge).long(), seed)
 
     def by_pixel(values: Tensor) -> Tensor:

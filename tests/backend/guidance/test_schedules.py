@@ -108,13 +108,13 @@ def test_dreamtime_law_spends_its_time_where_the_weight_is():
     steps = 4000
     ticks = even.tick(torch.cat([law((i + 0.5) / steps, 1) for i in range(steps)]))
     assert bool((ticks.diff() <= 0).all())
-    kept = torch.arange(2001)[(even.sigmas >= 0.5) & (even.sigmas <= 20)]
-    u = kept / 2001
+    inside = torch.arange(2001)[(even.sigmas >= 0.5) & (even.sigmas <= 20)]
+    u = inside / 2001
     flank = torch.where(u < 0.5, torch.exp(-(((u - 0.5) / 0.1) ** 2) / 2), torch.exp(-(((u - 0.8) / 0.3) ** 2) / 2))
-    weight = even.sigmas[kept] * torch.where((u >= 0.5) & (u <= 0.8), 1.0, flank)
+    weight = even.sigmas[inside] * torch.where((u >= 0.5) & (u <= 0.8), 1.0, flank)
     share = torch.cumsum(weight, 0) / weight.sum()
     for quantile in (0.1, 0.25, 0.5, 0.75, 0.9):
-        below = float((ticks <= kept[int((share < quantile).sum())]).float().mean())
+        below = float((ticks <= inside[int((share < quantile).sum())]).float().mean())
         assert below == pytest.approx(quantile, abs=0.01)
 
 
