@@ -216,8 +216,8 @@ FAULTS = [
     Fault(
         "a-number-of-the-host's-in-a-step",
         f"{SJC}/step.py",
-        'noise=given["noise"],',
-        'noise=drawn.tensors["noise"].to(y.device),',
+        'self.settings, given["noise"]',
+        'self.settings, drawn.tensors["noise"].to(y.device)',
         (f"{STEP}::test_a_step_reads_nothing_on_the_host",),
     ),
     Fault(
