@@ -245,8 +245,8 @@ FAULTS = [
     Fault(
         "an-adapter-and-both-calls",
         f"{MODELS}/text_denoiser.py",
-        "if self.distilled or self.built_in is not None or (guidance == 1 and push is None):",
-        "if self.distilled or (guidance == 1 and push is None):",
+        "if self.distilled or self.built_in is not None or (scale == 1 and not varied and push is None):",
+        "if self.distilled or (scale == 1 and not varied and push is None):",
         (f"{DISTILLED}::test_the_network_sees_every_view_once",),
     ),
     Fault(
