@@ -419,13 +419,6 @@ FAULTS = [
         (f"{REGULAR}::test_carving_pulls_optical_depth_with_the_slope_of_opacity_and_no_damping",),
     ),
     Fault(
-        "one-density-marks-the-surface",
-        f"{OUTPUT}/mesh.py",
-        "values, iso, tau = surface.depth, surface.level, surface.tau",
-        "iso = tau = surface.tau",
-        ("tests/backend/output/test_mesh.py",),
-    ),
-    Fault(
         "decoded-views-laid-on-upside-down",
         f"{OUTPUT}/bake.py",
         "middle - focal * up / along",
@@ -452,27 +445,6 @@ FAULTS = [
         "return self.backdrop(color) if self.backdrop else color * 2 - 1",
         "return color * 2 - 1",
         ("tests/backend/appearance/test_latent_job.py::test_what_stands_behind_a_latent_field",),
-    ),
-    Fault(
-        "cavities-stay-hollow",
-        f"{OUTPUT}/mesh.py",
-        "np.where(cavity, np.float32(1), level)",
-        "level",
-        ("tests/backend/output/test_mesh.py::test_a_hollow_sphere_is_filled",),
-    ),
-    Fault(
-        "mesh-half-a-voxel-aside",
-        f"{OUTPUT}/mesh.py",
-        "(vertices.astype(np.float64) - 0.5) * (2 / n)",
-        "(vertices.astype(np.float64) - 1.0) * (2 / n)",
-        ("tests/backend/output/test_mesh.py::test_volume_surface_and_normals_of_known_solids",),
-    ),
-    Fault(
-        "colour-read-outside-the-surface",
-        f"{OUTPUT}/mesh.py",
-        "- 0.5 - COLOR_DEPTH * normals",
-        "- 0.5 + 4 * COLOR_DEPTH * normals",
-        ("tests/backend/output/test_mesh.py::test_colour_at_the_surface_is_the_solids_own",),
     ),
     Fault(
         "mesh-file-not-turned-up",

@@ -83,13 +83,13 @@ class Appearance:
         """
         if not decoded:
             return lambda mesh: mesh
-        from ..output.mesh import surface_color
+        from ..output.surface_color import surface_sampler
         from .latent import true_colors
 
         def recolored(mesh: Mesh) -> Mesh:
             volume = None
             if self.settings.rgb_grid and mesh.report:
-                volume = partial(surface_color, density, color, mesh.report.threshold)
+                volume = surface_sampler(density, color, mesh.report.threshold)
             return true_colors(mesh, decoded, 2 / len(density), self.settings.texture_size, volume)
 
         return recolored

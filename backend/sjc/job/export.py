@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..field.cameras import Cameras, look_at
 from ..output.glb import write_glb
-from ..output.mesh import Mesh, extract_mesh, surface_color
+from ..output.mesh import Mesh, extract_mesh
 from ..output.npz import write_npz
 from ..output.pictures import contact_sheet, turntable, write_png
+from ..output.surface_color import surface_sampler
 from ..output.texture import textured
 from ..output.vdb import write_live_vdb, write_vdb
 from .extras import extra
@@ -63,8 +63,7 @@ def write_mesh(
         mesh = recolor(mesh)
     if settings.texture_size and mesh.texture is None and mesh.report:
         with extra("the texture", warn):
-            sampler = partial(surface_color, density, color, mesh.report.threshold)
-            mesh = textured(mesh, settings.texture_size, sampler)
+            mesh = textured(mesh, settings.texture_size, surface_sampler(density, color, mesh.report.threshold))
     write_glb(folder / MESH, mesh, settings.prompt, extras)
     return mesh
 

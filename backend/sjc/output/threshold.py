@@ -1,70 +1,73 @@
 """Where the surface of a soft field lies, found from how far light gets into it.
 
 A density grid has no surface, and no one density marks it: a flat side, which many rays graze, is opaque at densities
-that an edge or a thin leg shows through. What a picture shows is the place that light reaches. So the solid is
-{less than 85 % of the light get here, on the shortest way from outside}: the points at an optical depth above
-LEVEL. The density tau whose solid {density > tau} is most like it serves whoever needs a density (Blender's live
-surface, the colour's weights). (LEVEL measured, see there.)
+that an edge or a thin leg shows through. What a picture shows is the place that light reaches. So the solid is what
+light reaches only through an optical depth above a level, on the shortest way from outside. An edge and a rod are
+reached from several sides at once and would come out fat: there the level rises (`edges.py`). The density tau whose
+solid {density > tau} is most like it serves whoever needs a density (Blender's live surface, the colour's weights).
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SjcError
-
-Lattice = NDArray[np.float32]
+from .edges import edgeness
+from .optical_depth import Lattice, blocks, doubled, least_depth
 
 # A voxel shell this thin (per unit length; the box is 2 across, so 86 % opaque at most) is haze, not an object.
 HAZE = 1.0
 # Below this opacity nothing that a person would call an object is seen.
 FAINT = 0.05
-# Optical depth of the surface. Silhouettes, which are what the model is surest of, end where a grazing ray loses half
-# of its light: a little outside of where light from straight ahead does. Chosen with the settings, on tuning prompts:
-# flat and thin things (chair, hammer, car, airplane) do best at 0.2 (mean IoU 0.81; 0.80 at 0.13), round ones
-# (mushroom, snowman) at 0.1 (0.91; 0.87 at 0.22); the best single density of each field gave 0.76 to the first.
-LEVEL = 0.16
-THIN = 0.06  # of the largest depth, where that is less
+# Optical depth of the surface: FLAT on flats, FLAT e^(RISE / 2) on edges and rods. Chosen on the finished fields of the
+# tuning prompts with four rays a pixel, from FLAT 0.08 to 0.18 and RISE 0 to 3.
+FLAT, RISE = 0.14, 2.0
+THIN = 0.06  # of the largest depth, in place of FLAT where that is less
+TYPICAL = 0.16  # the level about which shapes are looked at
+LEAST = np.float32(1e-4)  # depth; below it all is equally empty
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The solid is {depth > level}: depth [N, N, N], level > 0.
+    """The solid is {ratio > 1}: ratio [M, M, M] of depth to level, on the refined lattice.
 
     tau, per unit length, is the density that comes nearest to it; iou, how far the two solids agree; peak, the largest
     opacity seen along an axis.
     """
 
-    depth: Lattice
-    level: float
+    ratio: Lattice
     tau: float
     iou: float
     peak: float
 
 
-def find_surface(density: Lattice, candidates: int = 97) -> Surface:
-    """The solid that light sees. density [N, N, N], per unit length, over [-1, 1]^3.
+def find_surface(density: Lattice, fine: Lattice, candidates: int = 97) -> Surface:
+    """The solid that light sees. density [N, N, N], per unit length, over [-1, 1]^3; fine, as `refined` makes it.
 
     Where the whole field is so thin (an early snapshot) that light gets everywhere, THIN of the largest depth
-    takes the place of LEVEL. A uniform haze, the median density of the outermost voxels, is taken off first.
+    takes the place of FLAT. A uniform haze, the median density of the outermost voxels, is taken off first.
     Raises SjcError when nothing stands out of the haze.
     """
     haze = _haze(density)
     clear = np.maximum(density - np.float32(haze), 0)
-    voxel = 2 / density.shape[0]
+    voxel = 2 / len(density)
     peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
     if peak < FAINT:
         raise SjcError(
             f"The field is fog: it is at most {100 * peak:.1f} % opaque from any side, so there is no surface to "
             f"mesh. Train for more steps, or give a threshold below {density.max():.3g}."
         )
-    depth = least_depth(clear, voxel)
-    level = min(LEVEL, THIN * float(depth.max()))
-    solid = depth > level
+    depth = least_depth(np.maximum(fine - np.float32(haze), 0), 2 / len(fine))
+    thinness = min(1.0, THIN * float(depth.max()) / FLAT)
+    twice = len(fine) == 2 * len(density)
+    log_depth = np.log(np.maximum(depth, LEAST))
+    coarse = blocks(log_depth).mean((1, 3, 5)) if twice else log_depth
+    log_level = RISE * edgeness(coarse - np.float32(np.log(TYPICAL * thinness))) + np.float32(np.log(FLAT * thinness))
+    solid = coarse > log_level
+    ratio = np.asarray(depth / np.exp(doubled(log_level) if twice else log_level), np.float32)
     top = float(clear.max())
     taus = np.geomspace(1e-4 * top, top, candidates, endpoint=False)
     scores = _agreement(clear, solid, taus)
@@ -76,7 +79,7 @@ def find_surface(density: Lattice, candidates: int = 97) -> Surface:
         low -= 1
     while high < candidates - 1 and plateau[high + 1]:
         high += 1
-    return Surface(depth, level, haze + float(np.sqrt(taus[low] * taus[high])), float(scores[best]), peak)
+    return Surface(ratio, haze + float(np.sqrt(taus[low] * taus[high])), float(scores[best]), peak)
 
 
 def _haze(density: Lattice) -> float:
@@ -94,38 +97,3 @@ def _agreement(density: Lattice, solid: NDArray[np.bool_], taus: NDArray[np.floa
     outside, _ = np.histogram(density[~solid], edges)
     both, extra = (counts[::-1].cumsum()[::-1] for counts in (inside, outside))
     return np.asarray(both / np.maximum(solid.sum() + extra, 1))
-
-
-def least_depth(density: Lattice, voxel: float) -> Lattice:
-    """[N, N, N] the smallest optical depth between the outside and each voxel's centre, over 26 straight ways.
-
-    They run along the axes and along the diagonals of faces and cubes, by the trapezoid rule.
-    """
-    least = np.full(density.shape, np.inf, density.dtype)
-    for way in itertools.product((-1, 0, 1), repeat=3):
-        if any(way):
-            _march(density, voxel, way, least)
-    return least
-
-
-def _march(density: Lattice, voxel: float, way: tuple[int, ...], least: Lattice) -> None:
-    """Lower `least` to the optical depth along one of the ways, plane by plane."""
-    main = next(axis for axis in range(3) if way[axis])
-    planes, least_planes = np.moveaxis(density, main, 0)[:: way[main]], np.moveaxis(least, main, 0)[:: way[main]]
-    sideways = [step for axis, step in enumerate(way) if axis != main]
-    half = np.float32(voxel * np.linalg.norm(way) / 2)
-    depth = np.zeros_like(planes[0])
-    before = np.zeros_like(planes[0])
-    for plane, lowest in zip(planes, least_planes, strict=True):
-        depth = _moved(depth, sideways) + half * (_moved(before, sideways) + plane)
-        np.minimum(lowest, depth, out=lowest)
-        before = plane
-
-
-def _moved(plane: Lattice, steps: list[int]) -> Lattice:
-    """The plane moved by -1, 0 or 1 along its axes; what comes in from outside is empty."""
-    moved = np.zeros_like(plane)
-    to = tuple(slice(max(0, step), plane.shape[axis] + min(0, step)) for axis, step in enumerate(steps))
-    of = tuple(slice(max(0, -step), plane.shape[axis] - max(0, step)) for axis, step in enumerate(steps))
-    moved[to] = plane[of]
-    return moved

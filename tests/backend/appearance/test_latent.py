@@ -1,7 +1,5 @@
 """A field of latents under an exact, curved codec: decoding views tells colours that no linear map can."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -27,7 +25,8 @@ from sjc.field.grid import VoxelField, voxel_centers
 from sjc.models.autoencoder import KLAutoencoder
 from sjc.output.bake import View
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
-from sjc.output.mesh import extract_mesh, surface_color
+from sjc.output.mesh import extract_mesh
+from sjc.output.surface_color import surface_sampler
 from sjc.output.texture import lookup
 from tests.backend.stubs import settings
 from training.truth import ground_truth
@@ -238,7 +237,7 @@ def test_decoded_views_fill_a_texture(shared):
     decoded_views, volume = around(field, codec, 32, settings()), None
     if shared:
         color = srgb_to_linear(fitted(field, decoded_views, linear_to_srgb(affine), BACKDROP))
-        volume = partial(surface_color, density, color, 20.0)
+        volume = surface_sampler(density, color, 20.0)
     mesh = true_colors(plain, decoded_views, field.voxel, 256, volume)
     weights = np.random.default_rng(0).dirichlet([1, 1, 1], len(mesh.faces))
     points, colors, uv = (

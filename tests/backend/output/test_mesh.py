@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sjc.errors import SjcError
 from sjc.output import mesh as meshes
 from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
-from sjc.output.threshold import LEVEL, find_surface, least_depth
+from sjc.output.optical_depth import least_depth, refined
+from sjc.output.threshold import FLAT, find_surface
 from sjc.output.voxelize import inside_lattice, solid
 
 TURN = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
@@ -46,8 +47,12 @@ SOLIDS = {
 
 
 def covered(distance, n, dense=DENSE):
-    """Density of a solid seen through voxels: full inside, a ramp of one voxel at the surface."""
-    return (dense * np.clip(0.5 - distance * n / 2, 0, 1)).astype("f4")
+    """Density of a solid seen through voxels: full inside, at the surface a ramp of `dense` a voxel in raw values.
+
+    The renderer interpolates raw values and applies the softplus after.
+    """
+    raw = dense * np.clip(0.5 - distance * n / 2, -1, 1)
+    return np.where(raw < -15, 0, np.logaddexp(raw, 0)).astype("f4")
 
 
 def field(shape, n, dense=DENSE):
@@ -67,25 +72,31 @@ def normal_error(shape, mesh):
     return np.average(np.degrees(np.arccos(cosine.clip(-1, 1))), weights=area)
 
 
+def sloped(shape, n):
+    """Density DENSE / 2 at the surface of the solid and raw values that run straight through it, for two voxels."""
+    raw = DENSE * np.clip(0.5 - shape(lattice(n)) * n / 2, -2, 2)
+    return np.logaddexp(raw, 0).astype("f4"), np.full((n, n, n, 3), 0.5, "f4")
+
+
 # ---------------------------------------------------------------------------------------------------------------- shape
-@pytest.mark.parametrize("n", [32, 64, 96])
+@pytest.mark.parametrize("n", [32, 48, 64])
 @pytest.mark.parametrize("name", SOLIDS)
 def test_volume_surface_and_normals_of_known_solids(name, n):
     """At the half-way density the ramp crosses the true surface: volume, position and direction must be the solid's."""
     shape, volume = SOLIDS[name]
-    mesh = extract_mesh(*field(shape, n), threshold=DENSE / 2)
+    mesh = extract_mesh(*sloped(shape, n), threshold=DENSE / 2)
     assert mesh.report.watertight
     assert is_closed(mesh.faces)
     # The box's edges are rounded, so only nine tenths of its vertices lie on it.
     assert np.quantile(np.abs(shape(mesh.vertices.astype(float))), 0.9) < 0.2 * 2 / n
-    assert mesh_volume(mesh.vertices, mesh.faces) == pytest.approx(volume, rel={32: 0.03, 64: 0.01, 96: 0.006}[n])
-    assert normal_error(shape, mesh) < {32: 12, 64: 8, 96: 6}[n], "outward, and smooth"
+    assert mesh_volume(mesh.vertices, mesh.faces) == pytest.approx(volume, rel={32: 0.045, 48: 0.02, 64: 0.01}[n])
+    assert normal_error(shape, mesh) < {32: 12, 48: 10, 64: 8}[n], "outward, and smooth"
 
 
 def test_finer_grids_come_closer():
     errors = []
-    for n in (24, 48, 96):
-        mesh = extract_mesh(*field(torus, n), threshold=DENSE / 2)
+    for n in (20, 40, 64):
+        mesh = extract_mesh(*sloped(torus, n), threshold=DENSE / 2)
         errors.append(abs(mesh_volume(mesh.vertices, mesh.faces) / SOLIDS["torus"][1] - 1))
     assert errors[2] < errors[1] < errors[0]
 
@@ -97,7 +108,7 @@ def test_smoother_than_density_itself():
     n, rng = 64, np.random.default_rng(0)
     density, color = field(sphere, n)
     density *= np.exp(0.5 * rng.standard_normal(density.shape)).astype("f4")
-    tau = find_surface(density).tau
+    tau = find_surface(density, refined(density)).tau
     vertices, faces, _, _ = marching_cubes(np.pad(density, 1), tau, gradient_direction="ascent")
     raw = meshes.Mesh((vertices - 0.5) * 2 / n - 1, faces, vertices)
     assert normal_error(sphere, extract_mesh(density, color, tau)) < 0.5 * normal_error(sphere, raw)
@@ -221,21 +232,21 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
     assert fog < mesh.report.threshold < dense
     inside = inside_lattice(mesh, n)
     truth = torus(p) < 0
-    # The denser, the more of the voxels that the solid only touches are opaque: half a voxel of fat, on a thin ring.
-    assert (inside & truth).sum() / (inside | truth).sum() > {20: 0.9, 100: 0.8, 1000: 0.75}[dense]
+    # The denser, the more of what lies between the solid and the next voxel is opaque: a voxel of fat, on a thin ring.
+    assert (inside & truth).sum() / (inside | truth).sum() > {20: 0.9, 100: 0.8, 1000: 0.65}[dense]
 
 
-@pytest.mark.parametrize("slope", [50, 200, 800])
+@pytest.mark.parametrize("slope", [30, 120])
 def test_the_surface_is_where_light_has_gone_through_the_level(slope):
     """Density rising by `slope` per unit of depth t: straight in, the optical depth is slope t^2 / 2."""
-    inwards = np.maximum(-sphere(lattice(96)), 0)
+    inwards = np.maximum(-sphere(lattice(64)), 0)
     density = (slope * inwards).astype("f4")
-    t = (2 * LEVEL / slope) ** 0.5
-    surface = find_surface(density)
+    t = (2 * FLAT / slope) ** 0.5
+    surface = find_surface(density, density)
     assert surface.tau == pytest.approx(slope * t, rel=0.1)
     assert surface.iou > 0.9
-    mesh = extract_mesh(density, np.zeros((96, 96, 96, 3)))
-    assert np.median(-sphere(mesh.vertices.astype(float))) == pytest.approx(t, abs=0.3 * 2 / 96)
+    mesh = extract_mesh(density, np.zeros((64, 64, 64, 3)))
+    assert np.median(-sphere(mesh.vertices.astype(float))) == pytest.approx(t, abs=0.3 * 2 / 64)
 
 
 def test_no_one_density_marks_the_surface():
@@ -246,9 +257,9 @@ def test_no_one_density_marks_the_surface():
     density = (thin * covered(light, n) + 2.0 * covered(veil, n) + 200 * covered(heavy, n)) / DENSE
     mesh = extract_mesh(density, np.zeros((n, n, n, 3)))
     left = mesh.vertices[:, 0] < 0
-    for side, x, inside in ((left, -0.5, LEVEL / thin), (~left, 0.5, 0.0)):
+    for side, x, inside in ((left, -0.5, FLAT / thin), (~left, 0.5, 0.0)):
         off = sphere(mesh.vertices[side].astype(float), 0.4, (x, 0, 0))
-        assert np.median(off) == pytest.approx(-inside, abs=0.7 * 2 / n)
+        assert np.median(off) == pytest.approx(-inside, abs=1.1 * 2 / n)
     assert mesh.report.watertight
 
 
@@ -323,7 +334,7 @@ def test_colour_at_the_surface_is_the_solids_own():
     p = lattice(n)
     density = covered(sphere(p), n)
     paint = 0.5 + 0.4 * p
-    color = np.where((density > 0)[..., None], paint, [9.0, -7.0, np.nan])
+    color = np.where((density > 1e-3)[..., None], paint, [9.0, -7.0, np.nan])
     mesh = extract_mesh(density, color)
     np.testing.assert_allclose(mesh.colors, 0.5 + 0.4 * mesh.vertices, atol=0.4 * 1.5 * 2 / n)
     assert mesh.colors.dtype == np.float32
@@ -332,7 +343,7 @@ def test_colour_at_the_surface_is_the_solids_own():
 def test_colour_of_decimated_vertices_comes_from_the_solid():
     n = 64
     density = covered(torus(lattice(n)), n)
-    color = np.repeat(np.where((density > 0)[..., None], 0.25, 1e3), 3, axis=-1)
+    color = np.repeat(np.where((density > 1e-3)[..., None], 0.25, 1e3), 3, axis=-1)
     mesh = extract_mesh(density, color, threshold=DENSE / 2, faces=300)
     np.testing.assert_allclose(mesh.colors, 0.25, rtol=1e-3)
 
