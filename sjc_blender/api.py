@@ -195,7 +195,11 @@ def show_colors() -> int:
 def _resolved(given: Mapping[str, Any]) -> Settings:
     """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
     chosen = {**user_preferences.defaults(), **given}
-    files = {name: places.whole_paths(chosen[name]) for name in ("model", "lora") if isinstance(chosen.get(name), str)}
+    files = {
+        name: places.whole_paths(chosen[name])
+        for name in ("model", "lora", "mv_adapter")
+        if isinstance(chosen.get(name), str)
+    }
     return resolve_job({**chosen, **files})
 
 

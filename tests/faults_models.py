@@ -9,8 +9,53 @@ DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
 HOSTILE = "tests/backend/models/test_hostile_models.py"
+MULTI = "tests/backend/models/test_multi_view.py"
+ADAPTED = "tests/backend/models/test_mv_adapter.py"
 
 FAULTS = [
+    # ------------------------------------------------------------------------------------------ several views at once
+    Fault(
+        "columns-in-place-of-rows",
+        f"{MODELS}/row_attention.py",
+        "hidden_states.view(-1, views, edge, edge, width).transpose(1, 2)",
+        "hidden_states.view(-1, views, edge, edge, width).permute(0, 3, 1, 2, 4)",
+        (f"{ADAPTED}::test_equals_the_reference_written_after_the_papers",),
+    ),
+    Fault(
+        "an-adapter-without-its-noise-levels",
+        f"{MODELS}/row_attention.py",
+        "SHIFT ** (share / 2)",
+        "SHIFT**share",
+        (f"{ADAPTED}::test_the_noise_levels_are_those_of_its_training",),
+    ),
+    Fault(
+        "views-that-do-not-see-each-other",
+        f"{MODELS}/joined_views.py",
+        "hidden_states.reshape(batch // self.views, self.views * tokens, width)",
+        "hidden_states",
+        (f"{MULTI}::test_equals_the_reference_written_after_the_papers",),
+    ),
+    Fault(
+        "a-camera-that-is-not-turned-to-the-models-front",
+        f"{MODELS}/joined_views.py",
+        "turned = turn @ poses",
+        "turned = poses.clone()",
+        (f"{MULTI}::test_the_front_of_ours_is_the_front_of_theirs",),
+    ),
+    Fault(
+        "rescaled-view-by-view",
+        f"{MODELS}/text_denoiser.py",
+        "rescaled(guided, plain_d, rescale, len(self.ring))",
+        "rescaled(guided, plain_d, rescale)",
+        (f"{MULTI}::test_two_rings_do_not_see_each_other_and_guidance_is_rescaled_over_a_ring",),
+    ),
+    Fault(
+        "a-noise-level-for-each-view-of-a-ring",
+        f"{SJC}/step.py",
+        "self.law(step / s.steps, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)",
+        "self.law(step / s.steps, views, self.generator)",
+        (f"{MULTI}::test_a_step_draws_one_noise_level_and_one_background_for_a_ring",),
+    ),
     Fault(
         "a-colour-taken-for-what-it-is-spelled-like",
         "backend/sjc/models/near_words.py",

@@ -195,7 +195,7 @@ def model_info(model: str) -> list[Line]:
         {"name": "folder", "text": str(files.folder)},
         {"name": "pipeline", "text": str(files.index.get("_class_name", "?"))},
         {"name": "size", "text": f"{files.weight_bytes / 2**20:.1f} MiB"},
-        {"name": "family", "text": files.family.name},
+        {"name": "family", "text": files.family.label},
         {
             "name": "latents" if files.family.latent else "pixels",
             "text": str(files.configs[files.family.network].get("sample_size", "any")),

@@ -85,8 +85,12 @@ class Settings:
         "", "job",
         text="LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors "
              "files work.")
+    mv_adapter: str = _setting(
+        "", "job",
+        text="A multi-view adapter (MV-Adapter, a safetensors file) for Stable Diffusion 2.1 or SDXL, which then sees "
+             "six views of the object at once.")
     preset: str = _setting(
-        "embedded", "job", basic=True, choices=("embedded", "fast", "quality", "paper", "ablation", "test"),
+        "embedded", "job", basic=True, choices=("embedded", "fast", "quality", "paper", "mvdream", "ablation", "test"),
         text="The set of values that all other settings start from; choose fast for a quick look and quality for "
              "better colors.")
     seed: int = _setting(
@@ -183,9 +187,10 @@ class Settings:
         text="Denoise down the same steps if the noise is inverted, instead of in one; each costs another call of the "
              "network.")
     sigma_schedule: str = _setting(
-        "annealed", "noise", choices=("uniform", "annealed", "dreamtime"), symbol="sigma",
+        "annealed", "noise", choices=("uniform", "annealed", "dreamtime", "falling"), symbol="sigma",
         text="How the noise level is chosen: annealed lowers it over the run, dreamtime does and stays longest at "
-             "middle levels, and uniform draws it at random, as the released code does.")
+             "middle levels, falling draws it from a range that falls, as MVDream does, and uniform draws it at random, "
+             "as the released code does.")
     sigma_max: float = _setting(
         3.0, "noise", low=0.001, high=1000, zero="the model's",
         text="Highest noise level; much noise shapes the object as a whole.")
@@ -244,6 +249,10 @@ class Settings:
     fov_max: float = _setting(
         38.0, "camera", low=1, high=150, unit="degrees",
         text="Widest horizontal field of view; each view draws its own between the narrowest and this.")
+    framing: float = _setting(
+        0.0, "camera", low=0.1, high=10, zero="the radius",
+        text="Half the width of what an image shows at the center of the volume, which is 2 wide: the camera then "
+             "stands as far away as its field of view needs, instead of at the radius.")
     elevation_min: float = _setting(
         -30.0, "camera", low=-90, high=90, unit="degrees",
         text="Lowest position of the camera, as an angle from the horizon; raise it if the object need not look "
@@ -370,6 +379,17 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "emptiness_weight": 1e4, "emptiness_multiplier": 20.0, "emptiness_switch": 0.5, "emptiness_beta": 10.0,
         "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "carving_weight": 0.0,
         "opacity_entropy_weight": 0.0,
+    },
+    # MVDream's released settings for text to 3D (bytedance/MVDream-threestudio, configs/mvdream-sd21.yaml); what is not
+    # named here, such as the regularizers and the optimizer, belongs to the volume and is as in the defaults.
+    "mvdream": {
+        "steps": 10_000, "views_per_step": 4, "guidance": 50.0, "distilled": False, "guidance_rescale": 0.5,
+        "score_weight": "1", "view_words": "none",
+        "negative_prompt": "ugly, bad anatomy, blurry, pixelated obscure, unnatural colors, poor lighting, dull, and "
+            "unclear, cropped, lowres, low quality, artifacts, duplicate, morbid, mutilated, poorly drawn face, "
+            "deformed, dehydrated, bad proportions",
+        "sigma_schedule": "falling", "sigma_max": 0.0, "sigma_min": 0.0, "framing": 0.9, "fov_min": 15.0,
+        "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0,
     },
     # What the experiments compare variants on: `fast`, ten seconds on one core.
     "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0, "turntable": False},

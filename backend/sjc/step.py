@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .field.cameras import CameraPrior, Cameras, pixel_rays, sample_cameras
+from .errors import SjcError
+from .field.cameras import CameraPrior, Cameras, pixel_rays, sample_cameras, sample_rings
 from .field.grid import VoxelField
 from .field.regularizers import (
     carving,
@@ -103,14 +104,19 @@ class Draw:
         self.law = sigma_law(
             s.sigma_schedule, denoiser.schedule, sigma_max=s.sigma_max, sigma_min=s.sigma_min, jitter=s.sigma_jitter
         )
-        self.prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max)
+        self.prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max, s.framing)
+        check_views(settings, denoiser)
+        ring = denoiser.ring
+        self.in_ring = len(ring) if ring else 1  # views with one elevation, field of view, noise level and background
+        if ring and ring.elevation is not None:
+            self.prior = replace(self.prior, elevation_min=ring.elevation, elevation_max=ring.elevation)
 
     def __call__(self, step: int) -> Drawn:
         """What step number `step`, counted from 0, begins with."""
         s, views, model = self.settings, self.settings.views_per_step, self.denoiser
-        cameras = sample_cameras(self.prior, views, self.generator)
+        cameras = self._cameras(views)
         background = self._background(views)
-        sigma = self.law(step / s.steps, views, self.generator)
+        sigma = self.law(step / s.steps, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)
         noise = host_noise(
             s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
         )
@@ -141,6 +147,12 @@ class Draw:
         up = denoise if fixed else self._conditioned(cameras, 1.0, steered=False)
         return Inversion(up, denoise if s.whole_flow else None, ladder(model.schedule, sigma, s.inversion_rungs))
 
+    def _cameras(self, views: int) -> Cameras:
+        ring = self.denoiser.ring
+        if ring is None:
+            return sample_cameras(self.prior, views, self.generator)
+        return sample_rings(self.prior, ring.azimuths, views // len(ring), self.generator, turns=ring.turns)
+
     def _weights(self, step: int) -> tuple[float, float, float]:
         s = self.settings
         emptiness = emptiness_weight(step, s.steps, s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch)
@@ -148,13 +160,14 @@ class Draw:
         return emptiness, s.carving_weight * (1 - step / s.steps) / s.views_per_step, score_clip(s, step) or torch.inf
 
     def _background(self, views: int) -> Tensor | None:
-        """One colour behind each view, [V,C]; None where the field has learned what stands behind it."""
+        """One colour behind each view, [V,C], the same in a ring; None where the field has learned what is there."""
         s = self.settings
         if s.background == "learned":
             return None
         if s.background == "random":
             count = 3 if self.backdrop else self.denoiser.channels
-            color = torch.rand(views, count, generator=self.generator)
+            color = torch.rand(views // self.in_ring, count, generator=self.generator)
+            color = color.repeat_interleave(self.in_ring, 0)
         else:
             color = torch.tensor(s.background_color).expand(views, 3)
         return self.backdrop(color) if self.backdrop else color * 2 - 1
@@ -170,6 +183,22 @@ class Draw:
             guidance,
             rescale=s.guidance_rescale if steered else 0.0,
             away=[negatives(*view, s.perp_neg if steered else 0.0) for view in view_texts],
+            poses=cameras.poses if self.denoiser.ring else None,
+        )
+
+
+def check_views(settings: Settings, denoiser: Denoiser) -> None:
+    """Raises SjcError where a model cannot be asked about as many views as the settings have."""
+    ring, views = denoiser.ring, settings.views_per_step
+    if ring and views % len(ring):
+        raise SjcError(
+            f"views_per_step: {denoiser.name} sees {len(ring)} views at once, and {views} cannot be divided so; use "
+            f"{len(ring)} or a multiple of it."
+        )
+    if ring is None and settings.preset == "mvdream":
+        raise SjcError(
+            f"preset: mvdream is for a model that sees several views at once, and {denoiser.name} sees one; take "
+            "MVDream, or another preset such as paper."
         )
 
 

@@ -48,7 +48,7 @@ class ModelInfo:
 
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's
     card states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
-    "Stable Diffusion", of one that is here. numbers: how many each of its components has.
+    "Stable Diffusion", of one that is here. numbers: how many each of its components has. views: that it sees at once.
     """
 
     kind: str
@@ -58,6 +58,7 @@ class ModelInfo:
     problem: str = ""
     family: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict, hash=False)
+    views: int = 1
 
 
 def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -146,13 +147,15 @@ def _in_cache(model: str, cache: Path) -> ModelInfo:
 
 def _single_file(path: Path) -> ModelInfo:
     file = single_file.describe(path)
-    return ModelInfo("file", path, path.stat().st_size, "", "", file.family.name, file.numbers_of())
+    return ModelInfo("file", path, path.stat().st_size, "", "", file.family.name, file.numbers_of(), file.family.views)
 
 
 def _checked(kind: str, folder: Path) -> ModelInfo:
     files = model_files.check(folder)
     licence = model_list.licence(folder)
-    return ModelInfo(kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of)
+    return ModelInfo(
+        kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of, files.family.views
+    )
 
 
 def memory(info: ModelInfo, on_cpu: bool, free: int | None) -> Plan:

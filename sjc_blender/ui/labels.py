@@ -8,6 +8,7 @@ ACRONYMS = {
     "Fov": "FOV",
     "Rgb": "RGB",
     "Lora": "LoRA",
+    "Mv": "MV",
     "Tv": "TV",
     "Var": "Variance",
     "Red": "Reduction",
@@ -35,12 +36,14 @@ PRESET_TOOLTIPS = {
     "fast": "A rough result in a fraction of the time",
     "quality": "More steps and views at lower guidance than the default: better colors, but slower",
     "paper": "The defaults of the paper's released code",
+    "mvdream": "MVDream's own settings for 3D objects; only for models that see several views at once",
     "ablation": "Quick settings that the project's experiments use to compare variants",
     "test": "A quick test of every stage, over in seconds; the result is not usable",
 }
 
 # What a choice is called where its own word, capitalised, is not enough.
 CHOICE_LABELS = {
+    "mvdream": "MVDream",
     "adamax": "AdaMax",
     "dreamtime": "DreamTime",
     "fog": "Fog",

@@ -13,7 +13,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import places
-from ..backend.sjc.models import memory_plan
+from ..backend.sjc.models import families, memory_plan
 from ..models import catalogue, checking, fetching, lookup
 from . import labels, paragraph, ui_state
 from .languages.messages import translated
@@ -48,6 +48,9 @@ def draw(layout: Any, context: Any) -> None:
     elif info.kind in ("folder", "file", "cached"):
         fits, text = memory_note(info, context.scene.sjc.device, context.window_manager.sjc.backend_text)
         paragraph.paragraph(column, context, text, icon="MEMORY" if fits else "ERROR", max_lines=4)
+    if info.views > 1:
+        text = iface_("This model sees {} views at once").format(info.views)
+        paragraph.paragraph(column, context, text, icon="CAMERA_DATA")
     if info.kind in ("embedded", "folder", "file", "cached"):
         _draw_check(column, context, model.strip())
 
@@ -63,6 +66,17 @@ def _draw_check(column: Any, context: Any, model: str) -> None:
         row.operator("sjc.open_model_report", icon="IMAGE_DATA").folder = str(report.folder)
         row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = str(report.folder)
     column.operator("sjc.check_model", icon="VIEWZOOM").model = model
+
+
+def taken_over(context: Any) -> dict[str, Any]:
+    """The settings that a model of several views decides itself, in place of the panel's; {} for every other model."""
+    group = context.scene.sjc
+    info = model_cache.known(places.whole_paths(group.model))
+    at_once = families.ADAPTED_VIEWS if group.mv_adapter.strip() else info.views if info else 1
+    if at_once == 1:
+        return {}
+    views = group.views_per_step if group.views_per_step % at_once == 0 else at_once
+    return {"views_per_step": views, "view_words": "none", "perp_neg": 0.0}
 
 
 def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool, str]:
@@ -120,6 +134,8 @@ def description_of(info: lookup.ModelInfo, download: fetching.DownloadInfo | Non
         parts.append(str(info.folder))
     if licence:
         parts.append(iface_("license {}").format(licence))
+    if info.views > 1:
+        parts.append(iface_("multi-view"))
     return ", ".join(parts)
 
 
@@ -130,13 +146,14 @@ def used_models(context: Any) -> str:
 
 
 def menu_label(name: str, info: lookup.ModelInfo) -> str:
-    """A model's line in the picker: id, family, size, state."""
+    """A model's line in the picker: id, family, whether it sees several views at once, size, state."""
     shown = iface_("Embedded") if info.kind == "embedded" else name
     state = iface_(labels.PICKER_STATES[info.kind])
     if info.kind == "missing" and name in downloads:
         info = lookup.ModelInfo("missing", info.folder, downloads[name].size)
     size = lookup.readable_size(info.size) if info.size else ""
-    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, info.family, size, state) if part)
+    several = iface_("multi-view") if info.views > 1 else ""
+    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, info.family, several, size, state) if part)
 
 
 def draw_list(layout: Any, context: Any, hub_model: str) -> None:

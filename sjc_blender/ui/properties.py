@@ -14,8 +14,8 @@ from . import labels, loras
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 UNCHANGED = (
-    "prompt", "negative_prompt", "model", "lora", "preset", "seed", "device", "renderer", "runtime", "compile",
-    "overwrite",
+    "prompt", "negative_prompt", "model", "lora", "mv_adapter", "preset", "seed", "device", "renderer", "runtime",
+    "compile", "overwrite",
 )  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
 PLACEHOLDER = "a red mushroom"
@@ -77,7 +77,12 @@ def _on_choice(spec: Spec) -> dict[str, Any]:
 
 
 def _take_preset(group: Any, _context: Any) -> None:
-    """A new preset: its values, for all but UNCHANGED. None of them has an update that touches the preset."""
+    """A new preset: its values, for all but UNCHANGED. None of them has an update that touches the preset.
+
+    What to avoid follows the preset as long as nobody wrote something else there.
+    """
+    if group.negative_prompt in {values.get("negative_prompt", "") for values in PRESETS.values()}:
+        group.negative_prompt = _values_of(group.preset)["negative_prompt"]
     apply(group, {name: value for name, value in _values_of(group.preset).items() if name not in UNCHANGED})
 
 

@@ -14,7 +14,7 @@ SCHEDULE = VESchedule.from_alphas_cumprod(torch.cumprod(1 - torch.linspace(1e-4,
 class StubDenoiser:
     """A `Denoiser` whose D(x; sigma) is `denoise`, whatever the prompt; `asked` holds the prompts of every step."""
 
-    schedule, channels, name, origin, notes, built_in = SCHEDULE, 3, "stub", Origin("stub"), (), None
+    schedule, channels, name, origin, notes, built_in, ring = SCHEDULE, 3, "stub", Origin("stub"), (), None, None
     autoencoder, color_activation, parameterization, distilled = None, "tanh_sigmoid", Epsilon(), False
 
     def __init__(self, denoise, size=SIZE, card=None):

@@ -41,7 +41,7 @@ class Oracle:
     """A `Denoiser` that knows the answer, as far as the loop and a job need one."""
 
     channels, size, origin = 3, SIZE, Origin("oracle")
-    autoencoder, color_activation = None, "tanh_sigmoid"
+    autoencoder, color_activation, ring = None, "tanh_sigmoid", None
     card = MappingProxyType({"mean_shade": MEAN_SHADE})
 
     def __init__(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -106,6 +106,8 @@ def costs(
     for preset in PRESETS:
         given = {"model": model, "prompt": subject.prompts[0], "device": str(denoiser.device)}
         settings = resolve(preset, given)
+        rings = -(-settings.views_per_step // subject.views)
+        settings = replace(settings, views_per_step=rings * subject.views)
         call_s = in_network(settings, denoiser, calls, rows_of(denoiser, subject.guidance))
         peak.begin(denoiser.device)
         optimization = Optimization(settings, cast("Denoiser", _Idle(denoiser)), denoiser.device)

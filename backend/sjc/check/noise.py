@@ -201,13 +201,13 @@ def words_effect(subject: Subject, pictures: Tensor) -> tuple[float, float]:
     deviation, schedule = float(pictures.std()), subject.denoiser.schedule
     sigmas = [min(max(factor * deviation, schedule.sigma_min), schedule.sigma_max) for factor in (1, 2, 4, 8)]
     own = subject.for_pictures(pictures)
-    other = [subject.prompts[(i + 1) % len(subject.prompts)] for i in range(len(pictures))]
+    other = [subject.prompts[(i + subject.views) % len(subject.prompts)] for i in range(len(pictures))]
     logs = [
         torch.tensor(errors(subject, pictures, sigmas, prompts), dtype=torch.float64).log()
         for prompts in (own, other, [""])
     ]
     effects = [float((log - logs[0]).mean().exp()) for log in logs]
-    return effects[1] if len(subject.prompts) > 1 else effects[2], effects[2]
+    return effects[1] if len(subject.prompts) > subject.views else effects[2], effects[2]
 
 
 def judge_words(other: float, empty: float) -> Verdict:

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
+from ..field.cameras import look_at
 from ..guidance.paas import Denoise
 from ..guidance.parameterizations import Parameterization
 from ..guidance.schedules import VESchedule, karras
+from ..guidance.views import ViewRing
 from ..models.prompt_encoder import NoPrompt
 from ..models.text_denoiser import TextDenoiser
 
@@ -42,6 +44,8 @@ class Effort:
 class Subject:
     """A model, the two sentences that it is asked with (one empty sentence where it reads no text), and the scale.
 
+    A model of several views is asked with each sentence as often as it has views.
+
     count: called with the pictures that go through the network with each call, for the progress bar.
     """
 
@@ -56,6 +60,11 @@ class Subject:
         return self.prompts != [""]
 
     @property
+    def views(self) -> int:
+        """How many pictures the network sees at once."""
+        return len(self.denoiser.ring) if self.denoiser.ring else 1
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Of one picture as the network takes it, [C,h,w]."""
         return self.denoiser.channels, self.denoiser.size, self.denoiser.size
@@ -64,12 +73,19 @@ class Subject:
         """D(x; sigma) for these prompts: without guidance, where it is not built in, or with a scale."""
         denoiser = self.denoiser
         scale = guidance or (self.guidance if denoiser.distilled else 1.0)
-        called = denoiser.conditioned(list(prompts), guidance=scale)
-        rows = rows_of(denoiser, scale)
+        views, rows, asked = self.views, rows_of(denoiser, scale), list(prompts)
+        whole = len(asked) == 1 or len(asked) % views == 0  # rings; else each picture stands for all views of its own
+        if len(asked) == 1:
+            asked *= views
+        elif not whole:
+            asked = [prompt for prompt in asked for _ in range(views)]
+        poses = None if denoiser.ring is None else poses_of(denoiser.ring).repeat(len(asked) // views, 1, 1)
+        called = denoiser.conditioned(asked, guidance=scale, poses=poses)
 
         def counted(x: Tensor, sigma: Tensor) -> Tensor:
-            denoised = called(x, sigma)
-            self.count(rows * len(x))
+            each = 1 if whole and len(x) % views == 0 else views
+            denoised = called(x.repeat_interleave(each, 0), sigma.repeat_interleave(each))[::each]
+            self.count(rows * len(x) * each)
             return denoised
 
         return counted
@@ -77,6 +93,11 @@ class Subject:
     def for_pictures(self, pictures: Tensor) -> list[str]:
         """Each picture's prompt."""
         return [self.prompts[i % len(self.prompts)] for i in range(len(pictures))]
+
+
+def poses_of(ring: ViewRing) -> Tensor:
+    """Cameras of a ring at its elevation, or a little above; camera to world [views,4,4]."""
+    return look_at(ring.azimuths, 15.0 if ring.elevation is None else ring.elevation, 3.0, 40.0).poses
 
 
 def rows_of(denoiser: TextDenoiser, guidance: float) -> int:
@@ -102,7 +123,7 @@ def prompts_for(denoiser: TextDenoiser) -> list[str]:
     readable = list(dict.fromkeys(readable))[:2]
     if not readable and refusal:
         raise refusal
-    return readable
+    return [prompt for prompt in readable for _ in denoiser.ring.azimuths] if denoiser.ring else readable
 
 
 def _from_card(card: Any) -> list[str]:

@@ -41,6 +41,13 @@ class Cameras:
             index = slice(index, index + 1)
         return Cameras(*(getattr(self, field.name)[index] for field in fields(self)))
 
+    @property
+    def poses(self) -> Tensor:
+        """Camera to world, [V,4,4]."""
+        poses = torch.eye(4).to(self.eye).repeat(len(self), 1, 1)
+        poses[:, :3, :3], poses[:, :3, 3] = self.rotation, self.eye
+        return poses
+
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
         return Cameras(*(getattr(self, field.name).to(device) for field in fields(self)))
@@ -51,6 +58,9 @@ class CameraPrior:
     """Where the training cameras stand (facts 1.3): fixed radius, the rest uniform between limits, in degrees.
 
     The default elevations are the released code's: cos(polar) between -1/9 and cos(polar) of the clipped pole.
+
+    framing: half of what a picture shows at the centre, from which and the field of view the distance follows; 0: the
+        distance is the radius.
     """
 
     radius: float = 1.5
@@ -58,6 +68,7 @@ class CameraPrior:
     fov_max: float = 70.0
     elevation_min: float = -6.38
     elevation_max: float = 83.53
+    framing: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.radius > 0:
@@ -68,6 +79,12 @@ class CameraPrior:
             raise SjcError(
                 f"elevation {self.elevation_min} to {self.elevation_max}: give -90 <= min <= max <= 90 degrees"
             )
+
+    def distance(self, fov_deg: Tensor) -> Tensor:
+        """How far from the centre the cameras of these fields of view stand, [V]."""
+        if not self.framing:
+            return torch.full_like(fov_deg, self.radius)
+        return self.framing / torch.tan(torch.deg2rad(fov_deg) / 2)
 
 
 def look_at(
@@ -104,7 +121,28 @@ def sample_cameras(prior: CameraPrior, n: int, generator: torch.Generator | None
     elevation = torch.rad2deg(torch.asin((low + (high - low) * u[0].double()).clamp(-1, 1)))
     elevation = elevation.clamp(prior.elevation_min, prior.elevation_max)
     fov = prior.fov_min + (prior.fov_max - prior.fov_min) * u[2]
-    return look_at(360.0 * u[1], elevation, prior.radius, fov)
+    return look_at(360.0 * u[1], elevation, prior.distance(fov), fov)
+
+
+def sample_rings(
+    prior: CameraPrior,
+    azimuths_deg: Sequence[float],
+    n: int,
+    generator: torch.Generator | None = None,
+    *,
+    turns: bool = True,
+) -> Cameras:
+    """n random rings of training cameras, one ring after the other.
+
+    The cameras of a ring have one elevation and one field of view, and stand at azimuths_deg from its first camera,
+    which is anywhere, or in front if the ring does not turn.
+    """
+    one = sample_cameras(prior, n, generator)
+    views = len(azimuths_deg)
+    first, elevation, fov = (
+        x.repeat_interleave(views) for x in (one.azimuth_deg * float(turns), one.elevation_deg, one.fov_deg)
+    )
+    return look_at(first + torch.tensor(azimuths_deg).repeat(n), elevation, prior.distance(fov), fov)
 
 
 def orbit(n: int, elevation_deg: float = 20.0, radius: float = 1.5, fov_deg: float = 60.0) -> Cameras:

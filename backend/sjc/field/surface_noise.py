@@ -26,7 +26,7 @@ _LOW = (1 << 24) - 1
 
 def cell_edge(prior: CameraPrior, size: int) -> float:
     """Edge of a cell in world units: the distance of two sub-rays at the centre of the box, for pictures of a size."""
-    width = 2 * prior.radius * math.tan(math.radians((prior.fov_min + prior.fov_max) / 4))
+    width = 2 * (prior.framing or prior.radius * math.tan(math.radians((prior.fov_min + prior.fov_max) / 4)))
     return width / (size * SUB)
 
 

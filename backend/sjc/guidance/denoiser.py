@@ -16,6 +16,7 @@ from .paas import Denoise
 from .parameterizations import Parameterization
 from .perp_neg import Weighted
 from .schedules import VESchedule
+from .views import ViewRing
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Origin:
     """Where a model came from, as run.json records it.
 
     source: what was asked for, "embedded", a folder or a hub id.  revision: the commit in the hub's cache, None for a
-    folder.  loras: {"file", "weight", "sha256"} of every LoRA fused into its weights.
+    folder.  loras: {"file", "weight", "sha256"} of every LoRA fused into its weights.  views_adapter: "file" and
+    "sha256" of its MV-Adapter, None without.
     """
 
     source: str = ""
     revision: str | None = None
     loras: tuple[dict[str, Any], ...] = ()
+    views_adapter: dict[str, str] | None = None
 
 
 class Autoencoder(Protocol):
@@ -111,6 +114,10 @@ class Denoiser(Protocol):
         """Pixels or latents along an edge."""
 
     @property
+    def ring(self) -> ViewRing | None:
+        """The views that it sees at once; None for a model of single pictures."""
+
+    @property
     def color_activation(self) -> str:
         """How raw colours of the field become a picture's values: "tanh_sigmoid" for pixels, "identity" for latents."""
 
@@ -151,6 +158,7 @@ class Denoiser(Protocol):
         *,
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
+        poses: Tensor | None = None,
     ) -> Denoise:
         """D(x; sigma) for these prompts under classifier-free guidance.
 
@@ -159,4 +167,5 @@ class Denoiser(Protocol):
         guidance: the scale s in D_u + s (D_c - D_u); a tensor [V] has one for each prompt.
         rescale: 0 to 1, how far the spread of the guided output is brought back to that of the conditional one.
         away: for each prompt, the sentences with weights that Perp-Neg pushes away from (perp_neg.py).
+        poses: camera to world [V,4,4] for each prompt, which a model of several views needs.
         """

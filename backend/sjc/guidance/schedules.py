@@ -175,6 +175,36 @@ def dreamtime(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0
     return law
 
 
+RANGE_FALLS = (0.98, 0.50, 0.02)
+"""MVDream's times, as shares of all: 0.98 at first; the upper end of the range falls to 0.50, the lower to 0.02."""
+RANGE_FALLEN = 0.8
+"""The share of the run after which the range stays as it is."""
+
+
+def falling(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0) -> SigmaLaw:
+    """Every tick of a range that falls with progress is equally likely: at first 0.98 of all, then 0.02 to 0.50.
+
+    (MVDream's released settings for 10,000 steps; arXiv 2308.16512, App.)  sigma_max, sigma_min: cut it, 0 does not.
+    """
+    start, high, low = (len(schedule) * share for share in RANGE_FALLS)
+    allowed = (schedule.sigmas >= sigma_min) & (schedule.sigmas <= (sigma_max or math.inf))
+    if not bool(allowed.any()):
+        raise SjcError(
+            f"No noise level of the model lies between sigma_min {sigma_min:g} and sigma_max {sigma_max:g}; choose "
+            f"within {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g}."
+        )
+    least, most = int(allowed.nonzero()[0]), int(allowed.nonzero()[-1])
+
+    def law(progress: float, n: int, generator: torch.Generator | None = None) -> Tensor:
+        share = min(max(progress, 0.0) / RANGE_FALLEN, 1.0)
+        ends = (int(start + (end - start) * share) for end in (low, high))
+        first, last = (min(max(end, least), most) for end in ends)
+        ticks = torch.randint(first, last + 1, (n,), generator=generator)
+        return schedule.sigmas[ticks].float()
+
+    return law
+
+
 def limits(schedule: VESchedule, sigma_max: float, sigma_min: float) -> tuple[float, float]:
     """(highest, lowest) noise level of a falling law, 0 = the model's.  Raises SjcError if they are the wrong way."""
     high = min(sigma_max or schedule.sigma_max, schedule.sigma_max)
@@ -190,11 +220,13 @@ def limits(schedule: VESchedule, sigma_max: float, sigma_min: float) -> tuple[fl
 def sigma_law(
     name: str, schedule: VESchedule, *, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0
 ) -> SigmaLaw:
-    """The law by its name in the settings, "uniform", "annealed" or "dreamtime"; 0 means the model's own limit."""
+    """The law by its name in the settings, "uniform", "annealed", "dreamtime" or "falling"; 0 means the model's own limit."""
     if name == "uniform":
         return uniform(schedule, sigma_max, sigma_min)
     if name == "annealed":
         return annealed(schedule, sigma_max, sigma_min, jitter)
     if name == "dreamtime":
         return dreamtime(schedule, sigma_max, sigma_min)
-    raise SjcError(f'Unknown sigma schedule "{name}"; choose uniform, annealed or dreamtime.')
+    if name == "falling":
+        return falling(schedule, sigma_max, sigma_min)
+    raise SjcError(f'Unknown sigma schedule "{name}"; choose uniform, annealed, dreamtime or falling.')

@@ -49,11 +49,12 @@ class Stopped(Exception):  # noqa: N818 (not an error)
 
 def check_early(settings: Settings) -> None:
     """Everything about a job that can be checked before torch is loaded: model and LoRAs. Raises SjcError."""
-    from ..models import lora, model_files
+    from ..models import lora, model_files, mv_adapter
 
     model_files.check_there(settings.model)
     distilled.built_in(settings)
     lora.check(settings.lora)
+    mv_adapter.check(settings.mv_adapter)
 
 
 def reopen(folder: Path) -> Settings:
@@ -188,7 +189,7 @@ class JobRun:
         """What a loaded model depends on."""
         chosen = self.settings
         how = (chosen.runtime, chosen.compile, self.device)
-        return chosen.model, chosen.lora, self.built_in, *how, self.given_denoiser
+        return chosen.model, chosen.lora, chosen.mv_adapter, self.built_in, *how, self.given_denoiser
 
     def _loaded_denoiser(self) -> Denoiser:
         from ..models import single_file_conversion
@@ -201,6 +202,7 @@ class JobRun:
             device=str(self.device),
             runtime=self.settings.runtime,
             lora=self.settings.lora,
+            views_adapter=self.settings.mv_adapter,
             built_in=self.built_in,
             compiling=self.settings.compile == "auto",
             tell=lambda _note: None,  # the run itself warns of what the model has noted
@@ -370,6 +372,7 @@ class JobRun:
                 "source": self.denoiser.origin.source,
                 "revision": self.denoiser.origin.revision,
                 "loras": list(self.denoiser.origin.loras),
+                "mv_adapter": self.denoiser.origin.views_adapter,
                 "guidance_built_in": self.denoiser.built_in,
             },
             "device": device_name(self.device),

@@ -26,6 +26,7 @@ class Conditioned:
     negative_rows: (row, weight) pairs of each prompt.
     guidance: one scale for all prompts, or a tensor with one for each.
     rescale, chunk: as `TextDenoiser.conditioned` takes them.
+    cameras: what a multi-view network is told of the camera of each prompt, [count,...].
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class Conditioned:
         guidance: float | Tensor,
         rescale: float,
         chunk: int | None,
+        cameras: Tensor | None = None,
     ) -> None:
         self.denoiser, self.conditions, self.count, self.negative_rows = denoiser, conditions, count, negative_rows
-        self.guidance, self.rescale, self.chunk = guidance, rescale, chunk
+        self.guidance, self.rescale, self.chunk, self.cameras = guidance, rescale, chunk, cameras
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """D [B,C,h,w]. Raises SjcError where B is no multiple of the prompts."""
@@ -80,6 +82,8 @@ class Conditioned:
         }
         if isinstance(self.guidance, Tensor):
             given["guidance"] = self.guidance[prompts].view(-1, 1, 1, 1)
+        if self.cameras is not None:
+            given["camera"] = self.cameras[prompts]
         if self.conditions.pooled is not None:
             given["pooled"] = self.conditions.pooled
         push = perp_neg.push(self.negative_rows, prompts)

@@ -47,7 +47,8 @@ def built_in(settings: Settings) -> float | None:
     Raises SjcError for a model that is not there.
     """
     s = settings
-    if not s.distilled or s.negative_prompt or s.perp_neg or s.guidance_rescale or s.lora or s.guidance_varies:
+    both_calls = s.negative_prompt or s.perp_neg or s.guidance_rescale or s.guidance_varies
+    if not s.distilled or both_calls or s.lora or s.mv_adapter:
         return None
     if model_files.is_single_file(s.model):
         return None

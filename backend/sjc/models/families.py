@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
+from ..guidance.views import FOUR, SIX, ViewRing
+from . import mvdream
 
 CLIP, CLIP_POOLED, T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
 
@@ -21,7 +23,8 @@ class Family:
     """What the folder of one family holds.
 
     network: the component that predicts, network_class its library class.  texts: text encoder -> the classes it may
-    have; optional: those that may be absent.  latent: whether it works behind an autoencoder.
+    have; optional: those that may be absent.  latent: whether it works behind an autoencoder.  ring: the views that the
+    network sees at once; None for one that sees single pictures.
     """
 
     name: str
@@ -30,6 +33,17 @@ class Family:
     texts: dict[str, tuple[str, ...]]
     optional: tuple[str, ...] = ()
     latent: bool = True
+    ring: ViewRing | None = None
+
+    @property
+    def views(self) -> int:
+        """How many views of an object the network sees at once."""
+        return len(self.ring) if self.ring else 1
+
+    @property
+    def label(self) -> str:
+        """Its name for a list: "MVDream (multi-view)"."""
+        return f"{self.name} (multi-view)" if self.ring else self.name
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -57,6 +71,9 @@ SD3 = Family(
 FLUX = Family(
     "FLUX.1", "transformer", "FluxTransformer2DModel", {"text_encoder": CLIP, "text_encoder_2": T5}
 )  # fmt: skip
+ADAPTED_VIEWS = len(SIX)
+"""That a model of single views sees at once with an MV-Adapter."""
+MVDREAM = Family("MVDream", "unet", mvdream.CLASS_NAME, {"text_encoder": CLIP}, ring=FOUR)
 
 
 def tokenizer_of(encoder: str) -> str:
@@ -111,6 +128,10 @@ def _by_network(folder: Path, index: dict[str, Any], used: set[str]) -> Family:
     if "unet" not in used:
         raise SjcError(f"{folder} is not a text-to-image model: model_index.json names no unet and no transformer.")
     network = index["unet"][1]
+    if network == mvdream.CLASS_NAME:
+        if "image_encoder" in used:
+            raise SjcError(f"{folder} is ImageDream, which needs an image beside the text; take MVDream.")
+        return MVDREAM
     if network == "UNet2DModel" and not used & {"text_encoder", "vae", "vqvae"}:
         return UNCONDITIONAL
     if network != "UNet2DConditionModel":
@@ -147,7 +168,7 @@ def check_network(folder: Path, family: Family, config: dict[str, Any], vae: dic
             f"{folder}: its {at} takes {channels} channels instead of {plain if isinstance(plain, int) else '1 or 3'} "
             "(an upscaler, an inpainter or an editing model); one that takes plain images is needed."
         )
-    if config.get("class_embed_type") or config.get("num_class_embeds"):
+    if (config.get("class_embed_type") and family is not MVDREAM) or config.get("num_class_embeds"):
         raise SjcError(
             f"{folder}: its {at} needs a second condition (an upscaler or a class number); one that takes text "
             "alone is needed."

@@ -24,9 +24,11 @@ class _Static:
     def __init__(
         self, network: Network, x: Tensor, t: Tensor, condition: Condition, guidance: float, record: Record
     ) -> None:
-        self.inputs = [value.clone() for value in (x, t, *_tensors(condition))]
-        own_x, own_t, *own_condition = self.inputs
-        self.graph = record(lambda: network(own_x, own_t, Condition(*own_condition), guidance))
+        own_x, own_t = x.clone(), t.clone()
+        pooled, camera = (None if value is None else value.clone() for value in (condition.pooled, condition.camera))
+        own_condition = Condition(condition.states.clone(), pooled, camera)
+        self.inputs = [own_x, own_t, *_tensors(own_condition)]
+        self.graph = record(lambda: network(own_x, own_t, own_condition, guidance))
 
     def __call__(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         for own, given in zip(self.inputs, (x, t, *_tensors(condition)), strict=True):

@@ -10,13 +10,14 @@ import torch
 from ..errors import SjcError
 from ..guidance.denoiser import Origin
 from . import lora as lora_files
-from . import model_files
+from . import model_files, mv_adapter
 from .memory_fallback import Tell, to_stderr
 from .memory_plan import HALF_PRECISION_ABOVE, plan_for
 from .model_files import ModelFiles
 from .network_loading import NetworkLoader, picture_format
 from .placement import Placement
 from .prompt_loading import load_prompt_encoder
+from .row_attention import shifted
 from .schedule_config import read_schedule
 from .single_file import SOURCE
 from .text_denoiser import TextDenoiser
@@ -33,6 +34,7 @@ def load_denoiser(
     revision: str | None = None,
     runtime: str = "torch",
     lora: str = "",
+    views_adapter: str = "",
     built_in: float | None = None,
     compiling: bool = False,
     tell: Tell = to_stderr,
@@ -47,6 +49,7 @@ def load_denoiser(
     runtime: what runs a UNet on a CPU: "torch", "onnx" (ONNX Runtime), or "auto", which takes ONNX Runtime where it
         can run.
     lora: files that are fused into the weights, "PATH[:weight], ..." (lora_text.py); torch runs those.
+    views_adapter: the file of an MV-Adapter, by which Stable Diffusion 2.1 or SDXL sees six views at once.
     built_in: the guidance scale that the model's own adapter is to build into the network (distilled.py); the denoiser
         knows no other then.
     compiling: whether torch.compile may make the network faster, where it can (tuning.py).
@@ -55,21 +58,26 @@ def load_denoiser(
 
     Raises SjcError, one line, for anything unusable.
     """
-    loras = lora_files.check(lora)
+    loras, adapter = lora_files.check(lora), mv_adapter.check(views_adapter)
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
     card = model_files.read_card(files.folder)
     schedule, parameterization = read_schedule(files)
+    if adapter:
+        mv_adapter.check_base(adapter, files)
+        schedule = shifted(schedule)
     device = _checked_device(device)
     dtype = dtype or usual_dtype(files, device)
-    placement = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch.")), tell)
+    more = mv_adapter.numbers_of(adapter) if adapter else 0
+    placement = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch."), more), tell)
     for line in lora_files.bundled(loras):
         placement.note(line)
     loader = NetworkLoader(
-        files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in, compiling=compiling
-    )
+        files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in, compiling=compiling,
+        views_adapter=adapter,
+    )  # fmt: skip
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)
-    pictures = picture_format(files, loader.config, card, placement)
+    pictures = picture_format(files, loader.config, card, placement, adapter)
     in_cache = files.folder.parent.name == "snapshots" or (files.folder / SOURCE).is_file()
     return TextDenoiser(
         loader.load(pictures),
@@ -78,7 +86,12 @@ def load_denoiser(
         schedule,
         parameterization,
         placement=placement,
-        origin=Origin(model, files.folder.name if in_cache else revision, tuple(lora_files.record(loras))),
+        origin=Origin(
+            model,
+            files.folder.name if in_cache else revision,
+            tuple(lora_files.record(loras)),
+            mv_adapter.record(adapter) if adapter else None,
+        ),
     )
 
 

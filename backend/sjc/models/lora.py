@@ -19,7 +19,7 @@ from ..errors import SjcError, here
 from ..lora_text import Lora, parse
 from ..paths import near
 from .convert import PICKLES
-from .families import FLUX, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
+from .families import FLUX, MVDREAM, PIXEL, SD3, SDXL, STABLE_DIFFUSION, Family
 from .known_classes import LORA_METADATA
 from .small_files import WEIGHT_BYTES, head, header
 
@@ -37,6 +37,7 @@ _DOWN = re.compile(r"(lora_A(\.\w+)?|down)\.weight$")
 _PARTS = {
     PIXEL.name: ("StableDiffusionLoraLoaderMixin", ("unet",)),
     STABLE_DIFFUSION.name: ("StableDiffusionLoraLoaderMixin", ("unet", "text_encoder")),
+    MVDREAM.name: ("StableDiffusionLoraLoaderMixin", ("unet", "text_encoder")),
     SDXL.name: ("StableDiffusionXLLoraLoaderMixin", ("unet", "text_encoder", "text_encoder_2")),
     SD3.name: ("SD3LoraLoaderMixin", ("transformer", "text_encoder", "text_encoder_2")),
     FLUX.name: ("FluxLoraLoaderMixin", ("transformer", "text_encoder")),
@@ -138,7 +139,7 @@ def _table(text: str) -> dict[str, Any]:
 
 def record(loras: Iterable[Lora]) -> list[dict[str, Any]]:
     """What run.json says of them: file, weight, sha256."""
-    return [{"file": str(lora.path), "weight": lora.weight, "sha256": _sha256(lora.path)} for lora in loras]
+    return [{"file": str(lora.path), "weight": lora.weight, "sha256": sha256(lora.path)} for lora in loras]
 
 
 def fingerprint(loras: Iterable[Lora]) -> str:
@@ -147,7 +148,8 @@ def fingerprint(loras: Iterable[Lora]) -> str:
     return hashlib.sha256(json.dumps(contents).encode()).hexdigest() if contents else ""
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file of weights, in hexadecimal."""
     with foreign.opened(path, WEIGHT_BYTES) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -93,9 +93,15 @@ def plan(parts: Mapping[str, int], kind: str, dtype: str, free: int | None) -> P
     return next((way for way in ways if way.fits), ways[-1])
 
 
-def plan_for(files: ModelFiles, kind: str, dtype: str) -> Plan:
-    """`plan` for a checked folder and what is free on the device now."""
-    return plan(files.numbers_of, kind, dtype, free_bytes(kind))
+def plan_for(files: ModelFiles, kind: str, dtype: str, more: int = 0) -> Plan:
+    """`plan` for a checked folder and what is free on the device now.
+
+    more: numbers that an adapter adds to the UNet.
+    """
+    parts = files.numbers_of
+    if more:
+        parts = parts | {"unet": parts["unet"] + more}
+    return plan(parts, kind, dtype, free_bytes(kind))
 
 
 def free_bytes(kind: str) -> int | None:

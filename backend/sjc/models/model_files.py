@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from .. import foreign
 from ..errors import SjcError, here
 from ..paths import near, user_path
-from . import hub, single_file
+from . import hub, mvdream, single_file
 from .config_limits import check_part, check_scheduler
-from .families import Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
+from .families import MVDREAM, Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
 from .hub_ids import is_hub_id, split_revision
 from .known_classes import AUTOENCODERS, TOKENIZERS, check_class, check_config
 from .layout import PICKLE_SUFFIXES, WEIGHT_STEMS
@@ -153,6 +153,7 @@ def check(folder: Path) -> ModelFiles:
     for name in map(tokenizer_of, texts):
         if not foreign.is_folder(folder / name):
             raise SjcError(f"{folder / name} is missing; the model folder is not complete.")
+    _check_kind_of_unet(folder, family, configs)
     _check_programs(folder, family, index, configs)
     check_network(folder, family, configs[family.network], configs.get("vae", {}))
     weights = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
@@ -168,6 +169,18 @@ def check(folder: Path) -> ModelFiles:
         bytes_of={name: size.bytes for name, (_, size) in weights.items()},
         numbers_of={name: size.numbers for name, (_, size) in weights.items()},
     )
+
+
+def _check_kind_of_unet(folder: Path, family: Family, configs: dict[str, dict[str, Any]]) -> None:
+    """Puts diffusers' configuration in the place of MVDream's.  Raises SjcError where it is not the folder's own."""
+    path = folder / "unet" / "config.json"
+    if family is MVDREAM:
+        configs["unet"] = mvdream.network_config(path, configs["unet"])
+    elif configs.get("unet", {}).get("_class_name") == mvdream.CLASS_NAME:
+        raise SjcError(
+            f"{path} is that of MVDream, but model_index.json names a network for single views; take the whole folder "
+            "from one model."
+        )
 
 
 def _check_part(folder: Path) -> None:
@@ -189,7 +202,8 @@ def _check_programs(folder: Path, family: Family, index: dict[str, Any], configs
         check_class(path, config.get("tokenizer_class", index[name][1]), TOKENIZERS)
     if "vae" in configs:
         check_class(f"{folder / 'model_index.json'} (vae)", index["vae"][1], AUTOENCODERS)
-    for name, classes in {family.network: (family.network_class,), "vae": AUTOENCODERS}.items():
+    networks = ("UNet2DConditionModel",) if family is MVDREAM else (family.network_class,)
+    for name, classes in {family.network: networks, "vae": AUTOENCODERS}.items():
         named = configs.get(name, {}).get("_class_name")
         if named is not None:
             check_class(folder / name / "config.json", named, classes)

@@ -134,7 +134,7 @@ def _row(model: str, folder: Path) -> Row:
         return Row(model, "bad", revision=revision, folder=str(folder), problem=foreign.first_line(error))
     state = "converted" if (folder / SOURCE).is_file() else "cached"
     state = "embedded" if folder == model_files.EMBEDDED else state
-    return Row(model, state, files.family.name, files.weight_bytes, licence(folder), revision, str(folder))
+    return Row(model, state, files.family.label, files.weight_bytes, licence(folder), revision, str(folder))
 
 
 HEAD = ("model", "family", "size", "state", "licence", "revision")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from ..errors import SjcError
+from ..guidance.views import SIX
 from ..lora_text import Lora
-from . import distilled, graphs, networks, onnx_unet, tuning
+from . import distilled, graphs, networks, onnx_unet, row_attention, tuning
 from . import lora as lora_files
-from .families import FLUX, SD3, SDXL, UNCONDITIONAL
+from .families import FLUX, MVDREAM, SD3, SDXL, UNCONDITIONAL
+from .joined_views import join_views
 from .model_files import ModelFiles
-from .networks import LoadedNetwork, Network, PictureFormat
+from .mv_adapter import LARGEST_XL
+from .networks import LoadedNetwork, Network, PictureFormat, Residuals
 from .placement import Placement
 from .pretrained import load_network_module
 
@@ -32,6 +36,7 @@ class NetworkLoader:
     loras: checked LoRAs that are fused into the network.
     built_in: the guidance scale of the model's own adapter, which is fused into it as well; None without.
     compiling: whether torch.compile may work on it (tuning.py).
+    views_adapter: the checked file of an MV-Adapter, which is put into the network.
 
     Raises SjcError where the folder has no adapter for that scale.
     """
@@ -46,16 +51,19 @@ class NetworkLoader:
         loras: Sequence[Lora] = (),
         built_in: float | None = None,
         compiling: bool = False,
+        views_adapter: Path | None = None,
     ) -> None:
-        self.compiling = compiling
+        self.compiling, self.views_adapter = compiling, views_adapter
+        self.residuals: Residuals = networks.no_residuals  # those of the adapter when the module is loaded
         self.files, self.dtype, self.placement = files, dtype, placement
         self.loras, self.built_in = loras, built_in
         self.adapter = None if built_in is None else distilled.adapter(files.folder, built_in)
-        self.onnx_required = runtime == "onnx" and not loras
+        self.onnx_required = runtime == "onnx" and not loras and not views_adapter
         self.onnx_allowed = (
             (self.onnx_required or runtime == "auto")
             and not loras
-            and files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL)
+            and not views_adapter
+            and files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL, MVDREAM)
             and placement.device.type == "cpu"
             and dtype == torch.float32
         )
@@ -68,9 +76,14 @@ class NetworkLoader:
         family = self.files.family
         module = load_network_module(self.files, self.dtype)
         lora_files.fuse((*adapters, *self.loras), family, {family.network: module})
+        if self.views_adapter:
+            size = _unet_size(self.files, module.config, self.views_adapter)
+            self.residuals = row_attention.attach(self.views_adapter, module, size, family)
         module = self.placement.network(module)
         if self.placement.device.type == "cuda" and not self.placement.in_pieces:
             tuning.fuse_projections(module)
+        if family.ring:
+            join_views(module, len(family.ring))
         return module
 
     @cached_property
@@ -103,8 +116,8 @@ class NetworkLoader:
             network = onnx_unet.network(self.files, self.module, _EXAMPLE_TOKENS, self.adapter)
         if network is None and self.onnx_required:
             raise SjcError(
-                "ONNX Runtime cannot run this model here: it takes a UNet with one text encoder, below 512 MiB, on a "
-                "CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch."
+                "ONNX Runtime cannot run this model here: it takes a UNet for single views, with one text encoder, "
+                "below 512 MiB, on a CPU, and the packages onnx and onnxruntime. Set runtime to auto or torch."
             )
         return network
 
@@ -122,21 +135,34 @@ class NetworkLoader:
             return networks.sd3_transformer(self.module)
         if family is UNCONDITIONAL:
             return networks.unconditional_unet(self.module)
+        if family is MVDREAM:
+            return networks.multiview_unet(self.module)
         if family is SDXL:
             pixels_per_latent = 2 ** (len(self.files.configs["vae"]["block_out_channels"]) - 1)
-            return networks.sdxl_unet(self.module, size * pixels_per_latent)
-        return networks.text_unet(self.module)
+            module = self.module
+            return networks.sdxl_unet(module, size * pixels_per_latent, self.residuals)
+        module = self.module
+        return networks.text_unet(module, self.residuals)
 
 
-def picture_format(files: ModelFiles, config: Any, card: dict[str, Any], placement: Placement) -> PictureFormat:
+def picture_format(
+    files: ModelFiles, config: Any, card: dict[str, Any], placement: Placement, views_adapter: Path | None = None
+) -> PictureFormat:
     """What the network of a checked folder takes, by its config.  Raises SjcError for a bad size in sjc.json."""
     flux = files.family is FLUX
     return PictureFormat(
         channels=int(config.in_channels) // (4 if flux else 1),  # FLUX packs 2 x 2 latents into one token
-        size=_flux_size(files, card) if flux else int(config.sample_size),
+        size=_flux_size(files, card) if flux else _unet_size(files, config, views_adapter),
         vae=files.folder / "vae" if files.family.latent else None,
         vae_on_host=placement.plan.decoder_on_host,
+        ring=SIX if views_adapter else files.family.ring,
     )
+
+
+def _unet_size(files: ModelFiles, config: Any, views_adapter: Path | None) -> int:
+    """Pixels or latents along an edge; with an MV-Adapter those that it was trained with."""
+    size = int(config.sample_size)
+    return min(size, LARGEST_XL) if views_adapter and files.family is SDXL else size
 
 
 def _flux_size(files: ModelFiles, card: dict[str, Any]) -> int:

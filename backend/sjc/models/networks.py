@@ -10,11 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..guidance.views import ViewRing
 from .text_encoders import Condition
 
 # Each reads its network's dtype once: diffusers looks through all modules for it, milliseconds for a large UNet.
 Network = Callable[[Tensor, Tensor, Condition, float], Tensor]
 """network(x_t [B,C,h,w], t [B], condition of B rows, guidance) -> output.  t counts to 1000 in every family."""
+
+
+Residuals = Callable[[Tensor], dict[str, Any]]
+"""What an adapter adds to the arguments of a UNet that is called for x."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +47,49 @@ class PictureFormat:
 
     vae: folder of the autoencoder, None for a network that takes pixels, which lie in [-1,1].
     vae_on_host: whether the autoencoder works on the CPU.
+    ring: the views that the network sees at once, None for single pictures.
     """
 
     channels: int
     size: int
     vae: Path | None = None
     vae_on_host: bool = False
+    ring: ViewRing | None = None
 
 
-def text_unet(unet: Any) -> Network:
+def no_residuals(_x: Tensor) -> dict[str, Any]:
+    """Nothing is added."""
+    return {}
+
+
+def text_unet(unet: Any, residuals: Residuals = no_residuals) -> Network:
     """Pixel models and Stable Diffusion 1 and 2.  A learned variance is the second half of the channels: left out."""
     dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
         states = condition.states.to(dtype)
-        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False)[0]
+        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False, **residuals(x))[0]
         return output[:, : x.shape[1]].float()
 
     return network
 
 
-def sdxl_unet(unet: Any, pixels: int) -> Network:
+def multiview_unet(unet: Any) -> Network:
+    """MVDream: pictures of one object, seen by the cameras of the condition, follow each other."""
+    dtype = unet.dtype
+
+    def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
+        assert condition.camera is not None
+        output: Tensor = unet(
+            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), class_labels=condition.camera.to(dtype),
+            return_dict=False,
+        )[0]  # fmt: skip
+        return output[:, : x.shape[1]].float()
+
+    return network
+
+
+def sdxl_unet(unet: Any, pixels: int, residuals: Residuals = no_residuals) -> Network:
     """SDXL; its size condition is an original and target size of `pixels`, uncropped (arXiv 2307.01952, Sec. 2.2)."""
     dtype, sizes = unet.dtype, torch.tensor([pixels, pixels, 0, 0, pixels, pixels])
 
@@ -72,8 +99,9 @@ def sdxl_unet(unet: Any, pixels: int) -> Network:
         sizes = sizes.to(x.device, dtype)  # moved at the first call, so that no later one waits for the host
         added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
         output: Tensor = unet(
-            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added, return_dict=False
-        )[0]
+            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added,
+            return_dict=False, **residuals(x),
+        )[0]  # fmt: skip
         return output[:, : x.shape[1]].float()
 
     return network

@@ -15,6 +15,8 @@ import torch
 
 from .. import foreign
 from ..errors import SjcError
+from . import mvdream
+from .families import MVDREAM
 from .small_files import HEADER_BYTES, first_line
 
 if TYPE_CHECKING:
@@ -43,9 +45,20 @@ def silence_libraries() -> None:
 
 def load_network_module(files: ModelFiles, dtype: torch.dtype) -> Any:
     """The denoising network as diffusers has it, on the CPU.  Raises SjcError, one line."""
+    if files.family is MVDREAM:
+        return _mvdream(files, dtype)
     class_name = files.family.network_class
     network_class = getattr(import_module(f"diffusers.models.{_NETWORK_MODULES[class_name]}"), class_name)
     return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
+
+
+def _mvdream(files: ModelFiles, dtype: torch.dtype) -> Any:
+    try:
+        return mvdream.load_network(files, dtype)
+    except SjcError:
+        raise
+    except Exception as error:  # the libraries raise a dozen kinds for a wrong shape or a bad config
+        raise SjcError(f"{files.folder / 'unet'} cannot be loaded: {first_line(error)}.") from error
 
 
 def load_text_encoder(files: ModelFiles, component: str, dtype: torch.dtype) -> Any:

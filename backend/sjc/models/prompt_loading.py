@@ -12,7 +12,7 @@ from ..lora_text import Lora
 from ..machine.folders import cache_folder
 from . import lora as lora_files
 from . import text_encoders
-from .families import FLUX, SD3, SDXL, STABLE_DIFFUSION, tokenizer_of
+from .families import FLUX, MVDREAM, SD3, SDXL, STABLE_DIFFUSION, tokenizer_of
 from .memory_fallback import MemoryFallback
 from .model_files import ModelFiles
 from .placement import TEXTS_FULL, Placement
@@ -57,7 +57,7 @@ def load_prompt_encoder(
         card=card,
         name=name,
         lower=str(files.index.get("_class_name", "")).startswith("IF"),  # its pipelines lower-case every prompt
-        in_pieces=files.family in (STABLE_DIFFUSION, SDXL) and all(map(_reads_pieces, encoders.values())),
+        in_pieces=files.family in (STABLE_DIFFUSION, SDXL, MVDREAM) and all(map(_reads_pieces, encoders.values())),
         zero_empty=files.family is SDXL and bool(files.index.get("force_zeros_for_empty_prompt", True)),
     )
     _check_fit(files, network_config, encoders)

@@ -14,8 +14,9 @@ from typing import Any
 
 from .. import foreign
 from ..errors import SjcError, here
-from .families import SDXL, STABLE_DIFFUSION, Family
+from .families import MVDREAM, SDXL, STABLE_DIFFUSION, Family
 from .layout import PICKLE_SUFFIXES
+from .mvdream import CAMERA_EMBEDDING
 from .small_files import WEIGHT_BYTES, check_fetched, head
 
 SOURCE = "single_file.json"
@@ -194,6 +195,10 @@ def _texts(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Family, s
         return SDXL, "XL", {"text_encoder": SDXL_TEXT, "text_encoder_2": SDXL_TEXT_2}, ("text_encoder_2",)
     if not adds_condition and has(CLIP_TEXT):
         return STABLE_DIFFUSION, "1", {"text_encoder": CLIP_TEXT}, ()
+    if any(".to_k_ip." in name or name.startswith(f"{NETWORK}image_embed.") for name in shapes):
+        raise SjcError(f"{path} is ImageDream, which needs an image beside the text; take MVDream.")
+    if has(NETWORK + CAMERA_EMBEDDING) and has(OPENCLIP_TEXT):
+        return MVDREAM, "2", {"text_encoder": OPENCLIP_TEXT}, ("text_encoder",)
     if not adds_condition and has(OPENCLIP_TEXT):
         return STABLE_DIFFUSION, "2", {"text_encoder": OPENCLIP_TEXT}, ("text_encoder",)
     if adds_condition and (has(OPENCLIP_TEXT) or has("embedder.")):

@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import foreign
 from ..errors import SjcError
+from . import mvdream
 from .clip_vocabulary import LENGTH
-from .families import SDXL
+from .families import MVDREAM, SDXL
 from .single_file import AUTOENCODER, NETWORK, SingleFile
 
 _HEAD_WIDTH = 64
@@ -36,6 +37,8 @@ def _network_config(file: SingleFile, size: int) -> dict[str, Any]:
     channels, depths, layers = _levels(shapes)
     linear = len(shapes[_first(shapes, r".*\.1\.proj_in\.weight")]) == 2
     attending = [bool(depth) for depth in depths]
+    if file.family is MVDREAM:
+        return _mvdream_config(shapes, size)
     config: dict[str, Any] = {
         "_class_name": "UNet2DConditionModel",
         "sample_size": size,
@@ -66,6 +69,25 @@ def _network_config(file: SingleFile, size: int) -> dict[str, Any]:
             "projection_class_embeddings_input_dim": shapes["label_emb.0.0.weight"][1],
         }
     return config
+
+
+def _mvdream_config(shapes: dict[str, tuple[int, ...]], size: int) -> dict[str, Any]:
+    """As the folders of MVDream on the hub have it, by the names of the code that trained it (mvdream.py)."""
+    channels, depths, layers = _levels(shapes)
+    return {
+        "_class_name": mvdream.CLASS_NAME,
+        "image_size": size,
+        "in_channels": shapes["input_blocks.0.0.weight"][1],
+        "out_channels": shapes["out.2.weight"][0],
+        "model_channels": channels[0],
+        "channel_mult": [width // channels[0] for width in channels],
+        "attention_resolutions": [2**level for level, depth in enumerate(depths) if depth],
+        "num_res_blocks": layers,
+        "num_head_channels": _HEAD_WIDTH,
+        "transformer_depth": max(depths),
+        "context_dim": shapes[_first(shapes, r".*\.attn2\.to_k\.weight")][1],
+        "camera_dim": shapes[f"{mvdream.CAMERA_EMBEDDING}0.weight"][1],
+    }
 
 
 def _first(shapes: dict[str, tuple[int, ...]], pattern: str) -> str:
@@ -199,6 +221,8 @@ def stated_prediction(file: SingleFile) -> tuple[str | None, str]:
     match = re.search(r"parameterization:\s*[\"']?(v|eps)\b", text)
     if match:
         return words[match[1]], f"{beside.name} says so"
+    if file.family is MVDREAM:
+        return "epsilon", "MVDream does"
     if file.version == "2":
         return None, ""
     return "epsilon", f"Stable Diffusion {file.version} does"
@@ -209,6 +233,8 @@ def latent_size(file: SingleFile, prediction: str) -> int:
     match = re.fullmatch(r"\s*(\d{2,4})(?:x\1)?\s*", file.metadata.get("modelspec.resolution", ""))
     if match and int(match[1]) % 8 == 0:
         return int(match[1]) // 8
+    if file.family is MVDREAM:
+        return 32
     if file.family is SDXL:
         return 128
     return 96 if file.version == "2" and prediction == "v_prediction" else 64

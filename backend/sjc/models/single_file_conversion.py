@@ -23,9 +23,10 @@ from .. import foreign
 from ..errors import SjcError, here
 from ..machine.folders import PART, cache_folder, clear_abandoned
 from ..paths import user_path
+from . import mvdream
 from . import single_file_config as configs
 from .clip_vocabulary import END, write_tokenizer
-from .families import SDXL
+from .families import MVDREAM, SDXL
 from .hub import free_bytes
 from .layout import WEIGHT_STEMS
 from .pretrained import OWN_FILES_ONLY, silence_libraries
@@ -111,12 +112,15 @@ def _write(file: SingleFile, folder: Path) -> None:
             return {name: _plain(opened.get_tensor(name)) for name in file.shapes if name.startswith(prefix)}
 
         network = configs.network_config(file, configs.latent_size(file, prediction or "epsilon"))
-        _save(file, folder, "unet", network, _network_weights(read(NETWORK), network))
+        if file.family is MVDREAM:
+            _save_mvdream(file, folder, network, read(NETWORK))
+        else:
+            _save(file, folder, "unet", network, _network_weights(read(NETWORK), network))
         if prediction is None:
             prediction, because = _step_prediction(opened) or _measured(folder / "unet")
             network["sample_size"] = configs.latent_size(file, prediction)
             _write_json(folder / "unet" / "config.json", network)
-        autoencoder = configs.autoencoder_config(file, network["sample_size"])
+        autoencoder = configs.autoencoder_config(file, configs.latent_size(file, prediction))
         _save(file, folder, "vae", autoencoder, _autoencoder_weights(read(AUTOENCODER), autoencoder))
         for component, prefix in file.texts.items():
             text = configs.text_config(file, component)
@@ -141,6 +145,8 @@ def _index(file: SingleFile) -> dict[str, Any]:
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
+    if file.family is MVDREAM:
+        index |= {"_class_name": "MVDreamPipeline", "unet": ["mv_unet", mvdream.CLASS_NAME]}
     if xl:
         index["text_encoder_2"] = ["transformers", "CLIPTextModelWithProjection"]
         index["tokenizer_2"] = ["transformers", "CLIPTokenizer"]
@@ -189,8 +195,6 @@ class _Sized:
 
 def _save(file: SingleFile, folder: Path, component: str, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
     """Writes one component.  Raises SjcError where its tensors are not those of the configured module."""
-    from safetensors.torch import save_file
-
     needed = _needed(component, config)
     wrong = sorted(name for name, shape in needed.items() if name not in weights or weights[name].shape != shape)
     extra = sorted(weights.keys() - needed.keys()) if component == "unet" else []
@@ -199,9 +203,23 @@ def _save(file: SingleFile, folder: Path, component: str, config: dict[str, Any]
             f"{file.path}: its {component.replace('_', ' ')} is built in another way than Stable Diffusion "
             f"{file.version}'s ({(wrong or extra)[0]} does not fit)."
         )
+    _write_part(folder, component, config, {name: weights[name] for name in needed})
+
+
+def _save_mvdream(file: SingleFile, folder: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Writes MVDream's network as its folders have it, under the names of the code that trained it."""
+    weights = {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()}
+    built = mvdream.network_config(file.path, config)
+    mvdream.check_weights(file.path, _needed("unet", built), mvdream.converted(weights, built))
+    _write_part(folder, "unet", config, weights)
+
+
+def _write_part(folder: Path, component: str, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
     (folder / component).mkdir()
     _write_json(folder / component / "config.json", config)
-    tensors = {name: weights[name].contiguous() for name in needed}
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(tensors, folder / component / f"{WEIGHT_STEMS[component]}.safetensors", {"format": "pt"})
 
 

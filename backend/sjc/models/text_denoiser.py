@@ -23,6 +23,7 @@ from ..guidance.schedules import VESchedule
 from ..machine import threads
 from .conditioned import PUSH, Conditioned
 from .graphs import Replayed, plain
+from .joined_views import camera_numbers
 from .memory_fallback import MemoryFallback
 from .memory_plan import Plan
 from .networks import LoadedNetwork, PictureFormat
@@ -65,6 +66,7 @@ class TextDenoiser:
         self.distilled, self.built_in = network.distilled, network.built_in
         self.channels, self.size = pictures.channels, pictures.size
         self.vae, self.vae_on_host = pictures.vae, pictures.vae_on_host
+        self.ring = pictures.ring
         self.prompt_encoder = prompt_encoder
         self.schedule = schedule
         self.parameterization = parameterization
@@ -143,13 +145,18 @@ class TextDenoiser:
         self.prompt_encoder.prepare(prompt, view_words, negative_prompt)
 
     def check_steering(self, negative_prompt: str, *, perp_neg: bool, varied_guidance: bool = False) -> None:
-        """Raises SjcError where the guidance is built into the network, which is asked once and knows one sentence.
+        """Raises SjcError for what a network cannot follow.
 
-        It then takes no negative prompt, no Perp-Neg and no guidance that changes.
+        One with its guidance built in is asked once and knows one sentence: it takes no negative prompt, no Perp-Neg
+        and no guidance that changes.  One that sees several views at once takes no Perp-Neg.
         """
         asked_once = self.distilled or self.built_in is not None
         if asked_once and negative_prompt:
             raise SjcError(f"{self.name} has its guidance built in and takes no negative prompt; leave it out.")
+        if self.ring and perp_neg:
+            raise SjcError(
+                f"{self.name} sees {len(self.ring)} views at once and does not support Perp-Neg; set perp_neg to 0."
+            )
         if asked_once and perp_neg:
             raise SjcError(f"{self.name} has its guidance built in and does not support Perp-Neg; set perp_neg to 0.")
         if asked_once and varied_guidance:
@@ -167,6 +174,7 @@ class TextDenoiser:
         *,
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
+        poses: Tensor | None = None,
     ) -> Conditioned:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
@@ -180,6 +188,7 @@ class TextDenoiser:
         rescale: 0 to 1, see `rescaled`.
         away: for each prompt, the sentences with weights that Perp-Neg keeps its pictures away from (perp_neg.py), each
             at the cost of one more call of the network per image.
+        poses: camera to world [V,4,4] for each prompt; a multi-view network needs them, others make nothing of them.
 
         The returned function takes x [B,C,h,w] of any floating type and device and sigma [B], and gives D in x's type
         on x's device.  sigma may differ in every image; each is snapped to the nearest tick.  Raises SjcError for
@@ -193,13 +202,21 @@ class TextDenoiser:
                 f"{self.name} was loaded with guidance {self.built_in:g} built in and cannot use another; "
                 "load it without."
             )
+        if self.ring and poses is None:
+            raise SjcError(f"{self.name} sees {len(self.ring)} views at once and must be told their cameras.")
+        if self.ring and (len(prompts) % len(self.ring) or (chunk or 0) % len(self.ring)):
+            raise SjcError(
+                f"{self.name} sees {len(self.ring)} views at once; {len(prompts)} views cannot be divided into such "
+                "groups."
+            )
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences of Perp-Neg follow.
         negatives = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
         self.prompt_encoder.unconditional(negative_prompt)  # may be the longest; all rows are as long as that
         conditional = self.prompt_encoder.conditions([*prompts, *negatives])
         conditions = joined([self.prompt_encoder.unconditional(negative_prompt), conditional])
         negative_rows = [[(1 + len(prompts) + negatives.index(text), w) for text, w in pairs] for pairs in away]
-        return Conditioned(self, conditions, len(prompts), negative_rows, guidance, rescale, chunk)
+        cameras = camera_numbers(poses) if self.ring and poses is not None else None
+        return Conditioned(self, conditions, len(prompts), negative_rows, guidance, rescale, chunk, cameras)
 
     @property
     def obstacle(self) -> str:
@@ -224,7 +241,7 @@ class TextDenoiser:
 
         guidance: a scale for all images, or [B,1,1,1].
         """
-        s, t, rows = given["level"], given["time"], given["rows"]
+        s, t, rows, camera = given["level"], given["time"], given["rows"], given.get("camera")
         conditions = Condition(given["states"], given.get("pooled"))
         push = perp_neg.Push(*(given[name] for name in PUSH)) if PUSH[0] in given else None
         noised = x.to(self.device, torch.float32)
@@ -232,11 +249,12 @@ class TextDenoiser:
         varied = isinstance(guidance, Tensor)  # whose numbers only the device knows
         scale = 1.0 if isinstance(guidance, Tensor) else guidance  # for networks that take one as an input
         if self.distilled or self.built_in is not None or (scale == 1 and not varied and push is None):
-            output = self._call(scaled, t, conditions.take(rows), scale, captured)
+            output = self._call(scaled, t, conditions.take(rows)._replace(camera=camera), scale, captured)
         elif scale == 0:
-            output = self._call(scaled, t, conditions.take(0 * rows), scale, captured)
+            output = self._call(scaled, t, conditions.take(0 * rows)._replace(camera=camera), scale, captured)
         else:
-            halves = conditions.take(torch.cat([0 * rows, rows]))
+            both_cameras = None if camera is None else torch.cat([camera, camera])
+            halves = conditions.take(torch.cat([0 * rows, rows]))._replace(camera=both_cameras)
             both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, scale, captured)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
@@ -245,7 +263,11 @@ class TextDenoiser:
                 at = push.images
                 output_n = self._call(scaled[at], t[at], conditions.take(push.rows), scale, captured)
                 direction = perp_neg.pushed(direction, output_n - output_u[at], push)
-            output = rescaled(output_u + guidance * direction, output_c, rescale)
+            output = output_u + guidance * direction
+            if self.ring and rescale:  # MVDream's recipe does it to the denoised pictures, all views of an object alike
+                guided, plain_d = (self.parameterization.to_denoised(noised, s, o) for o in (output, output_c))
+                return rescaled(guided, plain_d, rescale, len(self.ring)).to(x.device, x.dtype)
+            output = rescaled(output, output_c, rescale)
         return self.parameterization.to_denoised(noised, s, output).to(x.device, x.dtype)
 
     def _call(self, x: Tensor, t: Tensor, conditions: Condition, guidance: float, captured: bool) -> Tensor:
@@ -267,8 +289,9 @@ class TextDenoiser:
 
     def _cheaper_ways(self) -> Iterator[str]:
         """The ways of `MemoryFallback`: fewer pictures at once, then layers that come one by one."""
-        while (rows := min(self.max_rows, self._rows_requested)) > 1:
-            self.max_rows = rows // 2
+        least = len(self.ring) if self.ring else 1
+        while (rows := min(self.max_rows, self._rows_requested)) > least:
+            self.max_rows = max(rows // 2 // least * least, least)
             yield f"{self.max_rows} of a step's pictures go through the network at a time"
         if not self.placement.in_pieces:
             self.network = plain(self.network)
@@ -276,14 +299,14 @@ class TextDenoiser:
             yield IN_PIECES
 
 
-def rescaled(guided: Tensor, conditional: Tensor, amount: float) -> Tensor:
+def rescaled(guided: Tensor, conditional: Tensor, amount: float, views: int = 1) -> Tensor:
     """The guided output [B,C,H,W] brought towards the spread of the conditional one.
 
-    (Lin et al., arXiv 2305.08891, Eq. 14-16.)  The standard deviation is that of each image; amount 0 leaves it, 1
-    takes all of the correction.
+    (Lin et al., arXiv 2305.08891, Eq. 14-16.)  The standard deviation is that of each image, or of so many views
+    together that follow each other; amount 0 leaves it, 1 takes all of the correction.
     """
     if not amount:
         return guided
-    each = (1, 2, 3)
-    factor = conditional.std(each, keepdim=True) / guided.std(each, keepdim=True)
+    spread, own = (x.reshape(len(x) // views, -1).std(1) for x in (conditional, guided))
+    factor = (spread / own).repeat_interleave(views, output_size=len(guided)).view(-1, 1, 1, 1)
     return guided * (amount * factor + 1 - amount)

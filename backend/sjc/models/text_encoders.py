@@ -13,20 +13,24 @@ from torch import Tensor
 
 
 class Condition(NamedTuple):
-    """What a network takes beside the picture: states [N, tokens, width], and in some families a pooled [N, width]."""
+    """What a network takes beside the picture: states [N, tokens, width], and in some families a pooled [N, width].
+
+    camera: what a multi-view network is told of each picture's camera, [N,...].
+    """
 
     states: Tensor
     pooled: Tensor | None = None
+    camera: Tensor | None = None
 
     def take(self, rows: Tensor) -> Condition:
-        """The rows [M] of both."""
+        """The rows [M] of states and pooled."""
         rows = rows.to(self.states.device)
         return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows])
 
     def split(self, size: int) -> list[Condition]:
         """Their rows in order, `size` at a time."""
-        pooled = [None] * len(self.states) if self.pooled is None else self.pooled.split(size)
-        return [Condition(*pair) for pair in zip(self.states.split(size), pooled, strict=False)]
+        parts = [[None] * len(self.states) if part is None else part.split(size) for part in self]
+        return [Condition(*rows) for rows in zip(*parts, strict=False)]
 
     def to(self, device: torch.device) -> Condition:
         """Both on another device."""

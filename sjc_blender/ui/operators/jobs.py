@@ -11,7 +11,7 @@ import bpy
 from ... import api
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
-from .. import properties, ui_state
+from .. import model_picker, properties, ui_state
 from .common import Button, JobButton, backend_is_there, job_property
 
 RUNNING = ("starting", "running")
@@ -33,7 +33,7 @@ class SJC_OT_generate(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """As `api.generate` with what the panel says."""
-        api.generate(**properties.settings_from(context.scene))
+        api.generate(**{**properties.settings_from(context.scene), **model_picker.taken_over(context)})
         ui_state.refresh()
 
 
@@ -59,7 +59,9 @@ class SJC_OT_add(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """As `api.generate` with the panel's settings."""
-        api.generate(**{**properties.settings_from(context.scene), "prompt": self.prompt})
+        api.generate(
+            **{**properties.settings_from(context.scene), **model_picker.taken_over(context), "prompt": self.prompt}
+        )
         ui_state.refresh()
 
 
@@ -224,7 +226,7 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
         """As `api.batch` with the panel's settings."""
         if self.text not in bpy.data.texts:
             raise SjcError(f'There is no text "{self.text}" in this file.')
-        common = properties.settings_from(context.scene)
+        common = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         common.pop("prompt", None)
         made = api.batch(bpy.data.texts[self.text], **common)
         ui_state.refresh()

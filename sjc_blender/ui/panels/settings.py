@@ -78,8 +78,9 @@ class SJC_PT_advanced(Sidebar, bpy.types.Panel):
         """Called by Blender."""
         layout, group = self.layout, context.scene.sjc
         layout.use_property_split, layout.use_property_decorate = True, False
+        hidden = (*ELSEWHERE, *model_picker.taken_over(context))
         for heading in GROUPS:
-            names = [spec.name for spec in SPECS.values() if spec.group == heading and spec.name not in ELSEWHERE]
+            names = [spec.name for spec in SPECS.values() if spec.group == heading and spec.name not in hidden]
             header, body = layout.panel(f"SJC_advanced_{heading}", default_closed=True)
             header.label(text=labels.GROUP_LABELS[heading])
             for name in names if body else ():

@@ -45,6 +45,8 @@ BACKEND = {
     "On this computer": "이 컴퓨터에 있습니다",
     "Must be downloaded": "내려받아야 합니다",
     "license {}": "라이선스 {}",
+    "multi-view": "멀티뷰",
+    "This model sees {} views at once": "이 모델은 시점 {}개를 한꺼번에 봅니다",
     "Needs {} of memory": "메모리 {} 필요",
     "Needs {} of memory, {} available": "메모리 {} 필요, 사용 가능 {}",
     "too little, choose a smaller model": "부족합니다. 더 작은 모델을 고르세요",

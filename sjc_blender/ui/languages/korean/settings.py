@@ -15,6 +15,11 @@ SETTINGS = {
     "LoRA": "LoRA",
     "LoRA files to add to the model, as PATH or PATH:weight with commas between them; only safetensors files work":
         "모델에 더할 LoRA 파일: 경로 또는 경로:가중치를 쉼표로 구분해 적습니다. safetensors 파일만 됩니다",
+    "MV Adapter": "MV 어댑터",
+    (
+        "A multi-view adapter (MV-Adapter, a safetensors file) for Stable Diffusion 2.1 or SDXL, which then sees six "
+        "views of the object at once"
+    ): "Stable Diffusion 2.1이나 SDXL에 쓰는 멀티뷰 어댑터(MV-Adapter, safetensors 파일). 모델이 물체의 여섯 시점을 한꺼번에 봅니다",
     "Preset": "프리셋",
     (
         "The set of values that all other settings start from; choose fast for a quick look and quality for better "
@@ -24,6 +29,9 @@ SETTINGS = {
     "Fast": "빠르게",
     "Quality": "고품질",
     "Paper": "논문",
+    "MVDream": "MVDream",
+    "MVDream's own settings for 3D objects; only for models that see several views at once":
+        "MVDream이 3D 물체에 쓰는 설정. 여러 시점을 한꺼번에 보는 모델에만 씁니다",
     "Test": "테스트",
     "The default settings, for the included model on a CPU": "기본 설정. 애드온에 든 모델을 CPU에서 쓸 때",
     "A rough result in a fraction of the time": "거친 결과를 훨씬 짧은 시간에 얻습니다",
@@ -153,9 +161,11 @@ SETTINGS = {
     "Sigma Schedule": "시그마 스케줄",
     (
         "How the noise level is chosen: annealed lowers it over the run, dreamtime does and stays longest at middle "
-        "levels, and uniform draws it at random, as the released code does"
-    ): "노이즈 수준을 고르는 방법: 점점 낮게는 진행하며 낮추고, DreamTime은 낮추면서 중간 수준에 가장 오래 머물며, 고르게는 공개 코드처럼 무작위로 고릅니다",
+        "levels, falling draws it from a range that falls, as MVDream does, and uniform draws it at random, as the "
+        "released code does"
+    ): "노이즈 수준을 고르는 방법: 점점 낮게는 진행하며 낮추고, DreamTime은 낮추면서 중간 수준에 가장 오래 머물며, 낮아지는 범위는 MVDream처럼 낮아지는 범위에서 무작위로 고르고, 고르게는 공개 코드처럼 무작위로 고릅니다",
     "DreamTime": "DreamTime",
+    "Falling": "낮아지는 범위",
     "Uniform": "고르게",
     "Annealed": "점점 낮게",
     "Sigma Max": "최대 시그마",
@@ -218,6 +228,11 @@ SETTINGS = {
     "Radius": "거리",
     "Distance of the camera from the center of the volume, which is 2 wide; farther away, the object looks smaller":
         "볼륨(너비 2)의 중심에서 카메라까지의 거리. 멀수록 물체가 작게 보입니다",
+    "Framing": "화면 너비",
+    (
+        "Half the width of what an image shows at the center of the volume, which is 2 wide: the camera then stands as "
+        "far away as its field of view needs, instead of at the radius. 0: the radius"
+    ): "볼륨(너비 2)의 중심에서 이미지에 보이는 너비의 절반. 카메라는 거리 대신 시야각에 필요한 만큼 떨어집니다. 0: 거리를 씀",
     "FOV Min": "최소 시야각",
     "Narrowest horizontal field of view; each view draws its own between this and the widest (degrees)":
         "가장 좁은 가로 시야각. 시점마다 이 값과 가장 넓은 값 사이에서 무작위로 고릅니다 (도)",
