@@ -151,7 +151,7 @@ def test_stdlib_only():
         ({"noise_source": "inverted", "noises_per_view": 2}, "noises_per_view: 2 draws would be the same noise,"),
         ({"score_clip_end": 2}, "score_clip_end: 2 has no limit to start from; set score_clip,"),
         ({"lora": "file:much"}, 'lora: the weight "much" of file is not a number from -10 to 10;'),
-        ({"preset": "best"}, 'preset: "best" is unknown; use one of embedded, fast, quality, paper, ablation, test.'),
+        ({"preset": "best"}, 'preset: "best" is unknown; use one of embedded, fast, quality, paper, mvdream, '),
         ({"preset": ["fast"]}, "preset: ['fast'] is unknown;"),
     ],
 )  # fmt: skip
