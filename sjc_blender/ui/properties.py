@@ -57,6 +57,8 @@ def _text_property(spec: Spec, common: dict[str, Any]) -> Any:
         common = {**common, "search": _suggest(SUGGESTED[spec.name]), "search_options": {"SUGGESTION"}}
     if spec.name == "lora":
         common = {**common, "update": loras.follow}
+    if spec.name == "mv_adapter":
+        common = {**common, "subtype": "FILE_PATH"}
     return bpy.props.StringProperty(default=spec.default, **common)
 
 

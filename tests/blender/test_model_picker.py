@@ -136,6 +136,51 @@ result["remembered"] = not bpy.ops.sjc.sign_in.get_rna_type().properties["token"
     assert "On this computer, " in got["after"][1]
 
 
+def test_a_model_of_several_views_takes_over_what_it_decides(in_blender, tmp_path):
+    """The panel says so, does not draw those settings, and a job gets the model's."""
+    from tests.backend import multi_view_models  # torch
+
+    multi_view_models.mvdream(tmp_path / "several")
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+from sjc_blender.ui import model_picker
+
+def told():
+    while model_picker.tick():
+        pass
+    return model_picker.taken_over(bpy.context)
+
+def drawn():
+    calls = draw(settings.SJC_PT_advanced, bpy.context).calls
+    return sorted({"views_per_step", "view_words"} & {given[1] for name, given, _ in calls if name == "prop"})
+
+scene.sjc.views_per_step = 6
+result = {"single": told(), "drawn before": drawn()}
+scene.sjc.model = str(home / "several")
+draw(settings.SJC_PT_settings, bpy.context)
+told()
+layout = draw(settings.SJC_PT_settings, bpy.context)
+result["several"], result["texts"], result["drawn"] = told(), " ".join(layout.texts()), drawn()
+scene.sjc.views_per_step = 8
+result["a multiple"] = told()
+scene.sjc.model, scene.sjc.mv_adapter = "embedded", "adapter.safetensors"
+result["adapter"] = told()
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    assert got["single"] == {}
+    assert got["drawn before"] == ["view_words", "views_per_step"]
+    assert got["drawn"] == []
+    assert got["several"] == {"views_per_step": 4, "view_words": "none", "perp_neg": 0}
+    assert "multi-view" in got["texts"]
+    assert "sees 4 views at once" in got["texts"]
+    assert got["a multiple"]["views_per_step"] == 8
+    assert got["adapter"]["views_per_step"] == 6
+
+
 def test_the_picker_offers_models_and_fills_the_field(in_blender, tmp_path):
     """Embedded, cached and used ones, each with family, size and state; a press writes the field."""
     got = in_blender(
