@@ -189,8 +189,8 @@ class Settings:
     sigma_schedule: str = _setting(
         "annealed", "noise", choices=("uniform", "annealed", "dreamtime", "falling"), symbol="sigma",
         text="How the noise level is chosen: annealed lowers it over the run, dreamtime does and stays longest at "
-             "middle levels, falling draws it from a range that falls, as MVDream does, and uniform draws it at random, "
-             "as the released code does.")
+             "middle levels, falling draws it from a range that falls, as MVDream does, and uniform draws it at "
+             "random, as the released code does.")
     sigma_max: float = _setting(
         3.0, "noise", low=0.001, high=1000, zero="the model's",
         text="Highest noise level; much noise shapes the object as a whole.")

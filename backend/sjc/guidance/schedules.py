@@ -220,7 +220,7 @@ def limits(schedule: VESchedule, sigma_max: float, sigma_min: float) -> tuple[fl
 def sigma_law(
     name: str, schedule: VESchedule, *, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0
 ) -> SigmaLaw:
-    """The law by its name in the settings, "uniform", "annealed", "dreamtime" or "falling"; 0 means the model's own limit."""
+    """The law by its name in the settings, one of uniform, annealed, dreamtime, falling; 0 means the model's limit."""
     if name == "uniform":
         return uniform(schedule, sigma_max, sigma_min)
     if name == "annealed":

@@ -138,7 +138,7 @@ def test_the_generator_decides(name):
 
 
 def test_unknown_law():
-    with pytest.raises(SjcError, match="uniform, annealed or dreamtime"):
+    with pytest.raises(SjcError, match="uniform, annealed, dreamtime or falling"):
         schedules.sigma_law("cosine", SD)
 
 
@@ -181,3 +181,23 @@ def test_zero_terminal_snr_loses_its_last_tick():
 def test_broken_schedules_are_refused(abar):
     with pytest.raises(SjcError):
         VESchedule.from_alphas_cumprod(torch.tensor(abar))
+
+
+@pytest.mark.parametrize(("progress", "low", "high"), [(0, 980, 980), (0.4, 500, 740), (0.8, 20, 500), (1, 20, 500)])
+def test_the_falling_range_is_mvdreams(progress, low, high):
+    """Upper end 0.98 -> 0.50, lower 0.98 -> 0.02 over 8,000 of 10,000 steps (MVDream-threestudio, mvdream-sd21)."""
+    schedule = VESchedule(torch.linspace(0.01, 100, 1000, dtype=torch.float64))
+    ticks = schedule.tick(schedules.sigma_law("falling", schedule)(progress, 20_000, torch.Generator().manual_seed(0)))
+    assert (int(ticks.min()), int(ticks.max())) == (low, high)
+    assert float(ticks.double().mean()) == pytest.approx((low + high) / 2, abs=4)
+
+
+def test_the_falling_range_keeps_to_the_limits():
+    schedule = VESchedule(torch.linspace(0.01, 100, 1000, dtype=torch.float64))
+    sigma = schedules.sigma_law("falling", schedule, sigma_max=10, sigma_min=5)(
+        0.9, 1000, torch.Generator().manual_seed(0)
+    )
+    assert 5 <= float(sigma.min()) < 5.2
+    assert 9.8 < float(sigma.max()) <= 10
+    with pytest.raises(SjcError, match="choose within"):
+        schedules.sigma_law("falling", schedule, sigma_max=1e-3)
