@@ -46,7 +46,7 @@ FAULTS = [
     Fault(
         "every-picture-compared-with-its-own-words-twice",
         f"{CHECK}/noise.py",
-        "subject.prompts[(i + 1) % len(subject.prompts)]",
+        "subject.prompts[(i + subject.views) % len(subject.prompts)]",
         "subject.prompts[i % len(subject.prompts)]",
         (f"{NOISE}::test_words_matter_or_do_not",),
     ),

@@ -117,8 +117,8 @@ FAULTS = [
     Fault(
         "fewer-pictures-at-once-only-the-first-time",
         f"{MODELS}/text_denoiser.py",
-        "            self.max_rows = rows // 2\n",
-        "            self.max_rows = rows - 1\n",
+        "max(rows // 2 // least * least, least)",
+        "rows - 1",
         ("tests/backend/models/test_memory_plan.py::test_a_step_that_finds_no_room_goes_in_smaller_parts",),
     ),
     Fault(
@@ -254,8 +254,8 @@ FAULTS = [
     Fault(
         "random-numbers-in-another-order",
         f"{SJC}/step.py",
-        "background = self._background(views)\n        sigma = self.law(step / s.steps, views, self.generator)",
-        "sigma = self.law(step / s.steps, views, self.generator)\n        background = self._background(views)",
+        "cameras = self._cameras(views)\n        background = self._background(views)",
+        "background = self._background(views)\n        cameras = self._cameras(views)",
         (f"{STEP}::test_a_seed_means_the_same_numbers_everywhere",),
     ),
     Fault(
@@ -325,8 +325,8 @@ FAULTS = [
     Fault(
         "the-model-before-for-another-guidance",
         f"{SJC}/job/run.py",
-        "chosen.lora, self.built_in, *how",
-        "chosen.lora, *how",
+        "chosen.mv_adapter, self.built_in, *how",
+        "chosen.mv_adapter, *how",
         (f"{DISTILLED}::test_a_job_takes_it_and_the_next_takes_over_what_is_the_same",),
     ),
     # ------------------------------------------------------------------------------------------ checkpoints in one file
