@@ -22,8 +22,8 @@ def rows(tensors, where, tokens, heads):
     added = torch.zeros_like(tokens)
     for row in range(edge):
         at = slice(row * edge, (row + 1) * edge)
-        seen = tokens[:, at].flatten(0, 1)[None]
-        q, k, v = (F.linear(seen, tensors[f"{where}.to_{part}_mv.weight"]) for part in "qkv")
+        row_tokens = tokens[:, at].flatten(0, 1)[None]
+        q, k, v = (F.linear(row_tokens, tensors[f"{where}.to_{part}_mv.weight"]) for part in "qkv")
         q, k, v = (y.unflatten(-1, (heads, -1)).transpose(1, 2) for y in (q, k, v))
         attended = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1) @ v
         out = F.linear(attended.transpose(1, 2).flatten(2), *(tensors[f"{where}.to_out_mv.0.{x}"] for x in KINDS))

@@ -193,12 +193,12 @@ def falling(schedule: VESchedule, sigma_max: float = 0.0, sigma_min: float = 0.0
             f"No noise level of the model lies between sigma_min {sigma_min:g} and sigma_max {sigma_max:g}; choose "
             f"within {schedule.sigma_min:.4g} to {schedule.sigma_max:.4g}."
         )
-    least, most = int(allowed.nonzero()[0]), int(allowed.nonzero()[-1])
+    lowest, highest = int(allowed.nonzero()[0]), int(allowed.nonzero()[-1])
 
     def law(progress: float, n: int, generator: torch.Generator | None = None) -> Tensor:
         share = min(max(progress, 0.0) / RANGE_FALLEN, 1.0)
         ends = (int(start + (end - start) * share) for end in (low, high))
-        first, last = (min(max(end, least), most) for end in ends)
+        first, last = (min(max(end, lowest), highest) for end in ends)
         ticks = torch.randint(first, last + 1, (n,), generator=generator)
         return schedule.sigmas[ticks].float()
 

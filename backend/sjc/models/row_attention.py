@@ -53,8 +53,8 @@ class RowAttention(torch.nn.Module):
             part(rows).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
             for part in (self.to_q_mv, self.to_k_mv, self.to_v_mv)
         )
-        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        back = seen.view(-1, edge, views, edge, width).transpose(1, 2).reshape(batch, tokens, width)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        back = attended.view(-1, edge, views, edge, width).transpose(1, 2).reshape(batch, tokens, width)
         return own + self.to_out_mv[0](back)
 
 

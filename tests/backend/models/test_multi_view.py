@@ -126,7 +126,7 @@ def test_a_step_draws_one_noise_level_and_one_background_for_a_ring(mvdream):
 
 @pytest.mark.parametrize("pooled", [None, torch.ones(2, 3)])
 def test_a_captured_call_reads_new_cameras(pooled):
-    seen = []
+    conditions = []
 
     class Recorded:
         def __init__(self, call):
@@ -135,12 +135,12 @@ def test_a_captured_call_reads_new_cameras(pooled):
         def replay(self):
             self.output = self.call()
 
-    network = Replayed(lambda x, _t, c, _g: seen.append(c) or x + c.camera.sum(), record=Recorded)
+    network = Replayed(lambda x, _t, c, _g: conditions.append(c) or x + c.camera.sum(), record=Recorded)
     x, t = torch.zeros(2, 1), torch.zeros(2)
     for value in (1.0, 5.0):
         given = Condition(torch.zeros(2, 1, 1), pooled, torch.full((2, 1), value))
         assert float(network(x, t, given, 1.0)[0]) == 2 * value
-    assert all((c.pooled is None) == (pooled is None) for c in seen)
+    assert all((c.pooled is None) == (pooled is None) for c in conditions)
 
 
 def test_where_memory_runs_out_rings_stay_whole(mvdream):

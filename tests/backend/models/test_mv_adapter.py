@@ -71,11 +71,11 @@ def test_the_noise_levels_are_those_of_its_training(adapted):
 
 def test_the_rays_are_those_of_our_cameras():
     """Direction of sight and position of orthographic cameras, brought to [0,1]."""
-    seen = rays(4)
-    assert seen.shape == (6, 6, 4, 4)
+    picture = rays(4)
+    assert picture.shape == (6, 6, 4, 4)
     position = POSES[:, :3, 3] / 3
     expected = (torch.cat([-POSES[:, :3, 2], position], 1) + 1) / 2
-    assert torch.allclose(seen, expected[:, :, None, None].expand(-1, -1, 4, 4), atol=1e-6)
+    assert torch.allclose(picture, expected[:, :, None, None].expand(-1, -1, 4, 4), atol=1e-6)
 
 
 def test_sdxl_equals_diffusers_network_with_the_references_parts(tmp_path):
