@@ -54,6 +54,7 @@ def run(python: Path, names: list[str], root: Path = ROOT) -> int:
         for path in our_files(root):
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / path, copy / path)
+        subprocess.run(["git", "init", "-q"], cwd=copy, check=True)  # some tests ask git which files are the project's
         stage(copy)
         _lend_blender(root, copy)
         tests = sorted({test for fault in chosen for test in fault.tests})
