@@ -26,8 +26,8 @@ from sjc.guidance.schedules import SigmaLaw, VESchedule, annealed, uniform
 from sjc.machine.devices import choose_device
 from sjc.models.loading import load_denoiser
 from training import classifier, world
+from training.data import Data
 from training.prompts import parse
-from training.train import Data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from benchmarks.report import ROOT
 from sjc.errors import SjcError
 from sjc.experiments.pictures import PictureSource
 from training import pictures, world
-from training.train import Data
+from training.data import Data
 
 VIEWS, BANK_SEED = 24, 7  # views of every object
 BANK = ROOT / "build" / "experiments" / f"bank-{VIEWS}-{BANK_SEED}.npz"

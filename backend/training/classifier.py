@@ -48,7 +48,7 @@ Batch = Callable[[int], tuple[Tensor, Tensor]]
 
 def batches(bank: Bank, seed: int) -> Batch:
     """Random pictures of a bank's views with the number of the object that each shows."""
-    from training.train import Data
+    from training.data import Data
 
     data, names = Data(bank, seed), list(world.THINGS)
 

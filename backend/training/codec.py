@@ -11,16 +11,18 @@ for Stable Diffusion).
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from pathlib import Path
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from sjc.models.pretrained import OWN_FILES_ONLY
+from training.batches import batches_for
+from training.checkpoint import restore, save
+from training.data import Data
+from training.model import make_tokenizer
 from training.pictures import Bank
-from training.train import Data, begun
+from training.run import Log, Progress, begun, device_arguments, device_name
 
 KL_WEIGHT = 1e-4
 HELD_BACK = 96  # pictures for the score
@@ -66,19 +68,28 @@ def main(argv: list[str] | None = None) -> Path:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--eval-every", type=int, default=200)
+    device_arguments(p)
     args = begun(p, argv)
+    device = torch.device(args.device)
     bank = Bank.load(args.bank)
-    data = Data(bank, args.seed + 1, fine=True)
-    fixed, _ = Data(bank, 999, fine=True).batch(HELD_BACK)
+    fixed = Data(bank, 999, fine=True).batch(HELD_BACK)[0].to(device)
     codec = finished_codec(args.decoder_of) if args.decoder_of else make_codec()
-    codec = codec.to(memory_format=torch.channels_last)
+    codec = codec.to(device, memory_format=torch.channels_last)
     learning = [parameter for parameter in codec.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=args.lr, betas=(0.9, 0.99), fused=True)
-    began = time.time()
-    for step in range(1, args.steps + 1):
+    checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
+    progress = Progress(args.steps, args.seconds)
+    if checkpoint.exists():
+        progress = Progress(args.steps, args.seconds, *restore(checkpoint, {"codec": codec.state_dict()}, optimizer))
+        torch.manual_seed(args.seed + progress.step)  # of the latents' noise: new ones
+    batches = batches_for(args, (args.bank, bank), _tokens, args.seed + 1 + progress.step, fine=True)
+    warm_up = 100 if args.seconds else min(100, args.steps / 4)
+    ended = progress.ended()
+    while not ended:
+        place, end = progress.place()
         for group in optimizer.param_groups:
-            group["lr"] = args.lr * min(1.0, step / min(100, args.steps / 4), 2 * (args.steps - step + 1) / args.steps)
-        x, _ = data.batch(args.batch)
+            group["lr"] = args.lr * min(1.0, (progress.step + 1) / warm_up, 2 * (end - place) / end)
+        x, _, _ = batches.pictures(args.batch)
         posterior = codec.encode(x).latent_dist
         error = codec.decode(posterior.sample()).sample - x
         loss = error.abs().mean()
@@ -91,20 +102,27 @@ def main(argv: list[str] | None = None) -> Path:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
-        if step % args.eval_every == 0 or step == args.steps:
+        progress.step += 1
+        ended = progress.ended()
+        if progress.step % args.eval_every == 0 or ended:
             with torch.no_grad():
-                latents = codec.encode(fixed).latent_dist.mean
-                rms = (codec.decode(latents).sample - fixed).square().mean().sqrt().item()
-            row = {"step": step, "minutes": round((time.time() - began) / 60, 1), "rms": round(rms, 4)}
-            with (args.out / "log.jsonl").open("a", encoding="utf-8") as f:
-                f.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+                rms = (codec.decode(codec.encode(fixed).latent_dist.mean).sample - fixed).square().mean().sqrt().item()
+            row = {"step": progress.step, "minutes": progress.seconds / 60, "rms": round(rms, 4)}
+            tell(row | ({} if device.type == "cpu" else {"device": device_name(device), "batch": args.batch}))
+            save(checkpoint, {"codec": codec.state_dict()}, optimizer, progress.step, progress.seconds)
     if not args.decoder_of:
+        with torch.no_grad():
+            latents = codec.encode(fixed).latent_dist.mean
         codec.register_to_config(
             scaling_factor=1 / latents.std().item(), shift_factor=latents.mean().item(), force_upcast=False
         )
-    codec.half().save_pretrained(args.out / "model", safe_serialization=True)
+    codec.half().cpu().save_pretrained(args.out / "model", safe_serialization=True)
     return args.out / "model"
+
+
+def _tokens(texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    t = make_tokenizer()(texts, padding="max_length", truncation=True, return_tensors="pt")
+    return t.input_ids, t.attention_mask
 
 
 if __name__ == "__main__":

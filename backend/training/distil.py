@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin
@@ -24,11 +23,13 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor, nn
 
 from sjc.models.model_files import EMBEDDED
+from training.batches import batches_for
+from training.checkpoint import restore, save
+from training.data import Data, fixed_batches
+from training.loss import Batch, Predicts, draw_noise, noisy_levels, sigmas, v_loss
+from training.model import Model, start_from
 from training.pictures import Bank
-from training.train import EVAL_SIGMAS, Data, Model, begun, draw_noise, fixed_batches, sigmas, start_from, v_loss
-
-Predicts = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""(noisy pictures [B,C,S,S], timesteps [B], token ids [B,L], mask [B,L]) -> v [B,C,S,S]."""
+from training.run import Log, Progress, begun, device_arguments, device_name, mean
 
 HELD_BACK = 24  # pictures for the score
 WARM_UP = 50
@@ -80,18 +81,11 @@ def swapped(own: dict[str, nn.Parameter], other: dict[str, Tensor]) -> Iterator[
 
 
 @torch.no_grad()
-def score(
-    student: nn.Module, teacher: Predicts, held: dict[str, tuple[Tensor, Tensor, Tensor]], sigma: Tensor
-) -> dict[str, float]:
+def score(student: nn.Module, teacher: Predicts, held: dict[str, Batch], sigma: Tensor) -> dict[str, float]:
     """Root mean square difference of the student's D and the teacher's guided D, by noise level, on fixed pictures."""
     out = {}
     for kind, (x, ids, mask) in held.items():
-        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(7))
-        for level in EVAL_SIGMAS:
-            t = (sigma - level).abs().argmin().expand(len(x))
-            s = sigma[t].view(-1, 1, 1, 1)
-            alpha = (1 + s * s).rsqrt()
-            z = alpha * (x + s * noise)
+        for level, t, s, alpha, z in noisy_levels(x, sigma):
             apart = s * alpha * (student(z, t, ids, mask) - teacher(z, t, ids, mask))
             out[f"{kind}_{level}"] = round(apart.square().mean().sqrt().item(), 4)
     return out
@@ -114,57 +108,65 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--eval-every", type=int, default=100)
     p.add_argument("--threads", type=int, default=2)
+    device_arguments(p)
     return p
 
 
 def main(argv: list[str] | None = None) -> Path:
-    """Train; returns the folder of the adapter, in float16 under diffusers' name."""
+    """Train; returns the folder of the adapter, in float16 under diffusers' name. Resumes from the run's checkpoint."""
     args = begun(parser(), argv)
+    device = torch.device(args.device)
     student = Model()
     start_from(student, args.model, keep_text=True)
-    teacher = guided(copy.deepcopy(student), student.tokens([""]), args.scale)
+    student.to(device)
+    empty_ids, empty_mask = (t.to(device) for t in student.tokens([""]))
+    teacher = guided(copy.deepcopy(student), (empty_ids, empty_mask), args.scale)
     student.requires_grad_(False)
     own = add_adapter(student.unet, args.rank)
     average = {name: p.detach().clone() for name, p in own.items()}
     optimizer = torch.optim.AdamW(own.values(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    sigma, bank = sigmas(), Bank.load(args.bank)
-    data = Data(bank, args.seed + 2000)
+    parts = {"adapter": own, "average": average}
+    checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
+    start = restore(checkpoint, parts, optimizer) if checkpoint.exists() else (0, 0.0)
+    progress = Progress(args.steps, args.seconds, *start)
+    sigma, bank = sigmas(device), Bank.load(args.bank)
+    batches = batches_for(args, (args.bank, bank), student.tokens, args.seed + 2000 + progress.step)
     held = fixed_batches(student, Data(bank, 998), HELD_BACK)
-    generator = torch.Generator().manual_seed(args.seed)
-    began = time.time()
-    losses: list[float] = []
-    for step in range(args.steps + 1):
-        if step % args.eval_every == 0 or step == args.steps:
+    generator = torch.Generator(device).manual_seed(args.seed + progress.step)
+    losses: list[Tensor] = []
+    while True:
+        place, end = progress.place()
+        ended = place >= end
+        if ended or (progress.step % args.eval_every == 0 and (losses or not progress.step)):
             with swapped(own, average):
-                row: dict[str, float] = {"step": step, "minutes": round((time.time() - began) / 60, 1)}
-                row |= {"loss": round(sum(losses) / len(losses), 5)} if losses else {}
-                row |= score(student, teacher, held, sigma)
+                row: dict[str, Any] = {"step": progress.step, "minutes": progress.seconds / 60}
+                row |= {"loss": round(mean(losses), 5)} if losses else {}
+                row |= {} if device.type == "cpu" else {"device": device_name(device), "batch": args.batch}
+                tell(row | score(student, teacher, held, sigma))
                 _save(args.out / "adapter", student.unet)
-            with (args.out / "log.jsonl").open("a", encoding="utf-8") as f:
-                f.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+            save(checkpoint, parts, optimizer, progress.step, progress.seconds)
             losses = []
-        if step == args.steps:
-            break
-        rate = args.lr * min(1.0, (step + 1) / WARM_UP, (args.steps - step) / (0.7 * args.steps))
+        if ended:
+            return args.out / "adapter"
+        rate = args.lr * min(1.0, (progress.step + 1) / WARM_UP, (end - place) / (0.7 * end))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        x, texts = data.batch(args.batch)
+        x, ids, mask = batches.pictures(args.batch)
         t, noise = draw_noise(x, sigma, args, generator)
-        loss = v_loss(student, x, *student.tokens(texts), t, noise, sigma, teacher)
+        loss = v_loss(student, x, ids, mask, t, noise, sigma, teacher)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(own.values(), 1.0)
         optimizer.step()
-        decay = min(args.ema, (step + 1) / (step + 10))
+        progress.step += 1
+        decay = min(args.ema, progress.step / (progress.step + 9))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.values()), list(own.values()), 1 - decay)
-        losses.append(loss.item())
-    return args.out / "adapter"
+        losses.append(loss.detach())
 
 
 def _save(folder: Path, unet: UNet2DConditionModel) -> None:
-    layers = {name: value.half() for name, value in get_peft_model_state_dict(unet).items()}
+    layers = {name: value.half().cpu() for name, value in get_peft_model_state_dict(unet).items()}
     StableDiffusionLoraLoaderMixin.save_lora_weights(
         folder, unet_lora_layers=layers, unet_lora_adapter_metadata=unet.peft_config["default"].to_dict()
     )

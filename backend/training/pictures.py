@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -33,8 +34,8 @@ EMPTY = 255  # part index of a sample that hits nothing
 def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tuple[Tensor, Tensor]:
     """Sphere-trace rays [N, 3] -> (part index u8 [N] or EMPTY, unit normals [N, 3], zero where empty)."""
     count = len(origins)
-    part = torch.full((count,), EMPTY, dtype=torch.uint8)
-    normal = torch.zeros(count, 3)
+    part = torch.full((count,), EMPTY, dtype=torch.uint8, device=origins.device)
+    normal = origins.new_zeros(count, 3)
     # Only the chord through the bounding ball can hit.
     b = (origins * directions).sum(-1)
     disc = b * b - (origins * origins).sum(-1) + (world.RADIUS + 0.01) ** 2
@@ -59,8 +60,24 @@ def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tu
     return part, normal
 
 
+class Stored:
+    """Arrays that a file keeps: a dataclass of NumPy arrays."""
+
+    def save(self, path: Path) -> None:
+        """Write whole, then rename."""
+        temporary = path.with_name("." + path.name + ".tmp.npz")
+        np.savez(temporary, **vars(self))
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what save() wrote."""
+        with np.load(path, allow_pickle=False) as z:
+            return cls(**{k: z[k] for k in z.files})
+
+
 @dataclass
-class Bank:
+class Bank(Stored):
     """Traced views: part u8 [M, S, S], normal i8 [M, S, S, 3] (times 127), thing i64 [M], azimuth, elevation f4 [M]."""
 
     part: np.ndarray
@@ -69,32 +86,23 @@ class Bank:
     azimuth: np.ndarray
     elevation: np.ndarray
 
-    def save(self, path: Path) -> None:
-        """Write whole, then rename."""
-        temporary = path.with_name("." + path.name + ".tmp.npz")
-        np.savez(temporary, **vars(self))
-        temporary.replace(path)
 
-    @staticmethod
-    def load(path: Path) -> Bank:
-        """Read a bank written by save()."""
-        with np.load(path, allow_pickle=False) as z:
-            return Bank(**{k: z[k] for k in z.files})
-
-
-def make_bank(views_per_thing: int, seed: int, size: int = SIZE, supersample: int = SUPERSAMPLE) -> Bank:
+def make_bank(
+    views_per_thing: int, seed: int, size: int = SIZE, supersample: int = SUPERSAMPLE, device: str = "cpu"
+) -> Bank:
     """Trace `views_per_thing` random views of every object with the cameras of PRIOR."""
     generator = torch.Generator().manual_seed(seed)
     full = size * supersample
+    at_once = 16 if device == "cpu" else 1000  # what fits a CPU's cache, and what fills a card
     part, normal, thing, azimuth, elevation = [], [], [], [], []
     for index, name in enumerate(world.THINGS):
         cameras = sample_cameras(PRIOR, views_per_thing, generator)
-        for start in range(0, views_per_thing, 16):
-            chunk = cameras[start : start + 16]
+        for start in range(0, views_per_thing, at_once):
+            chunk = cameras[start : start + at_once]
             o, d = supersampled_rays(chunk, size, supersample)
-            p, n = trace(name, o.reshape(-1, 3), d.reshape(-1, 3))
-            part.append(p.view(-1, full, full).numpy())
-            normal.append((n * 127).round().to(torch.int8).view(-1, full, full, 3).numpy())
+            p, n = trace(name, o.reshape(-1, 3).to(device), d.reshape(-1, 3).to(device))
+            part.append(p.view(-1, full, full).cpu().numpy())
+            normal.append((n * 127).round().to(torch.int8).view(-1, full, full, 3).cpu().numpy())
         thing.append(np.full(views_per_thing, index))
         azimuth.append(cameras.azimuth_deg.numpy())
         elevation.append(cameras.elevation_deg.numpy())
@@ -130,9 +138,10 @@ def shade(
 
 def random_light(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """(background [B, 3], light [B, 3] uniform on the sphere, contrast [B])."""
-    background = torch.rand(batch, 3, generator=generator)
-    light = torch.nn.functional.normalize(torch.randn(batch, 3, generator=generator), dim=-1)
-    return background, light, torch.rand(batch, generator=generator) * MAX_CONTRAST
+    there = {"generator": generator, "device": generator.device}
+    background = torch.rand(batch, 3, **there)
+    light = torch.nn.functional.normalize(torch.randn(batch, 3, **there), dim=-1)
+    return background, light, torch.rand(batch, **there) * MAX_CONTRAST
 
 
 def view_share(prior: CameraPrior = PRIOR) -> float:

@@ -142,6 +142,6 @@ def extruded(polygon: list[tuple[float, float]], half: float, axis: int) -> Soli
 
 def normals(solid: Solid, p: Tensor, h: float = 1e-3) -> Tensor:
     """Unit outward normals [N, 3] at points near the surface, by central differences."""
-    steps = torch.eye(3, dtype=p.dtype) * h
+    steps = torch.eye(3, dtype=p.dtype, device=p.device) * h
     g = torch.stack([solid(p + s) - solid(p - s) for s in steps], dim=-1)
     return g / g.norm(dim=-1, keepdim=True).clamp_min(1e-9)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from training import train
+from training import loss, text, train
 
 STEPS = 120
 
@@ -26,8 +26,8 @@ def test_the_loss_falls(tmp_path):
         str(STEPS // 3),
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "EVAL_SIGMAS", (1.5,))
-        patch.setattr(train, "SKETCHES_TOLD", 20)
+        patch.setattr(loss, "EVAL_SIGMAS", (1.5,))
+        patch.setattr(text, "SKETCHES_TOLD", 20)
         train.main(["--out", str(tmp_path), *arguments, "--threads", "2"])
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     sketches = [row["rms"] for row in rows if "sketch_step" in row]

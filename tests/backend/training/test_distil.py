@@ -11,7 +11,8 @@ from sjc.models import distilled
 from sjc.models.loading import load_denoiser
 from sjc.models.lora import IN_A_FOLDER
 from sjc.models.model_files import EMBEDDED
-from training import distil, release_adapter, train
+from training import distil, loss, release_adapter
+from training.model import Model, start_from
 from training.pictures import make_bank
 from training.release import TARGET
 
@@ -21,14 +22,14 @@ TEXT = "azimuth 10 elevation 20 view of a red mushroom"
 def noisy(sigma=1.5):
     """(pictures [2,3,32,32], timesteps [2], sigma [2,1,1,1])."""
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(19))
-    t = (train.sigmas() - sigma).abs().argmin().expand(2)
-    return x, t, train.sigmas()[t].view(-1, 1, 1, 1)
+    t = (loss.sigmas() - sigma).abs().argmin().expand(2)
+    return x, t, loss.sigmas()[t].view(-1, 1, 1, 1)
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    net = train.Model()
-    train.start_from(net, TARGET, keep_text=True)
+    net = Model()
+    start_from(net, TARGET, keep_text=True)
     return net.eval()
 
 
@@ -37,8 +38,8 @@ def test_a_teacher_says_what_the_loop_hears_under_guidance(shipped, scale):
     """D of the teacher's v is the engine's D of the same folder at that guidance."""
     text = "azimuth 10 elevation 20 view of a red mushroom"
     x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(19))
-    t = (train.sigmas() - 1.5).abs().argmin().view(1)
-    s = train.sigmas()[t].view(1, 1, 1, 1)
+    t = (loss.sigmas() - 1.5).abs().argmin().view(1)
+    s = loss.sigmas()[t].view(1, 1, 1, 1)
     alpha = (1 + s * s).rsqrt()
     v = distil.guided(shipped, shipped.tokens([""]), scale)(alpha * x, t, *shipped.tokens([text]))
     denoise = load_denoiser("embedded", runtime="torch").conditioned([text], "", scale)
@@ -51,8 +52,8 @@ def test_a_student_that_is_its_teacher_has_a_loss_only_under_guidance(shipped):
     empty = shipped.tokens([""])
     with torch.no_grad():
         plain, more = (
-            train.v_loss(
-                shipped, x, *words, t, torch.zeros_like(x), train.sigmas(), distil.guided(shipped, empty, scale)
+            loss.v_loss(
+                shipped, x, *words, t, torch.zeros_like(x), loss.sigmas(), distil.guided(shipped, empty, scale)
             ).item()
             for scale in (1.0, 2.5)
         )
@@ -100,7 +101,7 @@ def run(tmp_path_factory):
     real = distil.score
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(distil, "score", score)
-        patch.setattr(distil, "EVAL_SIGMAS", (0.5, 1.5, 5.0))
+        patch.setattr(loss, "EVAL_SIGMAS", (0.5, 1.5, 5.0))
         patch.setattr(distil, "HELD_BACK", 4)
         patch.setattr(distil, "WARM_UP", 1)
         words = ["--steps", "10", "--batch", "4", "--rank", "4", "--eval-every", "10", "--lr", "1e-2", "--ema", "0.5"]

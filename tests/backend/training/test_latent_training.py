@@ -1,6 +1,7 @@
 """The small latent model: its autoencoder, its UNet on the embedded one's outer blocks, and the folder they make."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +10,8 @@ from safetensors.torch import load_file
 import sjc
 from sjc.models.autoencoder import load_autoencoder
 from sjc.models.loading import load_denoiser
-from training import codec, model, release_latent, train
-from training.pictures import make_bank
+from training import codec, data, loss, model, release_latent, train
+from training.pictures import Bank, make_bank
 
 EMBEDDED = next(iter(sjc.__path__)) + "/embedded/model"
 
@@ -41,8 +42,8 @@ def test_the_autoencoder_learns(trained_codec):
 def test_latents_of_the_world_have_mean_0_and_deviation_1(trained_codec, bank):
     autoencoder = load_autoencoder(trained_codec[0], torch.device("cpu"), torch.float32)
     assert (autoencoder.channels, autoencoder.factor) == (4, 2)
-    data = train.Data(train.Bank.load(bank), 3, codec=autoencoder)
-    latents, texts = data.batch(32)
+    drawer = data.Data(Bank.load(bank), 3, codec=autoencoder)
+    latents, texts = drawer.batch(32)
     assert latents.shape == (32, 4, 32, 32)
     assert len(texts) == 32
     assert latents.mean().item() == pytest.approx(0, abs=0.15)
@@ -84,7 +85,7 @@ def test_what_is_trained_loads_as_a_latent_model(trained_codec, bank, tmp_path):
         "--keep-text",
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "EVAL_SIGMAS", (1.5,))
+        patch.setattr(loss, "EVAL_SIGMAS", (1.5,))
         folder = train.main(["--out", str(tmp_path), "--codec", str(trained_codec[0]), "--init", EMBEDDED, *words])
     denoiser = load_denoiser(str(folder))
     assert (denoiser.channels, denoiser.size) == (4, 32)
@@ -96,8 +97,8 @@ def test_what_is_trained_loads_as_a_latent_model(trained_codec, bank, tmp_path):
 
 def test_a_smaller_unet_starts_from_the_outer_blocks(capsys):
     """up_blocks count from the inside: the last of the deeper one is the last of ours."""
-    net = train.Model(latent=True)
-    train.start_from(net, train.Path(EMBEDDED), keep_text=True)
+    net = model.Model(latent=True)
+    model.start_from(net, Path(EMBEDDED), keep_text=True)
     taken = int(capsys.readouterr().out.split()[0])
     saved = load_file(EMBEDDED + "/unet/diffusion_pytorch_model.safetensors")
     last = "resnets.1.conv2.weight"

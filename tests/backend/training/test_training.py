@@ -12,7 +12,7 @@ import torch
 from sjc.field.cameras import look_at, rays, sample_cameras
 from sjc.guidance.prompts import view_prompt
 from sjc.models.loading import load_denoiser
-from training import model, pictures, train, world
+from training import checkpoint, data, loss, model, pictures, train, world
 from training.pictures import EMPTY, MEAN_SHADE, PRIOR, Bank, make_bank, random_light, shade
 from training.prompts import Described, parse, phrase, random_described
 from training.truth import ground_truth
@@ -132,7 +132,7 @@ def test_no_light_clips_a_color():
 def test_background_is_untouched_by_light(bank):
     part, normal = torch.from_numpy(bank.part), torch.from_numpy(bank.normal).float() / 127
     background, light, _ = random_light(len(part), torch.Generator().manual_seed(14))
-    palette = torch.full((len(part), train.MAX_PARTS, 3), 0.3)
+    palette = torch.full((len(part), data.MAX_PARTS, 3), 0.3)
     image = shade(part, normal, palette, background, light, torch.full((len(part),), 0.25), 2)
     empty = torch.nn.functional.max_pool2d((part != EMPTY).float()[:, None], 2)[:, 0] == 0
     assert empty.float().mean() > 0.3
@@ -218,10 +218,10 @@ def drawn(bank):
     """What thousands of drawn prompts say: [(held out?, described)]."""
     out = []
     for held_out in (False, True):
-        data = train.Data(bank, 16)
-        data.draw = lambda _, things: things  # the pictures are not asked for here
+        drawer = data.Data(bank, 16)
+        drawer.draw = lambda _, things: things  # the pictures are not asked for here
         for _ in range(60 if not held_out else 10):
-            things, texts = data.batch(100, held_out)
+            things, texts = drawer.batch(100, held_out)
             out += [(held_out, described, text) for described, text in zip(things, texts, strict=True)]
     return out
 
@@ -242,10 +242,10 @@ def test_texts_of_a_batch_say_what_its_pictures_show(drawn):
 
 def test_a_picture_shows_its_colors(bank):
     """Flat light, one view: the colour of each part appears, and red and white change places with the words."""
-    data = train.Data(bank, 17)
+    drawer = data.Data(bank, 17)
     index = int(np.flatnonzero(bank.thing == list(world.THINGS).index("mushroom"))[0])
     both = [parse("a red mushroom with a white stem"), parse("a white mushroom with a red stem")]
-    image = (data.draw([index, index], both) + 1) / 2
+    image = (drawer.draw([index, index], both) + 1) / 2
     assert image.shape == (2, 3, 32, 32)
     cap = torch.nn.functional.avg_pool2d(torch.from_numpy(bank.part[[index]] == 0).float(), 2)[0] == 1
     assert cap.sum() > 20
@@ -256,7 +256,7 @@ def test_a_picture_shows_its_colors(bank):
 
 # --------------------------------------------------------------------------------------------------------------- loss
 def test_sigmas_rise_over_the_whole_range():
-    sigma = train.sigmas()
+    sigma = loss.sigmas()
     assert len(sigma) == 1000
     assert (sigma.diff() > 0).all()
     assert sigma[0] < 0.02
@@ -278,20 +278,20 @@ class Perfect(torch.nn.Module):
 
 
 def test_who_knows_the_picture_has_no_loss_and_no_error():
-    sigma = train.sigmas().double()
+    sigma = loss.sigmas().double()
     x = torch.rand(8, 3, 4, 4, dtype=torch.float64) * 2 - 1
     t = torch.arange(100, 900, 100)
     noise = torch.randn(x.shape, dtype=torch.float64)
-    assert train.v_loss(Perfect(x, sigma), x, None, None, t, noise, sigma) < 1e-12
+    assert loss.v_loss(Perfect(x, sigma), x, None, None, t, noise, sigma) < 1e-12
     x = x.float()
-    scores = train.evaluate(Perfect(x, sigma.float()), {"seen": (x, None, None)}, sigma.float())
-    assert set(scores) == {f"seen_{level}" for level in train.EVAL_SIGMAS}
+    scores = loss.evaluate(Perfect(x, sigma.float()), {"seen": (x, None, None)}, sigma.float())
+    assert set(scores) == {f"seen_{level}" for level in loss.EVAL_SIGMAS}
     assert max(scores.values()) <= 2e-3
 
 
 def test_who_says_nothing_has_the_loss_of_the_target():
     """v = 0 costs alpha^2 E[n^2] + (s alpha)^2 E[x^2], and its D is x alpha^2 (x + sigma n)."""
-    sigma = train.sigmas()
+    sigma = loss.sigmas()
     x = torch.full((2000, 3, 2, 2), 0.5)
     t = torch.full((2000,), 500)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(18))
@@ -301,24 +301,25 @@ def test_who_says_nothing_has_the_loss_of_the_target():
     def silent(z, t, ids, mask):
         return torch.zeros_like(z)
 
-    assert train.v_loss(silent, x, None, None, t, noise, sigma).item() == pytest.approx(expected, rel=0.03)
+    assert loss.v_loss(silent, x, None, None, t, noise, sigma).item() == pytest.approx(expected, rel=0.03)
 
 
 def test_learning_rate_warms_up_stays_and_falls_to_zero():
     args = train.parser().parse_args(["--out", "x", "--steps", "1000", "--lr", "0.5", "--decay-from", "0.6"])
-    rate = [train.learning_rate(step, args) for step in range(1001)]
+    rate = [train.learning_rate(step, step, 1000, args) for step in range(1001)]
     assert rate[0] == pytest.approx(0.5 / 200)
     assert rate[199:600] == pytest.approx([0.5] * 401)
     assert rate[800] == pytest.approx(0.25)
     assert rate[1000] == 0
     assert rate[600:] == sorted(rate[600:], reverse=True)
+    assert train.learning_rate(500, 8.0, 10.0, args) == pytest.approx(0.25), "by wall time: half of the fall"
 
 
 # --------------------------------------------------------------------------------------------------------- checkpoint
 def optimised(seed):
     """A model, its average and its optimiser after one step of made-up gradients."""
     torch.manual_seed(seed)
-    net, ema = train.Model(), train.Model()
+    net, ema = model.Model(), model.Model()
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
     for p in net.parameters():
         p.grad = torch.randn_like(p)
@@ -326,12 +327,19 @@ def optimised(seed):
     return net, ema, optimizer
 
 
+def parts_of(net, ema):
+    return {"model": net.state_dict(), "ema": ema.state_dict()}
+
+
 def test_a_checkpoint_returns_every_bit(tmp_path):
     net, ema, optimizer = optimised(1)
-    train.save(tmp_path / "c.safetensors", net, ema, optimizer, 17, 12.5)
+    checkpoint.save(tmp_path / "c.safetensors", parts_of(net, ema), optimizer, 17, 12.5)
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
     other = optimised(2)
-    assert train.restore(tmp_path / "c.safetensors", *other) == (17, 12.5)
+    assert checkpoint.restore(tmp_path / "c.safetensors", parts_of(*other[:2]), other[2]) == (17, 12.5)
+    with pytest.raises(SystemExit, match="is of another network"):
+        latent = model.Model(latent=True)
+        checkpoint.restore(tmp_path / "c.safetensors", parts_of(latent, latent), optimizer)
     for saved, loaded in zip((net, ema), other[:2], strict=True):
         assert saved.state_dict().keys() == loaded.state_dict().keys()
         assert all(torch.equal(v, loaded.state_dict()[k]) for k, v in saved.state_dict().items())
@@ -353,7 +361,7 @@ def runs(tmp_path_factory):
     common = ["--out", str(folder), "--views", "2", "--batch", "2", "--threads", "1", "--eval-every", "2"]
     common += ["--text-steps", "2"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "EVAL_SIGMAS", (1.5,))
+        patch.setattr(loss, "EVAL_SIGMAS", (1.5,))
         train.main([*common, "--steps", "2"])
         traced = (folder / "bank-2.npz").stat().st_mtime_ns
         saved = train.main([*common, "--steps", "4"])
@@ -368,9 +376,12 @@ def test_a_run_goes_on_where_it_stopped(runs):
     assert log[0]["sketch_step"] == 2
     log = log[1:]
     assert [row["step"] for row in log] == [2, 4]
+    # What a CPU learned before there were runs on cards, which must not change.
+    assert [row["loss"] for row in log] == pytest.approx([0.5493, 0.8243], abs=2e-3)
     assert log[1]["minutes"] >= log[0]["minutes"]
-    net = train.Model()
-    step, _ = train.restore(folder / "checkpoint.safetensors", net, train.Model(), torch.optim.AdamW(net.parameters()))
+    net = model.Model()
+    parts = parts_of(net, model.Model())
+    step, _ = checkpoint.restore(folder / "checkpoint.safetensors", parts, torch.optim.AdamW(net.parameters()))
     assert step == 4
     assert all(math.isfinite(value) for row in log for value in row.values())
 
@@ -382,17 +393,17 @@ def test_a_run_leaves_a_model_that_denoises(runs):
     denoiser = load_denoiser(str(saved))
     assert (denoiser.channels, denoiser.size) == (3, 32)
     assert denoiser.card == json.loads(json.dumps(model.card_json()))
-    assert torch.allclose(torch.as_tensor(denoiser.sigmas).float(), train.sigmas(), rtol=1e-4)
+    assert torch.allclose(torch.as_tensor(denoiser.sigmas).float(), loss.sigmas(), rtol=1e-4)
     denoise = denoiser.conditioned(["azimuth 10 elevation 20 view of a red mushroom"], "", 1.0)
     x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(19))
     out = denoise(x, denoiser.snap(torch.tensor([1.5])))
 
-    net = train.Model()
+    net = model.Model()
     optimizer = torch.optim.AdamW(net.parameters())
-    ema = train.Model()
-    train.restore(folder / "checkpoint.safetensors", net, ema, optimizer)
-    t = (train.sigmas() - 1.5).abs().argmin().view(1)
-    sigma = train.sigmas()[t].item()
+    ema = model.Model()
+    checkpoint.restore(folder / "checkpoint.safetensors", parts_of(net, ema), optimizer)
+    t = (loss.sigmas() - 1.5).abs().argmin().view(1)
+    sigma = loss.sigmas()[t].item()
     alpha = 1 / math.sqrt(1 + sigma**2)
     with torch.no_grad():
         ids, mask = ema.tokens(["azimuth 10 elevation 20 view of a red mushroom"])

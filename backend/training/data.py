@@ -1,0 +1,82 @@
+"""Pictures of the world and their sentences, drawn anew for every batch on the CPU."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+from sjc.guidance.denoiser import Autoencoder
+from training import world
+from training.loss import Batch
+from training.model import Model
+from training.pictures import SUPERSAMPLE, Bank, random_light, shade
+from training.prompts import Described, phrase, random_described, random_view
+from training.text import sketch_target
+
+MAX_PARTS = 4
+
+
+class Data:
+    """Batches of (pictures, texts) from a bank. fine: pictures of 64 pixels; codec: their latents in their place."""
+
+    def __init__(self, bank: Bank, seed: int, fine: bool = False, codec: Autoencoder | None = None) -> None:
+        self.bank, self.rng = bank, random.Random(seed)
+        self.supersample, self.codec = 1 if fine or codec else SUPERSAMPLE, codec
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def batch(self, size: int, held_out: bool = False) -> tuple[Tensor, list[str]]:
+        """Random pictures [B, 3, 32, 32] and their prompts; `held_out` draws only pairs never trained on."""
+        index, things, texts = self.choose(size, held_out)
+        return self.draw(index, things), texts
+
+    def draw(self, index: list[int], things: list[Described]) -> Tensor:
+        """Pictures [B, 3, 32, 32] (or 64, or latents) of bank views `index`, coloured as described, lit at random."""
+        part = torch.from_numpy(self.bank.part[index])
+        normal = torch.from_numpy(self.bank.normal[index]).float() / 127
+        light = random_light(len(index), self.generator)
+        pictures = shade(part, normal, palettes(things), *light, self.supersample)
+        return self.codec.encode(pictures) if self.codec else pictures
+
+    def sketches(self, size: int) -> tuple[Tensor, list[str]]:
+        """Targets of the text encoder's schooling [B, 4, 32, 32], and their prompts."""
+        index, things, texts = self.choose(size)
+        return sketch_target(torch.from_numpy(self.bank.part[index]), palettes(things), SUPERSAMPLE), texts
+
+    def choose(self, size: int, held_out: bool = False) -> tuple[list[int], list[Described], list[str]]:
+        """Random views of the bank: their numbers, what they shall show, and prompts with view words."""
+        index = [self.rng.randrange(len(self.bank.thing)) for _ in range(size)]
+        names = list(world.THINGS)
+        things = []
+        for i in index:
+            described = random_described(int(self.bank.thing[i]), self.rng)
+            if held_out:
+                name = names[int(self.bank.thing[i])]
+                color = self.rng.choice([c for n, c in sorted(world.HELD_OUT) if n == name])
+                described = Described(name, color, described.slots)
+            things.append(described)
+        texts = [
+            random_view(phrase(d, self.rng), float(self.bank.azimuth[i]), float(self.bank.elevation[i]), self.rng)
+            for i, d in zip(index, things, strict=True)
+        ]
+        return index, things, texts
+
+
+def palettes(things: list[Described]) -> Tensor:
+    """Colours by part [B, MAX_PARTS, 3], sRGB."""
+    palette = torch.zeros(len(things), MAX_PARTS, 3)
+    for row, described in zip(palette, things, strict=True):
+        for i, color in enumerate(described.palette()):
+            row[i] = torch.tensor(world.COLORS[color])
+    return palette
+
+
+def fixed_batches(model: Model, data: Data, size: int) -> dict[str, Batch]:
+    """(pictures, token ids, mask) to score with, on the model's device: of "seen" pairs, and of those "held_out"."""
+    batches = {}
+    for kind, held_out in (("seen", False), ("held_out", True)):
+        x, texts = data.batch(size, held_out)
+        ids, mask = model.tokens(texts)
+        batches[kind] = (x.to(model.device), ids.to(model.device), mask.to(model.device))
+    return batches
