@@ -325,8 +325,8 @@ FAULTS = [
     Fault(
         "sentences-of-other-rows",
         "backend/training/batches.py",
-        "return self.view[row].long(), palette, self.ids[row].long(), self.mask[row].long()",
-        "return self.view[row].long(), palette, self.ids[row.flip(0)].long(), self.mask[row].long()",
+        "return self.view[row].long(), palette, self.ids[row].long(), self.mask[row].long(), self.lamp[row]",
+        "return self.view[row].long(), palette, self.ids[row.flip(0)].long(), self.mask[row].long(), self.lamp[row]",
         ("tests/backend/training/test_on_device.py::test_a_batch_on_the_device_shows_its_rows",),
     ),
     Fault(
@@ -349,6 +349,27 @@ FAULTS = [
         "        run(words)\n        plan.done.append(name)",
         "        run(words)\n        plan.left()",
         ("tests/backend/training/test_next_release.py::test_a_release_is_made_whole_however_often_it_is_killed",),
+    ),
+    Fault(
+        "the-lamp-stands-on-the-other-side",
+        "backend/training/lamp.py",
+        '"left": (-0.8, 0.0, 0.6)',
+        '"left": (0.8, 0.0, 0.6)',
+        ("tests/backend/training/test_lamp.py::test_the_side_that_the_words_name_is_bright",),
+    ),
+    Fault(
+        "new-words-move-the-old-ones",
+        "backend/training/model.py",
+        "text = {k: torch.cat([v.float(), fresh[k][len(v) :]])",
+        "text = {k: torch.cat([fresh[k][len(v) :], v.float()])",
+        ("tests/backend/training/test_lamp.py::test_a_model_learns_the_words_and_keeps_what_it_knew",),
+    ),
+    Fault(
+        "the-lamp-lights-the-background",
+        "backend/training/pictures.py",
+        "lit[:, None, None] & surface",
+        "lit[:, None, None]",
+        ("tests/backend/training/test_lamp.py::test_a_lit_picture_is_lambert_s_and_its_background_stays",),
     ),
     Fault(
         "the-model-before-for-another-guidance",

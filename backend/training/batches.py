@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sjc.guidance.denoiser import Autoencoder
-from training import world
+from training import lamp, world
 from training.data import Data
 from training.loss import Batch
 from training.pictures import SUPERSAMPLE, Bank, Stored, random_light, shade
@@ -76,8 +76,9 @@ class DeviceBatches:
         codec: Autoencoder | None = None,
     ) -> None:
         self.part, self.normal = (torch.from_numpy(a).to(device) for a in (bank.part, bank.normal))
-        arrays = (sentences.view, sentences.palette, sentences.ids, sentences.mask)
-        self.view, self.palette, self.ids, self.mask = (torch.from_numpy(a).to(device) for a in arrays)
+        self.view, self.palette, self.ids, self.mask, self.lamp, self.azimuth, self.elevation = (
+            torch.from_numpy(a).to(device) for a in (*vars(sentences).values(), bank.azimuth, bank.elevation)
+        )
         self.empty_ids, self.empty_mask = (t.to(device) for t in tokens([""]))
         self.colors = torch.tensor(list(world.COLORS.values()), device=device)
         self.supersample, self.codec = 1 if fine or codec else SUPERSAMPLE, codec
@@ -85,9 +86,12 @@ class DeviceBatches:
 
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """See Batches."""
-        view, palette, ids, mask = self._draw(size)
-        light = random_light(size, self.generator)
-        x = shade(self.part[view], self.normal[view].float() / 127, palette, *light, self.supersample)
+        view, palette, ids, mask, lamps = self._draw(size)
+        background, light, contrast = random_light(size, self.generator)
+        beside = lamp.world_directions(lamps, self.azimuth[view].float(), self.elevation[view].float())
+        light = torch.where(lamps[:, None] > 0, beside, light)
+        lights = (background, light, contrast)
+        x = shade(self.part[view], self.normal[view].float() / 127, palette, *lights, self.supersample, lamps > 0)
         if empty:
             silent = torch.rand(size, 1, generator=self.generator, device=self.generator.device) < empty
             ids, mask = torch.where(silent, self.empty_ids, ids), torch.where(silent, self.empty_mask, mask)
@@ -96,14 +100,14 @@ class DeviceBatches:
 
     def sketches(self, size: int) -> Batch:
         """See Batches."""
-        view, palette, ids, mask = self._draw(size)
+        view, palette, ids, mask, _ = self._draw(size)
         return sketch_target(self.part[view], palette, SUPERSAMPLE), ids, mask
 
-    def _draw(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Random rows: views [B], palettes [B, MAX_PARTS, 3], ids and mask [B, L]."""
+    def _draw(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Random rows: views [B], palettes [B, MAX_PARTS, 3], ids and mask [B, L], lamps [B]."""
         row = torch.randint(len(self.view), (size,), generator=self.generator, device=self.generator.device)
-        palette = self.colors[self.palette[row].long()]
-        return self.view[row].long(), palette, self.ids[row].long(), self.mask[row].long()
+        palette = lamp.uncolored(self.colors[self.palette[row].long()], self.lamp[row])
+        return self.view[row].long(), palette, self.ids[row].long(), self.mask[row].long(), self.lamp[row]
 
 
 def made_once(path: Path, kind: type[Arrays], make: Callable[[], Arrays]) -> Arrays:
@@ -117,8 +121,11 @@ def made_once(path: Path, kind: type[Arrays], make: Callable[[], Arrays]) -> Arr
 
 def sentences_for(args: argparse.Namespace, path: Path, bank: Bank) -> Sentences:
     """The sentences of a run, drawn once for a bank and saved beside its file."""
-    file = path.with_name(f"{path.stem}-sentences-{args.sentences}.npz")
-    return made_once(file, Sentences, lambda: draw_sentences(bank, args.sentences, args.seed, args.processes))
+    kind = "lit-sentences" if args.lamps else "sentences"
+    file = path.with_name(f"{path.stem}-{kind}-{args.sentences}.npz")
+    return made_once(
+        file, Sentences, lambda: draw_sentences(bank, args.sentences, args.seed, args.processes, args.lamps)
+    )
 
 
 def batches_for(
@@ -133,5 +140,5 @@ def batches_for(
     device = torch.device(args.device)
     path, views = bank
     if not args.sentences:
-        return HostBatches(Data(views, seed, fine, codec), tokens, device)
+        return HostBatches(Data(views, seed, fine, codec, args.lamps), tokens, device)
     return DeviceBatches(views, sentences_for(args, path, views), tokens, device, seed, fine, codec)

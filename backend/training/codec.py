@@ -17,7 +17,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 from sjc.models.pretrained import OWN_FILES_ONLY
-from training.batches import batches_for
+from training.batches import Tokens, batches_for
 from training.checkpoint import restore, save
 from training.data import Data
 from training.model import make_tokenizer
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> Path:
     if checkpoint.exists():
         progress = Progress(args.steps, args.seconds, *restore(checkpoint, {"codec": codec.state_dict()}, optimizer))
         torch.manual_seed(args.seed + progress.step)  # of the latents' noise: new ones
-    batches = batches_for(args, (args.bank, bank), _tokens, args.seed + 1 + progress.step, fine=True)
+    batches = batches_for(args, (args.bank, bank), _tokens(args.lamps), args.seed + 1 + progress.step, fine=True)
     warm_up = 100 if args.seconds else min(100, args.steps / 4)
     ended = progress.ended()
     while not ended:
@@ -120,9 +120,12 @@ def main(argv: list[str] | None = None) -> Path:
     return args.out / "model"
 
 
-def _tokens(texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    t = make_tokenizer()(texts, padding="max_length", truncation=True, return_tensors="pt")
-    return t.input_ids, t.attention_mask
+def _tokens(lamps: bool) -> Tokens:
+    def read(texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        t = make_tokenizer(lamps)(texts, padding="max_length", truncation=True, return_tensors="pt")
+        return t.input_ids, t.attention_mask
+
+    return read
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sjc.guidance.denoiser import Autoencoder
-from training import world
+from training import lamp, world
 from training.loss import Batch
 from training.model import Model
 from training.pictures import SUPERSAMPLE, Bank, random_light, shade
@@ -19,24 +19,41 @@ MAX_PARTS = 4
 
 
 class Data:
-    """Batches of (pictures, texts) from a bank. fine: pictures of 64 pixels; codec: their latents in their place."""
+    """Batches of (pictures, texts) from a bank.
 
-    def __init__(self, bank: Bank, seed: int, fine: bool = False, codec: Autoencoder | None = None) -> None:
-        self.bank, self.rng = bank, random.Random(seed)
+    fine: pictures of 64 pixels; codec: their latents in their place; lamps: some are lit by a lamp that the text names.
+    """
+
+    def __init__(
+        self, bank: Bank, seed: int, fine: bool = False, codec: Autoencoder | None = None, lamps: bool = False
+    ) -> None:
+        self.bank, self.rng, self.lamps = bank, random.Random(seed), lamps
         self.supersample, self.codec = 1 if fine or codec else SUPERSAMPLE, codec
         self.generator = torch.Generator().manual_seed(seed)
 
     def batch(self, size: int, held_out: bool = False) -> tuple[Tensor, list[str]]:
         """Random pictures [B, 3, 32, 32] and their prompts; `held_out` draws only pairs never trained on."""
         index, things, texts = self.choose(size, held_out)
-        return self.draw(index, things), texts
+        if not self.lamps:
+            return self.draw(index, things), texts
+        lamps = [lamp.random_lamp(self.rng) for _ in texts]
+        return self.draw(index, things, lamps), [lamp.lit(*pair) for pair in zip(texts, lamps, strict=True)]
 
-    def draw(self, index: list[int], things: list[Described]) -> Tensor:
-        """Pictures [B, 3, 32, 32] (or 64, or latents) of bank views `index`, coloured as described, lit at random."""
+    def draw(self, index: list[int], things: list[Described], lamps: list[int] | None = None) -> Tensor:
+        """Pictures [B, 3, 32, 32] (or 64, or latents) of bank views `index`, coloured as described.
+
+        Each is lit at random, or by its lamp (training.lamp) if that is not 0.
+        """
         part = torch.from_numpy(self.bank.part[index])
         normal = torch.from_numpy(self.bank.normal[index]).float() / 127
-        light = random_light(len(index), self.generator)
-        pictures = shade(part, normal, palettes(things), *light, self.supersample)
+        background, light, contrast = random_light(len(index), self.generator)
+        palette, lit = palettes(things), None
+        if lamps:
+            numbers = torch.tensor(lamps)
+            angles = (torch.from_numpy(angle[index]).float() for angle in (self.bank.azimuth, self.bank.elevation))
+            light = torch.where(numbers[:, None] > 0, lamp.world_directions(numbers, *angles), light)
+            palette, lit = lamp.uncolored(palette, numbers), numbers > 0
+        pictures = shade(part, normal, palette, background, light, contrast, self.supersample, lit)
         return self.codec.encode(pictures) if self.codec else pictures
 
     def sketches(self, size: int) -> tuple[Tensor, list[str]]:

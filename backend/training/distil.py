@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sjc.models.model_files import EMBEDDED
 from training.batches import batches_for
-from training.checkpoint import restore, save
+from training.checkpoint import Parts, restore, save
 from training.data import Data, fixed_batches
 from training.loss import Batch, Predicts, draw_noise, noisy_levels, sigmas, v_loss
 from training.model import Model, start_from
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> Path:
     """Train; returns the folder of the adapter, in float16 under diffusers' name. Resumes from the run's checkpoint."""
     args = begun(parser(), argv)
     device = torch.device(args.device)
-    student = Model()
+    student = Model(lamps=args.lamps)
     start_from(student, args.model, keep_text=True)
     student.to(device)
     empty_ids, empty_mask = (t.to(device) for t in student.tokens([""]))
@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> Path:
     own = add_adapter(student.unet, args.rank)
     average = {name: p.detach().clone() for name, p in own.items()}
     optimizer = torch.optim.AdamW(own.values(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    parts = {"adapter": own, "average": average}
+    parts: Parts = {"adapter": own, "average": average}
     checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
     start = restore(checkpoint, parts, optimizer) if checkpoint.exists() else (0, 0.0)
     progress = Progress(args.steps, args.seconds, *start)

@@ -17,7 +17,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-from training import world
+from training import lamp, world
 from training.pictures import MEAN_SHADE, PRIOR, SIZE
 from training.prompts import FILLERS
 
@@ -28,8 +28,11 @@ VIEW_WORDS = ["view", "front", "side", "backside", "overhead", "azimuth", "eleva
 DEGREES = [str(a) for a in range(0, 360, 10)] + ["-10", "-20", "-30"]
 
 
-def words() -> dict[str, list[str]]:
-    """The vocabulary by kind; what the out-of-vocabulary line lists."""
+def words(lamps: bool = False) -> dict[str, list[str]]:
+    """The vocabulary by kind; what the out-of-vocabulary line lists.
+
+    New kinds stand last, so that words keep their numbers.
+    """
     slots = sorted({slot for thing in world.THINGS.values() for slot in thing.slots})
     synonyms = list(world.SYNONYMS)
     return {
@@ -38,13 +41,14 @@ def words() -> dict[str, list[str]]:
         "parts": slots,
         "fillers": sorted(FILLERS),
         "views": VIEW_WORDS + DEGREES,
+        **({"lamps": lamp.WORDS} if lamps else {}),
     }
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
+def make_tokenizer(lamps: bool = False) -> PreTrainedTokenizerFast:
     """Word-level, lower-casing, ASCII punctuation dropped, `</s>` at the end; unknown words become `<unk>`."""
     vocabulary = ["<pad>", "</s>", "<unk>"]
-    for group in words().values():
+    for group in words(lamps).values():
         vocabulary += [w for w in group if w not in vocabulary]
     core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<unk>"))
     core.normalizer = normalizers.Sequence(
@@ -139,14 +143,15 @@ def make_scheduler() -> DDPMScheduler:
     )
 
 
-def card_json() -> dict[str, object]:
+def card_json(lamps: bool = False) -> dict[str, object]:
     """What the optimiser reads beside the weights: cameras, view words, shading constant, vocabulary."""
     return {
         "camera": {k: getattr(PRIOR, k) for k in ("radius", "fov_min", "fov_max", "elevation_min", "elevation_max")},
         "view_words": "fine",
         "mean_shade": MEAN_SHADE,
         "max_words": MAX_WORDS,
-        "words": words(),
+        "words": words(lamps),
+        **({"lamps": lamp.card_json()} if lamps else {}),
     }
 
 
@@ -156,6 +161,7 @@ def save_folder(
     text_encoder: T5EncoderModel,
     tokenizer: PreTrainedTokenizerFast,
     codec: Path | None = None,
+    lamps: bool = False,
 ) -> None:
     """Write a diffusers folder in float16 safetensors, laid out as IFPipeline's, with a codec as Stable Diffusion's."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +186,7 @@ def save_folder(
     else:
         index["watermarker"] = [None, None]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
-    (folder / "sjc.json").write_text(json.dumps(card_json(), indent=1) + "\n", encoding="utf-8")
+    (folder / "sjc.json").write_text(json.dumps(card_json(lamps), indent=1) + "\n", encoding="utf-8")
 
 
 class Model(nn.Module):
@@ -188,9 +194,9 @@ class Model(nn.Module):
 
     run_unet: Callable[..., Any]
 
-    def __init__(self, compiled: bool = False, latent: bool = False) -> None:
+    def __init__(self, compiled: bool = False, latent: bool = False, lamps: bool = False) -> None:
         super().__init__()
-        self.tokenizer = make_tokenizer()
+        self.tokenizer = make_tokenizer(lamps)
         self.text_encoder = make_text_encoder(self.tokenizer)
         unet = make_latent_unet() if latent else make_unet()
         self.unet = unet.to(memory_format=torch.channels_last)  # a fifth faster on CPUs
@@ -232,4 +238,9 @@ def start_from(model: Model, folder: Path, keep_text: bool) -> None:
     model.unet.load_state_dict(fitting, strict=False)
     if keep_text:
         text = load_file(folder / "text_encoder" / "model.safetensors")
-        model.text_encoder.load_state_dict({k: v.float() for k, v in text.items()}, strict=False)
+        fresh = model.text_encoder.state_dict()
+        if len(text["shared.weight"]) > len(fresh["shared.weight"]):
+            raise SystemExit(f"{folder} knows more words than this run; if they are those of lamps, add --lamps")
+        # A table with fewer words gives their rows; words that are new start as they were made.
+        text = {k: torch.cat([v.float(), fresh[k][len(v) :]]) if v.dim() else v.float() for k, v in text.items()}
+        model.text_encoder.load_state_dict(text, strict=False)

@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=41, help="another one for every release: it draws other views")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--eval-every", type=int, default=250)
+    p.add_argument("--empty-mug", action="store_true", help="the mug of the traced views holds no coffee")
     p.add_argument("--release", action="store_true", help="put the results in the place of --init and --latent")
     device_arguments(p)
     p.set_defaults(seconds=600.0, sentences=1_500_000)
@@ -76,7 +77,14 @@ def stages(args: argparse.Namespace, bank_file: Path) -> dict[str, tuple[Callabl
     """What each stage runs, and with which words but --seconds."""
     network = args.out / "network"
     common = ["--device", args.device, "--bank", str(bank_file), "--sentences", str(args.sentences)]
-    common += ["--seed", str(args.seed), "--threads", str(args.threads), "--eval-every", str(args.eval_every)]
+    common += (["--lamps"] if args.lamps else []) + [
+        "--seed",
+        str(args.seed),
+        "--threads",
+        str(args.threads),
+        "--eval-every",
+        str(args.eval_every),
+    ]
 
     def words(name: str, batch: int, *more: str) -> list[str]:
         return [*common, "--out", str(args.out / name), "--batch", str(batch), *more]
@@ -94,11 +102,15 @@ def main(argv: list[str] | None = None) -> Path:
     """Train what is not yet trained; returns the folder of everything."""
     began = time.monotonic()
     args = begun(parser(), argv)
-    plan_file, bank_file = args.out / "plan.json", args.out / f"bank-{args.views}.npz"
+    plan_file, bank_file = (
+        args.out / "plan.json",
+        args.out / f"bank-{args.views}{'-empty-mug' if args.empty_mug else ''}.npz",
+    )
     plan = Plan.load(plan_file)
     if not plan.seconds:
         print(f"tracing {args.views} views an object, then drawing {args.sentences} sentences", flush=True)
-        bank = made_once(bank_file, Bank, lambda: make_bank(args.views, args.seed, device=args.device))
+        how = {"device": args.device, "empty_mug": args.empty_mug}
+        bank = made_once(bank_file, Bank, lambda: make_bank(args.views, args.seed, **how))
         sentences_for(args, bank_file, bank)
         # Half of the time at least, however long that took.
         rest = max(args.seconds - (time.monotonic() - began), args.seconds / 2) * (1 - OVERHEAD)

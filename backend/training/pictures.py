@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sjc.field.cameras import CameraPrior, Cameras, rays, sample_cameras
-from training import world
+from training import lamp, world
 from training.solids import normals
 
 SIZE = 32  # pixels of a training picture
@@ -31,7 +31,9 @@ MAX_CONTRAST = 0.25
 EMPTY = 255  # part index of a sample that hits nothing
 
 
-def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tuple[Tensor, Tensor]:
+def trace(
+    name: str, origins: Tensor, directions: Tensor, steps: int = 96, empty_mug: bool = False
+) -> tuple[Tensor, Tensor]:
     """Sphere-trace rays [N, 3] -> (part index u8 [N] or EMPTY, unit normals [N, 3], zero where empty)."""
     count = len(origins)
     part = torch.full((count,), EMPTY, dtype=torch.uint8, device=origins.device)
@@ -46,7 +48,7 @@ def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tu
     for _ in range(steps):
         if not len(active):
             break
-        d = world.distances(name, origins[active] + t[:, None] * directions[active]).amin(0)
+        d = world.distances(name, origins[active] + t[:, None] * directions[active], empty_mug).amin(0)
         hit = d < 2e-3
         hits.append((active[hit], t[hit]))
         t = t + d
@@ -55,8 +57,8 @@ def trace(name: str, origins: Tensor, directions: Tensor, steps: int = 96) -> tu
     index = torch.cat([h[0] for h in hits]) if hits else active
     if len(index):
         p = origins[index] + torch.cat([h[1] for h in hits])[:, None] * directions[index]
-        part[index] = world.distances(name, p).argmin(0).to(torch.uint8)
-        normal[index] = normals(lambda q: world.distances(name, q).amin(0), p)
+        part[index] = world.distances(name, p, empty_mug).argmin(0).to(torch.uint8)
+        normal[index] = normals(lambda q: world.distances(name, q, empty_mug).amin(0), p)
     return part, normal
 
 
@@ -88,7 +90,12 @@ class Bank(Stored):
 
 
 def make_bank(
-    views_per_thing: int, seed: int, size: int = SIZE, supersample: int = SUPERSAMPLE, device: str = "cpu"
+    views_per_thing: int,
+    seed: int,
+    size: int = SIZE,
+    supersample: int = SUPERSAMPLE,
+    device: str = "cpu",
+    empty_mug: bool = False,
 ) -> Bank:
     """Trace `views_per_thing` random views of every object with the cameras of PRIOR."""
     generator = torch.Generator().manual_seed(seed)
@@ -100,7 +107,7 @@ def make_bank(
         for start in range(0, views_per_thing, at_once):
             chunk = cameras[start : start + at_once]
             o, d = supersampled_rays(chunk, size, supersample)
-            p, n = trace(name, o.reshape(-1, 3).to(device), d.reshape(-1, 3).to(device))
+            p, n = trace(name, o.reshape(-1, 3).to(device), d.reshape(-1, 3).to(device), empty_mug=empty_mug)
             part.append(p.view(-1, full, full).cpu().numpy())
             normal.append((n * 127).round().to(torch.int8).view(-1, full, full, 3).cpu().numpy())
         thing.append(np.full(views_per_thing, index))
@@ -119,26 +126,38 @@ def supersampled_rays(cameras: Cameras, size: int, supersample: int) -> tuple[Te
 
 
 def shade(
-    part: Tensor, normal: Tensor, palette: Tensor, background: Tensor, light: Tensor, contrast: Tensor, supersample: int
+    part: Tensor,
+    normal: Tensor,
+    palette: Tensor,
+    background: Tensor,
+    light: Tensor,
+    contrast: Tensor,
+    supersample: int,
+    lit: Tensor | None = None,
 ) -> Tensor:
     """Colour traced views: pictures [B, 3, S/k, S/k] in [-1, 1], k = `supersample`.
 
     part u8 [B, S, S], normal f4 [B, S, S, 3], palette [B, P, 3] sRGB per part, background and light [B, 3], contrast
-    [B].
+    [B]. lit [B]: pictures whose light is a lamp (training.lamp), which has no contrast.
     """
     batch, full = part.shape[:2]
     index = part.long().clamp_max(palette.shape[1])  # EMPTY -> the last row: the background
     table = torch.cat([palette * MEAN_SHADE, background[:, None]], 1)
     rgb = table.gather(1, index.view(batch, -1, 1).expand(-1, -1, 3))
-    lit = 1 + contrast[:, None, None] * (normal.view(batch, -1, 3) @ light[:, :, None])
-    rgb = (rgb * lit).clamp(0, 1)  # empty samples have a zero normal: the background stays as it is
+    facing = normal.view(batch, -1, 3) @ light[:, :, None]
+    shading = 1 + contrast[:, None, None] * facing
+    if lit is not None:
+        lambert = (lamp.AMBIENT + lamp.DIFFUSE * facing.clamp_min(0)) / MEAN_SHADE
+        surface = index.view(batch, -1, 1) < palette.shape[1]
+        shading = torch.where(lit[:, None, None] & surface, lambert, shading)
+    rgb = (rgb * shading).clamp(0, 1)  # empty samples have a zero normal: the background stays as it is
     image = rgb.view(batch, full, full, 3).permute(0, 3, 1, 2)
     return torch.nn.functional.avg_pool2d(image, supersample) * 2 - 1
 
 
 def random_light(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """(background [B, 3], light [B, 3] uniform on the sphere, contrast [B])."""
-    there = {"generator": generator, "device": generator.device}
+    there: dict[str, Any] = {"generator": generator, "device": generator.device}
     background = torch.rand(batch, 3, **there)
     light = torch.nn.functional.normalize(torch.randn(batch, 3, **there), dim=-1)
     return background, light, torch.rand(batch, **there) * MAX_CONTRAST

@@ -29,6 +29,9 @@ def device_arguments(parser: argparse.ArgumentParser) -> None:
         f"(default: 0 on a CPU, {SENTENCES:,} on a card)",
     )
     parser.add_argument(
+        "--lamps", action="store_true", help="a share of the pictures is lit by a lamp that the text names"
+    )
+    parser.add_argument(
         "--processes", type=int, default=os.cpu_count() or 1, help="that draw sentences beforehand (default: all cores)"
     )
 

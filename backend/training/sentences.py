@@ -12,7 +12,7 @@ from itertools import repeat
 
 import numpy as np
 
-from training import world
+from training import lamp, world
 from training.data import MAX_PARTS, Data
 from training.model import make_tokenizer
 from training.pictures import Bank, Stored
@@ -22,20 +22,24 @@ CHUNK = 25_000  # sentences drawn at a time; each chunk has a seed of its own, s
 
 @dataclass
 class Sentences(Stored):
-    """View's number i32 [N], colour number of each part u8 [N, MAX_PARTS], token ids i16 [N, L], mask bool [N, L]."""
+    """View's number i32 [N], colour number of each part u8 [N, MAX_PARTS], token ids i16 [N, L], mask bool [N, L].
+
+    lamp u8 [N]: that of training.lamp which the sentence names, 0 for none.
+    """
 
     view: np.ndarray
     palette: np.ndarray
     ids: np.ndarray
     mask: np.ndarray
+    lamp: np.ndarray
 
 
-def draw_sentences(bank: Bank, count: int, seed: int, processes: int = 1) -> Sentences:
+def draw_sentences(bank: Bank, count: int, seed: int, processes: int = 1, lamps: bool = False) -> Sentences:
     """`count` sentences as `Data` draws them for a bank's views; held-out pairs never come."""
     nothing = np.zeros(0, np.uint8)
     views = Bank(nothing, nothing, bank.thing, bank.azimuth, bank.elevation)
     sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
-    jobs = (repeat(views), range(seed * 1000, seed * 1000 + len(sizes)), sizes)
+    jobs = (repeat(views), range(seed * 1000, seed * 1000 + len(sizes)), sizes, repeat(lamps))
     if min(processes, len(sizes)) > 1:
         # "spawn": a fork of a process that has used CUDA may hang.
         with ProcessPoolExecutor(min(processes, len(sizes)), multiprocessing.get_context("spawn")) as pool:
@@ -45,14 +49,17 @@ def draw_sentences(bank: Bank, count: int, seed: int, processes: int = 1) -> Sen
     return Sentences(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
 
-def _chunk(views: Bank, seed: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _chunk(views: Bank, seed: int, count: int, lamps: bool) -> tuple[np.ndarray, ...]:
     """The arrays of Sentences for one seed."""
-    index, things, texts = Data(views, seed).choose(count)
+    data = Data(views, seed)
+    index, things, texts = data.choose(count)
+    drawn = [lamp.random_lamp(data.rng) if lamps else 0 for _ in texts]
+    texts = [lamp.lit(*pair) for pair in zip(texts, drawn, strict=True)]
     number = {name: i for i, name in enumerate(world.COLORS)}
     palette = np.zeros((count, MAX_PARTS), np.uint8)
     for row, described in zip(palette, things, strict=True):
         colors = [number[color] for color in described.palette()]
         row[: len(colors)] = colors
-    tokens = make_tokenizer()(texts, padding="max_length", truncation=True, return_tensors="np")
+    tokens = make_tokenizer(lamps)(texts, padding="max_length", truncation=True, return_tensors="np")
     ids, mask = tokens.input_ids.astype(np.int16), tokens.attention_mask.astype(np.bool_)
-    return np.array(index, np.int32), palette, ids, mask
+    return np.array(index, np.int32), palette, ids, mask, np.array(drawn, np.uint8)

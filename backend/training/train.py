@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder of an autoencoder (training.codec): train the small latent model on its latents",
     )
     p.add_argument("--bank", type=Path, help="traced views of another run, in place of --views of its own")
+    p.add_argument("--empty-mug", action="store_true", help="the mug of the traced views holds no coffee")
     device_arguments(p)
     p.add_argument("--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler")
     return p
@@ -78,19 +79,20 @@ def main(argv: list[str] | None = None) -> Path:
     """Train; returns the folder of the saved model."""
     args = begun(parser(), argv)
     device = torch.device(args.device)
-    bank_file = args.bank or args.out / f"bank-{args.views}.npz"
-    bank = made_once(bank_file, Bank, lambda: make_bank(args.views, args.seed, device=args.device))
+    bank_file = args.bank or args.out / f"bank-{args.views}{'-empty-mug' if args.empty_mug else ''}.npz"
+    how = {"device": args.device, "empty_mug": args.empty_mug}
+    bank = made_once(bank_file, Bank, lambda: make_bank(args.views, args.seed, **how))
     codec = load_autoencoder(args.codec, device, torch.float32) if args.codec else None
     if codec and device.type != "cpu":
         codec.chunk = args.batch  # a few at a time would leave a card idle
-    model = Model(args.compile, latent=codec is not None)
+    model = Model(args.compile, latent=codec is not None, lamps=args.lamps)
     if args.init:
         start_from(model, args.init, args.keep_text)
     model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     sigma = sigmas(device)
     checkpoint = args.out / "checkpoint.safetensors"
-    ema = Model(latent=codec is not None).to(device)
+    ema = Model(latent=codec is not None, lamps=args.lamps).to(device)
     parts = {"model": model.state_dict(), "ema": ema.state_dict()}
     tell = Log(args.out, digits=2 if args.seconds else 1)
     progress = Progress(args.steps, args.seconds)
@@ -134,9 +136,8 @@ def main(argv: list[str] | None = None) -> Path:
             tell(row | {"loss": round(mean(losses), 4), **evaluate(ema, fixed, sigma)})
             losses = []
             save(checkpoint, parts, optimizer, progress.step, progress.seconds)
-            save_folder(
-                args.out / "model", copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder), ema.tokenizer, args.codec
-            )
+            unet, encoder = copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder)
+            save_folder(args.out / "model", unet, encoder, ema.tokenizer, args.codec, args.lamps)
     return args.out / "model"
 
 

@@ -22,6 +22,7 @@ class Truth:
     """The object that a prompt describes, in the engine's frame: z up, front at -y, box [-1, 1]^3."""
 
     described: Described
+    empty_mug: bool = False
 
     def inside(self, points: ArrayLike) -> np.ndarray:
         """Whether points [N, 3] lie within any part -> bool [N]. Raises ValueError for points of another shape."""
@@ -39,15 +40,17 @@ class Truth:
         return np.concatenate(chunks) if chunks else np.zeros((0, 3), dtype=np.float32)
 
     def _distances(self, points: Tensor) -> Tensor:
-        return world.distances(self.described.name, points)
+        return world.distances(self.described.name, points, self.empty_mug)
 
 
-def ground_truth(prompt: str) -> Truth:
+def ground_truth(prompt: str, empty_mug: bool = False) -> Truth:
     """What a prompt of the world describes; case, commas, synonyms and view words in front are ignored.
+
+    empty_mug: of the world whose mug holds no coffee (training.lamp).
 
     Raises ValueError, one line, for a prompt that the world has no object for.
     """
-    return Truth(parse(_VIEW.sub("", prompt)))
+    return Truth(parse(_VIEW.sub("", prompt)), empty_mug)
 
 
 def _chunks(points: ArrayLike) -> list[Tensor]:

@@ -220,9 +220,10 @@ def _make_things() -> dict[str, Thing]:
 THINGS: dict[str, Thing] = _make_things()
 
 
-def distances(name: str, points: Tensor) -> Tensor:
-    """Signed distance [P, N] of every part of an object at points [N, 3]."""
-    return torch.stack([part.solid(points) for part in THINGS[name].parts])
+def distances(name: str, points: Tensor, empty_mug: bool = False) -> Tensor:
+    """Signed distance [P, N] of every part of an object at points [N, 3]; `empty_mug` leaves the mug's coffee out."""
+    parts = THINGS[name].parts
+    return torch.stack([part.solid(points) for part in (parts[:-1] if empty_mug and name == "mug" else parts)])
 
 
 def _held_out_pairs() -> frozenset[tuple[str, str]]:

@@ -123,6 +123,8 @@ def test_a_step_on_a_card_meets_no_tensor_of_the_host():
     drawer.palette = torch.empty(COUNT, data.MAX_PARTS, dtype=torch.uint8, device=card)
     drawer.ids = torch.empty(COUNT, 24, dtype=torch.int16, device=card)
     drawer.mask = torch.empty(COUNT, 24, dtype=torch.bool, device=card)
+    drawer.lamp = torch.empty(COUNT, dtype=torch.uint8, device=card)
+    drawer.azimuth, drawer.elevation = torch.empty(2, 40, device=card)
     drawer.empty_ids = torch.empty(1, 24, dtype=torch.int64, device=card)
     drawer.empty_mask = torch.empty(1, 24, dtype=torch.bool, device=card)
     drawer.colors = torch.empty(12, 3, device=card)
