@@ -20,7 +20,7 @@ from .text_encoders import Condition, Scheme, TextEncoder, in_pieces, joined
 BIGGER = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 """What may be chosen by somebody whose words a small model does not know."""
 
-UNLISTED = ("fillers", "views")
+UNLISTED = ("fillers", "views", "lamps")
 """Kinds of words on a model's card that say nothing about what can be made."""
 
 
