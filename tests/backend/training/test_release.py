@@ -52,7 +52,7 @@ def test_a_run_on_a_card_goes_further(target, tmp_path):
     card = (target / "README.md").read_text()
     assert release.stages_of(before) in card
     assert "2. `second`\n\n   2816 steps of 512 pictures, 5.5 minutes on one NVIDIA H200.\n   Another" in card
-    assert "the loss is\n0.0308" in card
+    assert "the loss is 0.0308;" in card
     assert "0.5 / 0.0899 / 0.5 on trained pairs" in card
     assert max(map(len, release.stages_of(card).splitlines())) <= 120
     assert [row["run"] for row in log_of(target)] == [1, 1, 2, 2]
