@@ -78,11 +78,12 @@ def main(argv: list[str] | None = None) -> Path:
     learning = [parameter for parameter in codec.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=args.lr, betas=(0.9, 0.99), fused=True)
     checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
-    progress = Progress(args.steps, args.seconds)
+    step, spent = 0, 0.0
     if checkpoint.exists():
-        progress = Progress(args.steps, args.seconds, *restore(checkpoint, {"codec": codec.state_dict()}, optimizer))
-        torch.manual_seed(args.seed + progress.step)  # of the latents' noise: new ones
-    batches = batches_for(args, (args.bank, bank), _tokens(args.lamps), args.seed + 1 + progress.step, fine=True)
+        step, spent = restore(checkpoint, {"codec": codec.state_dict()}, optimizer)
+        torch.manual_seed(args.seed + step)  # of the latents' noise: new ones
+    batches = batches_for(args, (args.bank, bank), _tokens(args.lamps), args.seed + 1 + step, fine=True)
+    progress = Progress(args.steps, args.seconds, step, spent)
     warm_up = 100 if args.seconds else min(100, args.steps / 4)
     ended = progress.ended()
     while not ended:

@@ -127,13 +127,13 @@ def main(argv: list[str] | None = None) -> Path:
     optimizer = torch.optim.AdamW(own.values(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     parts: Parts = {"adapter": own, "average": average}
     checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
-    start = restore(checkpoint, parts, optimizer) if checkpoint.exists() else (0, 0.0)
-    progress = Progress(args.steps, args.seconds, *start)
+    step, spent = restore(checkpoint, parts, optimizer) if checkpoint.exists() else (0, 0.0)
     sigma, bank = sigmas(device), Bank.load(args.bank)
-    batches = batches_for(args, (args.bank, bank), student.tokens, args.seed + 2000 + progress.step)
+    batches = batches_for(args, (args.bank, bank), student.tokens, args.seed + 2000 + step)
     held = fixed_batches(student, Data(bank, 998), HELD_BACK)
-    generator = torch.Generator(device).manual_seed(args.seed + progress.step)
+    generator = torch.Generator(device).manual_seed(args.seed + step)
     losses: list[Tensor] = []
+    progress = Progress(args.steps, args.seconds, step, spent)
     while True:
         place, end = progress.place()
         ended = place >= end

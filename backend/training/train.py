@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import time
 from pathlib import Path
 
 import torch
@@ -95,23 +96,26 @@ def main(argv: list[str] | None = None) -> Path:
     ema = Model(latent=codec is not None, lamps=args.lamps).to(device)
     parts = {"model": model.state_dict(), "ema": ema.state_dict()}
     tell = Log(args.out, digits=2 if args.seconds else 1)
-    progress = Progress(args.steps, args.seconds)
+    step, spent = 0, 0.0
     if checkpoint.exists():
-        progress = Progress(args.steps, args.seconds, *restore(checkpoint, parts, optimizer))
+        step, spent = restore(checkpoint, parts, optimizer)
     else:
+        began = time.monotonic()
         peak = 1e-3 if args.keep_text else 2e-3
         if args.text_steps:
             sketches = batches_for(args, (bank_file, bank), model.tokens, args.seed + 500)
             school(model, sketches, args.text_steps, TEXT_BATCH * args.batch, tell, peak)
             del sketches
         ema.load_state_dict(model.state_dict())
+        spent = time.monotonic() - began
     # A resumed run draws new pictures; the seed of the data holds the step.
-    batches = batches_for(args, (bank_file, bank), model.tokens, args.seed + 1000 + progress.step, codec=codec)
+    batches = batches_for(args, (bank_file, bank), model.tokens, args.seed + 1000 + step, codec=codec)
     fixed = fixed_batches(model, Data(bank, 999, codec=codec), FIXED_PICTURES)
-    generator = torch.Generator(device).manual_seed(args.seed + progress.step)
+    generator = torch.Generator(device).manual_seed(args.seed + step)
     if device.type != "cpu":
-        tell({"step": progress.step, "device": device_name(device), "batch": args.batch, **evaluate(ema, fixed, sigma)})
+        tell({"step": step, "device": device_name(device), "batch": args.batch, **evaluate(ema, fixed, sigma)})
     losses = []
+    progress = Progress(args.steps, args.seconds, step, spent)
     ended = progress.ended()
     while not ended:
         rate = learning_rate(progress.step, *progress.place(), args)
@@ -135,9 +139,10 @@ def main(argv: list[str] | None = None) -> Path:
             row |= {"lr": learning_rate(progress.step, *progress.place(), args)}
             tell(row | {"loss": round(mean(losses), 4), **evaluate(ema, fixed, sigma)})
             losses = []
-            save(checkpoint, parts, optimizer, progress.step, progress.seconds)
             unet, encoder = copy.deepcopy(ema.unet), copy.deepcopy(ema.text_encoder)
             save_folder(args.out / "model", unet, encoder, ema.tokenizer, args.codec, args.lamps)
+            # Last, so that a run that ended has its model.
+            save(checkpoint, parts, optimizer, progress.step, progress.seconds)
     return args.out / "model"
 
 
