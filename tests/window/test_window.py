@@ -29,6 +29,39 @@ STEADY = "g.preset = 'test'; g.steps = 1200; g.snapshot_every = 50"  # long enou
 LONG = "g.preset = 'test'; g.steps = 8000; g.snapshot_every = 50"
 
 
+# A thousand jobs that have ended, and who is drawn; `sjc_jobs` says which prompts the last draw of the list has shown.
+THOUSAND = """
+from pathlib import Path
+records, settings, state = ours('queue.records'), ours('backend.sjc.settings'), ours('ui.ui_state')
+jobs = [
+    records.JobRecord(
+        settings.resolve('test', {'prompt': f'number {n}'}), Path('/tmp') / f'n{n}', state=records.State.STOPPED
+    )
+    for n in range(1000)
+]
+queue = api.queue()
+queue.jobs[:0] = jobs
+state.refresh()
+panels, rows = ours('ui.panels.main'), []
+real, draw = panels.SJC_UL_jobs.draw_item, panels.SJC_PT_queue.draw
+def one_row(self, context, layout, data, item, *more):
+    rows[-1].append(item.prompt)
+    real(self, context, layout, data, item, *more)
+def whole(self, context):
+    rows.append([])
+    draw(self, context)
+panels.SJC_UL_jobs.draw_item, panels.SJC_PT_queue.draw = one_row, whole
+bpy.app.driver_namespace['rows'] = rows
+"""
+ROWS = "bpy.app.driver_namespace['rows']"
+NO_MORE = """
+panels = ours('ui.panels.main')
+queue, state = api.queue(), ours('ui.ui_state')
+queue.jobs[:] = [job for job in queue.jobs if not job.prompt.startswith('number ')]
+state.refresh()
+"""
+
+
 def job(prompt, what):
     """The expression for an attribute of a job."""
     return f"next(job.{what} for job in api.jobs() if job.prompt == {prompt!r})"
@@ -182,6 +215,36 @@ def test_the_timer_outlives_scene_window_and_file(panel, measured):
             panel.picture(f"4{number}_{name.replace(' ', '_')}")
     panel.ask(f"{job(prompt, 'cancel')}()")
     panel.wait_for(job(prompt, "finished"), "the end of the cancelled job")
+
+
+def is_drawn_at_once(report):
+    """The list's panel, at every turn of the wheel."""
+    draws = report["callbacks"]["draw SJC_PT_queue"]
+    assert draws["count"] >= 50, report
+    assert draws["longest_net"] < 0.1, report
+    assert report["gaps"]["longest_net"] < 1.0, report
+    return True
+
+
+def test_a_thousand_jobs_are_scrolled(panel):
+    """Only the rows that are seen are drawn, however long the list is."""
+    panel.unfold("SJC_PT_queue", below="sjc.generate")
+    panel.ask(THOUSAND)
+    panel.drawn()
+    panel.point(*panel.find("sjc.active_job"))  # a row of the list
+    panel.settle()
+    before = panel.ask(f"result = {ROWS}[-1]")
+    with panel.measure("a list of a thousand jobs is scrolled", is_drawn_at_once):
+        for _ in range(100):
+            panel.does("click 5")  # the wheel, towards oneself
+            panel.settle()
+    drawn = panel.ask(f"result = {ROWS}")
+    panel.picture("50_a_thousand")
+    panel.ask(NO_MORE)
+    assert len(panel.ask(f"result = {ROWS}[-1]")) < 10
+    assert before[0] == "number 0"
+    assert int(drawn[-1][0].split()[1]) >= 90, "the wheel has moved the list"
+    assert max(map(len, drawn)) <= 20
 
 
 def outside(desk, prompt):
