@@ -140,5 +140,8 @@ class Shots:
         """A sub-panel below Generate, unfolded for as long as this lasts."""
         header = self.desk.unfold(panel, below="sjc.generate")
         yield
-        self.desk.click_at(*header)
-        self.desk.settle()
+        for _ in range(5):  # Blender swallows clicks while its panels slide
+            self.desk.click_at(*header)
+            time.sleep(SLID)
+            if panel not in self.desk.drawn():
+                return
