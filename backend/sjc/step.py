@@ -284,8 +284,15 @@ class DevicePart:
         if s.noise_source != "surface":
             return drawn_noise
         prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max)
-        known = {"edge": cell_edge(prior, self.size), "step": s.ray_step * self.field.voxel, "seed": s.seed}
-        noise = surface_noise(self.render, self.field, cameras, drawn_noise[0].expand_as(y), **known)
+        noise = surface_noise(
+            self.render,
+            self.field,
+            cameras,
+            drawn_noise[0].expand_as(y),
+            edge=cell_edge(prior, self.size),
+            step=s.ray_step * self.field.voxel,
+            seed=s.seed,
+        )
         return noise[None]
 
     @staticmethod
