@@ -359,8 +359,8 @@ SPECS: MappingProxyType[str, Spec] = MappingProxyType(_specs())
 PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The defaults above: the model that ships, on a CPU.
     "embedded": {},
-    # One call of the network a view instead of two: a seventh of the default's time (docs/experiments/schedule.md).
-    "fast": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0},
+    # 240 calls of the network: large steps for the shape, small ones for the colour (docs/for-researchers.md).
+    "fast": {"steps": 120, "views_per_step": 2, "learning_rate": 0.4, "color_rate": 0.25},
     # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md).
     # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
@@ -392,7 +392,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "sigma_schedule": "falling", "sigma_max": 0.0, "sigma_min": 0.0, "framing": 0.9, "fov_min": 15.0,
         "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0,
     },
-    # What the experiments compare variants on: `fast`, ten seconds on one core.
+    # What the experiments compare variants on: ten seconds on one core.
     "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0, "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
