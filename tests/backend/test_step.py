@@ -147,16 +147,7 @@ RUNS = [
         "pixels",
         {"optimizer": "adam", "background": "fixed", "noise_source": "inverted", "color_rate": 0.3, "guidance": 3.0},
     ),
-    (
-        "flux-schnell",
-        {
-            "optimizer": "adamax",
-            "background": "random",
-            "noise_source": "inverted",
-            "whole_flow": True,
-            "inversion_rungs": 3,
-        },
-    ),
+    ("pixels", {"optimizer": "adamax", "background": "random", "noise_source": "inverted", "whole_flow": True}),
     ("pixels", {"optimizer": "adam", "background": "random", "noise_source": "surface"}),
     ("flux-dev", {"optimizer": "adam", "background": "random", "views_per_step": 2}),
 ]
