@@ -115,12 +115,12 @@ def benchmark(
 
 def text(record: report.Record) -> str:
     """The result as a table: a line a job, a mean a size, and beside them the model's own scores where known."""
-    lines = [["pixels", "prompt", "seed", "solid IoU", "silhouette IoU", "colour error", "model's solid IoU",
-              "model's colour error", "seconds", "note"]]  # fmt: skip
+    lines = [["pixels", "prompt", "seed", "solid IoU", "second lattice", "silhouette IoU", "colour error",
+              "model's solid IoU", "model's colour error", "seconds", "note"]]  # fmt: skip
 
     def cells(scores: dict[str, Any], model: dict[str, float] | None) -> list[str]:
         known = [f"{model['solid']:.3f}", f"{model['color']:.1f}"] if model else ["-", "-"]
-        own = [f"{scores['solid']:.3f}", f"{scores['silhouette']:.3f}", f"{scores['color']:.1f}"]
+        own = [*(f"{scores[key]:.3f}" for key in ("solid", "second", "silhouette")), f"{scores['color']:.1f}"]
         return [*own, *known, f"{scores['wall_s']:.1f}"]
 
     for size, summary in record["summary"].items():

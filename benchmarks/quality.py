@@ -137,7 +137,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over all rows and over the held-out pairs alone, and the worst row of each score."""
 
     def means(some: list[dict[str, Any]]) -> dict[str, float] | None:
-        keys = ("solid", "silhouette", "color", "wall_s")
+        keys = ("solid", "second", "silhouette", "color", "wall_s")
         return {key: round(mean(r[key] for r in some), 4) for key in keys} if some else None
 
     def worst(key: str, sign: int) -> dict[str, Any]:
@@ -155,10 +155,12 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def text(record: report.Record) -> str:
     """The result as a table, one line a prompt and seed."""
-    lines = [["prompt", "seed", "solid IoU", "silhouette IoU", "colour error", "seconds", "peak MB", "note"]]
+    lines = [["prompt", "seed", "solid IoU", "second lattice", "silhouette IoU", "colour error", "seconds", "peak MB",
+              "note"]]  # fmt: skip
 
     def cells(r: dict[str, Any]) -> list[str]:
-        return [f"{r['solid']:.3f}", f"{r['silhouette']:.3f}", f"{r['color']:.1f}", f"{r['wall_s']:.1f}"]
+        shapes = [f"{r[key]:.3f}" for key in ("solid", "second", "silhouette")]
+        return [*shapes, f"{r['color']:.1f}", f"{r['wall_s']:.1f}"]
 
     for r in record["rows"]:
         note = ", ".join(filter(None, ["held out" if r["held_out"] else "", r["error"]]))
