@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import foreign
-from ..errors import SjcError
+from ..errors import SjcError, here
 from ..paths import near, user_path
 from .families import SDXL, STABLE_DIFFUSION
 from .layout import PICKLE_SUFFIXES
@@ -42,8 +42,11 @@ def check(text: str) -> Path | None:
         raise SjcError(f"There is no adapter file {path}; give the path of a .safetensors file.")
     if path.suffix in PICKLE_SUFFIXES:
         raise SjcError(
-            f"{path} is refused: a pickled adapter can run any program when it is read; make safetensors of it with "
-            f'"sjc models convert {path}".'
+            f"{path} is refused: a pickled adapter can run any program when it is read; "
+            + here(
+                f'make safetensors of it with "sjc models convert {path}".',
+                "take its .safetensors version. The project's command line can make one of it.",
+            )
         )
     names = header(path)
     if any(mark in name for name in names for mark in _OF_IMAGES):

@@ -64,7 +64,7 @@ ENGINE = {
     "preset: mvdream is for a model that sees several views at once, and {} sees one; take MVDream, or another preset such as paper.": "preset: mvdream은 여러 시점을 한꺼번에 보는 모델용인데, {} 은(는) 하나만 봅니다. MVDream을 쓰거나 paper 같은 다른 프리셋을 고르세요.",
     "There is no adapter file {}; give the path of a .safetensors file.": "어댑터 파일 {} 이(가) 없습니다. .safetensors 파일의 경로를 적으세요.",
     "There is no adapter file {}, but there is {}: write it with the same letters.": "어댑터 파일 {} 은(는) 없고 {} 이(가) 있습니다. 같은 글자로 적으세요.",
-    '{} is refused: a pickled adapter can run any program when it is read; make safetensors of it with "sjc models convert {}".': '{} 은(는) 받지 않습니다. pickle로 된 어댑터는 읽을 때 아무 프로그램이나 실행할 수 있습니다. "sjc models convert {}"로 safetensors를 만드세요.',
+    "{} is refused: a pickled adapter can run any program when it is read; take its .safetensors version. The project's command line can make one of it.": "{} 은(는) 받지 않습니다. pickle로 된 어댑터는 읽을 때 아무 프로그램이나 실행할 수 있습니다. .safetensors 판을 쓰세요. 이 프로젝트의 명령줄로 만들 수도 있습니다.",
     "{} is an MV-Adapter that needs an image beside the text; take the one for text (t2mv).": "{} 은(는) 텍스트 말고도 이미지가 필요한 MV-Adapter입니다. 텍스트용(t2mv)을 쓰세요.",
     "{} is an MV-Adapter that paints a given shape; take the one for text alone (t2mv).": "{} 은(는) 주어진 형태를 칠하는 MV-Adapter입니다. 텍스트만 쓰는 것(t2mv)을 쓰세요.",
     "{} is no MV-Adapter; a LoRA goes into the setting lora, a model into model.": "{} 은(는) MV-Adapter가 아닙니다. LoRA는 lora에, 모델은 model에 적으세요.",
