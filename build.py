@@ -204,8 +204,8 @@ def parser() -> argparse.ArgumentParser:
     one = command("experiments", experiments, "measure the paper's claims into docs/experiments; bare: all")
     one.usage = "build.py experiments [NAME ...] [--quick | --pages] [--seeds N] [--out DIR] ..."
     one.add_argument("rest", nargs="*", metavar="NAME", help="experiments and their options (experiments/)")
-    one = command("soak", soak, "try for hours what CI tries for a minute: kills")
-    one.usage = "build.py soak kills [--kills N] [--seed N] [--minutes N] [--round N]"
+    one = command("soak", soak, "try for hours what CI tries for a minute: kills, cluster")
+    one.usage = "build.py soak kills | cluster [options; --help of each says more]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="which (tests/soak/), then its options")
     command("cluster", make_cluster, "add Ray to .venv, for sjc batch --cluster (docs/cluster.md) and its tests")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import ROOT
-from experiments import index, sample2d
+from experiments import index, on_cluster, sample2d
 from experiments.rows import ROWS
 from experiments.world_pictures import WORLD, bank
 from sjc.errors import SjcError
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("names", nargs="*", metavar="NAME", help=f"which [all]: {', '.join(known())}")
     command.add_arguments(made, Path("docs/experiments"))
     made.add_argument("--at-once", type=int, default=1, metavar="N", help="cells side by side, sharing the cores [1]")
+    made.add_argument("--cluster", metavar="ADDRESS", help="cells on the slots of a cluster: local, auto, HOST:PORT")
     return made
 
 
@@ -41,9 +42,11 @@ def measure(chosen: list[Experiment], args: argparse.Namespace, out: Path) -> No
     options = {row.name: command.options_of(args, row, WORLD) for row in chosen}
     for experiment in chosen:
         command.tell(survey(experiment, options[experiment.name], out))
-    if args.at_once > 1:
+    if args.cluster and args.at_once > 1:
+        raise SjcError("--at-once and --cluster exclude each other; leave one of them out.")
+    if args.at_once > 1 or args.cluster:
         bank()  # else every process would trace the views
-    with side_by_side(args.at_once) as processes:
+    with on_cluster.computing(args.cluster) if args.cluster else side_by_side(args.at_once) as processes:
         for experiment in chosen:
             print(experiment.answer(run(experiment, options[experiment.name], out, command.tell, processes)))
 

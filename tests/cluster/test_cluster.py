@@ -6,94 +6,36 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: python3 build.py cluster")
+from tests.soak import cluster as soak
+from tests.soak.cluster import command, wait_for
 
-from ray.cluster_utils import Cluster  # noqa: E402
-
-from sjc.job import folder as job_folder  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-STAGE = ROOT / "build/stage/sjc_blender/backend"
-SETTINGS = ("--preset", "test", "--device", "cpu")
-COLORS = ("red", "green", "blue")
-OBJECTS = ("mushroom", "cube", "tree", "duck")
-PROMPTS = [f"a {color} {name}" for name in OBJECTS for color in COLORS]
-SAME = ("field.npz", "mesh.glb", "job.json")
-PATIENCE = 150.0  # seconds
+pytest.importorskip("ray", reason="Ray is not installed: python3 build.py cluster")
+COUNT, COMPARED = 12, 4
 
 
 @pytest.fixture(scope="module")
-def environment():
-    """Of everything that is started here, the nodes' processes included."""
-    own = {"PYTHONPATH": str(STAGE), "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+def cluster():
+    """Three nodes; the head's has no slot, so that killing one of the others takes no head along."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in own.items():
+        for name, value in soak.ENVIRONMENT.items():
             patch.setenv(name, value)
-        yield dict(os.environ)
+        with soak.nodes(2) as made:
+            yield made
 
 
-@pytest.fixture(scope="module")
-def cluster(environment):
-    """Three nodes; the first has no slot, so that killing one of the others takes no head along."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.workers = [made.add_node(num_cpus=1) for _ in range(2)]
-    yield made
-    made.shutdown()
-
-
-def command(list_file, out, *more):
-    return [sys.executable, "-m", "sjc", "batch", str(list_file), "--out", str(out), *SETTINGS, *more]
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
-    return result
-
-
-class Watch:
-    """Notes when a folder's run.json appears, and that it stays the file that it was."""
-
-    def __init__(self, out):
-        self.out, self.first = out, {}
-
-    def look(self):
-        for path in self.out.glob("*/run.json"):
-            status = path.stat()
-            identity = (status.st_ino, status.st_mtime_ns)
-            assert self.first.setdefault(path, identity) == identity, f"{path} was made twice"
-        return len(self.first)
-
-    def holder(self):
-        """The process that makes a job right now."""
-        for path in self.out.glob("*/.lock"):
-            try:
-                pids = list(json.loads(path.read_text("utf-8"))["holders"])
-            except (OSError, ValueError):
-                continue
-            if not (path.parent / "run.json").exists() and (path.parent / "job.json").exists():
-                return int(pids[0])
-        return None
-
-
-def test_whatever_is_killed_every_folder_is_made_once(cluster, environment, tmp_path):
-    """An actor, the head's driver, and a node; the plain loop makes the same fields."""
-    list_file, out, plain = tmp_path / "prompts.txt", tmp_path / "out", tmp_path / "plain"
-    list_file.write_text("\n".join(PROMPTS), "utf-8")
-    watch = Watch(out)
+def test_whatever_is_killed_every_folder_is_made_once(cluster, tmp_path):
+    """A slot, the head, and a node; the plain loop makes the same fields."""
+    list_file, out, lines = tmp_path / "prompts.txt", tmp_path / "out", soak.jobs(COUNT)
+    list_file.write_text("\n".join(lines), "utf-8")
+    watch = soak.Watch(out)
     with (tmp_path / "log.txt").open("w") as log:
 
         def start():
-            return subprocess.Popen(
-                command(list_file, out, "--cluster", cluster.address, "--json"), env=environment, stdout=log, stderr=log
-            )
+            words = command(list_file, out, "--cluster", cluster.address, "--json")
+            return subprocess.Popen(words, stdout=log, stderr=log)
 
         driver = start()
         os.kill(wait_for(watch.holder, "a job that is being made"), signal.SIGKILL)
@@ -107,59 +49,60 @@ def test_whatever_is_killed_every_folder_is_made_once(cluster, environment, tmp_
         cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
         wait_for(lambda: watch.look() >= 7, "seven results without the node")
         cluster.workers.append(cluster.add_node(num_cpus=1))
-        wait_for(lambda: watch.look() >= len(PROMPTS) or driver.poll() is not None, "all results")
-        assert driver.wait(PATIENCE) == 0, (tmp_path / "log.txt").read_text()[-3000:]
+        wait_for(lambda: watch.look() >= COUNT or driver.poll() is not None, "all results")
+        assert driver.wait(100) == 0, (tmp_path / "log.txt").read_text()[-3000:]
 
-    assert watch.look() == len(PROMPTS)
+    assert watch.look() == COUNT
     record = json.loads((out / "batch.json").read_text("utf-8"))
-    assert record["states"] == {"finished": len(PROMPTS)}
-    assert [row["prompt"] for row in record["jobs"]] == PROMPTS
+    assert record["states"] == {"finished": COUNT}
+    assert [row["prompt"] for row in record["jobs"]] == [json.loads(line)["prompt"] for line in lines]
     assert {"batch.csv", "batch.png", "index.html"} <= {path.name for path in out.iterdir()}
     assert not list(out.glob("*/.lock"))
-
-    subprocess.run(command(list_file, plain), env=environment, check=True, capture_output=True)
-    folders = sorted(path.name for path in plain.iterdir() if path.is_dir())
-    assert folders == sorted(path.name for path in out.iterdir() if path.is_dir())
-    for folder in folders:
-        for name in SAME:
-            assert (out / folder / name).read_bytes() == (plain / folder / name).read_bytes(), (folder, name)
-        assert len(job_folder.snapshots(out / folder)) == len(job_folder.snapshots(plain / folder))
+    list_file.write_text("\n".join(lines[:COMPARED]), "utf-8")
+    assert soak.compare(list_file, out, tmp_path / "plain") == COMPARED
 
 
-def test_a_failing_job_is_tried_again_and_recorded_and_storage_is_checked(cluster, environment, tmp_path):
+def test_a_failing_job_is_tried_again_and_recorded_and_computers_are_checked(cluster, tmp_path):
     list_file, out = tmp_path / "prompts.txt", tmp_path / "out"
     list_file.write_text("a red cube\na blue zebra\n", "utf-8")
-    done = subprocess.run(
-        command(list_file, out, "--cluster", cluster.address),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    batch = command(list_file, out, "--cluster", cluster.address)
+    done = subprocess.run(batch, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "1 of 2 jobs failed" in done.stderr
     rows = json.loads((out / "batch.json").read_text("utf-8"))["jobs"]
     assert [row["state"] for row in rows] == ["finished", "failed"]
     assert '"zebra"' in rows[1]["reason"]
 
-    refused = subprocess.run(
-        command(list_file, out, "--cluster", cluster.address, "--model", "/nowhere/model"),
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert refused.returncode == 2
-    assert "/nowhere/model" in refused.stderr
+    program = """
+import sys
+from sjc import cli
+from sjc.batch import ray_cluster
+answers = ray_cluster._problems
+ray_cluster._problems = lambda answer, out: answers(eval(sys.argv[1])(answer), out)
+sys.exit(cli.main(sys.argv[2:]))
+"""
+    for change, message in (
+        ("lambda a: a | {'version': '9.9'}", "sjc is 9.9 there"),
+        ("lambda a: a | {'shared': False}", "is not the folder that is written here"),
+        ("lambda a: a | {'missing': ['no such model']}", "no such model"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, change, *batch[3:]], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
 
 
-def test_a_cluster_of_this_computer_listens_on_loopback_alone(cluster, environment):
+def test_a_cluster_of_this_computer_listens_on_loopback_alone(cluster):
     program = """
 from sjc.batch import ray_cluster
 with ray_cluster.joined("local") as ray:
     print(ray.get_runtime_context().gcs_address, ray.nodes()[0]["NodeManagerAddress"], flush=True)
     input()
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         gcs, node = process.stdout.readline().split()
         host, port = gcs.split(":")
         assert host == node == "127.0.0.1"
