@@ -84,22 +84,39 @@ def batch(
     *,
     block: bool | None = None,
     on_progress: OnProgress | None = None,
+    cluster: str = "",
     **settings: Any,
 ) -> list[Job]:
     """Make many, one after the other: texts, or mappings of settings with a "prompt".
+
+    cluster: where a Ray cluster makes them instead, many at once: local, auto or HOST:PORT (docs/cluster.md). The jobs
+    stand in the queue as others do; cancelling one stops all of the same batch, and `retry` goes on with it here.
 
     One that fails does not stop the rest. A single text, or a Text datablock, is read as `sjc batch` reads a file: a
     prompt or a JSON object a line, # begins a comment. All are checked first: SjcError lists every bad one, and nothing
     has started then.
     """
-    made = []
-    for index, given in enumerate(_checked(prompts, settings)):
-        location = live.in_a_row(index)
-        made.append(generate(block=False, on_progress=on_progress, location=location, **given))
+    wanted = _checked(prompts, settings)
+    if cluster:
+        made = _on_cluster(wanted, cluster, on_progress)
+    else:
+        made = [
+            generate(block=False, on_progress=on_progress, location=live.in_a_row(index), **given)
+            for index, given in enumerate(wanted)
+        ]
     if _blocks(block):
         for job in made:
             job.wait()
     return made
+
+
+def _on_cluster(wanted: list[dict[str, Any]], address: str, on_progress: OnProgress | None) -> list[Job]:
+    chosen = [_resolved(given) for given in wanted]
+    records = queue().add_batch(chosen, places.batch_folder(), places.batch_command(), address)
+    for index, record in enumerate(records):
+        live.expect(record, live.in_a_row(index))
+    session.keep_pumping()
+    return [job_of(record, on_progress) for record in records]
 
 
 def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:

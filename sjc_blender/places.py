@@ -17,6 +17,7 @@ from .install import environment
 BACKEND = environment.PACKAGE
 OUTPUT_NAME = "sjc"  # beside the .blend, and in the documents
 STATE = "sjc_queue.json"
+BATCH = "cluster-"  # and a number: the folder of a batch on a cluster
 
 
 def preferences() -> Any:
@@ -47,9 +48,18 @@ def backend() -> environment.Backend:
 
 def worker_command() -> list[str]:
     """How to start the worker. Raises SjcError when the backend is not installed or broken."""
+    return environment.worker_command(_ready_python())
+
+
+def batch_command() -> list[str]:
+    """How to start `sjc batch`. Raises SjcError as `worker_command`."""
+    return environment.batch_command(_ready_python())
+
+
+def _ready_python() -> str:
     known = backend()
     if known.state == "ready":
-        return environment.worker_command(known.python)
+        return known.python
     if known.state == "missing":
         raise SjcError(
             "The backend is not installed: use Install Backend in the panel, or choose a Python that has torch."
@@ -138,6 +148,14 @@ def _can_write(folder: Path) -> bool:
 def look_again() -> None:
     """After a .blend was opened or saved: what could be written before may have changed."""
     _writable.clear()
+
+
+def batch_folder() -> Path:
+    """A folder in the output folder, which does not exist yet, for the jobs of a batch on a cluster."""
+    parent, number = output_folder(), 1
+    while (folder := parent / f"{BATCH}{number}").exists():
+        number += 1
+    return folder
 
 
 def report_folder(model: str) -> Path:

@@ -16,6 +16,11 @@ def defaults() -> dict[str, Any]:
     return {} if device in ("", "auto") else {"device": device}
 
 
+def cluster_address() -> str:
+    """Where *Batch on Cluster* makes its jobs, as `api.batch` takes it."""
+    return str(getattr(places.preferences(), "cluster_address", "")).strip() or "local"
+
+
 def worker_environment() -> dict[str, str]:
     """Further variables of the worker's process."""
     threads = getattr(places.preferences(), "threads", 0)

@@ -72,6 +72,15 @@ def worker_command(python: str | Path) -> list[str]:
     return [str(interpreter(python)), "-u", "-X", "utf8", "-B", str(PACKAGE / "sjc_worker.py")]
 
 
+def batch_command(python: str | Path) -> list[str]:
+    """How `sjc batch` is started; its words follow. Raises SjcError when there is no such interpreter."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
+        "sys.exit(main(['batch', *sys.argv[1:]]))"
+    )
+    return [str(interpreter(python)), "-X", "utf8", "-B", "-c", program, str(PACKAGE)]
+
+
 def interpreter(given: str | Path) -> Path:
     """A Python from what a person named: the program, or the folder of an environment. Raises SjcError."""
     path = user_path(given)

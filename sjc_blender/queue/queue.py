@@ -11,7 +11,7 @@ import contextlib
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..problems import RETRY, Problem, of_error
 from ..worker.pipes import newest
 from ..worker.process import NO_MESSAGE, USUAL, Times, WorkerProcess
 from . import queue_file
+from .cluster import ClusterBatch
 from .queue_file import Failed, ListFile, lock_folder, read_folder
 from .records import JobRecord, State
 
@@ -69,6 +70,7 @@ class Queue:
         self._changed = self._free = False
         self._removed: set[str] = set()
         self._events: list[Event] = []
+        self._batches: list[ClusterBatch] = []
         self._cancel_by: float | None = None
         self._pumped = clock()
         if self._list and self._list.path.exists():
@@ -89,7 +91,7 @@ class Queue:
         """Whether pumping is needed: something runs, waits, ends, or has not been told yet."""
         ending = self.process is not None and self.process.stopping
         waits = any(job.state is State.WAITING for job in self.jobs)
-        return waits or ending or self.current is not None or bool(self._events) or self._changed
+        return waits or ending or self.current is not None or bool(self._events or self._batches) or self._changed
 
     # ------------------------------------------------------------------------------------------------ for the caller
 
@@ -102,6 +104,17 @@ class Queue:
         self.jobs.append(job)
         self._changed = True
         return job
+
+    def add_batch(
+        self, settings: Sequence[Settings], folder: Path, command: list[str], address: str
+    ) -> list[JobRecord]:
+        """Jobs that a cluster makes, in folders below `folder`, beside those of the worker.  Raises SjcError."""
+        batch = ClusterBatch(settings, Path(folder).absolute(), command, address)
+        batch.start()
+        self._batches.append(batch)
+        self.jobs += batch.jobs
+        self._changed = True
+        return batch.jobs
 
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
@@ -119,7 +132,9 @@ class Queue:
 
     def cancel(self, job: JobRecord) -> None:
         """Stop it; what was made stays and can be taken up again."""
-        if job.state is State.WAITING:
+        if batch := next((batch for batch in self._batches if job in batch.jobs and not job.finished), None):
+            batch.stop()
+        elif job.state is State.WAITING:
             self._end(job, State.STOPPED, "cancelled before its start")
         elif job is self.current and job.state is not State.STOPPING:
             patience = max(CANCEL_SECONDS, CANCEL_STEPS / job.it_s if job.it_s > 0 else 0.0)
@@ -224,6 +239,9 @@ class Queue:
         if self.process:
             self.process.kill()
             self._listen()
+        for batch in self._batches:
+            batch.close()
+        self._listen_to_batches()
         if self.current:
             self._end(self.current, State.STOPPED, queue_file.INTERRUPTED)
         self._save()
@@ -272,6 +290,7 @@ class Queue:
         Gives (job, message) pairs; of several snapshots or progress messages that came at once, the newest.
         """
         self._listen()
+        self._listen_to_batches()
         now = self.clock()
         if self.current and self.current.state is not State.PAUSED:
             self.current.seconds += min(now - self._pumped, self.times.gap)
@@ -357,6 +376,19 @@ class Queue:
             self.process = self.hello = None
             if self.current:  # it was told to end while it had a job
                 self._end(self.current, State.STOPPED, "stopped; Retry continues from the last checkpoint")
+
+    def _listen_to_batches(self) -> None:
+        for batch in self._batches:
+            for job, message in batch.poll():
+                if job not in self.jobs:  # taken off the list meanwhile
+                    continue
+                if message["type"] == "done":
+                    queue_file.rescan(job)
+                    self._done(job, message)
+                else:
+                    job.take(message)
+                    self._events.append((job, message))
+        self._batches = [batch for batch in self._batches if batch.alive]
 
     # -------------------------------------------------------------------------------------------------- the messages
 

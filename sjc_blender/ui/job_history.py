@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
+from ..places import BATCH
 
 MAX_JOBS = 1000
 _LATEST = 4e9  # a time of the year 2096: some disks give nonsense
@@ -29,11 +31,19 @@ class HistoryEntry:
 def jobs_in(parent: Path, max_jobs: int = MAX_JOBS) -> list[HistoryEntry]:
     """The job folders in `parent`, the newest first; what cannot be read is passed over, a missing folder is empty."""
     try:
-        folders = [(_time(folder), folder) for folder in parent.iterdir() if foreign.is_file(folder / job_folder.JOB)]
+        folders = [(_time(folder), folder) for folder in _folders(parent) if foreign.is_file(folder / job_folder.JOB)]
     except (OSError, ValueError):
         return []
     entries = (_read(folder, changed) for changed, folder in sorted(folders, reverse=True)[:max_jobs])
     return [entry for entry in entries if entry]
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    """What lies in a folder, and in those of the batches on a cluster."""
+    for folder in parent.iterdir():
+        yield folder
+        if folder.name.startswith(BATCH) and foreign.is_folder(folder):
+            yield from folder.iterdir()
 
 
 def entry_of(folder: Path) -> HistoryEntry | None:

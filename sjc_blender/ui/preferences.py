@@ -46,6 +46,12 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         min=0,
         max=256,
     )
+    cluster_address: bpy.props.StringProperty(
+        name="Cluster Address",
+        description="Where Batch on Cluster makes its jobs: local for all graphics cards of this computer, auto, or "
+        "the address of a running Ray cluster such as 10.0.0.5:6379",
+        default="local",
+    )
     history_count: bpy.props.IntProperty(
         name="Snapshots",
         description="Maximum number of snapshots that each job keeps for the timeline",
@@ -82,7 +88,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),
-            ("device", "threads"),
+            ("device", "threads", "cluster_address"),
             ("history_count", "history_mb"),
             ("start_seconds", "silence_seconds"),
         ):

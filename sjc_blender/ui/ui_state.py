@@ -161,7 +161,7 @@ def _refresh_past(folder: Path) -> None:
     if entry is None:
         return
     if runtime.output_folder != str(folder.parent):
-        if folder.parent in places.history_folders():
+        if {folder.parent, folder.parent.parent} & set(places.history_folders()):
             refresh_history()
         return
     name = str(folder)

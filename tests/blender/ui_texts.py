@@ -17,11 +17,11 @@ LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
 ADVISING = (
     "problems.py", "install/installer.py", "queue/queue.py", "live.py", "incoming.py", "worker/process.py",
-    "queue/queue_file.py",
+    "queue/queue_file.py", "queue/cluster.py",
 )  # fmt: skip
 ENGINE = ROOT.parent / "backend" / "sjc"
-# Of the engine, what no worker runs (nor the experiments): the command line and what it alone starts; the wire's own
-# complaints; test data.
+# Of the engine, what no worker runs (nor experiments and batches): the command line and what it alone starts; the
+# wire's own complaints; test data.
 NO_WORKER = {"cli.py", "commands.py", "convert.py", "model_removal.py", "fake.py", "protocol.py", "empirical.py"}
 BIGGER_MODEL = " For other words choose a bigger model, such as {} from the Hugging Face hub."
 # Sentences that the engine puts together from pieces; every piece must stand in the file.

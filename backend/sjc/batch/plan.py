@@ -89,7 +89,7 @@ def _jobs(lines: list[list[tuple[Settings, dict[str, str]]]], out: Path) -> list
     if len(made) > MOST_JOBS:
         raise SjcError(f"The list asks for {len(made)} jobs; make at most {MOST_JOBS} in one batch.")
     return [
-        BatchJob(out / f"{number:03d}-{job_folder.slug(chosen.prompt)}-{chosen.seed}", chosen, varied)
+        BatchJob(job_folder.numbered_folder(out, number, chosen), chosen, varied)
         for number, (chosen, varied) in enumerate(made, 1)
     ]
 

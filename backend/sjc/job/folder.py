@@ -57,6 +57,11 @@ def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) 
     return candidate
 
 
+def numbered_folder(parent: Path, number: int, settings: Settings) -> Path:
+    """<parent>/<number>-<slug>-<seed>: of a batch's job, counted from 1."""
+    return parent / f"{number:03d}-{slug(settings.prompt)}-{settings.seed}"
+
+
 # ------------------------------------------------------------------------------------------------ settings and state
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from ... import api
+from ... import api, user_preferences
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
 from .. import model_picker, properties, ui_state
@@ -199,10 +199,9 @@ class SJC_OT_free_memory(JobButton, bpy.types.Operator):
             bpy.app.timers.register(ui_state.follow_worker, persistent=True)
 
 
-class SJC_OT_queue_from_text(Button, bpy.types.Operator):
-    """Queue a job for each line of a text: a prompt, or settings as JSON; lines that begin with # are skipped"""
+class FromText(Button):
+    """A button that makes a batch of a text's lines."""
 
-    bl_idname, bl_label = "sjc.queue_from_text", "Queue from Text"
     text: bpy.props.StringProperty(name="Text", description="Name of the text data-block")
 
     @classmethod
@@ -228,9 +227,29 @@ class SJC_OT_queue_from_text(Button, bpy.types.Operator):
             raise SjcError(f'There is no text "{self.text}" in this file.')
         common = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         common.pop("prompt", None)
-        made = api.batch(bpy.data.texts[self.text], **common)
+        made = api.batch(bpy.data.texts[self.text], cluster=self.cluster(), **common)
         ui_state.refresh()
         self.report({"INFO"}, bpy.app.translations.pgettext_rpt("{} jobs queued").format(len(made)))
+
+    def cluster(self) -> str:
+        """Where the jobs are made: here."""
+        return ""
+
+
+class SJC_OT_queue_from_text(FromText, bpy.types.Operator):
+    """Queue a job for each line of a text: a prompt, or settings as JSON; lines that begin with # are skipped"""
+
+    bl_idname, bl_label = "sjc.queue_from_text", "Queue from Text"
+
+
+class SJC_OT_batch_on_cluster(FromText, bpy.types.Operator):
+    """Make the jobs of a text's lines at once on the Ray cluster that the preferences name; they appear in the queue"""
+
+    bl_idname, bl_label = "sjc.batch_on_cluster", "Batch on Cluster"
+
+    def cluster(self) -> str:
+        """The preferences' address."""
+        return user_preferences.cluster_address()
 
 
 class SJC_OT_dice(Button, bpy.types.Operator):
@@ -247,5 +266,6 @@ class SJC_OT_dice(Button, bpy.types.Operator):
 CLASSES = (
     SJC_OT_generate, SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove,
     SJC_OT_edit_settings, SJC_OT_move,
-    SJC_OT_clear_finished, SJC_OT_free_memory, SJC_OT_queue_from_text, SJC_OT_dice,
+    SJC_OT_clear_finished, SJC_OT_free_memory, SJC_OT_queue_from_text, SJC_OT_batch_on_cluster,
+    SJC_OT_dice,
 )  # fmt: skip

@@ -102,6 +102,7 @@ class SJC_PT_output(Child, bpy.types.Panel):
         ):  # fmt: skip
             layout.prop(context.scene.sjc_output, name)
         self._draw_active(layout, context)
+        layout.operator("sjc.batch_on_cluster", icon="NETWORK_DRIVE")
 
     def _draw_active(self, layout: Any, context: Any) -> None:
         """What can be changed in the selected object: its material, the modifiers of ours; export."""

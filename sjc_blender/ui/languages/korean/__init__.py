@@ -104,6 +104,14 @@ KOREAN = {
     "Queue from Text": "텍스트에서 대기열로",
     "Queue a job for each line of a text: a prompt, or settings as JSON; lines that begin with # are skipped":
         "텍스트의 줄마다 작업을 하나씩 대기열에 넣습니다: 프롬프트 또는 JSON 설정. #으로 시작하는 줄은 건너뜁니다",
+    "Batch on Cluster": "클러스터에서 일괄 생성",
+    "Make the jobs of a text's lines at once on the Ray cluster that the preferences name; they appear in the queue":
+        "텍스트의 줄마다 작업을 환경 설정에 적힌 Ray 클러스터에서 동시에 만듭니다. 작업은 대기열에 나타납니다",
+    "Cluster Address": "클러스터 주소",
+    "Where Batch on Cluster makes its jobs: local for all graphics cards of this computer, auto, or the address of a "
+    "running Ray cluster such as 10.0.0.5:6379":
+        "클러스터에서 일괄 생성이 작업을 만드는 곳: local은 이 컴퓨터의 모든 그래픽 카드, auto, 또는 10.0.0.5:6379처럼 "
+        "실행 중인 Ray 클러스터의 주소",
     "Write prompts in the Text Editor first, one per line": "먼저 텍스트 에디터에 프롬프트를 한 줄에 하나씩 적으세요",
     "Text": "텍스트",
     "Name of the text data-block": "텍스트 데이터 블록의 이름",

@@ -1,0 +1,153 @@
+"""A batch on a cluster: `sjc batch --cluster` as a process, whose events become those of the queue's jobs.  No bpy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.job.folder import numbered_folder
+from ..backend.sjc.settings import Settings
+from ..install import environment
+from .records import JobRecord, State
+
+LIST = "prompts.jsonl"
+RETRY_HERE = "Press Retry to continue on this computer from the last checkpoint."
+END_SECONDS = 5.0
+
+Message = dict[str, Any]
+
+
+class ClusterBatch:
+    """Jobs that a cluster makes.
+
+    folder: the parent of their folders. command: how `sjc batch` is started. address: local, auto or HOST:PORT.
+    """
+
+    def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str], address: str) -> None:
+        self.folder, self.command, self.address = folder, command, address
+        self.jobs = [
+            JobRecord(
+                settings=chosen, folder=numbered_folder(folder, number, chosen), total=chosen.steps,
+                state=State.STARTING, text="waiting for the cluster",
+            )
+            for number, chosen in enumerate(settings, 1)
+        ]  # fmt: skip
+        self.alive = True
+        self._by_folder = {str(job.folder): job for job in self.jobs}
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None: there will be no more
+        self._last: dict[str, Message] = {}
+        self._problem: Message | None = None
+        self._errors: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Write the list and start the process.  Raises SjcError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lines = (json.dumps(asdict(job.settings), ensure_ascii=False) for job in self.jobs)
+            (self.folder / LIST).write_text("\n".join(lines), "utf-8")
+            words = [str(self.folder / LIST), "--out", str(self.folder), "--cluster", self.address, "--json"]
+            self._process = subprocess.Popen(
+                [*self.command, *words], env=environment.clean_environment(), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
+                **environment.quiet(),
+            )  # fmt: skip
+        except OSError as error:
+            raise SjcError(f"{self.folder} could not be written: {error.strerror or error}.") from error
+        threading.Thread(target=self._read, name="batch", daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        errors = threading.Thread(target=self._errors.extend, args=(self._process.stderr,), daemon=True)
+        errors.start()
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._process.wait()
+        errors.join()
+        self._lines.put(None)
+
+    def stop(self) -> None:
+        """Ask it to end: the jobs stop after their step, with a checkpoint."""
+        for job in self.jobs:
+            if not job.finished:
+                job.state, job.text = State.STOPPING, "stopping after this step"
+        if self._process and self._process.poll() is None:
+            if os.name == "nt":
+                self._process.terminate()
+            else:
+                self._process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """End it, and wait for that a moment."""
+        self.stop()
+        if self._process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
+            self._process.kill()
+            self._process.wait()
+            self._lines.put(None)
+
+    def poll(self) -> list[tuple[JobRecord, Message]]:
+        """What has happened since; never waits.  Of each job the last message is "done", with its state."""
+        news: list[tuple[JobRecord, Message]] = []
+        while self.alive:
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                break
+            if line is None:
+                self.alive = False
+                news += self._ends()
+                break
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # not an event of ours
+                news += self._take(json.loads(line))
+        return news
+
+    def _take(self, event: Message) -> Iterator[tuple[JobRecord, Message]]:
+        if event["type"] == "error":
+            self._problem = {"type": "error", "code": str(event["code"]), "text": str(event["text"]), "hint": ""}
+        job = self._by_folder.get(event.get("folder", "")) if event["type"] == "job" else None
+        if job is None or job.finished or self._last.get(job.id) == event:
+            return iter(())
+        self._last[job.id] = event
+        return iter([(job, message) for message in _messages(job, event)])
+
+    def _ends(self) -> Iterator[tuple[JobRecord, Message]]:
+        """The process is over: what it has not made was stopped, or could not begin."""
+        for job in self.jobs:
+            if job.finished:
+                continue
+            if job.state is State.STOPPING:
+                yield job, {"type": "done", "state": "stopped"}
+                continue
+            words = [line.strip() for line in self._errors if line.strip()]
+            last = words[-1] if words else "The cluster gave no reason."
+            yield job, self._problem or {"type": "error", "code": "cluster", "text": last, "hint": RETRY_HERE}
+            yield job, {"type": "done", "state": "failed"}
+
+
+def _messages(job: JobRecord, event: Message) -> list[Message]:
+    """An event of the batch as a worker would say it."""
+    if event["state"] == "finished":
+        return [{"type": "result", "folder": str(job.folder)}, {"type": "done", "state": "finished"}]
+    if event["state"] == "failed":
+        reason = {"type": "error", "code": "cluster", "text": str(event["reason"]), "hint": RETRY_HERE}
+        return [reason, {"type": "done", "state": "failed"}]
+    if "step" in event and event["stage"] == "optimise":
+        speed = max(float(event["it_s"]), 1e-9)
+        left = (event["total"] - event["step"]) / speed
+        names = ("stage", "step", "total", "it_s")
+        return [{"type": "progress", **{name: event[name] for name in names}, "eta_s": left, "metrics": {}}]
+    return [{"type": "status", "stage": str(event.get("stage", "start")), "text": f"on {event.get('host', '')}"}]
