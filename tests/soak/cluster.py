@@ -40,10 +40,12 @@ class Failure(Exception):  # noqa: N818 (it is the finding)
 
 def jobs(count: int) -> list[str]:
     """That many lines of a list: every object in every colour, then again with the next seed."""
-    pairs = itertools.product(itertools.count(), OBJECTS, COLORS)
+    pairs = list(itertools.product(OBJECTS, COLORS))
+    numbered = (divmod(number, len(pairs)) for number in range(count))
     return [
         json.dumps({"prompt": f"a {color} {name}", "seed": seed})
-        for seed, name, color in itertools.islice(pairs, count)
+        for seed, index in numbered
+        for name, color in [pairs[index]]
     ]
 
 
