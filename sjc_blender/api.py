@@ -38,6 +38,7 @@ from .job import (
 )
 from .models import lookup
 from .models.checking import CheckModel, ModelReport
+from .queue.cluster import ClusterBatch
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
 
@@ -112,11 +113,12 @@ def batch(
 
 def _on_cluster(wanted: list[dict[str, Any]], address: str, on_progress: OnProgress | None) -> list[Job]:
     chosen = [_resolved(given) for given in wanted]
-    records = queue().add_batch(chosen, places.batch_folder(), places.batch_command(), address)
-    for index, record in enumerate(records):
+    batch = ClusterBatch(chosen, places.batch_folder(), places.batch_command(), address)
+    queue().add_batch(batch)
+    for index, record in enumerate(batch.jobs):
         live.expect(record, live.in_a_row(index))
     session.keep_pumping()
-    return [job_of(record, on_progress) for record in records]
+    return [job_of(record, on_progress) for record in batch.jobs]
 
 
 def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:

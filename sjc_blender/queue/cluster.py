@@ -34,10 +34,10 @@ class ClusterBatch:
     """
 
     def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str], address: str) -> None:
-        self.folder, self.command, self.address = folder, command, address
+        self.folder, self.command, self.address = Path(folder).absolute(), command, address
         self.jobs = [
             JobRecord(
-                settings=chosen, folder=numbered_folder(folder, number, chosen), total=chosen.steps,
+                settings=chosen, folder=numbered_folder(self.folder, number, chosen), total=chosen.steps,
                 state=State.STARTING, text="waiting for the cluster",
             )
             for number, chosen in enumerate(settings, 1)

@@ -11,7 +11,7 @@ import contextlib
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -105,16 +105,12 @@ class Queue:
         self._changed = True
         return job
 
-    def add_batch(
-        self, settings: Sequence[Settings], folder: Path, command: list[str], address: str
-    ) -> list[JobRecord]:
-        """Jobs that a cluster makes, in folders below `folder`, beside those of the worker.  Raises SjcError."""
-        batch = ClusterBatch(settings, Path(folder).absolute(), command, address)
+    def add_batch(self, batch: ClusterBatch) -> None:
+        """Start a cluster's batch, and have its jobs in the list.  Raises SjcError."""
         batch.start()
         self._batches.append(batch)
         self.jobs += batch.jobs
         self._changed = True
-        return batch.jobs
 
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
@@ -379,9 +375,7 @@ class Queue:
 
     def _listen_to_batches(self) -> None:
         for batch in self._batches:
-            for job, message in batch.poll():
-                if job not in self.jobs:  # taken off the list meanwhile
-                    continue
+            for job, message in (news for news in batch.poll() if news[0] in self.jobs):
                 if message["type"] == "done":
                     queue_file.rescan(job)
                     self._done(job, message)

@@ -3,6 +3,7 @@
 import json
 import sys
 
+from sjc_blender.queue.cluster import ClusterBatch
 from sjc_blender.queue.records import State
 from tests.addon.helpers import chosen, until
 
@@ -39,13 +40,19 @@ for number, job in enumerate(jobs, 1):
 COMMAND = [sys.executable, "-c", BATCH]
 
 
+def begin(q, settings, folder):
+    batch = ClusterBatch(settings, folder, COMMAND, "head:6379")
+    q.add_batch(batch)
+    return batch.jobs
+
+
 def fates(*words):
     return [chosen(negative_prompt=word, seed=index) for index, word in enumerate(words)]
 
 
 def test_jobs_of_a_cluster_follow_its_events(queue, tmp_path):
     q = queue()
-    jobs = q.add_batch(fates("", "fail"), tmp_path / "c", COMMAND, "head:6379")
+    jobs = begin(q, fates("", "fail"), tmp_path / "c")
     assert q.jobs == jobs
     assert q.busy
     assert {job.state for job in jobs} == {State.STARTING}
@@ -62,7 +69,7 @@ def test_jobs_of_a_cluster_follow_its_events(queue, tmp_path):
 
 def test_a_cluster_that_cannot_be_used_fails_its_jobs_alone(queue, tmp_path):
     q = queue()
-    jobs = q.add_batch(fates("refuse", ""), tmp_path / "c", COMMAND, "head:6379")
+    jobs = begin(q, fates("refuse", ""), tmp_path / "c")
     own = q.add(chosen(), tmp_path / "own")
     q.run()
     assert [job.problem.text for job in jobs] == ["--cluster needs Ray."] * 2
@@ -71,12 +78,12 @@ def test_a_cluster_that_cannot_be_used_fails_its_jobs_alone(queue, tmp_path):
 
 def test_cancelling_one_stops_the_batch_and_closing_ends_it(queue, tmp_path):
     q = queue()
-    jobs = q.add_batch(fates("wait", ""), tmp_path / "c", COMMAND, "head:6379")
+    jobs = begin(q, fates("wait", ""), tmp_path / "c")
     until(lambda: q.pump() is not None and jobs[0].step == 4)
     q.cancel(jobs[1])
     q.run()
     assert [job.state for job in jobs] == [State.STOPPED] * 2
-    jobs = q.add_batch(fates("wait"), tmp_path / "d", COMMAND, "head:6379")
+    jobs = begin(q, fates("wait"), tmp_path / "d")
     until(lambda: q.pump() is not None and jobs[0].step == 4)
     q.close(seconds=0.0)
     assert jobs[0].state is State.STOPPED
@@ -85,7 +92,7 @@ def test_cancelling_one_stops_the_batch_and_closing_ends_it(queue, tmp_path):
 
 def test_a_list_is_kept_and_what_ran_on_a_cluster_can_be_taken_up(queue, tmp_path):
     q = queue(state_file=tmp_path / "list.json")
-    (job,) = q.add_batch(fates("wait"), tmp_path / "c", COMMAND, "head:6379")
+    (job,) = begin(q, fates("wait"), tmp_path / "c")
     until(lambda: q.pump() is not None and job.step == 4)
     q.close(seconds=0.0)
     (again,) = queue(state_file=tmp_path / "list.json").jobs
