@@ -109,8 +109,7 @@ class Queue:
         """Start a cluster's batch, and have its jobs in the list.  Raises SjcError."""
         batch.start()
         self._batches.append(batch)
-        self.jobs += batch.jobs
-        self._changed = True
+        self.jobs, self._changed = self.jobs + batch.jobs, True
 
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
@@ -128,8 +127,8 @@ class Queue:
 
     def cancel(self, job: JobRecord) -> None:
         """Stop it; what was made stays and can be taken up again."""
-        if batch := next((batch for batch in self._batches if job in batch.jobs and not job.finished), None):
-            batch.stop()
+        if batches := [batch for batch in self._batches if job in batch.jobs and not job.finished]:
+            batches[0].stop()
         elif job.state is State.WAITING:
             self._end(job, State.STOPPED, "cancelled before its start")
         elif job is self.current and job.state is not State.STOPPING:
