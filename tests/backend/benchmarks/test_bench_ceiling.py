@@ -33,7 +33,7 @@ class SmallModel(TextDenoiser):
         self.schedule, self.origin = self.prompt_encoder.schedule, Origin("small")
         self.vae, self.size, self.channels = None, 32, 3
         self.distilled, self.built_in, self.parameterization = False, None, Epsilon()
-        self.placement = SimpleNamespace(notes=[])
+        self.placement, self.ring = SimpleNamespace(notes=[]), None
 
 
 @pytest.fixture
