@@ -233,7 +233,7 @@ def test_automatic_threshold_finds_the_solid_through_fog(dense, fog):
     inside = inside_lattice(mesh, n)
     truth = torus(p) < 0
     # The denser, the more of what lies between the solid and the next voxel is opaque: a voxel of fat, on a thin ring.
-    assert (inside & truth).sum() / (inside | truth).sum() > {20: 0.9, 100: 0.8, 1000: 0.65}[dense]
+    assert (inside & truth).sum() / (inside | truth).sum() > {20: 0.9, 100: 0.78, 1000: 0.65}[dense]
 
 
 @pytest.mark.parametrize("slope", [30, 120])
