@@ -18,7 +18,7 @@ from .experiments import command as experiments
 from .job.progress import JsonLines, mute
 from .machine import streams, telemetry
 from .machine.memory import large_pages
-from .paths import user_path
+from .paths import local_path
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _path(text: str) -> Path:
     try:
-        return user_path(text)
+        return local_path(text)
     except SjcError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -61,6 +61,17 @@ def user_path(
     return Path(on_windows(text) if windows else text)
 
 
+def local_path(given: str | os.PathLike[str]) -> Path:
+    """As `user_path`, for what is written or read on a disk. Raises SjcError for an address such as s3://bucket/name."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", tidy(os.fspath(given)))
+    if scheme:
+        raise SjcError(
+            f'"{tidy(os.fspath(given))}" is an address ({scheme[1]}) and no folder of this computer; mount that '
+            "storage as a folder and give the folder."
+        )
+    return user_path(given)
+
+
 def _home(text: str, environment: Mapping[str, str], windows: bool) -> str:
     variable = "USERPROFILE" if windows else "HOME"
     if environment.get(variable) and re.match(r"~($|[/\\])", text):

@@ -115,6 +115,15 @@ def test_other_addresses(text, line, capsys):
     assert line in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("address", ["s3://bucket/results", "gs://bucket", '"https://example.com/a"'])
+def test_an_address_is_no_folder(address, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["batch", "list.txt", "--out", address])
+    assert ended.value.code == 2
+    assert "mount that storage as a folder" in capsys.readouterr().err
+    assert paths.local_path(r"C:\results") == paths.user_path(r"C:\results")
+
+
 def test_every_door_reads_paths_alike(tmp_path, monkeypatch):
     folder = tmp_path / "my model"
     folder.mkdir()

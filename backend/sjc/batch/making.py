@@ -12,6 +12,7 @@ from typing import Any
 from .. import causes
 from ..errors import SjcError
 from ..job.progress import Report, silent
+from ..paths import local_path
 from . import records, summary
 from .dispatch import Dispatch
 from .plan import BatchJob, plan_of
@@ -52,7 +53,7 @@ def run(
 
     Raises SjcError for bad input, before anything starts.
     """
-    folder = Path(out).absolute()
+    folder = local_path(out).absolute()
     varied = {name: [str(value) for value in values] for name, values in (grid or {}).items()}
     chosen = plan_of(jobs, folder, varied)
     if cluster is None:
