@@ -4,6 +4,20 @@ from tests.faults import FIELD, GUIDANCE, LOADING, LOOP, MODELS, PAAS, SJC, Faul
 
 FAULTS = [
     Fault(
+        "normals-point-inward",
+        f"{FIELD}/lamp.py",
+        "raw[0] - raw[1]",
+        "raw[1] - raw[0]",
+        ("tests/backend/field/test_lamp.py::test_normals_of_a_ball_point_away_from_its_centre",),
+    ),
+    Fault(
+        "a-lamp-on-the-other-side-than-the-words",
+        f"{FIELD}/lamp.py",
+        "cameras.rotation @ self",
+        "cameras.rotation.mT @ self",
+        ("tests/backend/field/test_lamp.py::test_the_words_and_directions_are_those_that_were_taught",),
+    ),
+    Fault(
         "dreamtime-without-its-weight",
         f"{GUIDANCE}/schedules.py",
         "above = (sigmas * plateau).cumsum(0)",

@@ -155,6 +155,10 @@ class Settings:
         "fine", "guidance", choices=("fine", "paper", "none"),
         text="How the prompt says where the camera stands: fine names angles, as the embedded model learned them, "
              "paper says front, side, backside or overhead, and none says nothing.")
+    lamp: float = _setting(
+        0.0, "guidance", low=0, high=1,
+        text="Share of the views that are lit by a lamp which the prompt then names, so that hollows show; only for "
+             "models that have learned such words.")
     shared_noise: bool = _setting(
         False, "guidance",
         text="Use the same noise for all views of a step, instead of separate noise for each.")

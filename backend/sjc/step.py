@@ -17,6 +17,7 @@ from torch import Tensor
 from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, pixel_rays, sample_cameras, sample_rings
 from .field.grid import VoxelField
+from .field.lamp import Lamps, lamps_of, shaded
 from .field.regularizers import (
     carving,
     center_depth_loss,
@@ -72,13 +73,14 @@ class Drawn:
     """What the host drew and decided for one step.
 
     cameras: of the views.  denoise: the model under the words of these views.  tensors: as `Given`, on the host.
-    inversion: what finds the renders' own noise, None where it is drawn.
+    inversion: what finds the renders' own noise, None where it is drawn.  lamps: None where no view is lit.
     """
 
     cameras: Cameras
     denoise: Denoise
     tensors: dict[str, Tensor]
     inversion: Inversion | None = None
+    lamps: Lamps | None = None
 
     @property
     def obstacle(self) -> str:
@@ -106,6 +108,7 @@ class Draw:
         )
         self.prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max, s.framing)
         check_views(settings, denoiser)
+        self.lamps = lamps_of(denoiser.card, denoiser.name) if s.lamp else None
         ring = denoiser.ring
         self.in_ring = len(ring) if ring else 1  # views with one elevation, field of view, noise level and background
         if ring and ring.elevation is not None:
@@ -121,7 +124,8 @@ class Draw:
             s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
         )
         limits = (s.guidance_end, s.guidance_sigma_min, s.guidance_sigma_max)
-        denoise = self._conditioned(cameras, guidance_scales(step / s.steps, sigma, s.guidance, *limits))
+        words, lamp = self.lamps.draw(s.lamp, cameras, self.generator) if self.lamps else ([""] * views, None)
+        denoise = self._conditioned(cameras, guidance_scales(step / s.steps, sigma, s.guidance, *limits), words)
         tensors = {
             "eye": cameras.eye,
             "rotation": cameras.rotation,
@@ -133,18 +137,20 @@ class Draw:
         }
         if background is not None:
             tensors["background"] = background
+        if lamp is not None:
+            tensors["lamp"] = lamp
         if isinstance(denoise, TwoPart):
             tensors |= denoise.given(sigma.repeat(s.noises_per_view))
-        inversion = self._inversion(cameras, denoise, sigma) if s.noise_source == "inverted" else None
+        inversion = self._inversion(cameras, denoise, sigma, words) if s.noise_source == "inverted" else None
         if inversion:
             tensors |= inversion.given()
-        return Drawn(cameras, denoise, tensors, inversion)
+        return Drawn(cameras, denoise, tensors, inversion, self.lamps)
 
-    def _inversion(self, cameras: Cameras, denoise: Denoise, sigma: Tensor) -> Inversion:
+    def _inversion(self, cameras: Cameras, denoise: Denoise, sigma: Tensor, words: list[str]) -> Inversion:
         """The way up needs no guidance, where the model can be asked without."""
         s, model = self.settings, self.denoiser
         fixed = model.distilled or model.built_in is not None
-        up = denoise if fixed else self._conditioned(cameras, 1.0, steered=False)
+        up = denoise if fixed else self._conditioned(cameras, 1.0, words, steered=False)
         return Inversion(up, denoise if s.whole_flow else None, ladder(model.schedule, sigma, s.inversion_rungs))
 
     def _cameras(self, views: int) -> Cameras:
@@ -172,13 +178,15 @@ class Draw:
             color = torch.tensor(s.background_color).expand(views, 3)
         return self.backdrop(color) if self.backdrop else color * 2 - 1
 
-    def _conditioned(self, cameras: Cameras, guidance: float | Tensor, *, steered: bool = True) -> Denoise:
-        """The model under the words of these views; not steered: without Perp-Neg and rescale."""
+    def _conditioned(
+        self, cameras: Cameras, guidance: float | Tensor, words: list[str], *, steered: bool = True
+    ) -> Denoise:
+        """The model under the words of these views, and those behind each; not steered: no Perp-Neg and no rescale."""
         s = self.settings
         angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
         view_texts = [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
         return self.denoiser.conditioned(
-            [view_prompt(*view) for view in view_texts],
+            [view_prompt(*view) + more for view, more in zip(view_texts, words, strict=True)],
             s.negative_prompt,
             guidance,
             rescale=s.guidance_rescale if steered else 0.0,
@@ -188,13 +196,15 @@ class Draw:
 
 
 def check_views(settings: Settings, denoiser: Denoiser) -> None:
-    """Raises SjcError where a model cannot be asked about as many views as the settings have."""
+    """Raises SjcError where a model cannot be asked about such views, or so many, as the settings have."""
     ring, views = denoiser.ring, settings.views_per_step
     if ring and views % len(ring):
         raise SjcError(
             f"views_per_step: {denoiser.name} sees {len(ring)} views at once, and {views} cannot be divided so; use "
             f"{len(ring)} or a multiple of it."
         )
+    if settings.lamp and denoiser.autoencoder is not None:
+        raise SjcError(f"lamp: {denoiser.name} paints latents, which a lamp cannot shade; set lamp to 0.")
     if ring is None and settings.preset == "mvdream":
         raise SjcError(
             f"preset: mvdream is for a model that sees several views at once, and {denoiser.name} sees one; take "
@@ -232,7 +242,11 @@ class DevicePart:
         background = self._background(given, directions)
         if self.on_views:
             self.on_views(drawn.cameras, background)
-        y = pictures(composite(rendered, background), size, count)
+        seen = rendered
+        if drawn.lamps:
+            color = shaded(rendered, origins, directions, self.field, drawn.lamps, given["lamp"])
+            seen = replace(rendered, color=color)
+        y = pictures(composite(seen, background), size, count)
         if size != self.size:
             y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
         emptiness_factor, carving_factor, clip = given["weights"].unbind()
@@ -255,7 +269,7 @@ class DevicePart:
             depth = pictures(full_depth(rendered)[:, None], size, count)
             loss = loss + s.center_depth_weight * center_depth_loss(depth[:, 0], s.center_depth_ratio)
         if s.carving_weight:
-            loss = loss + carving_factor * carving(rendered, per_ray(g, size, count), background)
+            loss = loss + carving_factor * carving(seen, per_ray(g, size, count), background)
         if s.opacity_entropy_weight:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
         if s.tv_weight:

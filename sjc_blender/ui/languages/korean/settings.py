@@ -193,6 +193,11 @@ SETTINGS = {
         "Edge of the rendered image, which is then resized for the model; a smaller one is faster and shows less "
         "detail (pixels). 0: the model's"
     ): "렌더 이미지의 한 변. 그 뒤 모델에 맞게 크기를 바꿉니다. 작으면 빠르지만 덜 세밀합니다 (픽셀). 0: 모델의 값",
+    "Lamp": "조명",
+    (
+        "Share of the views that are lit by a lamp which the prompt then names, so that hollows show; only for models "
+        "that have learned such words"
+    ): "프롬프트가 말하는 조명을 비추는 시점의 비율. 움푹한 곳이 드러납니다. 그런 낱말을 배운 모델에만 씁니다",
     "Rays per Pixel": "픽셀당 광선",
     (
         "Rays through each pixel of the rendered image, which shows their mean; more make borders as soft as in the "
