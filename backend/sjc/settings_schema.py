@@ -373,7 +373,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "guidance_end": 0.0,
         "guidance_sigma_min": 0.0, "guidance_sigma_max": 0.0, "distilled": False, "var_red": True,
         "noise_source": "random", "inversion_rungs": 2, "whole_flow": False, "color_rate": 1.0,
-        "score_weight": "1/sigma", "view_words": "paper", "shared_noise": False, "guidance_rescale": 0.0,
+        "score_weight": "1/sigma", "view_words": "paper", "lamp": 0.0, "shared_noise": False, "guidance_rescale": 0.0,
         "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "rays_per_pixel": 1,
         "ray_step": 0.5,
