@@ -242,11 +242,11 @@ class DevicePart:
         background = self._background(given, directions)
         if self.on_views:
             self.on_views(drawn.cameras, background)
-        seen = rendered
+        shown = rendered
         if drawn.lamps:
             color = shaded(rendered, origins, directions, self.field, drawn.lamps, given["lamp"])
-            seen = replace(rendered, color=color)
-        y = pictures(composite(seen, background), size, count)
+            shown = replace(rendered, color=color)
+        y = pictures(composite(shown, background), size, count)
         if size != self.size:
             y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
         emptiness_factor, carving_factor, clip = given["weights"].unbind()
@@ -269,7 +269,7 @@ class DevicePart:
             depth = pictures(full_depth(rendered)[:, None], size, count)
             loss = loss + s.center_depth_weight * center_depth_loss(depth[:, 0], s.center_depth_ratio)
         if s.carving_weight:
-            loss = loss + carving_factor * carving(seen, per_ray(g, size, count), background)
+            loss = loss + carving_factor * carving(shown, per_ray(g, size, count), background)
         if s.opacity_entropy_weight:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
         if s.tv_weight:

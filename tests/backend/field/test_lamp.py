@@ -28,7 +28,7 @@ def ball(size=32, radius=0.6):
     return field
 
 
-def seen(azimuth=30.0, elevation=20.0, size=16):
+def view(azimuth=30.0, elevation=20.0, size=16):
     cameras = look_at([azimuth], [elevation], 3.0, 36.0)
     return cameras, *(r.reshape(-1, 3) for r in rays(cameras, size, size))
 
@@ -42,7 +42,7 @@ def test_normals_of_a_ball_point_away_from_its_centre():
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_lit_ball_looks_like_the_pictures_that_the_world_lights(plain):
-    field, (cameras, origins, directions) = ball(), seen()
+    field, (cameras, origins, directions) = ball(), view()
     rendered = render(field, origins, directions)
     number = torch.tensor([1 + taught.LAMPS.index(("above", plain))])
     towards = taught.world_directions(number, cameras.azimuth_deg, cameras.elevation_deg)
@@ -58,7 +58,7 @@ def test_a_lit_ball_looks_like_the_pictures_that_the_world_lights(plain):
 
 
 def test_views_without_a_lamp_and_rays_that_nothing_stops_stay_as_they_are():
-    field, (_, origins, directions) = ball(), seen()
+    field, (_, origins, directions) = ball(), view()
     rendered, known = render(field, origins, directions), lamp.lamps_of(CARD, "it")
     off = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0]])
     assert torch.equal(lamp.shaded(rendered, origins, directions, field, known, off), rendered.color)
@@ -75,14 +75,14 @@ def test_the_words_and_directions_are_those_that_were_taught():
     words, lit = known.draw(0.5, cameras, generator)
     assert 15 < sum(map(bool, words)) < 45
     assert any(w.endswith(" uncolored") for w in words)
-    for view, said in enumerate(words):
-        assert bool(said) == bool(lit[view, 3])
-        if said:
-            number = next(n for n in range(1, 1 + len(taught.LAMPS)) if taught.lit("a mug", n) == "a mug" + said)
-            assert bool(lit[view, 4]) == taught.LAMPS[number - 1][1]
-            angles = cameras.azimuth_deg[view : view + 1], cameras.elevation_deg[view : view + 1]
+    for index, phrase in enumerate(words):
+        assert bool(phrase) == bool(lit[index, 3])
+        if phrase:
+            number = next(n for n in range(1, 1 + len(taught.LAMPS)) if taught.lit("a mug", n) == "a mug" + phrase)
+            assert bool(lit[index, 4]) == taught.LAMPS[number - 1][1]
+            angles = cameras.azimuth_deg[index : index + 1], cameras.elevation_deg[index : index + 1]
             expected = taught.world_directions(torch.tensor([number]), *angles)
-            assert torch.allclose(lit[view, :3], expected[0], atol=1e-5)
+            assert torch.allclose(lit[index, :3], expected[0], atol=1e-5)
 
 
 def test_the_gradient_of_the_shading():
