@@ -64,12 +64,12 @@ result["without glTF"] = offered()
 api.close()
 """
     )
-    exports = ["export_scene.gltf", "wm.obj_export"]
-    assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *exports]
-    assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *exports]
-    assert got["after"] == [exports, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
+    always = ["export_scene.gltf", "wm.obj_export", "sjc.batch_on_cluster"]
+    assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *always]
+    assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *always]
+    assert got["after"] == [always, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
     assert all("Select a mesh made by this add-on" in message for message in got["refused"])
-    assert got["without glTF"] == exports[1:]
+    assert got["without glTF"] == always[1:]
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
     raw = Path(got["files"]["cube.glb"]).read_bytes()

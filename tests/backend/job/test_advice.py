@@ -19,7 +19,7 @@ BUILT_IN = SimpleNamespace(card={}, distilled=True, parameterization=Flow(), nam
         (OURS, "embedded", {}, None),
         (OURS, "fast", {}, None),
         (OURS, "embedded", {"negative_prompt": "a blue stem"}, None),
-        (OURS, "fast", {"negative_prompt": "a blue stem"}, "negative prompt does nothing at guidance 1"),
+        (OURS, "ablation", {"negative_prompt": "a blue stem"}, "negative prompt does nothing at guidance 1"),
         (LARGE, "paper", {}, None),
         (LARGE, "embedded", {"guidance": 7.5}, None),
         (LARGE, "embedded", {}, "guidance 2.5 is for the embedded model; stable-diffusion will hardly"),
