@@ -101,7 +101,13 @@ def test_generate_makes_the_files_and_prints_where_they_are(here, tiny, capsys):
     assert "optimise 4/4" in err
     record = json.loads((folder / "run.json").read_text())
     assert record["settings"] == {**record["settings"], "prompt": "A red Mushroom", "steps": 4, "grid": 16, "seed": 0}
-    assert record["model"] == {"source": str(tiny), "revision": None, "loras": [], "guidance_built_in": None}
+    assert record["model"] == {
+        "source": str(tiny),
+        "revision": None,
+        "loras": [],
+        "guidance_built_in": None,
+        "mv_adapter": None,
+    }
     assert record["device"].startswith("cpu")
     assert record["final"]["step"] == 4
     assert record["mesh"]["watertight"] is True
@@ -149,7 +155,7 @@ def test_words_the_model_does_not_know(here, tiny, capsys, prompt, word):
     line = refused(capsys, "generate", prompt, *options(tiny))
     assert f"does not know {word}" in line
     assert "it knows objects: mushroom; colours: red, blue" in line
-    assert "--model" in line
+    assert "choose a bigger model" in line
     assert tree(here) == {}, "a refused prompt leaves no folder that looks unfinished"
 
 
