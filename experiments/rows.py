@@ -227,8 +227,7 @@ PRESETS = Ablation(
     {
         "default": Variant(),
         "fast": Variant({"preset": "fast"}),
-        "225 steps": Variant({"steps": 225}),
-        "450 steps, 2 views": Variant({"preset": "fast", "steps": 450}),
+        "fast, step size 0.4": Variant({"preset": "fast", "learning_rate": 0.4, "color_rate": 1.0}),
         "guidance 1": Variant({"guidance": 1.0}),
         "guidance 1, 2 views": Variant({"guidance": 1.0, "views_per_step": 2}),
         "guidance 1, fog at the start": Variant({"guidance": 1.0, "init": "fog"}),

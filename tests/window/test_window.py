@@ -193,30 +193,6 @@ def test_two_in_the_queue(panel, measured):
     panel.picture("31_both_done")
 
 
-def test_the_timer_outlives_scene_window_and_file(panel, measured):
-    """Another scene, a window that closes, a new file: nothing is started anew, and the job and its volume go on."""
-    prompt = "a white cone"
-    settings(panel, LONG)
-    start(panel, prompt)
-    panel.wait_for(f"{job(prompt, 'volume_object')}", "the first volume")
-    changes = {
-        "another scene": "bpy.context.window_manager.windows[0].scene = bpy.data.scenes.new('other')",
-        "a window that closes": ANOTHER_WINDOW,
-        "a new file": "bpy.ops.wm.read_homefile()",
-    }
-    with measured("another scene, a window that closes, a new file"):
-        for number, (name, change) in enumerate(changes.items()):
-            before = panel.ask(f"{change}\nresult = len({job(prompt, 'record.snapshots')})")
-            panel.wait_for(f"len({job(prompt, 'record.snapshots')}) > {before} + 1", f"snapshots after {name}")
-            newest = f"bpy.path.abspath({job(prompt, 'volume_object')}.data.filepath)"
-            assert panel.ask(f"result = {job(prompt, 'state')}") == "running", name
-            shown = panel.wait_for(newest, f"a volume after {name}")
-            assert Path(shown).name >= f"f_{before + 1:04d}.vdb", name
-            panel.picture(f"4{number}_{name.replace(' ', '_')}")
-    panel.ask(f"{job(prompt, 'cancel')}()")
-    panel.wait_for(job(prompt, "finished"), "the end of the cancelled job")
-
-
 def is_drawn_at_once(report):
     """The list's panel, at every turn of the wheel."""
     draws = report["callbacks"]["draw SJC_PT_queue"]
@@ -245,6 +221,30 @@ def test_a_thousand_jobs_are_scrolled(panel):
     assert before[0] == "number 0"
     assert int(drawn[-1][0].split()[1]) >= 90, "the wheel has moved the list"
     assert max(map(len, drawn)) <= 20
+
+
+def test_the_timer_outlives_scene_window_and_file(panel, measured):
+    """Another scene, a window that closes, a new file: nothing is started anew, and the job and its volume go on."""
+    prompt = "a white cone"
+    settings(panel, LONG)
+    start(panel, prompt)
+    panel.wait_for(f"{job(prompt, 'volume_object')}", "the first volume")
+    changes = {
+        "another scene": "bpy.context.window_manager.windows[0].scene = bpy.data.scenes.new('other')",
+        "a window that closes": ANOTHER_WINDOW,
+        "a new file": "bpy.ops.wm.read_homefile()",
+    }
+    with measured("another scene, a window that closes, a new file"):
+        for number, (name, change) in enumerate(changes.items()):
+            before = panel.ask(f"{change}\nresult = len({job(prompt, 'record.snapshots')})")
+            panel.wait_for(f"len({job(prompt, 'record.snapshots')}) > {before} + 1", f"snapshots after {name}")
+            newest = f"bpy.path.abspath({job(prompt, 'volume_object')}.data.filepath)"
+            assert panel.ask(f"result = {job(prompt, 'state')}") == "running", name
+            shown = panel.wait_for(newest, f"a volume after {name}")
+            assert Path(shown).name >= f"f_{before + 1:04d}.vdb", name
+            panel.picture(f"4{number}_{name.replace(' ', '_')}")
+    panel.ask(f"{job(prompt, 'cancel')}()")
+    panel.wait_for(job(prompt, "finished"), "the end of the cancelled job")
 
 
 def outside(desk, prompt):

@@ -113,8 +113,6 @@ KOREAN = {
         "클러스터에서 일괄 생성이 작업을 만드는 곳: local은 이 컴퓨터의 모든 그래픽 카드, auto, 또는 10.0.0.5:6379처럼 "
         "실행 중인 Ray 클러스터의 주소",
     "Write prompts in the Text Editor first, one per line": "먼저 텍스트 에디터에 프롬프트를 한 줄에 하나씩 적으세요",
-    "Text": "텍스트",
-    "Name of the text data-block": "텍스트 데이터 블록의 이름",
     "{} jobs queued": "작업 {}개를 대기열에 넣었습니다",
     "The text contains no prompts: write one per line.": "텍스트에 프롬프트가 없습니다. 한 줄에 하나씩 적으세요.",
     "Randomize Seed": "시드 무작위화",

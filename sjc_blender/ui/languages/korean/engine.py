@@ -203,4 +203,7 @@ ENGINE = {
     "The solid parts of the field are smaller than a voxel: nothing to mesh. Lower the threshold.": "필드의 단단한 부분이 복셀보다 작아 메쉬로 만들 것이 없습니다. 임계값을 낮추세요.",
     "Nothing in the field is denser than {}; its densest voxel has {}. Give a lower threshold, or 0 to find one.": "필드에 {} 보다 짙은 곳이 없습니다. 가장 짙은 복셀이 {} 입니다. 임계값을 낮추거나, 자동으로 찾도록 0을 쓰세요.",
     "The field is fog: it is at most {} % opaque from any side, so there is no surface to mesh. Train for more steps, or give a threshold below {}.": "필드가 안개 상태입니다. 어느 쪽에서도 불투명도가 {} % 를 넘지 않아 메쉬로 만들 표면이 없습니다. 단계를 늘리거나 {} 보다 낮은 임계값을 쓰세요.",
+    "lamp: {} has learned no words for lamps, or its sjc.json does not say which; set lamp to 0.": "lamp: {}은(는) 조명에 대한 낱말을 배우지 않았거나 sjc.json에 적혀 있지 않습니다. lamp를 0으로 하세요.",
+    "lamp: {} paints latents, which a lamp cannot shade; set lamp to 0.": "lamp: {}은(는) 잠재값을 그리므로 조명으로 음영을 줄 수 없습니다. lamp를 0으로 하세요.",
+    '"{}" is an address ({}) and no folder of this computer; mount that storage as a folder and give the folder.': '"{}"은(는) 주소({})이며 이 컴퓨터의 폴더가 아닙니다. 그 저장소를 폴더로 연결하고 그 폴더를 주세요.',
 }

@@ -43,7 +43,6 @@ ERRORS = {
     "The list of jobs {} was written by another version of this program.": "작업 목록 {} 은(는) 이 프로그램의 다른 버전이 쓴 것입니다.",
     "The list of jobs {} cannot be written: {}.": "작업 목록 {} 을(를) 쓸 수 없습니다: {}.",
     "Press Retry to continue on this computer from the last checkpoint.": "다시 시도를 누르면 이 컴퓨터에서 마지막 체크포인트부터 계속합니다.",
-    "The cluster gave no reason.": "클러스터가 이유를 알리지 않았습니다.",
     "The list of jobs in {} is in use by {}.": "{} 의 작업 목록은 {} 이(가) 사용 중입니다.",
     "It was renamed to {}; the job folders are not affected.": "{} (으)로 이름을 바꾸었습니다. 작업 폴더는 그대로입니다.",
     "{} is in use by {}. Wait until the job has ended there.": "{} 은(는) {} 이(가) 사용 중입니다. 그쪽 작업이 끝날 때까지 기다리세요.",
