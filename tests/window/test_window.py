@@ -52,6 +52,7 @@ def whole(self, context):
     draw(self, context)
 panels.SJC_UL_jobs.draw_item, panels.SJC_PT_queue.draw = one_row, whole
 bpy.app.driver_namespace['rows'] = rows
+bpy.context.window_manager.sjc.active_job = 0  # else the list goes on showing the job before these
 """
 ROWS = "bpy.app.driver_namespace['rows']"
 NO_MORE = """
