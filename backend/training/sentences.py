@@ -51,9 +51,9 @@ def draw_sentences(bank: Bank, count: int, seed: int, processes: int = 1, lamps:
 
 def _chunk(views: Bank, seed: int, count: int, lamps: bool) -> tuple[np.ndarray, ...]:
     """The arrays of Sentences for one seed."""
-    data = Data(views, seed)
-    index, things, texts = data.choose(count)
-    drawn = [lamp.random_lamp(data.rng) if lamps else 0 for _ in texts]
+    pictures = Data(views, seed)
+    index, things, texts = pictures.choose(count)
+    drawn = [lamp.random_lamp(pictures.rng) if lamps else 0 for _ in texts]
     texts = [lamp.lit(*pair) for pair in zip(texts, drawn, strict=True)]
     number = {name: i for i, name in enumerate(world.COLORS)}
     palette = np.zeros((count, MAX_PARTS), np.uint8)

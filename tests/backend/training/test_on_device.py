@@ -178,6 +178,12 @@ def tiny():
         yield
 
 
+def small_run(bank_file, out):
+    """The words that every short run begins with."""
+    usual = ["--sentences", "50", "--processes", "1", "--threads", "1"]
+    return ["--out", str(out), "--bank", str(bank_file), *usual]
+
+
 def rows(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
@@ -185,19 +191,7 @@ def rows(folder):
 @pytest.mark.usefixtures("tiny")
 def test_a_timed_run_ends_in_time_stops_and_goes_on(bank_file, tmp_path):
     """The card's way on a CPU: it ends after its seconds, and a second call with more goes on from its checkpoint."""
-    words = [
-        "--out",
-        str(tmp_path),
-        "--bank",
-        str(bank_file),
-        "--sentences",
-        "50",
-        "--processes",
-        "1",
-        "--threads",
-        "1",
-    ]
-    words += ["--batch", "2", "--text-steps", "1", "--eval-every", "1000"]
+    words = [*small_run(bank_file, tmp_path), "--batch", "2", "--text-steps", "1", "--eval-every", "1000"]
     train.main([*words, "--seconds", "1"])
     first = rows(tmp_path)[-1]
     assert first["step"] >= 1
@@ -219,19 +213,11 @@ def test_a_timed_run_ends_in_time_stops_and_goes_on(bank_file, tmp_path):
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("module", [distil, codec])
 def test_adapter_and_autoencoder_go_on_from_their_checkpoint(module, bank_file, tmp_path):
-    words = [
-        "--out",
-        str(tmp_path),
-        "--bank",
-        str(bank_file),
-        "--sentences",
-        "50",
-        "--processes",
-        "1",
-        "--threads",
-        "1",
-    ]
-    words += ["--batch", "2", "--eval-every", "2"] + (["--rank", "1"] if module is distil else [])
+    words = (
+        small_run(bank_file, tmp_path)
+        + ["--batch", "2", "--eval-every", "2"]
+        + (["--rank", "1"] if module is distil else [])
+    )
     module.main([*words, "--steps", "2"])
     folder = module.main([*words, "--steps", "3"])
     assert [row["step"] for row in rows(tmp_path)] == ([0, 2, 3] if module is distil else [2, 3])
