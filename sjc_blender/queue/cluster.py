@@ -46,9 +46,11 @@ class ClusterBatch:
         self._by_folder = {str(job.folder): job for job in self.jobs}
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None: there will be no more
         self._last: dict[str, Message] = {}
+        self._over: set[str] = set()  # jobs whose "done" is told, though the queue may not have read it yet
         self._problem: Message | None = None
         self._errors: list[str] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> None:
         """Write the list and start the process.  Raises SjcError."""
@@ -64,7 +66,8 @@ class ClusterBatch:
             )  # fmt: skip
         except OSError as error:
             raise SjcError(f"{self.folder} could not be written: {error.strerror or error}.") from error
-        threading.Thread(target=self._read, name="batch", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="batch", daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process is not None
@@ -119,15 +122,18 @@ class ClusterBatch:
         if event["type"] == "error":
             self._problem = {"type": "error", "code": str(event["code"]), "text": str(event["text"]), "hint": ""}
         job = self._by_folder.get(event.get("folder", "")) if event["type"] == "job" else None
-        if job is None or job.finished or self._last.get(job.id) == event:
+        if job is None or job.id in self._over or self._last.get(job.id) == event:
             return iter(())
         self._last[job.id] = event
-        return iter([(job, message) for message in _messages(job, event)])
+        messages = _messages(job, event)
+        if messages[-1]["type"] == "done":
+            self._over.add(job.id)
+        return iter([(job, message) for message in messages])
 
     def _ends(self) -> Iterator[tuple[JobRecord, Message]]:
         """The process is over: what it has not made was stopped, or could not begin."""
         for job in self.jobs:
-            if job.finished:
+            if job.id in self._over:
                 continue
             if job.state is State.STOPPING:
                 yield job, {"type": "done", "state": "stopped"}

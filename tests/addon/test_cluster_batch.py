@@ -67,6 +67,16 @@ def test_jobs_of_a_cluster_follow_its_events(queue, tmp_path):
     assert [json.loads(line)["seed"] for line in lines] == [0, 1]
 
 
+def test_a_queue_that_looks_late_sees_each_job_end_once(queue, tmp_path):
+    q = queue()
+    jobs = begin(q, fates("", "fail", ""), tmp_path / "c")
+    (batch,) = q._batches
+    batch._reader.join()
+    q.run()
+    assert [job.state for job in jobs] == [State.FINISHED, State.FAILED, State.FINISHED]
+    assert [job.id for job, message in q.events if message["type"] == "done"] == [job.id for job in jobs]
+
+
 def test_a_cluster_that_cannot_be_used_fails_its_jobs_alone(queue, tmp_path):
     q = queue()
     jobs = begin(q, fates("refuse", ""), tmp_path / "c")
