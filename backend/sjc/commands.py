@@ -18,7 +18,7 @@ from .batch.plan import BatchJob
 from .batch.ray_cluster import ClusterOptions
 from .errors import SjcError
 from .job import folder as job_folder
-from .job import locks
+from .job import inputs, locks
 from .job.pointer import repair_pointer
 from .job.progress import Bar, Event, JsonLines, Report
 from .machine import standard_input
@@ -60,7 +60,7 @@ def generate(args: argparse.Namespace) -> int:
     """sjc generate: one object in a new job folder."""
     from .job import run
 
-    chosen = settings.resolve_job({**settings.overrides(args), "prompt": args.prompt})
+    chosen = inputs.whole(settings.resolve_job({**settings.overrides(args), "prompt": args.prompt}))
     folder = args.out or job_folder.free_folder(OUTPUTS, chosen)
     run.check_early(chosen)
     job_folder.check_folder(folder, chosen)

@@ -171,6 +171,8 @@ def _text(spec: Spec, value: object) -> str:
         raise SjcError(f"{spec.name}: {_shown(value)} is unknown; use one of {spec.allowed()}.")
     if spec.name == "device" and not _DEVICE.fullmatch(text):
         raise SjcError(f"device: {_shown(value)} is unknown; use auto, cpu, cuda, cuda:N or mps.")
+    if spec.name in ("start", "keep") and (len(text) > 4096 or not text.isprintable()):
+        raise SjcError(f"{spec.name}: {_shown(value)} names no file; use the path of a .glb file.")
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
         raise SjcError(f"model: {_shown(value)} names no model; use embedded, a folder or a hub id.")
     if spec.name == "lora":
@@ -198,6 +200,8 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
             f"noises_per_view: {s.noises_per_view} draws would be the same noise, because noise_source is "
             f"{s.noise_source}; set noises_per_view to 1."
         )
+    if s.keep and not s.start and not {"keep", "start"} & set(wrong):
+        lines.append("keep: there is nothing to keep without a start; set start, too.")
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(
             f"perp_neg: {plain(s.perp_neg)} needs view words to steer away from; set view_words to fine or paper."

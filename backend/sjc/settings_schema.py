@@ -16,7 +16,7 @@ Color = tuple[float, float, float]
 Value = str | int | float | bool | Color
 T = TypeVar("T")
 
-GROUPS = ("job", "guidance", "noise", "field", "camera", "optimizer", "regularizers", "output")
+GROUPS = ("job", "start", "guidance", "noise", "field", "camera", "optimizer", "regularizers", "output")
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,16 @@ class Settings:
         "off", "job", choices=("off", "auto"),
         text="Whether torch compiles the network on an NVIDIA card: auto does where it can, which makes the first "
              "step slow and the others faster.")
+
+    start: str = _setting(
+        "", "start",
+        text="A mesh that the object starts from and stands like (a block-out), as a .glb file.")
+    start_strength: float = _setting(
+        0.5, "start", low=0, high=1,
+        text="How closely to keep to the shape of the start: 0 takes it as a loose hint, 1 keeps it.")
+    keep: str = _setting(
+        "", "start",
+        text="A mesh within which alone the start may change, as a .glb file; everything else stays exactly as it is.")
 
     views_per_step: int = _setting(
         4, "guidance", low=1, high=64, symbol="V",

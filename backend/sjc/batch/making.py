@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import causes
 from ..errors import SjcError
+from ..job import folder as job_folder
+from ..job import inputs
 from ..job.progress import Report, silent
 from ..paths import local_path
+from ..settings import Settings
 from . import records, summary
 from .dispatch import Dispatch
 from .plan import BatchJob, plan_of
@@ -105,6 +108,7 @@ def on_cluster(
         text = f"{len(jobs)} jobs on {count} slots of {len(alive)} computers"
         report({"type": "status", "stage": "batch", "text": text})
         inspected(ray, alive, out, jobs)
+        jobs = [replace(job, settings=_with_inputs(job)) for job in jobs]
         written = time.monotonic()
 
         def ended(job: BatchJob, row: Row) -> None:
@@ -127,6 +131,12 @@ def on_cluster(
         finally:
             result = _finish(jobs, out, dispatch.news, report, stopped=bool(dispatch.left))
         return Result(result.rows, stopped=not done)
+
+
+def _with_inputs(job: BatchJob) -> Settings:
+    """A job's settings once its folder has what it starts from: the computers share that folder and no other."""
+    begun = job_folder.has_settings(job.folder) and not job.settings.overwrite
+    return inputs.named(job.settings) if begun else inputs.take_in(job.folder, job.settings)
 
 
 def _finish(jobs: Sequence[BatchJob], out: Path, news: Mapping[Path, Row], report: Report, *, stopped: bool) -> Result:

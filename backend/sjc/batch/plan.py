@@ -13,6 +13,7 @@ from typing import Any
 from .. import foreign, settings
 from ..errors import SjcError
 from ..job import folder as job_folder
+from ..job import inputs
 from ..job.batch import decode, read_batch
 from ..paths import user_path
 from ..settings import Settings
@@ -74,11 +75,11 @@ def _resolved(
     made: list[tuple[Settings, dict[str, str]]] = []
     for values in itertools.product(*grid.values()):
         varied = dict(zip(grid, values, strict=True))
-        chosen = settings.resolve_job({**common, **varied, **own})
+        chosen = inputs.whole(settings.resolve_job({**common, **varied, **own}))
         if not made:
             run.check_early(chosen)
         made.append((chosen, varied))
-    if "model" in grid or "lora" in grid:
+    if grid.keys() & {"model", "lora", *inputs.FILES}:
         for chosen, _ in made[1:]:
             run.check_early(chosen)
     return made

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..job import folder as job_folder
-from ..job import locks
+from ..job import inputs, locks
 from ..job.pointer import repair_pointer
 from ..job.progress import Report
 from ..settings import Settings
@@ -43,7 +43,7 @@ class Slot:
         from ..job import run
 
         old = job_folder.read_settings(folder) if job_folder.has_settings(folder) else None
-        if old != replace(chosen, overwrite=False) or chosen.overwrite:
+        if old != replace(inputs.named(chosen), overwrite=False) or chosen.overwrite:
             job_folder.check_folder(folder, chosen)
             return self._run(folder, chosen, stop, new=True)
         if job_folder.finished(folder):

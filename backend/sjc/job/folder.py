@@ -19,6 +19,7 @@ from ..errors import SjcError, here
 from ..output import field_archive, files
 from ..paths import check_length
 from ..settings import Settings, resolve
+from . import inputs
 
 JOB, RUN, CHECKPOINT = "job.json", "run.json", "checkpoint.safetensors"
 FIELD, VOLUME, MESH = "field.npz", "field.vdb", "mesh.glb"
@@ -26,6 +27,7 @@ PREVIEW, TURNTABLE, CURVES = "preview.png", "turntable.mp4", "curves.png"
 SNAPSHOTS = "snapshots"
 RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the job, perhaps before it begins
+BEFORE_A_JOB = SUPERVISOR_FILES | {inputs.INPUTS}
 
 _SLUG_BYTES = 180
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
@@ -136,7 +138,7 @@ def check_folder(folder: Path, settings: Settings) -> None:
     if foreign.kind(folder) not in ("folder", ""):
         raise SjcError(f"{folder} is a file; " + here("--out needs a folder.", "choose another output folder."))
     check_links(folder)
-    names = {path.name for path in folder.iterdir()} - SUPERVISOR_FILES if folder.is_dir() else set()
+    names = {path.name for path in folder.iterdir()} - BEFORE_A_JOB if folder.is_dir() else set()
     names = {name for name in names if not _TEMPORARY.fullmatch(name)}  # somebody was killed before job.json was there
     if names == {JOB} and not has_settings(folder):
         names = set()
@@ -166,22 +168,27 @@ def check_folder(folder: Path, settings: Settings) -> None:
 
 
 def check_links(folder: Path) -> None:
-    """Raises SjcError where the folder's snapshots lie somewhere else: what is there is another's."""
-    place = folder / SNAPSHOTS
-    if foreign.kind(place) and place.resolve() != folder.resolve() / SNAPSHOTS:
-        raise SjcError(f"{place} is a link that leads out of the job folder; remove it. Nothing there is changed.")
+    """Raises SjcError where the folder's snapshots or inputs lie somewhere else: what is there is another's."""
+    for name in (SNAPSHOTS, inputs.INPUTS):
+        place = folder / name
+        if foreign.kind(place) and place.resolve() != folder.resolve() / name:
+            raise SjcError(f"{place} is a link that leads out of the job folder; remove it. Nothing there is changed.")
 
 
 def prepare_folder(folder: Path, settings: Settings) -> None:
-    """Make the folder, clear a result that may be overwritten, write job.json. Raises SjcError as `check_folder`."""
+    """Make the folder, clear a result that may be overwritten, take in what the job starts from, write job.json.
+
+    Raises SjcError as `check_folder`, and for a file to start from that cannot be read.
+    """
     check_folder(folder, settings)
+    inputs.check(settings, folder)
     if folder.is_dir():
         clear_temporary(folder)
         for name in (*RESULTS, CHECKPOINT):
             _remove(folder / name)
         for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
             _remove(path)
-    write_settings(folder, settings)
+    write_settings(folder, inputs.take_in(folder, settings))
 
 
 def _remove(path: Path) -> None:

@@ -23,7 +23,7 @@ from ..machine.memory import give_back
 from ..models import distilled
 from ..output import files
 from ..settings import Settings
-from . import checkpoint
+from . import checkpoint, inputs
 from . import folder as job_folder
 from .advice import advice
 from .background import BackgroundWriter
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..optimize import Losses, OnViews, Optimization
     from ..output.mesh import Mesh
 
+NO_FOLDER = Path()  # of a job whose inputs lie elsewhere still
 AUTO_SNAPSHOTS, AUTO_CHECKPOINT_SECONDS = 20, 30.0
 GPU_STEPS_AHEAD = 2  # steps that may be queued on a GPU before the job waits for the numbers of the one before
 
@@ -47,14 +48,18 @@ class Stopped(Exception):  # noqa: N818 (not an error)
     """The job was asked to stop; its folder can be resumed."""
 
 
-def check_early(settings: Settings) -> None:
-    """Everything about a job that can be checked before torch is loaded: model and LoRAs. Raises SjcError."""
+def check_early(settings: Settings, folder: Path = NO_FOLDER) -> None:
+    """Everything about a job that can be checked before torch is loaded: model, LoRAs, inputs. Raises SjcError.
+
+    folder: the job's, where its inputs are there already.
+    """
     from ..models import lora, model_files, mv_adapter
 
     model_files.check_there(settings.model)
     distilled.built_in(settings)
     lora.check(settings.lora)
     mv_adapter.check(settings.mv_adapter)
+    inputs.check(settings, folder)
 
 
 def reopen(folder: Path) -> Settings:
@@ -66,6 +71,7 @@ def reopen(folder: Path) -> Settings:
     if job_folder.finished(folder):
         repair_pointer(folder)
         raise SjcError(f"{folder} is finished; nothing to resume.")
+    inputs.check_inside(settings, folder)
     job_folder.clear_unfinished(folder, checkpoint.saved_step(folder, checkpoint.largest_bytes(settings.grid)))
     return settings
 
@@ -167,6 +173,7 @@ class JobRun:
             self._warn(text)
         self._notes_reported = [len(source) for source in self._notes()]
         self.appearance = Appearance(self.denoiser, self.settings)
+        self.settings = inputs.named(self.settings)  # as job.json has them from here on
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
 

@@ -27,7 +27,20 @@ EXPORTS = {
 }
 SWITCHABLE = {"export_scene.gltf": "EXPORT_SCENE_OT_gltf"}  # add-ons of Blender's: operator -> its class
 BASIC = ("steps", "grid", "guidance")
-ELSEWHERE = ("prompt", "negative_prompt", "preset", "seed", "model", "lora", "device", "overwrite", *BASIC)
+ELSEWHERE = (
+    "start",
+    "start_strength",
+    "keep",
+    "prompt",
+    "negative_prompt",
+    "preset",
+    "seed",
+    "model",
+    "lora",
+    "device",
+    "overwrite",
+    *BASIC,
+)
 
 
 SOLID_VOLUME = "Solid shading shows volumes in gray; Material Preview shows their colors"
@@ -81,6 +94,8 @@ class SJC_PT_advanced(Sidebar, bpy.types.Panel):
         hidden = (*ELSEWHERE, *model_picker.taken_over(context))
         for heading in GROUPS:
             names = [spec.name for spec in SPECS.values() if spec.group == heading and spec.name not in hidden]
+            if not names:
+                continue
             header, body = layout.panel(f"SJC_advanced_{heading}", default_closed=True)
             header.label(text=labels.GROUP_LABELS[heading])
             for name in names if body else ():

@@ -9,6 +9,7 @@ from .errors import ERRORS
 from .files import FILES
 from .foreign import FOREIGN
 from .settings import SETTINGS
+from .start import START
 
 KOREAN = {
     **SETTINGS,
@@ -20,6 +21,7 @@ KOREAN = {
     **BACKEND,
     **CHECKS,
     **DOCTOR,
+    **START,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",

@@ -73,6 +73,16 @@ SETTINGS = {
     "Off": "끔",
     "Torch": "torch",
     "ONNX Runtime": "ONNX Runtime",
+    # start
+    "Start": "시작 형태",
+    "A mesh that the object starts from and stands like (a block-out), as a .glb file":
+        "물체가 시작하는 메시(블록아웃)의 .glb 파일. 결과가 그 자리에 같은 크기로 섭니다",
+    "Start Strength": "시작 강도",
+    "How closely to keep to the shape of the start: 0 takes it as a loose hint, 1 keeps it":
+        "시작 형태를 얼마나 지킬지 정합니다. 0은 느슨한 힌트로 쓰고, 1은 그대로 지킵니다",
+    "Keep": "유지",
+    "A mesh within which alone the start may change, as a .glb file; everything else stays exactly as it is":
+        "시작 형태가 바뀌어도 되는 곳을 나타내는 메시의 .glb 파일. 그 밖은 모두 그대로 남습니다",
     # guidance
     "Views per Step": "스텝당 시점",
     "Number of camera views in each step; more views give steadier steps and take longer in proportion":
