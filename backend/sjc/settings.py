@@ -171,7 +171,7 @@ def _text(spec: Spec, value: object) -> str:
         raise SjcError(f"{spec.name}: {_shown(value)} is unknown; use one of {spec.allowed()}.")
     if spec.name == "device" and not _DEVICE.fullmatch(text):
         raise SjcError(f"device: {_shown(value)} is unknown; use auto, cpu, cuda, cuda:N or mps.")
-    if spec.name in ("start", "keep") and (len(text) > 4096 or not text.isprintable()):
+    if spec.name in ("start", "keep") and (len(text) > 4096 or set(text) & set("\0\n\r")):
         raise SjcError(f"{spec.name}: {_shown(value)} names no file; use the path of a .glb file.")
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
         raise SjcError(f"model: {_shown(value)} names no model; use embedded, a folder or a hub id.")

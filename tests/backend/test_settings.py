@@ -222,11 +222,18 @@ def any_settings(draw):
     try:
         return resolve(None, values)
     except SjcError as error:
-        phrases = (" is above ", "doublings", "needs view words", "no limit to start from", "the same noise")
+        phrases = (
+            " is above ",
+            "doublings",
+            "needs view words",
+            "no limit to start from",
+            "the same noise",
+            "keep without",
+        )
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
-        for name in (*related, "coarse_to_fine", "perp_neg", "score_clip_end", "noise_source"):
+        for name in (*related, "coarse_to_fine", "perp_neg", "score_clip_end", "noise_source", "keep"):
             values.pop(name, None)
         return resolve(None, values)
 
