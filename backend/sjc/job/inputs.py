@@ -63,15 +63,15 @@ class _Copy:
 
 
 def _copies(settings: Settings) -> list[_Copy]:
-    found = []
+    copies = []
     for setting, known in FILES.items():
         text = getattr(settings, setting)
         for number, (source, rest) in enumerate(known.split(text) if text else [], 1):
             stem = setting if number == 1 else f"{setting}-{number}"
             inside = _INSIDE.fullmatch(source) is not None
             name = source if inside else f"{INPUTS}/{stem}{Path(source).suffix.lower()}"
-            found.append(_Copy(setting, source, rest, name))
-    return found
+            copies.append(_Copy(setting, source, rest, name))
+    return copies
 
 
 def _with(settings: Settings, name_of: Callable[[_Copy], str]) -> Settings:
