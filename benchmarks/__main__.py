@@ -1,6 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
-Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, table, freeze, compare A B.
+Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, variants, table, freeze,
+compare A B.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, worker
+from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, variants, worker
 from sjc.errors import SjcError
 from sjc.machine import streams
 from sjc.machine.memory import large_pages
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=1,
         metavar="N",
-        help="quality, ceiling, colour: runs side by side, for many cores [1]",
+        help="quality, ceiling, colour, variants: runs side by side, for many cores [1]",
     )
     made.add_argument("--preset", choices=tuple(PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
@@ -172,6 +173,13 @@ def run_worker(arguments: argparse.Namespace, settings: Settings) -> dict[str, A
     return worker.benchmark(settings, arguments.quick)
 
 
+def run_variants(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Whether short variants tell which whole one will be best, and what they cost."""
+    which = prompts.TUNING[:2] if arguments.quick else prompts.TUNING
+    count = arguments.seeds or variants.COUNT
+    return variants.benchmark(settings, which, count, arguments.cache / "variants", arguments.at_once)
+
+
 def run_bridge(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the add-on inside Blender."""
     return bridge.benchmark(arguments.quick)
@@ -218,6 +226,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "worker": (run_worker, worker.text),
     "bridge": (run_bridge, bridge.text),
     "gpu": (run_gpu, gpu_text),
+    "variants": (run_variants, variants.text),
 }
 BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 

@@ -1,4 +1,4 @@
-"""The command line: sjc generate | batch | resume | models | experiment | doctor.
+"""The command line: sjc generate | batch | variants | resume | models | experiment | doctor.
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -19,6 +19,7 @@ from .job.progress import JsonLines, mute
 from .machine import streams, telemetry
 from .machine.memory import large_pages
 from .paths import local_path
+from .variants import plan
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,6 +60,23 @@ def build_parser() -> argparse.ArgumentParser:
     _add_cluster(batch)
     _add_common(batch)
     settings.add_arguments(batch, skip=("prompt", "grid"))
+
+    variants = subparsers.add_parser(
+        "variants",
+        help="make several short variants of one object, to choose from",
+        description="Make several short variants of one object, side by side: each a job that stops early, with a "
+        "picture. sjc resume takes one to full length.",
+    )
+    variants.add_argument("prompt", help='what to make, e.g. "a red mushroom"')
+    variants.add_argument("-n", "--count", type=int, default=4, metavar="N", help=f"how many, 1 to {plan.MOST} [4]")
+    variants.add_argument("--out", type=_path, help="parent of the job folders [outputs/variants-<prompt>-<seed>]")
+    variants.add_argument(
+        "--clear",
+        action="store_true",
+        help="instead, remove the variants in the folder PROMPT that were not taken to full length",
+    )
+    _add_common(variants)
+    settings.add_arguments(variants)
 
     resume = subparsers.add_parser(
         "resume", help="go on with an unfinished job", description="Go on with a stopped job."
@@ -154,6 +172,7 @@ def main(argv: list[str] | None = None) -> int:
     run = {
         "generate": commands.generate,
         "batch": commands.batch,
+        "variants": commands.variants,
         "resume": commands.resume,
         "models": commands.models,
         "experiment": experiments.main,

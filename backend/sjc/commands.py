@@ -23,7 +23,7 @@ from .job.pointer import repair_pointer
 from .job.progress import Bar, Event, JsonLines, Report
 from .machine import standard_input
 from .machine.streams import as_json
-from .paths import model_name, user_path
+from .paths import local_path, model_name, user_path
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +66,38 @@ def generate(args: argparse.Namespace) -> int:
     job_folder.check_folder(folder, chosen)
     with locks.holding(folder):
         return _finish(folder, _run_new(folder, chosen, _reporter(args)), args.json)
+
+
+def variants(args: argparse.Namespace) -> int:
+    """sjc variants: several short runs of one prompt, side by side; with --clear, away with those nobody took."""
+    from .variants import plan as variant_plan
+
+    if args.clear:
+        for folder in variant_plan.clear(local_path(args.prompt)):
+            print(folder)
+        return 0
+    chosen = settings.resolve_job({**settings.overrides(args), "prompt": args.prompt})
+    wanted = variant_plan.variants_of(chosen, args.count)
+    parent = args.out or variant_plan.free_parent(OUTPUTS, chosen)
+    report = _reporter(args)
+    with CtrlC() as stop, standard_input.withheld():
+        from .variants import making as variants_making
+
+        try:
+            made = variants_making.make(wanted, parent, report, stop)
+        finally:
+            if isinstance(report, Bar):
+                report.close()
+    for folder, problem in made.problems.items():
+        print(f"sjc: {folder}: {problem}", file=sys.stderr)
+    if made.stopped:
+        print(f"sjc: stopped; sjc resume takes a folder in {parent} to full length", file=sys.stderr)
+        return INTERRUPTED
+    if not args.json:
+        print(parent / variant_plan.SHEET)
+        for folder in made.folders:
+            print(folder)
+    return BAD_INPUT if made.problems else 0
 
 
 def resume(args: argparse.Namespace) -> int:

@@ -26,7 +26,8 @@ FIELD, VOLUME, MESH = "field.npz", "field.vdb", "mesh.glb"
 PREVIEW, TURNTABLE, CURVES = "preview.png", "turntable.mp4", "curves.png"
 SNAPSHOTS = "snapshots"
 RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
-SUPERVISOR_FILES = {".lock", "worker.log"}  # written by whoever supervises the job, perhaps before it begins
+LOG = "worker.log"
+SUPERVISOR_FILES = {".lock", LOG}  # written by whoever supervises the job, perhaps before it begins
 BEFORE_A_JOB = SUPERVISOR_FILES | {inputs.INPUTS}
 
 _SLUG_BYTES = 180
@@ -183,12 +184,28 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
     check_folder(folder, settings)
     inputs.check(settings, folder)
     if folder.is_dir():
-        clear_temporary(folder)
-        for name in (*RESULTS, CHECKPOINT):
-            _remove(folder / name)
-        for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
-            _remove(path)
+        _remove_made(folder)
     write_settings(folder, inputs.take_in(folder, settings))
+
+
+def remove_files(folder: Path, more: Collection[str] = ()) -> None:
+    """Remove all files of a job, its settings last, and those called `more`; what else lies there stays.
+
+    Raises SjcError as `check_links`, and for a file that cannot be removed.
+    """
+    check_links(folder)
+    _remove_made(folder)
+    for name in (*more, LOG, JOB):
+        _remove(folder / name)
+
+
+def _remove_made(folder: Path) -> None:
+    """All that a job has made so far."""
+    clear_temporary(folder)
+    for name in (*RESULTS, CHECKPOINT):
+        _remove(folder / name)
+    for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
+        _remove(path)
 
 
 def _remove(path: Path) -> None:
