@@ -11,6 +11,7 @@ everything.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from .backend.sjc.job.batch import read_batch
 from .backend.sjc.job.folder import free_folder
 from .backend.sjc.settings import Settings, resolve_job
 from .job import (
+    PUMP_SECONDS,
     Job,
     OnProgress,
     cancel,
@@ -41,14 +43,15 @@ from .models.checking import CheckModel, ModelReport
 from .queue.cluster import ClusterBatch
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
+from .variants import begin, clear_variants, take_variant
 
 if TYPE_CHECKING:
     import bpy
 
 __all__ = [
-    "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "close", "free_memory",
-    "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume", "resume_folder", "retry",
-    "settings_of", "show_colors", "snapshot_now", "words",
+    "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "clear_variants", "close",
+    "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume",
+    "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now", "take_variant", "variants", "words",
 ]  # fmt: skip
 
 
@@ -113,12 +116,41 @@ def batch(
 
 def _on_cluster(wanted: list[dict[str, Any]], address: str, on_progress: OnProgress | None) -> list[Job]:
     chosen = [_resolved(given) for given in wanted]
-    batch = ClusterBatch(chosen, places.batch_folder(), places.batch_command(), address)
+    batch = ClusterBatch(chosen, places.batch_folder(), places.shell_command("batch"), address)
     queue().add_batch(batch)
     for index, record in enumerate(batch.jobs):
         live.expect(record, live.in_a_row(index))
     session.keep_pumping()
     return [job_of(record, on_progress) for record in batch.jobs]
+
+
+def variants(
+    prompt: str,
+    count: int = 4,
+    *,
+    block: bool | None = None,
+    on_progress: OnProgress | None = None,
+    folder: str | Path | None = None,
+    location: tuple[float, float, float] | None = None,
+    **settings: Any,
+) -> list[Job]:
+    """Make several short variants of one object side by side, in a row, to choose from; `take_variant` goes on.
+
+    count: 1 to 16. Each is a job that stops at a quarter of its steps, with a seed of its own and small differences of
+    settings (docs/scripting.md); its state is then "stopped". folder: the parent of their folders, which must be empty.
+    location: of the first. The rest is as in `generate`. Raises SjcError for bad input.
+    """
+    chosen = _resolved({**settings, "prompt": prompt})
+    made = begin(chosen, count, places.named_path(folder) if folder else None, location)
+    for job in made:
+        job_of(job.record, on_progress)
+    if _blocks(block):
+        for job in made:
+            job.wait()
+        while queue().in_batch(made[0].record):  # until then nobody can go on with one
+            pump()
+            time.sleep(PUMP_SECONDS)
+    return made
 
 
 def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:

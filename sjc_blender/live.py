@@ -67,11 +67,11 @@ def expect(record: JobRecord, location: tuple[float, float, float] | None) -> No
     _placements[record.id] = Placement(tuple(location or bpy.context.scene.cursor.location))
 
 
-def in_a_row(index: int) -> tuple[float, float, float]:
-    """Location of object number `index` of a batch: in a row along X, from the 3D cursor on."""
+def in_a_row(index: int, start: tuple[float, float, float] | None = None) -> tuple[float, float, float]:
+    """Location of object number `index` of a batch: in a row along X, from `start` or the 3D cursor on."""
     import bpy
 
-    x, y, z = bpy.context.scene.cursor.location
+    x, y, z = start or bpy.context.scene.cursor.location
     return x + index * ROW_SPACING * output_settings()["size"], y, z
 
 
@@ -116,6 +116,8 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
             warn(record, text)
     elif kind == "result":
         _bring_in(record)
+    elif kind == "variant":
+        _show_variant(record)
     tell(record, message)
 
 
@@ -142,6 +144,18 @@ def _bring_in(record: JobRecord) -> None:
         text = f"The result is finished but could not be brought into the scene: {one_line(error)}"
         record.problem = Problem("bug", text, "Press Retry to import the result again.", traceback.format_exc())
         traceback.print_exc()
+
+
+def _show_variant(record: JobRecord) -> None:
+    """The short mesh of a variant; where it cannot be shown, there is its picture."""
+    from . import variants
+
+    try:
+        variants.show(record)
+    except Exception as error:  # noqa: BLE001 (the folder is there, and the variant can be taken)
+        traceback.print_exc()
+        text = f"The variant cannot be shown: {one_line(error)}"
+        warn(record, text)
 
 
 def warn(record: JobRecord, text: str) -> None:
@@ -198,6 +212,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
     triangles = reading.result()
     where, wanted = placement_of(record), output_settings()
     meshes.drop_incomplete(record.id)
+    meshes.drop_variant(record.id)
     made = meshes.place(
         triangles,
         job_id=record.id,

@@ -51,9 +51,9 @@ def worker_command() -> list[str]:
     return environment.worker_command(_ready_python())
 
 
-def batch_command() -> list[str]:
-    """How to start `sjc batch`. Raises SjcError as `worker_command`."""
-    return environment.batch_command(_ready_python())
+def shell_command(name: str) -> list[str]:
+    """How to start `sjc NAME`. Raises SjcError as `worker_command`."""
+    return environment.shell_command(_ready_python(), name)
 
 
 def _ready_python() -> str:

@@ -72,11 +72,11 @@ def worker_command(python: str | Path) -> list[str]:
     return [str(interpreter(python)), "-u", "-X", "utf8", "-B", str(PACKAGE / "sjc_worker.py")]
 
 
-def batch_command(python: str | Path) -> list[str]:
-    """How `sjc batch` is started; its words follow. Raises SjcError when there is no such interpreter."""
+def shell_command(python: str | Path, name: str) -> list[str]:
+    """How `sjc NAME` is started; its words follow. Raises SjcError when there is no such interpreter."""
     program = (
         "import sys; sys.path.insert(0, sys.argv.pop(1)); from sjc.cli import main; "
-        "sys.exit(main(['batch', *sys.argv[1:]]))"
+        f"sys.exit(main(['{name}', *sys.argv[1:]]))"
     )
     return [str(interpreter(python)), "-X", "utf8", "-B", "-c", program, str(PACKAGE)]
 

@@ -27,18 +27,21 @@ END_SECONDS = 5.0
 Message = dict[str, Any]
 
 
-class ClusterBatch:
-    """Jobs that a cluster makes.
+class ProcessBatch:
+    """Jobs that one process of the command line makes.
 
-    folder: the parent of their folders. command: how `sjc batch` is started. address: local, auto or HOST:PORT.
+    folder: the parent of their folders. command: how the process is started; `words` follow.
     """
 
-    def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str], address: str) -> None:
-        self.folder, self.command, self.address = Path(folder).absolute(), command, address
+    beginning = "starting"
+    code, no_reason, hint = "worker", "The process gave no reason.", ""  # of the problem, if it ends without a word
+
+    def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str]) -> None:
+        self.folder, self.command = Path(folder).absolute(), command
         self.jobs = [
             JobRecord(
                 settings=chosen, folder=numbered_folder(self.folder, number, chosen), total=chosen.steps,
-                state=State.STARTING, text="waiting for the cluster",
+                state=State.STARTING, text=self.beginning,
             )
             for number, chosen in enumerate(settings, 1)
         ]  # fmt: skip
@@ -52,15 +55,19 @@ class ClusterBatch:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
+    def words(self) -> list[str]:
+        """The arguments of the command; writes what they name.  Raises OSError."""
+        raise NotImplementedError
+
+    def messages(self, job: JobRecord, event: Message) -> list[Message]:
+        """An event of the process as a worker would say it; "done" is the last of a job."""
+        raise NotImplementedError
+
     def start(self) -> None:
-        """Write the list and start the process.  Raises SjcError."""
+        """Start the process.  Raises SjcError."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lines = (json.dumps(asdict(job.settings), ensure_ascii=False) for job in self.jobs)
-            (self.folder / LIST).write_text("\n".join(lines), "utf-8")
-            words = [str(self.folder / LIST), "--out", str(self.folder), "--cluster", self.address, "--json"]
             self._process = subprocess.Popen(
-                [*self.command, *words], env=environment.clean_environment(), stdin=subprocess.DEVNULL,
+                [*self.command, *self.words()], env=environment.clean_environment(), stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
                 **environment.quiet(),
             )  # fmt: skip
@@ -119,14 +126,14 @@ class ClusterBatch:
         return news
 
     def _take(self, event: Message) -> Iterator[tuple[JobRecord, Message]]:
-        if event["type"] == "error":
+        if event["type"] == "error" and "folder" not in event:
             self._problem = {"type": "error", "code": str(event["code"]), "text": str(event["text"]), "hint": ""}
-        job = self._by_folder.get(event.get("folder", "")) if event["type"] == "job" else None
+        job = self._by_folder.get(event.get("folder", ""))
         if job is None or job.id in self._over or self._last.get(job.id) == event:
             return iter(())
         self._last[job.id] = event
-        messages = _messages(job, event)
-        if messages[-1]["type"] == "done":
+        messages = self.messages(job, event)
+        if messages and messages[-1]["type"] == "done":
             self._over.add(job.id)
         return iter([(job, message) for message in messages])
 
@@ -139,9 +146,34 @@ class ClusterBatch:
                 yield job, {"type": "done", "state": "stopped"}
                 continue
             words = [line.strip() for line in self._errors if line.strip()]
-            last = words[-1] if words else "The cluster gave no reason."
-            yield job, self._problem or {"type": "error", "code": "cluster", "text": last, "hint": RETRY_HERE}
+            last = words[-1] if words else self.no_reason
+            yield job, self._problem or {"type": "error", "code": self.code, "text": last, "hint": self.hint}
             yield job, {"type": "done", "state": "failed"}
+
+
+class ClusterBatch(ProcessBatch):
+    """Jobs that a cluster makes.
+
+    command: how `sjc batch` is started. address: local, auto or HOST:PORT.
+    """
+
+    beginning = "waiting for the cluster"
+    code, no_reason, hint = "cluster", "The cluster gave no reason.", RETRY_HERE
+
+    def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str], address: str) -> None:
+        super().__init__(settings, folder, command)
+        self.address = address
+
+    def words(self) -> list[str]:
+        """A list of the jobs, which is written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = (json.dumps(asdict(job.settings), ensure_ascii=False) for job in self.jobs)
+        (self.folder / LIST).write_text("\n".join(lines), "utf-8")
+        return [str(self.folder / LIST), "--out", str(self.folder), "--cluster", self.address, "--json"]
+
+    def messages(self, job: JobRecord, event: Message) -> list[Message]:
+        """Of the events that are about a job."""
+        return _messages(job, event) if event["type"] == "job" else []
 
 
 def _messages(job: JobRecord, event: Message) -> list[Message]:

@@ -36,6 +36,7 @@ class Row(NamedTuple):
     state: State
     folder: Path
     resume: bool
+    variant: bool
     settings: Settings
     step: int
     total: int
@@ -52,6 +53,7 @@ def row_of(job: JobRecord) -> Row:
         job.state,
         job.folder,
         job.resume,
+        job.variant,
         job.settings,
         job.step,
         job.total,

@@ -23,7 +23,7 @@ from ..problems import RETRY, Problem, of_error
 from ..worker.pipes import newest
 from ..worker.process import NO_MESSAGE, USUAL, Times, WorkerProcess
 from . import queue_file
-from .cluster import ClusterBatch
+from .cluster import ProcessBatch
 from .queue_file import Failed, ListFile, lock_folder, read_folder
 from .records import JobRecord, State
 
@@ -70,7 +70,7 @@ class Queue:
         self._changed = self._free = False
         self._removed: set[str] = set()
         self._events: list[Event] = []
-        self._batches: list[ClusterBatch] = []
+        self._batches: list[ProcessBatch] = []
         self._cancel_by: float | None = None
         self._pumped = clock()
         if self._list and self._list.path.exists():
@@ -105,11 +105,15 @@ class Queue:
         self._changed = True
         return job
 
-    def add_batch(self, batch: ClusterBatch) -> None:
-        """Start a cluster's batch, and have its jobs in the list.  Raises SjcError."""
+    def add_batch(self, batch: ProcessBatch) -> None:
+        """Start a batch, and have its jobs in the list.  Raises SjcError."""
         batch.start()
         self._batches.append(batch)
         self.jobs, self._changed = self.jobs + batch.jobs, True
+
+    def in_batch(self, job: JobRecord) -> bool:
+        """Whether the process of a batch still has it, or another job of the same batch."""
+        return any(job in batch.jobs for batch in self._batches)
 
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""

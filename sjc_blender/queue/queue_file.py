@@ -155,6 +155,7 @@ def _read(entry: Any, parent: Path) -> JobRecord | None:
             settings=settings.resolve(None, record.record("settings").values),
             folder=parent / record.text("folder", longest=LONGEST_PATH),
             resume=record.flag("resume"),
+            variant=record.flag("variant", default=False),
             id=record.text("id", longest=LONGEST_ID) or uuid.uuid4().hex,
             state=State(record.text("state")),
             step=record.whole("step", 0, foreign.MOST_STEPS),

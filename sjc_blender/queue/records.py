@@ -56,12 +56,14 @@ class JobRecord:
 
     stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s:
     seconds that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard
-    of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work.
+    of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work; variant: one of several
+    short ones, to choose from.
     """
 
     settings: Settings
     folder: Path
     resume: bool = False
+    variant: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = State.WAITING
     stage: str = ""

@@ -13,11 +13,11 @@ from . import collect, glb, materials
 from .assets import asset_mark
 
 __all__ = [
-    "asset_mark", "begin", "complete", "decimate", "drop_incomplete", "find", "import_mesh", "place", "set_threshold",
-    "smooth", "volume_to_mesh",
+    "asset_mark", "begin", "complete", "decimate", "drop_incomplete", "drop_variant", "find", "import_mesh",
+    "mark_variant", "place", "set_threshold", "smooth", "volume_to_mesh",
 ]  # fmt: skip
 
-_JOB, _INCOMPLETE = "sjc_job", "sjc_incomplete"
+_JOB, _INCOMPLETE, _VARIANT = "sjc_job", "sjc_incomplete", "sjc_variant"
 DECIMATE, SMOOTH, SURFACE = "SJC Decimate", "SJC Smooth", "SJC Surface"
 
 
@@ -93,6 +93,24 @@ def drop_incomplete(job_id: str) -> None:
     for item in _of_job(job_id):
         if item.get(_INCOMPLETE):
             bpy.data.meshes.remove(item.data)  # the object goes with it
+
+
+def mark_variant(target: Any) -> None:
+    """Mark the mesh of a job that has stopped early; `drop_variant` removes it."""
+    target[_VARIANT] = True
+
+
+def drop_variant(job_id: str) -> None:
+    """Remove the mesh that a variant has shown, as for the mesh at full length; what the person has made of it stays.
+
+    That is, a copy of it, or one whose mark was taken off.
+    """
+    for item in _of_job(job_id):
+        if item.get(_VARIANT):
+            data = item.data
+            bpy.data.objects.remove(item)
+            if data.users == 0:
+                bpy.data.meshes.remove(data)
 
 
 def _of_job(job_id: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import bpy.utils.previews
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 _MAX_ICONS = 4  # icons that may still stand on a screen about to be redrawn
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 _plots: bpy.utils.previews.ImagePreviewCollection | None = None
+_gallery: bpy.utils.previews.ImagePreviewCollection | None = None
 _number = 0
 
 
@@ -39,6 +41,26 @@ def icon(picture: Path | None) -> int:
     return number
 
 
+def gallery(pictures: Iterable[Path]) -> None:
+    """Load these pictures (.png), and let those that are no longer among them go. Not from `draw`: it reads files."""
+    global _gallery  # noqa: PLW0603
+    wanted = {str(picture): picture for picture in pictures}
+    if _gallery is None and not wanted:
+        return
+    if _gallery is None:
+        _gallery = bpy.utils.previews.new()
+    for old in set(_gallery) - set(wanted):
+        del _gallery[old]
+    for name, picture in wanted.items():
+        if name not in _gallery and picture.is_file():
+            _gallery.load(name, name, "IMAGE")
+
+
+def in_gallery(picture: str) -> int:
+    """The icon's number of a picture that `gallery` has loaded; 0 for others. Reads no disk."""
+    return int(_gallery[picture].icon_id) if _gallery is not None and picture in _gallery else 0
+
+
 def plot(name: str, pixels: NDArray[np.float32]) -> str:
     """Take `pixels` [H, W, 4], bottom row first, as the newest picture called `name`; -> the name that `plotted` knows.
 
@@ -63,8 +85,8 @@ def plotted(key: str) -> int:
 
 def close() -> None:
     """Let all icons go, at switching off."""
-    global _icons, _plots  # noqa: PLW0603
-    for icons in (_icons, _plots):
+    global _icons, _plots, _gallery  # noqa: PLW0603
+    for icons in (_icons, _plots, _gallery):
         if icons is not None:
             bpy.utils.previews.remove(icons)
-    _icons = _plots = None
+    _icons = _plots = _gallery = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import folder as job_folder
+from ..backend.sjc.variants.plan import PREFIX
 from ..places import BATCH
 
 MAX_JOBS = 1000
@@ -39,10 +40,10 @@ def jobs_in(parent: Path, max_jobs: int = MAX_JOBS) -> list[HistoryEntry]:
 
 
 def _folders(parent: Path) -> Iterator[Path]:
-    """What lies in a folder, and in those of the batches on a cluster."""
+    """What lies in a folder, and in those of batches on a cluster and of variants."""
     for folder in parent.iterdir():
         yield folder
-        if folder.name.startswith(BATCH) and foreign.is_folder(folder):
+        if folder.name.startswith((BATCH, PREFIX)) and foreign.is_folder(folder):
             yield from folder.iterdir()
 
 

@@ -233,7 +233,15 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "backend_factor": bpy.props.FloatProperty(),
         "backend_stale": bpy.props.BoolProperty(),
         **_texts(
-            "current", "failed", "states", "worker_device", "queue_problem", "queue_hint", "output_folder", "curves_of"
+            "current",
+            "failed",
+            "states",
+            "variants",
+            "worker_device",
+            "queue_problem",
+            "queue_hint",
+            "output_folder",
+            "curves_of",
         ),
         **_texts("backend_state", "backend_text", "backend_python", "backend_lines", "backend_problem", "backend_code"),
     }

@@ -20,6 +20,7 @@ import bpy
 
 from .. import places, session, timer
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.variants import plan
 from ..job import Job, job_of
 from ..problems import Problem
 from ..queue.records import JobRecord, State
@@ -99,6 +100,7 @@ def refresh() -> None:
     current = queue.current
     runtime.current = current.id if current else ""
     runtime.failed = next((record.id for record in reversed(queue.jobs) if _has_problem(record)), "")
+    _show_variants(runtime)
     runtime.states = " ".join(sorted({record.state for record in queue.jobs}))
     runtime.worker_alive = queue.process is not None
     runtime.worker_device = str((queue.hello or {}).get("device", ""))
@@ -236,6 +238,16 @@ def _copy(runtime: Any, record: JobRecord) -> None:
         -1.0 if record.eta_s is None else record.eta_s, problem.code, problem.text, problem.hint, problem.details,
     )  # fmt: skip
     _jobs.copy(runtime.jobs, record.id, values, marks)
+
+
+def _show_variants(runtime: Any) -> None:
+    """The gallery: names of the variants to choose from, in order, and their pictures."""
+    shown = [record for record in session.queue().jobs if record.variant]
+    runtime.variants = " ".join(record.id for record in shown)
+    pictures = {record.id: record.folder / plan.PICTURE for record in shown if record.finished}
+    preview.gallery(pictures.values())
+    for job_id, picture in pictures.items():
+        runtime.jobs[job_id].picture = str(picture)
 
 
 def _show_picture(runtime: Any, record: JobRecord) -> None:

@@ -64,6 +64,7 @@ def make(
     for folder, end in zip(folders, ends, strict=True):
         if isinstance(end, BaseException) and not isinstance(end, run.Stopped):
             problems[folder] = _problem(end)
+            report({"type": "error", "code": "input", "text": problems[folder], "folder": str(folder)})
     plan.write_list(parent, settings, problems)
     _write_sheet(parent, folders)
     if len(problems) == len(folders):

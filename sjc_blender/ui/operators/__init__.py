@@ -1,6 +1,6 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, jobs, lora, output, report, scene, words
+from . import backend, jobs, lora, output, report, scene, variants, words
 
 CLASSES = (
     *jobs.CLASSES,
@@ -10,5 +10,6 @@ CLASSES = (
     *lora.CLASSES,
     *report.CLASSES,
     *words.CLASSES,
+    *variants.CLASSES,
 )
 MENUS = scene.MENUS

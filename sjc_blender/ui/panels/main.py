@@ -18,7 +18,7 @@ from ..links import draw_link
 from .backend import draw_backend
 from .sidebar import Child, Sidebar
 
-PICTURE_SCALE, CURVE_SCALE = 8.0, 4.0
+PICTURE_SCALE, CURVE_SCALE, VARIANT_SCALE = 8.0, 4.0, 6.0
 # code of a problem -> the buttons that mend it (operator, icon); what is locked or a bug can only be tried again
 FIXES = {
     "input": (("sjc.edit_settings", "SETTINGS"),),
@@ -54,6 +54,9 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         row = layout.row()
         row.scale_y = 1.4
         row.operator("sjc.generate", text="Queue" if runtime.current else "Generate", icon="OUTLINER_OB_VOLUME")
+        row.operator("sjc.variants", text="", icon="IMGDISPLAY")
+        if runtime.variants:
+            draw_variants(layout, runtime)
         current = runtime.jobs.get(runtime.current)
         if current:
             draw_running(layout, context, current)
@@ -65,6 +68,29 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
             paragraph.paragraph(
                 layout, context, f"{translated(runtime.queue_problem)} {translated(runtime.queue_hint)}", icon="INFO"
             )
+
+
+def draw_variants(layout: Any, runtime: Any) -> None:
+    """The gallery of variants to choose from, while there are any."""
+    column = layout.box().column()
+    row = column.row()
+    row.label(text="Variants")
+    row.operator("sjc.clear_variants", icon="TRASH")
+    grid = column.grid_flow(row_major=True, columns=2, even_columns=True)
+    for name in runtime.variants.split():
+        entry = runtime.jobs.get(name)
+        if entry is None:
+            continue
+        cell = grid.column(align=True)
+        icon = preview.in_gallery(entry.picture)
+        if icon:
+            cell.template_icon(icon_value=icon, scale=VARIANT_SCALE)
+        if entry.state == "stopped":
+            cell.operator("sjc.take_variant", icon="PLAY").job = name
+        elif entry.state == "failed":
+            cell.label(text="Failed", icon="ERROR")
+        else:
+            cell.progress(factor=entry.progress, text=iface_(stage_of(entry)))
 
 
 def draw_running(layout: Any, context: Any, entry: Any) -> None:
