@@ -102,8 +102,8 @@ def _child(settings: Settings, count: int, target: Path, what: str) -> dict[str,
         words = [sys.executable, "-m", "benchmarks.variants", str(source), str(count), str(target), what]
         if subprocess.run(words, cwd=report.ROOT, check=False).returncode:
             raise SjcError(f"the runs of {settings.prompt} failed")
-    found: dict[str, Any] = json.loads(target.read_text("utf-8"))
-    return found
+    measured: dict[str, Any] = json.loads(target.read_text("utf-8"))
+    return measured
 
 
 def text(record: report.Record) -> str:
@@ -119,8 +119,8 @@ def text(record: report.Record) -> str:
     ]
     lines = [head]
     names = ("spearman", "spearman_pooled", "mean_full", "chosen_full", "best_full", "spread_of_full")
-    for way, found in record["summary"].items():
-        lines.append([way, *(f"{found[name]:.3f}" for name in names)])
+    for way, figures in record["summary"].items():
+        lines.append([way, *(f"{figures[name]:.3f}" for name in names)])
     cost = record["cost"]
     return (
         f"{report.table(lines)}\nvariants stop at step {record['steps']['variant']} of {record['steps']['full']}; "
@@ -244,8 +244,8 @@ class Counted:
 def main(source: str, count: str, target: str, what: str) -> None:
     """What `benchmark` has a process of its own do."""
     settings = from_json(Path(source).read_text("utf-8"))
-    found = {"rows": runs(settings, int(count))} if what == "rows" else cost(settings, int(count))
-    write_json(Path(target), found)
+    measured = {"rows": runs(settings, int(count))} if what == "rows" else cost(settings, int(count))
+    write_json(Path(target), measured)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from .models.checking import CheckModel, ModelReport
 from .queue.cluster import ClusterBatch
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
-from .variants import begin, clear_variants, take_variant
+from .variants import begin, being_made, clear_variants, take_variant
 
 if TYPE_CHECKING:
     import bpy
@@ -137,8 +137,8 @@ def variants(
     """Make several short variants of one object side by side, in a row, to choose from; `take_variant` goes on.
 
     count: 1 to 16. Each is a job that stops at a quarter of its steps, with a seed of its own and small differences of
-    settings (docs/scripting.md); its state is then "stopped". folder: the parent of their folders, which must be empty.
-    location: of the first. The rest is as in `generate`. Raises SjcError for bad input.
+    settings (docs/for-scripters.md); its state is then "stopped". folder: the parent of their folders, which must be
+    empty. location: of the first. The rest is as in `generate`. Raises SjcError for bad input.
     """
     chosen = _resolved({**settings, "prompt": prompt})
     made = begin(chosen, count, places.named_path(folder) if folder else None, location)
@@ -147,7 +147,7 @@ def variants(
     if _blocks(block):
         for job in made:
             job.wait()
-        while queue().in_batch(made[0].record):  # until then nobody can go on with one
+        while being_made(made[0].record):  # until then nobody can go on with one
             pump()
             time.sleep(PUMP_SECONDS)
     return made

@@ -12,6 +12,7 @@ from . import live, session, timer
 from .backend.sjc import errors
 from .scene import preview, volumes
 from .ui import backend_task, loras, model_picker, operators, panels, preferences, presets, properties, ui_state
+from .ui import prompts as ui_prompts
 from .ui.languages import translations
 
 CLASSES: tuple[type, ...] = (
@@ -120,6 +121,7 @@ def unregister() -> None:
     live.forget()
     ui_state.forget()
     model_picker.stop()
+    ui_prompts.forget()
     preview.close()
     atexit.unregister(at_exit)
     for name, handler in HANDLERS:

@@ -36,6 +36,11 @@ def variants() -> list[JobRecord]:
     return [record for record in session.queue().jobs if record.variant]
 
 
+def being_made(record: JobRecord) -> bool:
+    """Whether the process that makes a variant is still there."""
+    return any(record in batch.jobs for batch in session.queue().batches)
+
+
 def take_variant(job: Job) -> Job:
     """Go on with a variant to full length; its mesh takes the place of the short one. The others stay.
 
@@ -44,7 +49,7 @@ def take_variant(job: Job) -> Job:
     record, queue = job.record, session.queue()
     if not record.variant or record not in queue.jobs:
         raise SjcError("This job is no variant to choose from.")
-    if queue.in_batch(record):
+    if being_made(record):
         raise SjcError("The variants are still being made; wait until all are there.")
     if not (record.folder / plan.PICTURE).is_file():
         raise SjcError(f"{record.folder} holds no variant any more; make the variants again.")
@@ -62,9 +67,9 @@ def clear_variants(keep: Iterable[Job] = ()) -> int:
     from .scene import meshes
 
     queue = session.queue()
-    kept = {job.record.id for job in keep}
-    gone = [record for record in variants() if record.id not in kept]
-    if any(queue.in_batch(record) for record in gone):
+    spared = {job.record.id for job in keep}
+    gone = [record for record in variants() if record.id not in spared]
+    if any(map(being_made, gone)):
         raise SjcError("The variants are still being made; wait until all are there.")
     folders = {record.folder for record in gone}
     for record in gone:

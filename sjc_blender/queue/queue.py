@@ -70,7 +70,7 @@ class Queue:
         self._changed = self._free = False
         self._removed: set[str] = set()
         self._events: list[Event] = []
-        self._batches: list[ProcessBatch] = []
+        self.batches: list[ProcessBatch] = []
         self._cancel_by: float | None = None
         self._pumped = clock()
         if self._list and self._list.path.exists():
@@ -91,7 +91,7 @@ class Queue:
         """Whether pumping is needed: something runs, waits, ends, or has not been told yet."""
         ending = self.process is not None and self.process.stopping
         waits = any(job.state is State.WAITING for job in self.jobs)
-        return waits or ending or self.current is not None or bool(self._events or self._batches) or self._changed
+        return waits or ending or self.current is not None or bool(self._events or self.batches) or self._changed
 
     # ------------------------------------------------------------------------------------------------ for the caller
 
@@ -108,12 +108,8 @@ class Queue:
     def add_batch(self, batch: ProcessBatch) -> None:
         """Start a batch, and have its jobs in the list.  Raises SjcError."""
         batch.start()
-        self._batches.append(batch)
+        self.batches.append(batch)
         self.jobs, self._changed = self.jobs + batch.jobs, True
-
-    def in_batch(self, job: JobRecord) -> bool:
-        """Whether the process of a batch still has it, or another job of the same batch."""
-        return any(job in batch.jobs for batch in self._batches)
 
     def pause(self, job: JobRecord) -> None:
         """Hold the running job after its step."""
@@ -131,7 +127,7 @@ class Queue:
 
     def cancel(self, job: JobRecord) -> None:
         """Stop it; what was made stays and can be taken up again."""
-        if batches := [batch for batch in self._batches if job in batch.jobs and not job.finished]:
+        if batches := [batch for batch in self.batches if job in batch.jobs and not job.finished]:
             batches[0].stop()
         elif job.state is State.WAITING:
             self._end(job, State.STOPPED, "cancelled before its start")
@@ -238,7 +234,7 @@ class Queue:
         if self.process:
             self.process.kill()
             self._listen()
-        for batch in self._batches:
+        for batch in self.batches:
             batch.close()
         self._listen_to_batches()
         if self.current:
@@ -377,7 +373,7 @@ class Queue:
                 self._end(self.current, State.STOPPED, "stopped; Retry continues from the last checkpoint")
 
     def _listen_to_batches(self) -> None:
-        for batch in self._batches:
+        for batch in self.batches:
             for job, message in (news for news in batch.poll() if news[0] in self.jobs):
                 if message["type"] == "done":
                     queue_file.rescan(job)
@@ -385,7 +381,7 @@ class Queue:
                 else:
                     job.take(message)
                     self._events.append((job, message))
-        self._batches = [batch for batch in self._batches if batch.alive]
+        self.batches = [batch for batch in self.batches if batch.alive]
 
     # -------------------------------------------------------------------------------------------------- the messages
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import bpy
 
-from ..backend.sjc.settings import PRESETS, SPECS, Spec, Value, resolve
-from . import labels, loras
+from ..backend.sjc.errors import SjcError
+from ..backend.sjc.settings import DEFAULT_PRESET, PRESETS, SPECS, Spec, Value, coerce, resolve
+from . import labels, loras, prompts
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 UNCHANGED = (
@@ -55,6 +56,8 @@ def _digits(spec: Spec) -> int:
 def _text_property(spec: Spec, common: dict[str, Any]) -> Any:
     if spec.name in SUGGESTED:
         common = {**common, "search": _suggest(SUGGESTED[spec.name]), "search_options": {"SUGGESTION"}}
+    if spec.name == "prompt":
+        common = {**common, "search": prompts.offered, "search_options": {"SUGGESTION"}}
     if spec.name == "lora":
         common = {**common, "update": loras.follow}
     if spec.name == "mv_adapter":
@@ -116,6 +119,21 @@ def settings_from(scene: Any) -> dict[str, Value]:
         if spec.name not in ("preset", "overwrite") and not _same(getattr(group, spec.name), base[spec.name], spec):
             changes[spec.name] = _plain(getattr(group, spec.name), spec)
     return changes
+
+
+def usable(stored: Mapping[str, Any]) -> tuple[dict[str, Value], list[str]]:
+    """All settings that a job's stored ones mean here, and the names of those that no longer exist, or not so.
+
+    What a job of another version does not name comes from its preset.
+    """
+    values, left_out = {}, []
+    for name, value in stored.items():
+        try:
+            values[name] = coerce(name, value)
+        except SjcError:
+            left_out.append(name)
+    base = _values_of(str(values.get("preset", DEFAULT_PRESET)))
+    return {**base, **values, "overwrite": False}, left_out
 
 
 def apply(group: Any, values: Mapping[str, Any]) -> None:
@@ -228,6 +246,12 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "history": bpy.props.CollectionProperty(type=SJC_PG_history),
         "active_history": bpy.props.IntProperty(name="Result", description="A job in the output folder"),
         "curves": bpy.props.CollectionProperty(type=SJC_PG_curve),
+        "style": bpy.props.StringProperty(
+            name="Style Words",
+            description="Words that say how the object shall look; type to search the list",
+            search=prompts.offered_styles,
+            search_options={"SUGGESTION"},
+        ),
         "worker_alive": bpy.props.BoolProperty(),
         "freeing": bpy.props.BoolProperty(),
         "backend_factor": bpy.props.FloatProperty(),

@@ -70,7 +70,7 @@ def test_jobs_of_a_cluster_follow_its_events(queue, tmp_path):
 def test_a_queue_that_looks_late_sees_each_job_end_once(queue, tmp_path):
     q = queue()
     jobs = begin(q, fates("", "fail", ""), tmp_path / "c")
-    (batch,) = q._batches
+    (batch,) = q.batches
     batch._reader.join()
     q.run()
     assert [job.state for job in jobs] == [State.FINISHED, State.FAILED, State.FINISHED]
@@ -97,7 +97,7 @@ def test_cancelling_one_stops_the_batch_and_closing_ends_it(queue, tmp_path):
     until(lambda: q.pump() is not None and jobs[0].step == 4)
     q.close(seconds=0.0)
     assert jobs[0].state is State.STOPPED
-    assert q._batches == []
+    assert q.batches == []
 
 
 def test_a_list_is_kept_and_what_ran_on_a_cluster_can_be_taken_up(queue, tmp_path):

@@ -46,9 +46,9 @@ def begin(q, folder, fate=""):
 def test_variants_end_as_stopped_jobs_that_can_be_taken_up_and_the_list_keeps_that(queue, tmp_path):
     q = queue(state_file=tmp_path / "list.json")
     first, bad, last = jobs = begin(q, tmp_path / "v")
-    assert q.in_batch(first)
+    assert first in q.batches[0].jobs
     q.run()
-    assert not q.in_batch(first)
+    assert q.batches == []
     assert [job.state for job in jobs] == [State.STOPPED, State.FAILED, State.STOPPED]
     assert (first.step, first.total) == (2, 8)
     assert bad.problem.text == "no mesh"

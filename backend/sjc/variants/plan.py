@@ -127,10 +127,10 @@ def clear(parent: Path, keep: Sequence[Path] = ()) -> list[Path]:
     What is no file of a job stays, and its folder with it. A damaged variant stays, too. Raises SjcError for a damaged
     list.
     """
-    kept = {Path(folder).absolute() for folder in keep}
+    spared = {Path(folder).absolute() for folder in keep}
     gone = []
     for folder in read_list(parent):
-        if folder.absolute() in kept:
+        if folder.absolute() in spared:
             continue
         try:
             if untouched(folder):

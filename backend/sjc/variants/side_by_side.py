@@ -57,13 +57,13 @@ class Question:
 
 def answers(model: Denoiser, questions: Sequence[Question]) -> list[Tensor]:
     """D for each question, in one call for those of a kind."""
-    found: dict[int, Tensor] = {}
+    replies: dict[int, Tensor] = {}
     kinds: dict[tuple[object, ...], list[int]] = {}
     for index, question in enumerate(questions):
         kinds.setdefault(question.kind, []).append(index)
     for indices in kinds.values():
-        found |= dict(zip(indices, _together(model, [questions[i] for i in indices]), strict=True))
-    return [found[index] for index in range(len(questions))]
+        replies |= dict(zip(indices, _together(model, [questions[i] for i in indices]), strict=True))
+    return [replies[index] for index in range(len(questions))]
 
 
 def _together(model: Denoiser, questions: Sequence[Question]) -> list[Tensor]:

@@ -11,7 +11,7 @@ import bpy
 from ... import api, user_preferences
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
-from .. import model_picker, properties, ui_state
+from .. import model_picker, prompts, properties, ui_state
 from .common import Button, JobButton, backend_is_there, job_property
 
 RUNNING = ("starting", "running")
@@ -34,6 +34,7 @@ class SJC_OT_generate(Button, bpy.types.Operator):
     def act(self, context: Any) -> None:
         """As `api.generate` with what the panel says."""
         api.generate(**{**properties.settings_from(context.scene), **model_picker.taken_over(context)})
+        prompts.remember(context.scene.sjc.prompt)
         ui_state.refresh()
 
 
@@ -62,6 +63,7 @@ class SJC_OT_add(Button, bpy.types.Operator):
         api.generate(
             **{**properties.settings_from(context.scene), **model_picker.taken_over(context), "prompt": self.prompt}
         )
+        prompts.remember(self.prompt)
         ui_state.refresh()
 
 

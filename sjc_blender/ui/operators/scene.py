@@ -10,9 +10,10 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ... import api, live
+from ...backend.sjc import foreign
 from ...backend.sjc.check.place import PICTURE
 from ...backend.sjc.errors import SjcError
-from ...backend.sjc.job.folder import read_settings
+from ...backend.sjc.job.folder import stored_settings
 from .. import backend_task, properties, ui_state
 from .common import Button
 
@@ -61,15 +62,31 @@ class SJC_FH_result(bpy.types.FileHandler):
 
 
 class SJC_OT_reuse_settings(Button, bpy.types.Operator):
-    """Copy this job's prompt, seed and settings to the panel"""
+    """Copy the prompt, seed and all settings of this result to the panel"""
 
-    bl_idname, bl_label = "sjc.reuse_settings", "Reuse Settings"
+    bl_idname, bl_label = "sjc.reuse_settings", "Use These Settings"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
     folder: _folder()
 
     def act(self, context: Any) -> None:
-        """From the folder's settings."""
-        properties.apply(context.scene.sjc, vars(read_settings(Path(self.folder))))
+        """From the folder's settings; without a folder from the selected result, which carries them."""
+        stored = stored_settings(Path(self.folder)) if self.folder else _carried(context.active_object)
+        values, left_out = properties.usable(stored)
+        properties.apply(context.scene.sjc, values)
+        if left_out:
+            text = bpy.app.translations.pgettext_rpt("These settings no longer exist and are left out: {}")
+            self.report({"WARNING"}, text.format(", ".join(map(foreign.shown, left_out))))
+
+
+def _carried(target: Any) -> dict[str, Any]:
+    """The settings that a result in the scene carries. Raises SjcError."""
+    try:
+        values = foreign.parsed(target["settings"])
+    except (KeyError, TypeError, ValueError):
+        values = None
+    if not isinstance(values, dict):
+        raise SjcError("Select a mesh made by this add-on")
+    return values
 
 
 class SJC_OT_resume_folder(Button, bpy.types.Operator):

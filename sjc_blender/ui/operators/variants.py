@@ -9,7 +9,7 @@ import bpy
 
 from ... import api
 from ...backend.sjc.variants.plan import MOST
-from .. import model_picker, properties, ui_state
+from .. import model_picker, prompts, properties, ui_state
 from .common import Button, backend_is_there, job_property
 
 
@@ -35,6 +35,7 @@ class SJC_OT_variants(Button, bpy.types.Operator):
         """As `api.variants` with what the panel says."""
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         api.variants(**given, count=self.count, block=False)
+        prompts.remember(context.scene.sjc.prompt)
         ui_state.refresh()
 
 

@@ -1,4 +1,4 @@
-"""A button that shows what the embedded model knows, before it refuses a word.
+"""Buttons for words: what the embedded model knows, style words, earlier prompts.
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -8,7 +8,8 @@ from typing import Any
 import bpy
 
 from ... import api
-from .. import labels, paragraph
+from ...backend.sjc.errors import SjcError
+from .. import labels, paragraph, prompts
 from .common import Button
 
 WIDTH = 360  # pixels at scale 1
@@ -39,4 +40,50 @@ class SJC_OT_show_words(Button, bpy.types.Operator):
         _words.update(api.words())
 
 
-CLASSES = (SJC_OT_show_words,)
+class SJC_OT_add_style(Button, bpy.types.Operator):
+    """Add these style words to the end of the prompt"""
+
+    bl_idname, bl_label = "sjc.add_style", "Add to Prompt"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def act(self, context: Any) -> None:
+        """After a comma."""
+        style, group = context.window_manager.sjc.style.strip(), context.scene.sjc
+        if not style:
+            raise SjcError("Type a word first.")
+        group.prompt = f"{group.prompt.strip()}, {style}" if group.prompt.strip() else style
+
+
+class SJC_OT_keep_style(Button, bpy.types.Operator):
+    """Put these style words into the list"""
+
+    bl_idname, bl_label = "sjc.keep_style", "Add to List"
+
+    def act(self, context: Any) -> None:
+        """As `WordList.add`."""
+        prompts.styles().add(context.window_manager.sjc.style)
+
+
+class SJC_OT_drop_style(Button, bpy.types.Operator):
+    """Take these style words out of the list"""
+
+    bl_idname, bl_label = "sjc.drop_style", "Remove from List"
+
+    def act(self, context: Any) -> None:
+        """As `WordList.remove`."""
+        prompts.styles().remove(context.window_manager.sjc.style)
+
+
+class SJC_OT_use_prompt(Button, bpy.types.Operator):
+    """Use this earlier prompt again"""
+
+    bl_idname, bl_label = "sjc.use_prompt", "Use Prompt"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    prompt: bpy.props.StringProperty(name="Prompt", description="What to make, as a sentence")
+
+    def act(self, context: Any) -> None:
+        """Into the panel."""
+        context.scene.sjc.prompt = self.prompt
+
+
+CLASSES = (SJC_OT_show_words, SJC_OT_add_style, SJC_OT_keep_style, SJC_OT_drop_style, SJC_OT_use_prompt)

@@ -1,9 +1,10 @@
 """The panels of the sidebar's tab SJC."""
 
-from . import backend, main, settings
+from . import backend, main, settings, words
 
 # Sub-panels stand in the order of their registration.
 CLASSES = (
+    *words.CLASSES,
     *main.CLASSES,
     settings.SJC_PT_settings,
     settings.SJC_PT_advanced,

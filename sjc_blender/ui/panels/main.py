@@ -46,7 +46,9 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         if runtime.backend_state not in ("", "ready", "checking"):
             draw_backend(layout, context)
         column = layout.column()
-        column.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
+        row = column.row(align=True)
+        row.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
+        row.popover("SJC_PT_words", text="", icon="WORDWRAP_ON")
         if group.model == "embedded":
             column.operator("sjc.show_words", icon="QUESTION")
         column.label(text="Negative Prompt")

@@ -158,5 +158,6 @@ class SJC_PT_output(Child, bpy.types.Panel):
         ):
             if modifier not in there:
                 row.operator("sjc.refine", text=label, icon="ADD").kind = kind
+        layout.operator("sjc.reuse_settings", icon="SETTINGS")
         if target.asset_data is None:
             layout.operator("sjc.mark_asset", icon="ASSET_MANAGER")

@@ -59,18 +59,18 @@ def test_a_variant_is_to_the_bit_what_it_is_alone_in_one_call_for_all(tmp_path, 
 def test_one_taken_to_full_length_is_the_whole_job_and_clearing_leaves_it(tmp_path):
     wanted, model = short_jobs(3), StubDenoiser(bent)
     made = making.make(wanted, tmp_path / "v", lambda _event: None, denoiser=model)
-    taken, other, kept = made.folders
+    taken, other, spared = made.folders
     JobRun(taken, reopen(taken), denoiser=model).run()
     whole = JobRun(tmp_path / "whole", wanted[0], denoiser=model)
     job_folder.prepare_folder(tmp_path / "whole", wanted[0])
     whole.run()
     assert (taken / "field.npz").read_bytes() == (tmp_path / "whole" / "field.npz").read_bytes()
-    assert plan.clear(tmp_path / "v", keep=[kept]) == [other]
+    assert plan.clear(tmp_path / "v", keep=[spared]) == [other]
     assert job_folder.finished(taken)
-    assert kept.is_dir()
-    (kept / "notes.txt").write_text("mine")
+    assert spared.is_dir()
+    (spared / "notes.txt").write_text("mine")
     assert plan.clear(tmp_path / "v") == []
-    assert [path.name for path in kept.iterdir()] == ["notes.txt"]
+    assert [path.name for path in spared.iterdir()] == ["notes.txt"]
 
 
 def test_a_variant_that_somebody_goes_on_with_or_that_is_damaged_is_not_cleared(tmp_path):

@@ -10,6 +10,7 @@ from .files import FILES
 from .foreign import FOREIGN
 from .settings import SETTINGS
 from .start import START
+from .variants import VARIANTS
 
 KOREAN = {
     **SETTINGS,
@@ -22,6 +23,7 @@ KOREAN = {
     **CHECKS,
     **DOCTOR,
     **START,
+    **VARIANTS,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",
@@ -131,8 +133,7 @@ KOREAN = {
     "SJC Result (.sjc)": "SJC 결과 (.sjc)",
     "Import a job made elsewhere from its .sjc file or folder: its mesh, or its newest volume if it is unfinished":
         "다른 곳에서 만든 작업을 .sjc 파일이나 폴더로 가져옵니다: 메쉬, 끝나지 않았으면 가장 새 볼륨",
-    "Reuse Settings": "설정 다시 쓰기",
-    "Copy this job's prompt, seed and settings to the panel": "이 작업의 프롬프트, 시드, 설정을 패널에 복사합니다",
+    "Use These Settings": "이 설정 쓰기",
     "Refresh": "새로 고침",
     "Update the list of jobs in the output folder": "출력 폴더의 작업 목록을 갱신합니다",
     "Live Surface": "실시간 표면",
