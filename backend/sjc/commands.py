@@ -76,7 +76,7 @@ def variants(args: argparse.Namespace) -> int:
         for folder in variant_plan.clear(local_path(args.prompt)):
             print(folder)
         return 0
-    chosen = settings.resolve_job({**settings.overrides(args), "prompt": args.prompt})
+    chosen = inputs.whole(settings.resolve_job({**settings.overrides(args), "prompt": args.prompt}))
     wanted = variant_plan.variants_of(chosen, args.count)
     parent = args.out or variant_plan.free_parent(OUTPUTS, chosen)
     report = _reporter(args)

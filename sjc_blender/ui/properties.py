@@ -5,11 +5,13 @@ No `from __future__ import annotations` here: Blender reads the annotations them
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.job import inputs
 from ..backend.sjc.settings import DEFAULT_PRESET, PRESETS, SPECS, Spec, Value, coerce, resolve
 from . import labels, loras, prompts
 
@@ -121,19 +123,22 @@ def settings_from(scene: Any) -> dict[str, Value]:
     return changes
 
 
-def usable(stored: Mapping[str, Any]) -> tuple[dict[str, Value], list[str]]:
+def usable(stored: Mapping[str, Any], folder: Path) -> tuple[dict[str, Value], list[str]]:
     """All settings that a job's stored ones mean here, and the names of those that no longer exist, or not so.
 
-    What a job of another version does not name comes from its preset.
+    What a job of another version does not name comes from its preset. folder: the job's, which holds what it started
+    from.
     """
-    values, left_out = {}, []
+    values: dict[str, Any] = {}
+    left_out = []
     for name, value in stored.items():
         try:
             values[name] = coerce(name, value)
         except SjcError:
             left_out.append(name)
     base = _values_of(str(values.get("preset", DEFAULT_PRESET)))
-    return {**base, **values, "overwrite": False}, left_out
+    files = {name: str(inputs.path(folder, values[name])) for name in inputs.FILES if values.get(name)}
+    return {**base, **values, **files, "overwrite": False}, left_out
 
 
 def apply(group: Any, values: Mapping[str, Any]) -> None:

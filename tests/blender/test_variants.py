@@ -105,7 +105,8 @@ stored = json.loads(settings_text) | {"sparkle": 3, "optimizer": "sgd"}
 job.mesh_object["settings"] = json.dumps(stored)
 scene.sjc.seed = 1
 bpy.ops.sjc.reuse_settings()
-result |= {"seed": scene.sjc.seed, "left_out": properties.usable(stored)[1], "optimizer": scene.sjc.optimizer}
+result |= {"seed": scene.sjc.seed, "optimizer": scene.sjc.optimizer}
+result["left_out"] = properties.usable(stored, job.folder)[1]
 bpy.context.view_layer.objects.active = None
 result["nothing"] = refused(bpy.ops.sjc.reuse_settings)
 """

@@ -194,8 +194,11 @@ def remove_files(folder: Path, more: Collection[str] = ()) -> None:
     Raises SjcError as `check_links`, and for a file that cannot be removed.
     """
     check_links(folder)
+    if foreign.kind(folder / inputs.INPUTS) and (folder / inputs.INPUTS).is_symlink():
+        raise SjcError(f"{folder / inputs.INPUTS} is a link that leads out of the job folder; nothing is removed.")
     _remove_made(folder)
-    for name in (*more, LOG, JOB):
+    taken_in = [f"{inputs.INPUTS}/{path.name}" for path in (folder / inputs.INPUTS).glob("*")]
+    for name in (*more, *taken_in, LOG, JOB):
         _remove(folder / name)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .. import foreign
 from ..errors import SjcError
 from ..job import folder as job_folder
-from ..job import locks
+from ..job import inputs, locks
 from ..output import files
 from ..settings import SPECS, Settings, validate
 
@@ -146,6 +146,6 @@ def _remove(folder: Path) -> None:
     with locks.holding(folder):
         job_folder.remove_files(folder, (MESH, PICTURE))
     (folder / locks.FOLDER_LOCK).unlink(missing_ok=True)
-    for place in (folder / job_folder.SNAPSHOTS, folder):
+    for place in (folder / job_folder.SNAPSHOTS, folder / inputs.INPUTS, folder):
         if foreign.is_folder(place) and not any(place.iterdir()):
             place.rmdir()

@@ -71,7 +71,8 @@ class SJC_OT_reuse_settings(Button, bpy.types.Operator):
     def act(self, context: Any) -> None:
         """From the folder's settings; without a folder from the selected result, which carries them."""
         stored = stored_settings(Path(self.folder)) if self.folder else _carried(context.active_object)
-        values, left_out = properties.usable(stored)
+        folder = Path(self.folder or str(context.active_object.get("folder", "")))
+        values, left_out = properties.usable(stored, folder)
         properties.apply(context.scene.sjc, values)
         if left_out:
             text = bpy.app.translations.pgettext_rpt("These settings no longer exist and are left out: {}")

@@ -21,6 +21,7 @@ VARIANTS = {
     "{} is not empty; choose another folder for the variants.": "{} 은(는) 비어 있지 않습니다. 변형을 둘 다른 폴더를 고르세요.",
     "{} cannot be read: it names a folder elsewhere.": "{} 을(를) 읽을 수 없습니다. 다른 곳의 폴더가 적혀 있습니다.",
     "The variants differ in a setting that the model is loaded with; make them one by one.": "변형들이 모델을 불러올 때의 설정에서 서로 다릅니다. 하나씩 만드세요.",
+    "{} is a link that leads out of the job folder; nothing is removed.": "{} 은(는) 작업 폴더 밖으로 이어지는 링크입니다. 아무것도 지우지 않습니다.",
     # words
     "Words": "단어",
     "Earlier Prompts": "이전 프롬프트",
