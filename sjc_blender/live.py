@@ -22,6 +22,7 @@ from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError, one_line
 from .backend.sjc.job.folder import MESH, RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
+from .backend.sjc.variants import plan
 from .problems import Problem
 from .queue.records import JobRecord
 
@@ -148,14 +149,36 @@ def _bring_in(record: JobRecord) -> None:
 
 def _show_variant(record: JobRecord) -> None:
     """The short mesh of a variant; where it cannot be shown, there is its picture."""
-    from . import variants
-
     try:
-        variants.show(record)
+        show_variant(record)
     except Exception as error:  # noqa: BLE001 (the folder is there, and the variant can be taken)
         traceback.print_exc()
         text = f"The variant cannot be shown: {one_line(error)}"
         warn(record, text)
+
+
+def show_variant(record: JobRecord) -> bpy.types.Object | None:
+    """The short mesh of a variant in the scene; one undo step. None where nothing has formed yet."""
+    import bpy
+
+    from .scene import meshes
+
+    path = record.folder / plan.MESH
+    if not path.is_file():
+        return None
+    meshes.drop_variant(record.id)
+    made = meshes.import_mesh(
+        path,
+        name=record.prompt,
+        location=placement_of(record).location,
+        size=output_settings()["size"],
+        properties=properties_of(record),
+        job_id=record.id,
+    )
+    meshes.mark_variant(made)
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message="Variant (SJC)")
+    return made
 
 
 def warn(record: JobRecord, text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from . import live, places, session
 from .backend.sjc.errors import SjcError
@@ -80,27 +79,3 @@ def clear_variants(keep: Iterable[Job] = ()) -> int:
             plan.clear(parent, keep=[path for path in plan.read_list(parent) if path not in folders])
     session.keep_pumping()
     return len(gone)
-
-
-def show(record: JobRecord) -> Any:
-    """Bring the short mesh of a variant into the scene; one undo step. None where nothing has formed yet."""
-    import bpy
-
-    from .scene import meshes
-
-    path = record.folder / plan.MESH
-    if not path.is_file():
-        return None
-    meshes.drop_variant(record.id)
-    made = meshes.import_mesh(
-        path,
-        name=record.prompt,
-        location=live.placement_of(record).location,
-        size=live.output_settings()["size"],
-        properties=live.properties_of(record),
-        job_id=record.id,
-    )
-    meshes.mark_variant(made)
-    if not bpy.app.background:
-        bpy.ops.ed.undo_push(message="Variant (SJC)")
-    return made
