@@ -47,6 +47,25 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, **extra: str) -> int
     return done.returncode
 
 
+def run_labelled(label: str, command: Sequence[str | Path], *, cwd: Path = ROOT, **extra: str) -> int:
+    """As `run`, with `label` before each line of its output: for several at once."""
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean_environment(**extra),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            say(label + line.rstrip("\n"))
+    return process.returncode
+
+
 def typed(command: Sequence[str | Path]) -> str:
     """Return `command` as a person would type it."""
     parts = [str(part) for part in command]

@@ -1,16 +1,21 @@
-"""Runs the tests: one pytest process for each room (a folder of tests/), then one total."""
+"""Runs the tests: one pytest process for each room (a folder of tests/), two at a time, then one total."""
 
 from __future__ import annotations
 
+import os
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .common import ROOT, BuildError, run, say
+from .common import ROOT, BuildError, run, run_labelled, say
 
-# House first: it is quick and says when the others' ground is not what they think.
-ORDER = ("house", "backend", "addon", "cluster", "blender", "window", "e2e")
+# House first and alone: it is quick and says when the others' ground is not what they think. Then the longest, so that
+# both lanes end at about the same time.
+ORDER = ("house", "backend", "blender", "addon", "window", "e2e", "cluster")
+LANES = min(2, os.cpu_count() or 1)
+TALKATIVE = {"-s", "--capture=no", "--pdb", "--trace"}  # options that want the terminal for themselves
 
 NO_TESTS = 5  # pytest's exit code when it collected nothing
 
@@ -64,14 +69,25 @@ def run_rooms(python: Path, arguments: list[str], root: Path = ROOT) -> int:
     chosen, options = split(arguments, root)
     reports = root / "build" / "reports"
     reports.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for room, paths in chosen.items():
-        say(f"\n=== {room} ===")
+    beside = len(chosen) > 1 and LANES > 1 and not TALKATIVE & set(options)
+
+    def one(room: str, labelled: bool) -> Outcome:
         report = reports / f"{room}.xml"
         report.unlink(missing_ok=True)
+        command: list[str | Path] = [python, "-m", "pytest", *chosen[room], f"--junitxml={report}", *options]
         started = time.monotonic()
-        code = run([python, "-m", "pytest", *paths, f"--junitxml={report}", *options], cwd=root)
-        outcomes.append(_read(report, Outcome(room, code, time.monotonic() - started)))
+        if labelled:
+            threads = str(max(1, (os.cpu_count() or 1) // LANES))
+            code = run_labelled(f"{room:8}| ", command, cwd=root, OMP_NUM_THREADS=threads)
+        else:
+            say(f"\n=== {room} ===")
+            code = run(command, cwd=root)
+        return _read(report, Outcome(room, code, time.monotonic() - started))
+
+    alone = [room for room in chosen if room == "house" or not beside]
+    outcomes = [one(room, labelled=False) for room in alone]
+    with ThreadPoolExecutor(LANES) as lanes:
+        outcomes += lanes.map(lambda room: one(room, labelled=True), [room for room in chosen if room not in alone])
     return summarise(outcomes)
 
 

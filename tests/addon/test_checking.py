@@ -88,10 +88,6 @@ def test_the_engine_speaks_as_it_is_read(tmp_path):
     assert not work.report.ok
     assert work.report.folder == tmp_path / "out"
     assert work.report.picture.is_file()
-    missing = CheckModel(sys.executable, str(tmp_path / "nothing"), tmp_path / "out")
-    now = ended(missing)
-    assert now.state == "failed"
-    assert "nothing" in now.text
 
 
 def test_what_nobody_foresaw_ends_a_check_with_a_word(monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 ROOT = Path(__file__).resolve().parents[2]
-CASES = 96
+CASES = 64
 
 
 def test_bad_files_and_lines_through_every_door(tmp_path):

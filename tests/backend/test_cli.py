@@ -618,21 +618,25 @@ def test_a_full_memory_is_one_line_and_a_mistake_is_none(here, tiny, monkeypatch
     assert [json.loads(event)["type"] for event in capsys.readouterr().out.splitlines()] == ["error"]
 
 
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_reader_that_goes_away_ends_no_job(here, tiny, closed):
+def test_a_reader_that_goes_away_ends_no_job(here, tiny):
     """As `sjc generate --json | head -1`, and so for the bar: the job goes on to its end, without a word."""
-    given = ["generate", PROMPT, "--out", "j", *options(tiny), *(["--json"] if closed == "stdout" else [])]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen([sys.executable, "-m", "sjc", *map(str, given)], env=environment, **streams)
-    pipe = getattr(process, closed)
-    assert pipe.readline()
-    pipe.close()
-    other = (process.stderr if closed == "stdout" else process.stdout).read()
-    assert process.wait(120) == 0, other
-    assert b"Traceback" not in other
-    assert b"BrokenPipe" not in other
-    assert (here / "j" / "run.json").exists()
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = {}
+    for closed, more in (("stdout", ["--json"]), ("stderr", [])):  # both at once: each takes its time to start
+        given = ["generate", PROMPT, "--out", closed, *options(tiny), *more]
+        processes[closed] = subprocess.Popen(
+            [sys.executable, "-m", "sjc", *map(str, given)], env=environment, **streams
+        )
+    for closed, process in processes.items():
+        pipe = getattr(process, closed)
+        assert pipe.readline()
+        pipe.close()
+        other = (process.stderr if closed == "stdout" else process.stdout).read()
+        assert process.wait(120) == 0, other
+        assert b"Traceback" not in other
+        assert b"BrokenPipe" not in other
+        assert (here / closed / "run.json").exists()
 
 
 def test_a_table_whose_reader_goes_away_is_no_error(here):

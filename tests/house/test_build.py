@@ -210,6 +210,33 @@ def test_each_room_runs_in_its_own_process_and_a_dying_one_is_counted(project, c
     assert [line.split()[0] for line in out[-4:-1]] == ["house", "backend", "blender"]
 
 
+def test_rooms_run_two_at_a_time_after_the_house(tmp_path, monkeypatch, capfd):
+    """The two wait for each other; with --pdb, which wants the terminal, they would wait in vain."""
+    monkeypatch.setattr(rooms, "LANES", 2)
+    wait = """
+import os, pathlib, time
+def test_other():
+    here = pathlib.Path(__file__).parents[1]
+    (here / "NAME").touch()
+    assert (here / "house-done").exists() and os.environ["OMP_NUM_THREADS"]
+    deadline = time.monotonic() + 100
+    while not (here / "OTHER").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+"""
+    texts = {"house": "import pathlib\ndef test_a(): (pathlib.Path(__file__).parents[1] / 'house-done').touch()\n"}
+    texts |= {name: wait.replace("NAME", name + "-x").replace("OTHER", other + "-x")
+              for name, other in (("backend", "addon"), ("addon", "backend"))}  # fmt: skip
+    for room, text in texts.items():
+        (tmp_path / "tests" / room).mkdir(parents=True)
+        (tmp_path / "tests" / room / "test_one.py").write_text(text, "utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n", "utf-8")
+    assert rooms.run_rooms(Path(sys.executable), ["-p", "no:cacheprovider"], tmp_path) == 0
+    out = capfd.readouterr().out
+    assert "\nbackend | " in out
+    assert "\naddon   | " in out
+
+
 def test_a_selection_that_matches_in_one_room_only_is_a_success(project, capfd):
     assert (
         rooms.run_rooms(Path(sys.executable), ["-k", "test_a", "tests/house", "-p", "no:cacheprovider"], project) == 0
