@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__, causes, commands, settings
+from .batch.address import is_address
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
 from .experiments import command as experiments
@@ -48,7 +49,13 @@ def build_parser() -> argparse.ArgumentParser:
         "Started again, it goes on where it stopped.",
     )
     batch.add_argument("file", help="file of prompts, or - for standard input; with --grid also a prompt itself")
-    batch.add_argument("--out", type=_path, default=OUTPUTS, help="parent of the job folders [outputs]")
+    batch.add_argument(
+        "--out",
+        type=_place,
+        default=OUTPUTS,
+        metavar="DIR",
+        help="parent of the job folders, a folder or an address such as s3://bucket/results [outputs]",
+    )
     batch.add_argument(
         "--grid",
         action="append",
@@ -136,6 +143,10 @@ def _path(text: str) -> Path:
         return local_path(text)
     except SjcError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _place(text: str) -> Path | str:
+    return text if is_address(text) else _path(text)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,13 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from . import foreign, settings
-from .batch import making, plan
+from .batch import destination, making, plan
+from .batch.destination import Destination
 from .batch.plan import BatchJob
 from .batch.ray_cluster import ClusterOptions
 from .errors import SjcError
@@ -159,12 +160,15 @@ def _finish(folder: Path, record: dict[str, Any] | None, quiet: bool) -> int:
 
 def batch(args: argparse.Namespace) -> int:
     """sjc batch: all lines are checked before the first job starts; a failing job does not stop the others."""
-    jobs = batch_jobs(args)
-    if args.cluster:
-        return _batch_on_cluster(jobs, args)
     for name in ("gpus_per_job", "jobs_per_gpu", "cpus_per_job"):
-        if getattr(args, name) is not None:
+        if getattr(args, name) is not None and not args.cluster:
             raise SjcError(f"--{name.replace('_', '-')} needs --cluster.")
+    with destination.opened(args.out, absolute=bool(args.cluster)) as out:
+        jobs = batch_jobs(args, out.folder)
+        return _batch_on_cluster(jobs, out, args) if args.cluster else _batch_here(jobs, out, args)
+
+
+def _batch_here(jobs: list[BatchJob], out: Destination, args: argparse.Namespace) -> int:
     report = _reporter(args)
 
     def tell(event: Event) -> None:
@@ -181,11 +185,11 @@ def batch(args: argparse.Namespace) -> int:
                 if isinstance(report, Bar):
                     report.close()
 
-    return _finish_batch(making.here(jobs, args.out, tell, during))
+    return _finish_batch(making.here(jobs, out, tell, during))
 
 
-def batch_jobs(args: argparse.Namespace) -> list[BatchJob]:
-    """Every job that the arguments ask for: of a list, or, with --grid, of a prompt. Raises SjcError."""
+def batch_jobs(args: argparse.Namespace, out: Path) -> list[BatchJob]:
+    """Every job that the arguments ask for, in `out`: of a list, or, with --grid, of a prompt. Raises SjcError."""
     own = [text for text in args.grid if "=" not in text]  # the setting of that name: voxels along an edge
     grid = plan.parse_grid(text for text in args.grid if "=" in text)
     args.grid = own[-1] if own else None
@@ -193,10 +197,10 @@ def batch_jobs(args: argparse.Namespace) -> list[BatchJob]:
         text = json.dumps(args.file)
     else:
         text = plan.read_text(args.file)
-    return plan.plan(text, args.out, settings.overrides(args), grid)
+    return plan.plan(text, out, settings.overrides(args), grid)
 
 
-def _batch_on_cluster(jobs: list[BatchJob], args: argparse.Namespace) -> int:
+def _batch_on_cluster(jobs: list[BatchJob], out: Destination, args: argparse.Namespace) -> int:
     from .batch.table import SlotTable
 
     own = {name: getattr(args, name) for name in ("gpus_per_job", "jobs_per_gpu", "cpus_per_job")}
@@ -206,8 +210,7 @@ def _batch_on_cluster(jobs: list[BatchJob], args: argparse.Namespace) -> int:
     try:
         with CtrlC() as stop:
             shown = table.show if table else lambda _dispatch: None
-            jobs = [replace(job, folder=job.folder.absolute()) for job in jobs]  # a slot has another working folder
-            return _finish_batch(making.on_cluster(jobs, args.out.absolute(), options, report, shown, stop))
+            return _finish_batch(making.on_cluster(jobs, out, options, report, shown, stop))
     finally:
         if table:
             table.close()

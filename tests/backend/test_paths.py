@@ -118,7 +118,7 @@ def test_other_addresses(text, line, capsys):
 @pytest.mark.parametrize("address", ["s3://bucket/results", "gs://bucket", '"https://example.com/a"'])
 def test_an_address_is_no_folder(address, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["batch", "list.txt", "--out", address])
+        cli.main(["generate", "a red cube", "--out", address])
     assert ended.value.code == 2
     assert "mount that storage as a folder" in capsys.readouterr().err
     assert paths.local_path(r"C:\results") == paths.user_path(r"C:\results")

@@ -55,7 +55,7 @@ def through_the_shell(text, path):
     path.write_bytes(text.encode())
     args = cli.build_parser().parse_args(["batch", str(path)])
     try:
-        jobs = commands.batch_jobs(args)
+        jobs = commands.batch_jobs(args, args.out)
     except SjcError as error:
         return str(error)
     return [[job.settings.prompt, job.settings.seed] for job in jobs]

@@ -132,7 +132,7 @@ class Dispatch:
                 self.waiting.remove(task)
                 chosen = asdict(task.job.settings)
                 worker.task, worker.progress = task, {}
-                worker.making = worker.actor.make.remote(str(task.job.folder), chosen)
+                worker.making = worker.actor.make.remote(task.job.place, chosen)
 
     def _suits(self, task: Task, worker: Worker) -> bool:
         """Whether it has not failed there, or has failed everywhere."""

@@ -14,9 +14,9 @@ from ..errors import SjcError
 from ..job import folder as job_folder
 from ..job import inputs
 from ..job.progress import Report, silent
-from ..paths import local_path
 from ..settings import Settings
 from . import records, summary
+from .destination import Destination, opened
 from .dispatch import Dispatch
 from .plan import BatchJob, plan_of
 from .ray_cluster import ClusterOptions, inspected, joined, nodes, places
@@ -49,25 +49,26 @@ def run(
 ) -> Result:
     """Make many objects.
 
-    jobs: prompts, or mappings of settings with a "prompt". out: the parent of the job folders. cluster: None for this
+    jobs: prompts, or mappings of settings with a "prompt". out: the parent of the job folders, a folder or an fsspec
+    address such as s3://bucket/results. cluster: None for this
     process; "local" for a cluster of this computer, "auto" or an address for a running one, or ClusterOptions. grid:
     {setting: values}, of which every combination is made of every job. report: called with events, as in
     `sjc batch --json`. Called again with the same arguments it makes only what is missing.
 
     Raises SjcError for bad input, before anything starts.
     """
-    folder = local_path(out).absolute()
     varied = {name: [str(value) for value in values] for name, values in (grid or {}).items()}
-    chosen = plan_of(jobs, folder, varied)
-    if cluster is None:
-        return here(chosen, folder, report)
     options = ClusterOptions(cluster) if isinstance(cluster, str) else cluster
-    return on_cluster(chosen, folder, options, report)
+    with opened(out) as place:
+        chosen = plan_of(jobs, place.folder, varied)
+        if options is None:
+            return here(chosen, place, report)
+        return on_cluster(chosen, place, options, report)
 
 
 def here(
     jobs: Sequence[BatchJob],
-    out: Path,
+    out: Destination,
     report: Report,
     during: Callable[[], AbstractContextManager[Callable[[], bool]]] = lambda: nullcontext(lambda: False),
 ) -> Result:
@@ -75,19 +76,21 @@ def here(
 
     during: entered for each job; gives what is asked before every step, and True ends the batch there.
     """
+    jobs = out.placed(jobs)
     news: dict[Path, Row] = {}
     slot, stopped = Slot(report), False
     for number, job in enumerate(jobs, 1):
-        text = f"[{number}/{len(jobs)}] {job.settings.prompt} -> {job.folder}"
+        text = f"[{number}/{len(jobs)}] {job.settings.prompt} -> {job.place}"
         report({"type": "status", "stage": "batch", "text": text})
         try:
             with during() as stop:
-                stopped = slot.make(job.folder, job.settings, stop) == "stopped"
+                stopped = slot.make(job.place, job.settings, stop) == "stopped"
+            out.arrived(job)
         except Exception as error:
             if (known := causes.in_one_line(error)) is None:
                 raise
             news[job.folder] = {"state": "failed", "reason": known[1]}
-            report({"type": "error", "code": known[0], "text": known[1], "folder": str(job.folder)})
+            report({"type": "error", "code": known[0], "text": known[1], "folder": job.place})
         if stopped:
             break
     return _finish(jobs, out, news, report, stopped=stopped)
@@ -95,7 +98,7 @@ def here(
 
 def on_cluster(
     jobs: Sequence[BatchJob],
-    out: Path,
+    out: Destination,
     options: ClusterOptions,
     report: Report,
     shown: Callable[[Dispatch], None] = lambda _dispatch: None,
@@ -108,22 +111,24 @@ def on_cluster(
         text = f"{len(jobs)} jobs on {count} slots of {len(alive)} computers"
         report({"type": "status", "stage": "batch", "text": text})
         inspected(ray, alive, out, jobs)
-        jobs = [replace(job, settings=_with_inputs(job)) for job in jobs]
+        jobs = [replace(job, settings=_with_inputs(job, out)) for job in out.placed(jobs)]
         written = time.monotonic()
 
         def ended(job: BatchJob, row: Row) -> None:
-            report({"type": "job", "folder": str(job.folder), "state": "finished", **row})
+            out.arrived(job)
+            report({"type": "job", "folder": job.place, "state": "finished", **row})
 
         def turn(dispatch: Dispatch) -> None:
             nonlocal written
             shown(dispatch)
             for worker in dispatch.working:
                 assert worker.task is not None
-                folder, host = str(worker.task.job.folder), worker.place.host
+                folder, host = worker.task.job.place, worker.place.host
                 report({"type": "job", "folder": folder, "state": "running", "host": host, **worker.progress})
             if time.monotonic() - written > RECORD_SECONDS:
                 written = time.monotonic()
-                records.write(out, records.rows(jobs, out, dispatch.news))
+                records.write(out.folder, records.rows(jobs, out.folder, dispatch.news))
+                out.publish()
 
         dispatch = Dispatch(ray, jobs, options, ended, turn, stop)
         try:
@@ -133,17 +138,23 @@ def on_cluster(
         return Result(result.rows, stopped=not done)
 
 
-def _with_inputs(job: BatchJob) -> Settings:
+def _with_inputs(job: BatchJob, out: Destination) -> Settings:
     """A job's settings once its folder has what it starts from: the computers share that folder and no other."""
-    begun = job_folder.has_settings(job.folder) and not job.settings.overwrite
-    return inputs.named(job.settings) if begun else inputs.take_in(job.folder, job.settings)
+    if job_folder.has_settings(job.folder) and not job.settings.overwrite:
+        return inputs.named(job.settings)
+    chosen = inputs.take_in(job.folder, job.settings)
+    out.send_inputs(job)
+    return chosen
 
 
-def _finish(jobs: Sequence[BatchJob], out: Path, news: Mapping[Path, Row], report: Report, *, stopped: bool) -> Result:
-    rows = records.rows(jobs, out, news)
+def _finish(
+    jobs: Sequence[BatchJob], out: Destination, news: Mapping[Path, Row], report: Report, *, stopped: bool
+) -> Result:
+    rows = records.rows(jobs, out.folder, news)
     try:
-        records.write(out, rows)
-        summary.write(out, rows)
+        records.write(out.folder, rows)
+        summary.write(out.folder, rows)
+        out.publish()
     except SjcError as error:  # the jobs themselves are made
         report({"type": "warning", "text": str(error)})
     return Result(rows, stopped)

@@ -24,11 +24,21 @@ Varied = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class BatchJob:
-    """One job of a batch.  varied: the values that the grid gave it, by setting."""
+    """One job of a batch.
+
+    varied: the values that the grid gave it, by setting. address: where it goes instead of to `folder`, which then
+    holds its small files only (see `destination.py`).
+    """
 
     folder: Path
     settings: Settings
     varied: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it goes, as messages say it and a slot is given it."""
+        return self.address or str(self.folder)
 
 
 def read_text(name: str) -> str:

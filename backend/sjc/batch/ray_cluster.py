@@ -8,12 +8,11 @@ import secrets
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..errors import SjcError, one_line
-from ..output import files
+from .destination import Destination
 from .plan import BatchJob
 from .worker import SlotActor, inspect
 
@@ -180,7 +179,7 @@ def _on(node: str) -> Any:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
-def inspected(ray: Any, alive: Sequence[dict[str, Any]], out: Path, jobs: Sequence[BatchJob]) -> None:
+def inspected(ray: Any, alive: Sequence[dict[str, Any]], out: Destination, jobs: Sequence[BatchJob]) -> None:
     """Have every computer read a file that is written here, and say what it is.
 
     Raises SjcError with one line for each that does not see it, has another version, or lacks a model.
@@ -189,11 +188,11 @@ def inspected(ray: Any, alive: Sequence[dict[str, Any]], out: Path, jobs: Sequen
     models = sorted({job.settings.model for job in jobs})
     loras = sorted({job.settings.lora for job in jobs if job.settings.lora})
     try:
-        files.write_bytes(out / probe, text.encode())
+        out.write(probe, text.encode())
         task = ray.remote(inspect)
         asked = {
             node["NodeID"]: task.options(num_cpus=0, max_retries=0, scheduling_strategy=_on(node["NodeID"])).remote(
-                str(out), probe, text, models, loras
+                out.address, probe, text, models, loras
             )
             for node in alive
         }
@@ -202,17 +201,16 @@ def inspected(ray: Any, alive: Sequence[dict[str, Any]], out: Path, jobs: Sequen
         for node in alive:
             host = node.get("NodeManagerHostname", node["NodeID"])
             try:
-                problems += _problems(ray.get(asked[node["NodeID"]], timeout=0.1), out)
+                problems += _problems(ray.get(asked[node["NodeID"]], timeout=0.1), out.address)
             except Exception as error:  # noqa: BLE001 (Ray wraps whatever was raised there)
                 problems.append(f"{host}: sjc {__version__} does not run there ({cause(error)}); install it there.")
     finally:
-        with contextlib.suppress(OSError):
-            (out / probe).unlink()
+        out.remove(probe)
     if problems:
         raise SjcError("\n".join(dict.fromkeys(problems)))
 
 
-def _problems(answer: dict[str, Any], out: Path) -> list[str]:
+def _problems(answer: dict[str, Any], out: str) -> list[str]:
     host = answer["host"]
     if answer["version"] != __version__:
         return [f"{host}: sjc is {answer['version']} there and {__version__} here; install the same version on both."]

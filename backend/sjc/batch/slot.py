@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..errors import SjcError
 from ..job import folder as job_folder
 from ..job import inputs, locks
 from ..job.pointer import repair_pointer
-from ..job.progress import Report
+from ..job.progress import Event, Report
 from ..settings import Settings
+from .address import is_address
+from .borrowing import borrowed
 
 if TYPE_CHECKING:
     from ..job.run import JobRun
@@ -29,8 +32,14 @@ class Slot:
         self.report, self.lease = report, lease
         self.last_run: JobRun | None = None
 
-    def make(self, folder: Path, chosen: Settings, stop: Callable[[], bool]) -> Ending:
-        """One job, from wherever its folder stands. stop: asked before every step. Raises SjcError."""
+    def make(self, place: str, chosen: Settings, stop: Callable[[], bool]) -> Ending:
+        """One job in a folder or at an address, from wherever it stands. stop: asked before every step.
+
+        Raises SjcError.
+        """
+        if is_address(place):
+            return self._make_at(place, chosen, stop)
+        folder = Path(place)
         with locks.holding(folder, self.lease) as lock:
 
             def asked() -> bool:
@@ -38,6 +47,26 @@ class Slot:
                 return stop()
 
             return self._held(folder, chosen, asked)
+
+    def _make_at(self, address: str, chosen: Settings, stop: Callable[[], bool]) -> Ending:
+        """In a folder of this computer, whose messages then speak of the address."""
+        report = self.report
+        with borrowed(address, chosen, self.lease) as one:
+
+            def asked() -> bool:
+                one.lease.check()
+                return stop()
+
+            def tell(event: Event) -> None:
+                report({**event, "folder": address} if event.get("folder") == str(one.folder) else event)
+
+            self.report = tell
+            try:
+                return self._held(one.folder, chosen, asked)
+            except SjcError as error:
+                raise type(error)(str(error).replace(str(one.folder), address), error.code) from error
+            finally:
+                self.report = report
 
     def _held(self, folder: Path, chosen: Settings, stop: Callable[[], bool]) -> Ending:
         from ..job import run

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from .. import __version__, causes, settings
@@ -14,31 +14,35 @@ from ..errors import SjcError, one_line
 from ..job import locks
 from ..job.progress import Event
 from ..machine import telemetry
+from .destination import read_there
 from .slot import Slot
 
 
 def inspect(out: str, probe: str, text: str, models: list[str], loras: list[str]) -> dict[str, Any]:
     """What a computer says before any job: its name, versions, and what it lacks.
 
-    out, probe, text: a file of the head's in the batch's folder, and what stands in it. models, loras: all that the
-    batch uses.
+    out, probe, text: where the batch goes, a file of the head's there, and what stands in it. models, loras: all that
+    the batch uses.
     """
+    try:
+        shared, missing = _is_shared(out, probe, text), []
+    except SjcError as error:  # the package for such addresses is not there
+        shared, missing = True, [str(error)]
     return {
         "host": socket.gethostname(),
         "version": __version__,
         "python": ".".join(map(str, sys.version_info[:2])),
-        "shared": _is_shared(Path(out), probe, text),
-        "missing": _missing(models, loras),
+        "shared": shared,
+        "missing": missing + _missing(models, loras),
     }
 
 
-def _is_shared(out: Path, probe: str, text: str) -> bool:
+def _is_shared(out: str, probe: str, text: str) -> bool:
+    """Raises SjcError for an address that cannot be used here."""
     for _ in range(5):  # a network drive's list of names may be some seconds old
-        try:
-            if (out / probe).read_text("utf-8") == text:
+        with contextlib.suppress(OSError):
+            if read_there(out, probe, len(text)) == text.encode():
                 return True
-        except OSError:
-            pass
         time.sleep(1.0)
     return False
 
@@ -81,7 +85,7 @@ class SlotActor:
         """End the job that is being made after its step, with a checkpoint; and begin no other."""
         self.asked_to_stop = True
 
-    def make(self, folder: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    def make(self, place: str, chosen: dict[str, Any]) -> dict[str, Any]:
         """Make one job -> {"ending": made, there, stopped, in use or failed, "reason", "host", "seconds"}."""
         import torch
 
@@ -91,7 +95,7 @@ class SlotActor:
         try:
             if self.asked_to_stop:
                 return {"ending": "stopped", "reason": "", "host": socket.gethostname(), "seconds": 0.0}
-            made = self.slot.make(Path(folder), settings.resolve(None, chosen), lambda: self.asked_to_stop)
+            made = self.slot.make(place, settings.resolve(None, chosen), lambda: self.asked_to_stop)
             ending = str(made)
         except Exception as error:  # noqa: BLE001 (whatever it was: the batch goes on, and the reason is recorded)
             ending = "in use" if isinstance(error, SjcError) and error.code == locks.IN_USE else "failed"
