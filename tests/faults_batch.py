@@ -3,6 +3,7 @@
 from tests.faults import SJC, Fault
 
 DISPATCH = "tests/backend/batch/test_dispatch.py"
+ADDRESS = "tests/backend/batch/test_address.py"
 
 FAULTS = [
     Fault(
@@ -60,5 +61,33 @@ FAULTS = [
         '        os.environ[LOOPBACK_ALONE] = "0"\n',
         "        pass\n",
         ("tests/cluster/test_cluster.py::test_a_cluster_of_this_computer_listens_on_loopback_alone",),
+    ),
+    Fault(
+        "run-json-is-sent-to-an-address-before-the-rest",
+        f"{SJC}/batch/borrowing.py",
+        "self._send_changed(lambda name: name != job_folder.RUN)",
+        "self._send_changed(lambda name: True)",
+        (f"{ADDRESS}::test_what_was_half_done_is_sent_with_its_checkpoint_and_run_json_comes_last",),
+    ),
+    Fault(
+        "a-lease-at-an-address-is-not-read-back",
+        f"{SJC}/batch/borrowing.py",
+        'if (now := self._read()).get("mark") != self._mark:',
+        "if (now := {}):",
+        (f"{ADDRESS}::test_of_two_that_take_it_at_once_one_holds_it",),
+    ),
+    Fault(
+        "whoever-lost-a-lease-at-an-address-sends-on",
+        f"{SJC}/batch/borrowing.py",
+        "        self.lease.confirm()\n        self.address.send(path, name)",
+        "        self.address.send(path, name)",
+        (f"{ADDRESS}::test_whoever_lost_a_lease_at_an_address_writes_nothing_more",),
+    ),
+    Fault(
+        "ray-comes-into-every-environment",
+        "tools/cluster.py",
+        "if environment.differences(CLUSTER_LOCK):",
+        "if True:",
+        ("tests/house/test_environment.py::test_ray_is_added_once_beside_the_pins_of_the_lock",),
     ),
 ]

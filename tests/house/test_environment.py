@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import environment, system
+from tools import cluster, environment, system
 from tools.common import BuildError, clean_environment
 from tools.environment import Environment
 
@@ -166,6 +166,24 @@ def test_differences_ignore_local_version_parts_and_name_spelling(tree, monkeypa
     done = environment.subprocess.CompletedProcess([], 0, json.dumps(held), "")
     monkeypatch.setattr(environment.subprocess, "run", lambda *_a, **_k: done)
     assert Environment(tree).differences() == ["numpy is 2.4.5, not 2.4.6"]
+
+
+def test_ray_is_added_once_beside_the_pins_of_the_lock(tree, recorder, monkeypatch):
+    """The demo's environment has none; what pip left out is named."""
+    missing = [["ray is missing"], [], [], ["ray is missing"], ["ray is missing"]]
+    monkeypatch.setattr(Environment, "differences", lambda _self, lock="": missing.pop(0) if lock else [])
+    cluster.ensure(Environment(tree))
+    words = recorder.commands.pop()
+    assert words[1:4] == ["-m", "pip", "install"]
+    assert [words[words.index(option) + 1] for option in ("--requirement", "--constraint")] == [
+        str(tree / cluster.CLUSTER_LOCK), str(tree / "requirements.lock")
+    ]  # fmt: skip
+    assert not recorder.count("requirements-cluster.lock"), "a first set-up alone adds no Ray"
+    recorder.commands.clear()
+    cluster.ensure(Environment(tree))
+    assert recorder.commands == []
+    with pytest.raises(BuildError, match=r"does not hold what requirements-cluster\.lock asks for \(ray is missing\)"):
+        cluster.ensure(Environment(tree))
 
 
 def test_this_environment_meets_the_lock():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sjc
+from tools.cluster import CLUSTER_LOCK
 from tools.environment import read_lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,8 +24,9 @@ def test_torch_is_pinned_for_every_kind_of_device():
     assert re.search(r"^torch==2\.13\.0$", LOCK, re.MULTILINE)
 
 
-def test_no_pin_has_a_local_version_a_hash_or_an_address():
-    pins = [line for line in LOCK.splitlines() if not line.startswith("#")]
+@pytest.mark.parametrize("name", ["requirements.lock", CLUSTER_LOCK])
+def test_no_pin_has_a_local_version_a_hash_or_an_address(name):
+    pins = [line for line in (ROOT / name).read_text("utf-8").splitlines() if not line.startswith("#")]
     assert len(pins) > 30
     bad = [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; \(.+\))?", pin)]
     assert not bad
@@ -37,6 +39,16 @@ def test_every_dependency_is_pinned_within_its_bounds():
     for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pins[normal(requirement.name)]), text
+
+
+def test_ray_is_pinned_within_its_bounds_beside_the_other_lock_and_in_no_other():
+    from packaging.requirements import Requirement
+
+    (ray,) = map(Requirement, PROJECT["optional-dependencies"]["cluster"])
+    pins, others = read_lock(ROOT / CLUSTER_LOCK), read_lock(ROOT / "requirements.lock")
+    assert ray.specifier.contains(pins["ray"])
+    assert not pins.keys() & others.keys(), "one pin of each package"
+    assert not pins.keys() & read_lock(ROOT / "backend" / "requirements.txt").keys(), "Install Backend has no Ray"
 
 
 def test_version_is_the_same_everywhere():
