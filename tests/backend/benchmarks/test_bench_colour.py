@@ -116,7 +116,7 @@ def test_on_an_exact_shape_decoding_leaves_less_than_half_of_the_affine_map_s_er
 
 
 def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(latent_model, monkeypatch):
-    """Threads stand for the processes here; what a process is given is pickled."""
+    """Threads stand for the processes here; what a process is given can be pickled."""
     starts = []
 
     class Pool(ThreadPoolExecutor):
@@ -125,7 +125,8 @@ def test_rows_come_in_the_order_of_their_prompts_from_processes_of_their_own(lat
             starts.append((at_once, context.get_start_method()))
 
         def submit(self, function, *given):
-            return super().submit(*pickle.loads(pickle.dumps((function, *given))))  # noqa: S301 (our own)
+            pickle.dumps((function, *given))
+            return super().submit(function, *given)
 
     monkeypatch.setattr(colour_path, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(colour_path, "_denoiser", lambda _model: latent_model)
