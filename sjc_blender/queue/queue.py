@@ -399,7 +399,7 @@ class Queue:
             else:
                 self._fail(job, of_error(message), message)
             return
-        if kind == "snapshot" and job and not self._add_snapshot(job, message):
+        if kind == "snapshot" and job and not queue_file.add_snapshot(job, message):
             kind, step = "warning", message["step"]
             message = {"type": kind, "text": f"the snapshot of step {step} is damaged; it is left out"}
         if kind == "hello":
@@ -409,12 +409,6 @@ class Queue:
         elif job:
             job.take(message)
         self._events.append((job, message))
-
-    def _add_snapshot(self, job: JobRecord, message: Message) -> bool:
-        snapshot = queue_file.snapshot_of(job.folder, message["path"], message["step"])
-        if snapshot:
-            job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
-        return snapshot is not None
 
     def _done(self, job: JobRecord, message: Message) -> None:
         state = {"finished": State.FINISHED, "stopped": State.STOPPED}.get(message["state"], State.FAILED)

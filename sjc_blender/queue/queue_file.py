@@ -208,6 +208,14 @@ def snapshot_of(folder: Path, path: str, step: int) -> Snapshot | None:
         return None
 
 
+def add_snapshot(job: JobRecord, message: dict[str, Any]) -> bool:
+    """Put the snapshot that a worker tells of among the job's; False where there is none, or a damaged one."""
+    snapshot = snapshot_of(job.folder, message["path"], message["step"])
+    if snapshot:
+        job.snapshots = [s for s in job.snapshots if s.npz != snapshot.npz] + [snapshot]
+    return snapshot is not None
+
+
 def snapshot_at(npz: Path, step: int | None = None) -> Snapshot | None:
     """The snapshot of an npz file, None if it is cut off or its volume is missing.  Reads a few hundred bytes."""
     vdb, png = npz.with_suffix(".vdb"), npz.with_suffix(".png")

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from experiments import on_cluster
 from tests.soak import cluster as soak
 from tests.soak.cluster import command, wait_for
 
@@ -81,17 +82,34 @@ answers = ray_cluster._problems
 ray_cluster._problems = lambda answer, out: answers(eval(sys.argv[1])(answer), out)
 sys.exit(cli.main(sys.argv[2:]))
 """
-    for change, message in (
-        ("lambda a: a | {'version': '9.9'}", "sjc is 9.9 there"),
-        ("lambda a: a | {'shared': False}", "is not the folder that is written here"),
-        ("lambda a: a | {'missing': ['no such model']}", "no such model"),
+    own = command(list_file, "memory://results", "--cluster", cluster.address)  # every process has a memory of its own
+    for change, message, words in (
+        ("lambda a: a | {'version': '9.9'}", "sjc is 9.9 there", batch),
+        ("lambda a: a", "memory://results there is not the folder that is written here", own),
+        ("lambda a: a | {'missing': ['no such model']}", "no such model", batch),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", program, change, *batch[3:]], capture_output=True, text=True, check=False
+            [sys.executable, "-c", program, change, *words[3:]], capture_output=True, text=True, check=False
         )
         assert done.returncode == 2, done.stderr
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_results_at_an_address_and_cells_of_an_experiment(cluster, tmp_path):
+    list_file, out = tmp_path / "prompts.txt", tmp_path / "storage"
+    list_file.write_text("a red cube\na blue cone\n", "utf-8")
+    batch = command(list_file, f"local://{out}", "--cluster", cluster.address)
+    done = subprocess.run(batch, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "batch.json").read_text("utf-8"))["states"] == {"finished": 2}
+    assert soak.compare(list_file, out, tmp_path / "plain") == 2
+    assert not list(out.glob("*/.*"))
+
+    with on_cluster.computing(cluster.address) as cells:
+        assert cells.submit(divmod, 7, 2).result(100) == (3, 1)
+        with pytest.raises(ZeroDivisionError):
+            cells.submit(divmod, 7, 0).result(100)
 
 
 def test_a_cluster_of_this_computer_listens_on_loopback_alone(cluster):

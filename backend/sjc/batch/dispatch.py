@@ -5,6 +5,7 @@ The jobs' folders decide what is done; nothing is remembered beside them, so a k
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -113,15 +114,20 @@ class Dispatch:
         if self._looked and now - self._looked < NODES_SECONDS:
             return
         self._looked = now
-        nodes = ray_cluster.nodes(self.ray)
         present = {(worker.place.node, worker.place.number) for worker in self.workers}
-        for place in ray_cluster.places(nodes, self.options) if nodes else ():
+        for place in self._places():
             spot = (place.node, place.number)
             if spot in present or len(self.workers) >= self.left or self._bad_starts.get(spot, 0) >= MOST_STARTS:
                 continue
             actor = ray_cluster.actor(self.ray, place, self.options.lease)
             self._count += 1
             self.workers.append(Worker(self._count, place, actor, actor.ready.remote()))
+
+    def _places(self) -> list[Place]:
+        """Of the computers that are there now; none where those that the jobs need are gone, which may come back."""
+        with contextlib.suppress(SjcError):
+            return ray_cluster.places(ray_cluster.nodes(self.ray), self.options)
+        return []
 
     def _hand_out(self) -> None:
         now = time.monotonic()
@@ -200,7 +206,7 @@ class Dispatch:
         """Raises SjcError once no slot can be started any more."""
         spot = (worker.place.node, worker.place.number)
         self._bad_starts[spot] = self._bad_starts.get(spot, 0) + 1
-        spots = {(place.node, place.number) for place in ray_cluster.places(ray_cluster.nodes(self.ray), self.options)}
+        spots = {(place.node, place.number) for place in self._places()}
         if not self.workers and all(self._bad_starts.get(spot, 0) >= MOST_STARTS for spot in spots):
             raise SjcError(f"No slot of the cluster starts: {ray_cluster.cause(error)}. What was made is kept.")
 

@@ -132,6 +132,9 @@ def places(alive: Sequence[dict[str, Any]], options: ClusterOptions) -> list[Pla
     Raises SjcError for a share that none of them has.
     """
     with_gpus = [node for node in alive if node["Resources"].get("GPU", 0) > 0]
+    if alive and not with_gpus and options.gpu_share != 1:
+        option = "--jobs-per-gpu" if options.jobs_per_gpu > 1 else "--gpus-per-job"
+        raise SjcError(f"{option} cannot be had: no computer of this cluster has a GPU. Leave it out.")
     made = []
     for node in with_gpus or alive:
         cpus, gpus = int(node["Resources"].get("CPU", 0)), float(node["Resources"].get("GPU", 0))

@@ -124,6 +124,20 @@ def test_slots_that_never_start_end_the_batch_with_their_reason(run):
     assert len(ray.actors) == dispatch.MOST_STARTS
 
 
+def test_computers_that_are_gone_for_a_while_are_waited_for(run, monkeypatch):
+    ray = FakeRay([1], lambda slot, *_: RayError("the node died") if slot == 0 else outcome("made"))
+    alive, turns = ray.nodes, []
+
+    def nodes():
+        turns.append(len(ray.asked))
+        gone = len(ray.actors) == 1 and ray.asked and turns.count(turns[-1]) < 4
+        return [] if gone else alive()
+
+    monkeypatch.setattr(ray, "nodes", nodes)
+    monkeypatch.setattr(dispatch, "TURN_SECONDS", 0)
+    assert {row["state"] for row in run(ray).values()} == {"finished"}
+
+
 def nodes(*resources):
     return [{"NodeID": str(n), "NodeManagerHostname": f"h{n}", "Resources": r} for n, r in enumerate(resources)]
 
@@ -137,6 +151,9 @@ def test_slots_are_gpus_where_there_are_any_and_groups_of_cores_elsewhere():
     assert len(ray_cluster.places(nodes({"CPU": 8}, {"CPU": 1}), ClusterOptions())) == 5
     with pytest.raises(SjcError, match=r"--gpus-per-job 5 cannot be had: the largest .* 4 GPUs"):
         ray_cluster.places(machines, ClusterOptions(gpus_per_job=5))
+    for options in ({"gpus_per_job": 2}, {"jobs_per_gpu": 2}):
+        with pytest.raises(SjcError, match="cannot be had: no computer of this cluster has a GPU"):
+            ray_cluster.places(nodes({"CPU": 8}), ClusterOptions(**options))
     with pytest.raises(SjcError, match="--cpus-per-job 9 cannot be had"):
         ray_cluster.places(nodes({"CPU": 8}), ClusterOptions(cpus_per_job=9))
 
