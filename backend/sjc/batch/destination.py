@@ -65,8 +65,9 @@ class Destination:
 
     def send_inputs(self, job: BatchJob) -> None:
         """Write to the address what a job starts from."""
-        for path in (job.folder / inputs.INPUTS).glob("*") if self._storage else ():
-            self._storage.send(path, f"{job.folder.name}/{inputs.INPUTS}/{path.name}")
+        if self._storage:
+            for path in (job.folder / inputs.INPUTS).glob("*"):
+                self._storage.send(path, f"{job.folder.name}/{inputs.INPUTS}/{path.name}")
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file beside the jobs."""
