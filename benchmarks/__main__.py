@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
-Names: quality, ceiling, colour, render, scale, step, job, export, worker, bridge, gpu, variants, table, freeze,
-compare A B.
+Names: quality, ceiling, colour, change, pictures, render, scale, step, job, export, worker, bridge, gpu, variants,
+table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -14,7 +14,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bridge, ceiling, colour, compare, export, job, prompts, quality, report, step, variants, worker
+from benchmarks import (
+    bridge,
+    ceiling,
+    change,
+    colour,
+    compare,
+    export,
+    from_pictures,
+    job,
+    prompts,
+    quality,
+    report,
+    step,
+    variants,
+    worker,
+)
 from sjc.errors import SjcError
 from sjc.machine import streams
 from sjc.machine.memory import large_pages
@@ -109,6 +124,17 @@ def run_colour(arguments: argparse.Namespace, settings: Settings) -> dict[str, A
         settings = replace(settings, model=_portable(str(colour.MODEL)))
     which = prompts.QUICK if arguments.quick else prompts.SCORED
     return colour.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
+
+
+def run_change(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score a result under other words, and a refined one."""
+    return change.benchmark(settings, arguments.cache / "change")
+
+
+def run_pictures(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score prompts without colour words, with and without a reference picture."""
+    pairs = from_pictures.QUICK if arguments.quick else from_pictures.PAIRS
+    return from_pictures.benchmark(settings, pairs, arguments.cache / "pictures")
 
 
 def run_job(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -218,6 +244,8 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "ceiling": (run_ceiling, ceiling.text),
     "colour": (run_colour, colour.text),
+    "change": (run_change, change.text),
+    "pictures": (run_pictures, from_pictures.text),
     "render": (run_render, render_text),
     "scale": (run_scale, scale_text),
     "step": (run_step, step.text),

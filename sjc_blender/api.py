@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import incoming, live, places, session, user_preferences
 from .backend.sjc.errors import SjcError
+from .backend.sjc.job import refine as refining
 from .backend.sjc.job.batch import read_batch
 from .backend.sjc.job.folder import free_folder
+from .backend.sjc.job.inputs import INPUTS
+from .backend.sjc.picture_text import joined
 from .backend.sjc.settings import Settings, resolve_job
 from .job import (
     PUMP_SECONDS,
@@ -48,9 +51,12 @@ from .variants import begin, being_made, clear_variants, take_variant
 if TYPE_CHECKING:
     import bpy
 
+Picture = tuple[Any, Any]
+"""A reference picture: a file or an image data-block, and its view: a name, two angles in degrees, a camera object."""
+
 __all__ = [
     "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "clear_variants", "close",
-    "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "remove", "resume",
+    "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "refine", "remove", "resume",
     "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now", "take_variant", "variants", "words",
 ]  # fmt: skip
 
@@ -62,6 +68,7 @@ def generate(
     on_progress: OnProgress | None = None,
     folder: str | Path | None = None,
     location: tuple[float, float, float] | None = None,
+    pictures: Iterable[Picture] = (),
     **settings: Any,
 ) -> Job:
     """Make one object.  Returns its Job: at once in the window, finished in background Blender (`block` overrides).
@@ -70,17 +77,70 @@ def generate(
     preferences, which also serves where nothing can be written beside the .blend (a warning of the job says so); `//`
     is the .blend's own. location: where it grows and stands, by default the 3D cursor. on_progress: called with the
     Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is called no more.
+    pictures: that it shall look like, as (image, view): a file or an image data-block, and front, right, back, left,
+    top, bottom, (azimuth, elevation) in degrees, or a camera object.
     settings: see docs/settings.md. Raises SjcError for bad ones.
     """
     chosen = _resolved({**settings, "prompt": prompt})
     taken = [record.folder for record in queue().jobs]
     job_folder = places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
+    if shown := list(pictures):
+        text = _picture_text(shown, job_folder, location)
+        chosen = _resolved({**settings, "prompt": prompt, "picture": text})
+    return _queued(chosen, job_folder, block, on_progress, folder, location)
+
+
+def refine(
+    job: Job | str | Path,
+    prompt: str | None = None,
+    *,
+    block: bool | None = None,
+    on_progress: OnProgress | None = None,
+    folder: str | Path | None = None,
+    location: tuple[float, float, float] | None = None,
+    **settings: Any,
+) -> Job:
+    """Go on from a finished result in a job of its own; the result stays as it is.
+
+    job: a Job, or a path as for `import_result`. prompt: other words, which change the colors and hold the shape;
+    without them the result is refined. location: by default beside the result, where it stands in the scene, else the
+    3D cursor. settings: over the result's own, such as `steps`, `grid`, `start_noise` or `density_rate`. The rest is as
+    in `generate`. Raises SjcError for a job that is not finished or whose field is gone, and for bad settings.
+    """
+    parent = job.folder if isinstance(job, Job) else places.job_folder(places.named_path(job))
+    chosen = refining.settings_of(parent, prompt, settings)
+    taken = [record.folder for record in queue().jobs]
+    job_folder = places.named_path(folder) if folder else refining.free_folder(parent, chosen, taken)
+    return _queued(chosen, job_folder, block, on_progress, folder or job_folder, location or live.beside(parent))
+
+
+def _queued(
+    chosen: Settings,
+    job_folder: Path,
+    block: bool | None,
+    on_progress: OnProgress | None,
+    folder: str | Path | None,
+    location: tuple[float, float, float] | None,
+) -> Job:
     job = job_of(queue().add(chosen, job_folder), on_progress)
     if not folder and (reason := places.why_not_beside()):
         live.warn(job.record, reason)
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job
+
+
+def _picture_text(pictures: Iterable[Picture], folder: Path, location: Any) -> str:
+    """The setting `picture` of files, images and cameras. Raises SjcError."""
+    from .scene import reference_pictures
+
+    where, size = live.place(location), live.output_settings()["size"]
+    texts = []
+    for number, (image, view) in enumerate(pictures, 1):
+        is_image = hasattr(image, "pixels")
+        file = reference_pictures.image_file(image, folder / INPUTS, number) if is_image else places.named_path(image)
+        texts.append(f"{file}@{reference_pictures.view_text(view, where, size)}")
+    return joined(texts)
 
 
 def batch(

@@ -63,9 +63,26 @@ _readings: dict[str, glb.Reading] = {}  # id of a job -> its mesh, on the way in
 
 def expect(record: JobRecord, location: tuple[float, float, float] | None) -> None:
     """Remember where a job's object shall stand; None: at the 3D cursor."""
+    _placements[record.id] = Placement(place(location))
+
+
+def place(location: tuple[float, float, float] | None) -> tuple[float, float, float]:
+    """A location, or that of the 3D cursor."""
     import bpy
 
-    _placements[record.id] = Placement(tuple(location or bpy.context.scene.cursor.location))
+    x, y, z = location or bpy.context.scene.cursor.location
+    return x, y, z
+
+
+def beside(folder: Path) -> tuple[float, float, float] | None:
+    """A place along X from the result of a job folder, if it stands in the scene."""
+    import bpy
+
+    for one in bpy.data.objects:
+        if one.type == "MESH" and one.get("folder") == str(folder) and "sjc_job" in one:
+            x, y, z = one.location
+            return x + ROW_SPACING * output_settings()["size"], y, z
+    return None
 
 
 def in_a_row(index: int, start: tuple[float, float, float] | None = None) -> tuple[float, float, float]:

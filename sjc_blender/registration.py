@@ -11,12 +11,24 @@ import bpy
 from . import live, session, timer
 from .backend.sjc import errors
 from .scene import preview, volumes
-from .ui import backend_task, loras, model_picker, operators, panels, preferences, presets, properties, ui_state
+from .ui import (
+    backend_task,
+    loras,
+    model_picker,
+    operators,
+    panels,
+    preferences,
+    presets,
+    properties,
+    reference_pictures,
+    ui_state,
+)
 from .ui import prompts as ui_prompts
 from .ui.languages import translations
 
 CLASSES: tuple[type, ...] = (
     *loras.CLASSES,
+    *reference_pictures.CLASSES,
     *properties.CLASSES,
     *preferences.CLASSES,
     *operators.CLASSES,

@@ -69,8 +69,8 @@ FAULTS = [
     Fault(
         "density-slowed-with-the-color",
         f"{SJC}/optimize.py",
-        "color, rate = self.field.color.detach(), self.settings.color_rate",
-        "color, rate = self.field.grid.detach(), self.settings.color_rate",
+        "(field.color, s.color_rate))",
+        "(field.grid, s.color_rate))",
         (f"{LOOP}::test_color_takes_its_share_of_every_step",),
     ),
 ]

@@ -52,8 +52,8 @@ FAULTS = [
     Fault(
         "a-noise-level-for-each-view-of-a-ring",
         f"{SJC}/step.py",
-        "self.law(step / s.steps, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)",
-        "self.law(step / s.steps, views, self.generator)",
+        "self.law(progress, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)",
+        "self.law(progress, views, self.generator)",
         (f"{MULTI}::test_a_step_draws_one_noise_level_and_one_background_for_a_ring",),
     ),
     Fault(

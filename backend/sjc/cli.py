@@ -1,4 +1,4 @@
-"""The command line: sjc generate | batch | variants | resume | models | experiment | doctor.
+"""The command line: sjc generate | refine | batch | variants | resume | models | experiment | doctor.
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -41,6 +41,18 @@ def build_parser() -> argparse.ArgumentParser:
     generate.add_argument("--out", type=_path, help="job folder [outputs/<prompt>-<seed>]")
     _add_common(generate)
     settings.add_arguments(generate)
+
+    refine = subparsers.add_parser(
+        "refine",
+        help="go on from a result, or change its words",
+        description="Go on from a finished result in a new job folder: more steps at low noise, or, with --prompt, "
+        "other words, which change the colors and hold the shape. All other settings are those of the result.",
+    )
+    refine.add_argument("folder", type=_path, help="the job folder of the result")
+    refine.add_argument("--prompt", help="other words; without them the result is refined")
+    refine.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-refined]")
+    _add_common(refine)
+    settings.add_arguments(refine, skip=("prompt", "preset", "start", "keep", "parent"))
 
     batch = subparsers.add_parser(
         "batch",
@@ -182,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
         go_offline()
     run = {
         "generate": commands.generate,
+        "refine": commands.refine,
         "batch": commands.batch,
         "variants": commands.variants,
         "resume": commands.resume,

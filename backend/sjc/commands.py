@@ -59,10 +59,23 @@ class CtrlC:
 
 def generate(args: argparse.Namespace) -> int:
     """sjc generate: one object in a new job folder."""
+    chosen = inputs.whole(settings.resolve_job({**settings.overrides(args), "prompt": args.prompt}))
+    return _begin(args.out or job_folder.free_folder(OUTPUTS, chosen), chosen, args)
+
+
+def refine(args: argparse.Namespace) -> int:
+    """sjc refine: go on from a finished result, with or without other words, in a new job folder."""
+    from .job import refine
+
+    given = {name: value for name, value in settings.overrides(args).items() if name != "prompt"}
+    chosen = inputs.whole(refine.settings_of(args.folder, args.prompt, given))
+    return _begin(args.out or refine.free_folder(args.folder, chosen), chosen, args)
+
+
+def _begin(folder: Path, chosen: Settings, args: argparse.Namespace) -> int:
+    """A new job from its first step."""
     from .job import run
 
-    chosen = inputs.whole(settings.resolve_job({**settings.overrides(args), "prompt": args.prompt}))
-    folder = args.out or job_folder.free_folder(OUTPUTS, chosen)
     run.check_early(chosen)
     job_folder.check_folder(folder, chosen)
     with locks.holding(folder):

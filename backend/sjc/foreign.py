@@ -22,6 +22,7 @@ MB = 10**6
 SETTINGS_BYTES = MB  # job.json, a NAME.sjc, a saved preset
 RECORD_BYTES = 16 * MB  # run.json, the configurations of a model, lists of jobs and prompts
 MESH_BYTES = 500 * MB  # mesh.glb; ten million faces, the most that can be set, with their points and colours
+PICTURE_BYTES = 100 * MB  # a reference picture
 FIELD_BYTES = 4000 * MB  # volumes, meshes, checkpoints: the largest grid, 512^3 of four numbers, takes twice its half
 MOST_STEPS = 1_000_000  # of a run, as the setting `steps` has it
 

@@ -10,6 +10,7 @@ an uninterrupted one.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from .errors import SjcError
 from .field import render_reference
+from .field.finished import FinishedField
 from .field.grid import VoxelField
 from .field.render import around_kernels, renderer
 from .field.stillness import Stillness
@@ -28,6 +30,7 @@ from .settings import Settings
 from .step import MEASURED, DevicePart, Draw, Drawn, Given, OnViews, learning_rates
 
 if TYPE_CHECKING:
+    from .appearance.reference import Reference
     from .guidance.denoiser import Denoiser
 
 LARGE_GRID = 2**22  # numbers from which the optimiser's step is worth waking threads for
@@ -99,6 +102,9 @@ class Optimization:
     device: where the field lives.
     on_views: called with every step's cameras and background, for a denoiser that knows what they should show.
     recorder: captures steps as graphs.  Without one that is done on CUDA alone.
+    finished: what the field holds at first, instead of what the settings say. SjcError is raised if it does not fit the
+        model.
+    references: pictures that the object shall look like.
 
     notes: one line for what is done in a slower way.
     """
@@ -110,6 +116,8 @@ class Optimization:
         device: torch.device,
         on_views: OnViews | None = None,
         recorder: Recorder | None = None,
+        finished: FinishedField | None = None,
+        references: Sequence[Reference] = (),
     ) -> None:
         self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
         if recorder is None and device.type == "cuda":
@@ -130,12 +138,15 @@ class Optimization:
             learned_background=settings.background == "learned",
             color_std=settings.color_std,
             generator=self.generator,
-        ).to(device)
+        )
+        if finished:
+            finished.put_into(self.field)
+        self.field.to(device)
         self.optimizer = self._make_optimizer()
         self.stillness: Stillness | None = None
         if settings.early_stop:
             self.stillness = Stillness(settings.early_stop, settings.steps, last_planned_change(settings))
-        self.draw = Draw(settings, denoiser, self.generator)
+        self.draw = Draw(settings, denoiser, self.generator, references)
         self.render = renderer(settings.renderer, device)
 
     @property
@@ -207,12 +218,13 @@ class Optimization:
         rates = given["rates"].unbind() if self.graphs else learning_rates(self.settings, self.step)
         for group, rate in zip(self.optimizer.param_groups, rates, strict=False):
             group["lr"] = rate
-        color, rate = self.field.color.detach(), self.settings.color_rate
-        before = color.clone() if rate != 1 else color
+        s, field = self.settings, self.field
+        parts = ((field.density, s.density_rate), (field.log_scale, s.density_rate), (field.color, s.color_rate))
+        slowed = [(part.detach(), part.detach().clone(), rate) for part, rate in parts if rate != 1]
         with threads.large() if self.field.grid.numel() > LARGE_GRID else nullcontext():
             self.optimizer.step()
-            if rate != 1:  # the optimiser takes density and colour for one parameter, of one step size
-                color.lerp_(before, 1 - rate)
+            for part, before, rate in slowed:  # the optimiser takes both for one parameter, of one step size
+                part.lerp_(before, 1 - rate)
 
     def _obstacle(self, drawn: Drawn) -> str:
         """Why this step cannot be one graph, noted once; "" if it can."""

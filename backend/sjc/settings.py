@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
-from . import lora_text, paths
+from . import lora_text, paths, picture_text
 from .errors import SjcError
 from .guidance.prompts import check_syntax, clean_prompt
 from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
@@ -162,6 +162,8 @@ def _color(spec: Spec, value: object) -> Color:
 
 
 def _text(spec: Spec, value: object) -> str:
+    if spec.name == "picture" and isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        value = picture_text.joined(value)
     if spec.name in ("prompt", "negative_prompt"):
         return clean_prompt(value, name=spec.name, allow_empty=True)  # whether it says anything is the job's question
     if not isinstance(value, str):
@@ -177,6 +179,10 @@ def _text(spec: Spec, value: object) -> str:
         raise SjcError(f"model: {_shown(value)} names no model; use embedded, a folder or a hub id.")
     if spec.name == "lora":
         lora_text.parse(text)
+    if spec.name == "picture":
+        picture_text.split(text)
+    if spec.name == "parent" and (len(text) > 255 or not text.isprintable() or {"/", "\\"} & set(text)):
+        raise SjcError(f"parent: {_shown(value)} is not the name of a job folder.")
     return text
 
 
@@ -265,6 +271,14 @@ def add_arguments(parser: argparse.ArgumentParser, skip: Collection[str] = ("pro
         if spec.kind == "bool":
             group.add_argument(
                 _flag(spec.name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=described
+            )
+        elif spec.name == "picture":
+            group.add_argument(
+                _flag(spec.name),
+                metavar="FILE@VIEW",
+                action="append",
+                default=argparse.SUPPRESS,
+                help=described + "; may be given several times",
             )
         else:
             metavar = {"int": "N", "float": "X", "color": "R,G,B"}.get(spec.kind, "TEXT")

@@ -128,6 +128,28 @@ class Settings:
     keep: str = _setting(
         "", "start",
         text="A mesh within which alone the start may change, as a .glb file; everything else stays exactly as it is.")
+    picture: str = _setting(
+        "", "start",
+        text="Reference pictures that the object shall look like, as FILE@VIEW with commas between them; a view is "
+             "front, right, back, left, top, bottom, or azimuth,elevation in degrees.")
+    picture_weight: float = _setting(
+        1.0, "start", low=0, high=1000,
+        text="How strongly to pull the colors seen from a picture's camera towards the picture; at 1 as strongly as "
+             "one view's score.")
+    picture_mask_weight: float = _setting(
+        1.0, "start", low=0, high=1000,
+        text="How strongly to pull the outline seen from a picture's camera towards the picture's.")
+    picture_every: int = _setting(
+        1, "start", low=1, high=1000, unit="steps",
+        text="Steps from one look at a picture to the next, in turn if there are several; each costs a render of one "
+             "more view.")
+    picture_recolor: bool = _setting(
+        True, "start",
+        text="Carry the pictures' colors to the sides that no picture shows, by the map of colors that fits best; only "
+             "for models that work in pixels.")
+    parent: str = _setting(
+        "", "start",
+        text="Name of the job folder whose result this job goes on from.")
 
     views_per_step: int = _setting(
         4, "guidance", low=1, high=64, symbol="V",
@@ -211,6 +233,10 @@ class Settings:
     sigma_min: float = _setting(
         0.7, "noise", low=0.001, high=1000, zero="the model's",
         text="Lowest noise level; little noise refines details.")
+    start_noise: float = _setting(
+        1.0, "noise", low=0.01, high=1,
+        text="How far up from the lowest noise level the run begins, where the level falls over the run; a lower one "
+             "keeps more of what the run starts from.")
     sigma_jitter: float = _setting(
         0.0, "noise", low=0, high=5,
         text="Random spread around the annealed noise level: at 1 a level can be up to e times higher or lower, at "
@@ -289,6 +315,10 @@ class Settings:
         1.0, "optimizer", low=0.01, high=1,
         text="Step size for color as a fraction of the learning rate; a lower one keeps colors steady where the shape "
              "takes large steps.")
+    density_rate: float = _setting(
+        1.0, "optimizer", low=0, high=1,
+        text="Step size for density as a fraction of the learning rate; a lower one holds the shape while colors "
+             "change, and 0 fixes it.")
     background_learning_rate: float = _setting(
         1e-4, "optimizer", low=0, high=10,
         text="Step size for the learned background; other backgrounds do not use it.")
@@ -383,6 +413,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "steps": 10_000, "views_per_step": 1, "noises_per_view": 1, "guidance": 100.0, "guidance_end": 0.0,
         "guidance_sigma_min": 0.0, "guidance_sigma_max": 0.0, "distilled": False, "var_red": True,
         "noise_source": "random", "inversion_rungs": 2, "whole_flow": False, "color_rate": 1.0,
+        "density_rate": 1.0, "start_noise": 1.0,
         "score_weight": "1/sigma", "view_words": "paper", "lamp": 0.0, "shared_noise": False, "guidance_rescale": 0.0,
         "perp_neg": 0.0, "score_clip": 0.0, "score_clip_end": 0.0, "sigma_schedule": "uniform",
         "sigma_max": 0.0, "sigma_min": 0.0, "sigma_jitter": 0.0, "grid": 100, "coarse_to_fine": 0, "rays_per_pixel": 1,

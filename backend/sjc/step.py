@@ -6,7 +6,7 @@ as tensors by name.  So the device need not be waited for, and all of a step can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from .errors import SjcError
 from .field.cameras import CameraPrior, Cameras, pixel_rays, sample_cameras, sample_rings
 from .field.grid import VoxelField
 from .field.lamp import Lamps, lamps_of, shaded
+from .field.picture_terms import color_map, identity_map, photometric, seen_from, silhouette
 from .field.regularizers import (
     carving,
     center_depth_loss,
@@ -34,10 +35,11 @@ from .guidance.paas import Denoise, host_noise, paas
 from .guidance.perp_neg import negatives
 from .guidance.prompts import view_prompt
 from .guidance.scales import guidance_scales
-from .guidance.schedules import sigma_law
+from .guidance.schedules import level_at, sigma_law
 from .settings import Settings
 
 if TYPE_CHECKING:
+    from .appearance.reference import Reference
     from .guidance.denoiser import Denoiser
 
 OnViews = Callable[[Cameras, Tensor], None]
@@ -45,8 +47,9 @@ OnViews = Callable[[Cameras, Tensor], None]
 
 Given = Mapping[str, Tensor]
 """What the host gives a step, by name: eye [V,3], rotation [V,3,3], fov_deg [V], sigma [V], noise [n,V or 1,C,S,S],
-rates [2] of learning, weights [3] (emptiness, carving, clip), background [V,C] unless it is learned, and
-what the host's part of the denoiser gives."""
+rates [2] of learning, weights [3] (emptiness, carving, clip), background [V,C] unless it is learned, in steps that
+look at a reference picture its picture_eye [1,3], picture_rotation [1,3,3], picture_fov_deg [1] and picture [C+1,S,S],
+and what the host's part of the denoiser gives."""
 
 MEASURED = ("sigma", "score", "opacity", "emptiness", "gradient", "total")
 """What a step measures: mean noise level, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
@@ -85,6 +88,8 @@ class Drawn:
     @property
     def obstacle(self) -> str:
         """Why the device's part cannot be captured; "" if the denoiser has nothing against it."""
+        if "picture" in self.tensors:
+            return "colors are fitted to a reference picture"
         return self.denoise.obstacle if isinstance(self.denoise, TwoPart) else "the model works on the host as well"
 
 
@@ -93,9 +98,13 @@ class Draw:
 
     generator: whatever a step draws comes from it, always in the same order, so that a seed means the same on every
         device.
+    references: pictures of the object, of which a step looks at one, in turn.
     """
 
-    def __init__(self, settings: Settings, denoiser: Denoiser, generator: torch.Generator) -> None:
+    def __init__(
+        self, settings: Settings, denoiser: Denoiser, generator: torch.Generator, references: Sequence[Reference] = ()
+    ) -> None:
+        self.references = references
         self.settings, self.denoiser, self.generator = settings, denoiser, generator
         s = settings
         self.backdrop: Callable[[Tensor], Tensor] | None = None
@@ -103,8 +112,11 @@ class Draw:
             from .appearance.latent import Backdrop
 
             self.backdrop = Backdrop(denoiser.autoencoder)
+        highest = s.sigma_max
+        if s.sigma_schedule == "uniform" and s.start_noise < 1:  # what does not fall over the run has no later part
+            highest = level_at(denoiser.schedule, s.sigma_max, s.sigma_min, s.start_noise)
         self.law = sigma_law(
-            s.sigma_schedule, denoiser.schedule, sigma_max=s.sigma_max, sigma_min=s.sigma_min, jitter=s.sigma_jitter
+            s.sigma_schedule, denoiser.schedule, sigma_max=highest, sigma_min=s.sigma_min, jitter=s.sigma_jitter
         )
         self.prior = CameraPrior(s.radius, s.fov_min, s.fov_max, s.elevation_min, s.elevation_max, s.framing)
         check_views(settings, denoiser)
@@ -119,7 +131,8 @@ class Draw:
         s, views, model = self.settings, self.settings.views_per_step, self.denoiser
         cameras = self._cameras(views)
         background = self._background(views)
-        sigma = self.law(step / s.steps, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)
+        progress = 1 - s.start_noise * (1 - step / s.steps)
+        sigma = self.law(progress, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)
         noise = host_noise(
             s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
         )
@@ -141,6 +154,8 @@ class Draw:
             tensors["lamp"] = lamp
         if isinstance(denoise, TwoPart):
             tensors |= denoise.given(sigma.repeat(s.noises_per_view))
+        if self.references and step % s.picture_every == 0:
+            tensors |= self.references[step // s.picture_every % len(self.references)].tensors()
         inversion = self._inversion(cameras, denoise, sigma, words) if s.noise_source == "inverted" else None
         if inversion:
             tensors |= inversion.given()
@@ -274,6 +289,8 @@ class DevicePart:
             loss = loss + s.opacity_entropy_weight * opacity_entropy(rendered)
         if s.tv_weight:
             loss = loss + s.tv_weight * total_variation(self.field)
+        if "picture" in given:
+            loss = loss + self._picture_loss(given)
         for parameter in self.field.parameters():
             parameter.grad = None
         loss.backward()
@@ -282,6 +299,16 @@ class DevicePart:
         score = g.square().mean().sqrt()
         measured = (given["sigma"].mean(), score, rendered.opacity.mean(), emptiness, norm, loss + norm)
         return torch.stack([x.detach().float() for x in measured])
+
+    def _picture_loss(self, given: Given) -> Tensor:
+        """The weighted terms of this step's reference picture."""
+        s = self.settings
+        color, opacity, target = seen_from(self.render, self.field, given, s.ray_step, s.rays_per_pixel)
+        fitted = s.picture_recolor and self.field.color_activation != "identity"  # what decodes latents takes no map
+        affine = color_map(color, opacity, target) if fitted else identity_map(color.shape[1], color)
+        return s.picture_weight * photometric(color, opacity, target, affine) + (
+            s.picture_mask_weight * silhouette(opacity, target)
+        )
 
     def _background(self, given: Given, directions: Tensor) -> Tensor:
         """What stands behind the field, [R,C] for the rays of all views."""

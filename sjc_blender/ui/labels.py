@@ -22,6 +22,7 @@ SMALL = {"Per": "per", "To": "to"}
 
 GROUP_LABELS = {
     "job": "Job",
+    "start": "Start",
     "guidance": "Guidance",
     "noise": "Noise",
     "field": "Field",

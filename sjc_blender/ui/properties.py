@@ -13,12 +13,12 @@ import bpy
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import inputs
 from ..backend.sjc.settings import DEFAULT_PRESET, PRESETS, SPECS, Spec, Value, coerce, resolve
-from . import labels, loras, prompts
+from . import labels, loras, prompts, reference_pictures
 
 # What a change of the preset leaves alone: what is made, with what, and where.
 UNCHANGED = (
     "prompt", "negative_prompt", "model", "lora", "mv_adapter", "preset", "seed", "device", "renderer", "runtime",
-    "compile", "start", "start_strength", "keep", "overwrite",
+    "compile", "start", "start_strength", "keep", "picture", "parent", "overwrite",
 )  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
 PLACEHOLDER = "a red mushroom"
@@ -137,7 +137,7 @@ def usable(stored: Mapping[str, Any], folder: Path) -> tuple[dict[str, Value], l
         except SjcError:
             left_out.append(name)
     base = _values_of(str(values.get("preset", DEFAULT_PRESET)))
-    files = {name: str(inputs.path(folder, values[name])) for name in inputs.FILES if values.get(name)}
+    files = {name: inputs.located(name, values[name], folder) for name in inputs.FILES if values.get(name)}
     return {**base, **values, **files, "overwrite": False}, left_out
 
 
@@ -230,7 +230,11 @@ class SJC_PG_job(bpy.types.PropertyGroup):
 class SJC_PG_history(bpy.types.PropertyGroup):
     """A job folder of the history."""
 
-    __annotations__ = {**_texts("prompt", "folder", "when", "model"), "finished": bpy.props.BoolProperty()}
+    __annotations__ = {
+        **_texts("prompt", "folder", "when", "model", "parent"),
+        "finished": bpy.props.BoolProperty(),
+        "depth": bpy.props.IntProperty(),
+    }
 
 
 class SJC_PG_curve(bpy.types.PropertyGroup):
@@ -284,12 +288,14 @@ def attach() -> None:
     bpy.types.Scene.sjc = bpy.props.PointerProperty(type=SJC_PG_settings)
     bpy.types.Scene.sjc_output = bpy.props.PointerProperty(type=SJC_PG_output)
     bpy.types.Scene.sjc_loras = bpy.props.CollectionProperty(type=loras.SJC_PG_lora)
+    bpy.types.Scene.sjc_pictures = bpy.props.CollectionProperty(type=reference_pictures.SJC_PG_picture)
     bpy.types.WindowManager.sjc = bpy.props.PointerProperty(type=SJC_PG_runtime)
 
 
 def detach() -> None:
     """Take them away again, before the classes go."""
     del bpy.types.WindowManager.sjc
+    del bpy.types.Scene.sjc_pictures
     del bpy.types.Scene.sjc_loras
     del bpy.types.Scene.sjc_output
     del bpy.types.Scene.sjc

@@ -40,7 +40,7 @@ OFTEN = ("progress", "status", "snapshot")  # messages that change nothing but t
 _marks = attrgetter(
     "settings", "state", "stage", "text", "colors", "folder", "step", "total", "it_s", "seconds", "eta_s", "problem"
 )
-_jobs, _history = Entries(JOB_PROPERTIES), Entries(("folder", "prompt", "when", "finished", "model"))
+_jobs, _history = Entries(JOB_PROPERTIES), Entries(("folder", "prompt", "when", "finished", "model", "parent", "depth"))
 _drawn_at = 0.0
 _no_problem = Problem("", "")
 
@@ -145,11 +145,11 @@ def refresh_history() -> None:
 
 def _show_history(past: list[job_history.HistoryEntry]) -> Iterator[None]:
     """Brings the panel's history up to date, a part at every `next`."""
-    runtime = bpy.context.window_manager.sjc
-    _history.arrange(runtime.history, [str(entry.folder) for entry in past])
-    for start in range(0, len(past), HISTORY_ENTRIES):
-        for entry in past[start : start + HISTORY_ENTRIES]:
-            _history.copy(runtime.history, str(entry.folder), _past_values(entry))
+    runtime, tree = bpy.context.window_manager.sjc, job_history.as_tree(past)
+    _history.arrange(runtime.history, [str(entry.folder) for entry, _ in tree])
+    for start in range(0, len(tree), HISTORY_ENTRIES):
+        for entry, depth in tree[start : start + HISTORY_ENTRIES]:
+            _history.copy(runtime.history, str(entry.folder), _past_values(entry, depth))
         redraw()
         yield
     runtime.active_history = max(0, min(runtime.active_history, len(runtime.history) - 1))
@@ -166,6 +166,9 @@ def _refresh_past(folder: Path) -> None:
         if {folder.parent, folder.parent.parent} & set(places.history_folders()):
             refresh_history()
         return
+    if entry.parent or any(known.parent == folder.name for known in runtime.history):  # its place is in a tree
+        refresh_history()
+        return
     name = str(folder)
     others = [known for known in runtime.history.keys() if known != name]  # noqa: SIM118 (a collection)
     _history.arrange(runtime.history, [name, *others][: job_history.MAX_JOBS])
@@ -173,8 +176,8 @@ def _refresh_past(folder: Path) -> None:
     redraw()
 
 
-def _past_values(entry: job_history.HistoryEntry) -> tuple[Any, ...]:
-    return str(entry.folder), entry.prompt, entry.when, entry.finished, entry.model
+def _past_values(entry: job_history.HistoryEntry, depth: int = 0) -> tuple[Any, ...]:
+    return str(entry.folder), entry.prompt, entry.when, entry.finished, entry.model, entry.parent, depth
 
 
 def start() -> None:

@@ -209,6 +209,10 @@ def value_of(spec):
         return st.sampled_from(["embedded", "some/model", "/a folder/with spaces", "--odd", "C:\\models\\x"])
     if spec.name == "lora":
         return st.sampled_from(["", "a.safetensors", "C:\\loras\\a.safetensors:0.5, other:-1", "--odd:2"])
+    if spec.name == "picture":
+        return st.sampled_from(["", "a.png@front", "C:\\pictures\\a, b.png@30,-20, c.jpg@Left"])
+    if spec.name == "parent":
+        return st.sampled_from(["", "a-red-mushroom-0"])
     return st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=40).map(
         lambda text: clean_prompt(text, allow_empty=True)
     )

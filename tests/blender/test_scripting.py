@@ -80,7 +80,11 @@ def examples():
 
 
 BY_NAME = dict(examples())
-REAL = ("In Blender's console", "Errors 2")  # with the model that ships; the others have a scripted worker
+REAL = (
+    "In Blender's console",
+    "Go on from a result",
+    "Errors 2",
+)  # with the model that ships; the others have a scripted worker
 IN_ONE = [(name, source) for name, source in BY_NAME.items() if name not in {MODULE_EXAMPLE, RESTART_EXAMPLE}]
 
 
@@ -130,6 +134,8 @@ def test_with_the_real_worker(in_blender, given):
     got = in_blender(PRELUDE + RUN_ALL, **given, examples=[(name, BY_NAME[name]) for name in REAL])
     assert got["In Blender's console"]["printed"].startswith("<Job 'a red mushroom' finished 100%")
     assert got["In Blender's console"]["brought"] == ["a red mushroom"]
+    assert got["Go on from a result"]["printed"].splitlines() == ["a-red-mushroom-0 finished"] * 2
+    assert len(got["Go on from a result"]["brought"]) == 3
     assert got["Errors 2"]["printed"].splitlines() == PRINTED.findall(BY_NAME["Errors 2"])
 
 

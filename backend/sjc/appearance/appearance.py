@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from ..output.bake import View
     from ..output.mesh import Mesh
     from ..settings import Settings
+    from .reference import Reference
     from .views import Look, Paint
 
 
 class Appearance:
-    """What fields made with this denoiser look like. Raises SjcError if its autoencoder does not fit it."""
+    """What fields made with this denoiser look like. Raises SjcError if its autoencoder does not fit it.
 
-    def __init__(self, denoiser: Denoiser, settings: Settings) -> None:
+    references: pictures whose colours a field of pixels takes.
+    """
+
+    def __init__(self, denoiser: Denoiser, settings: Settings, references: Sequence[Reference] = ()) -> None:
+        self.references = references if settings.picture_recolor else ()
         self.autoencoder, self.size, self.settings = denoiser.autoencoder, denoiser.size, settings
         self.mean_shade = float(denoiser.card.get("mean_shade", 1.0))
         if self.autoencoder is not None:
@@ -38,6 +43,14 @@ class Appearance:
 
         return pixel_paint(self.mean_shade)
 
+    def paint_of(self, field: VoxelField) -> Paint:
+        """The paint of one field: with reference pictures what makes it look most like them."""
+        if not self.references or self.autoencoder is not None:
+            return self.paint
+        from .reference import fitted_map
+
+        return repainted(self.paint, fitted_map(field, self.references, self.settings.renderer))
+
     def latent(self, field: VoxelField) -> NDArray[np.float32] | None:
         """[N,N,N,C] what a latent model's field holds, None for pixels."""
         from .views import channels
@@ -48,7 +61,7 @@ class Appearance:
         """Pictures by the paint: quick."""
         from .views import views
 
-        return partial(views, field, paint=self.paint, render_name=self.settings.renderer)
+        return partial(views, field, paint=self.paint_of(field), render_name=self.settings.renderer)
 
     def true(self, field: VoxelField) -> Look:
         """Pictures in the colours that the model means: latents are decoded."""
@@ -109,3 +122,12 @@ class Appearance:
         start, backdrop = linear_to_srgb(color), min(BACKDROP / self.mean_shade, 1.0)
         colors = fitted(field, decoded, start, backdrop, self.settings.renderer)
         return srgb_to_linear(colors), "final"
+
+
+def repainted(paint: Paint, affine: NDArray[np.float64]) -> Paint:
+    """The paint [C+1,3] of values that the affine map [C+1,C] changes first."""
+    import numpy as np
+
+    changed = affine @ paint[:-1]
+    changed[-1] += paint[-1]
+    return np.asarray(changed)

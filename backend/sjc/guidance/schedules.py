@@ -217,6 +217,12 @@ def limits(schedule: VESchedule, sigma_max: float, sigma_min: float) -> tuple[fl
     return high, low
 
 
+def level_at(schedule: VESchedule, sigma_max: float, sigma_min: float, share: float) -> float:
+    """The noise level this share of the way up, in log sigma, from the lowest to the highest (0 = the model's)."""
+    high, low = limits(schedule, sigma_max, sigma_min)
+    return float(low * (high / low) ** share)
+
+
 def sigma_law(
     name: str, schedule: VESchedule, *, sigma_max: float = 0.0, sigma_min: float = 0.0, jitter: float = 0.0
 ) -> SigmaLaw:

@@ -65,6 +65,25 @@ def load(folder: Path, largest: int = foreign.FIELD_BYTES) -> tuple[dict[str, Te
     return tensors, meta
 
 
+def load_field(path: Path, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(the field's tensors, meta) of a checkpoint inside a job folder that another job starts from.
+
+    Raises SjcError, one line, for a cut, foreign or newer file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        foreign.check_file(path, foreign.FIELD_BYTES, within=folder)
+        with safe_open(path, "pt") as f:
+            meta = foreign.parsed((f.metadata() or {}).get("sjc", "null"), constants=True)
+            _check(path, meta)
+            tensors = {key: f.get_tensor(key) for key in f.keys() if key.startswith("field.")}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, SjcError) as error:
+        reason = foreign.first_line(error)
+        raise SjcError(f"The field to start from cannot be read: {reason}. Start from another result.") from error
+    return tensors, meta
+
+
 def _check(path: Path, meta: Any) -> None:
     """Raises SjcError for the description of another program's file, or of a newer or damaged one."""
     if not isinstance(meta, dict) or not isinstance(meta.get("version"), int):

@@ -52,7 +52,11 @@ def free_folder(parent: Path, settings: Settings, taken: Collection[Path] = ()) 
 
     An empty folder counts as taken, too: with one, Blender's queue reserves the name of a job that still waits.
     """
-    base = parent / f"{slug(settings.prompt)}-{settings.seed}"
+    return free_name(parent / f"{slug(settings.prompt)}-{settings.seed}", taken)
+
+
+def free_name(base: Path, taken: Collection[Path] = ()) -> Path:
+    """`base`, or with -2, -3 ... where that name exists already or is among `taken`."""
     candidate, number = base, 1
     while candidate in taken or foreign.kind(candidate):
         number += 1

@@ -7,19 +7,21 @@ only.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import foreign
+from .. import foreign, picture_text
 from ..errors import SjcError
 from ..output.files import replacing
 from ..paths import user_path
 from ..settings import Settings
 
 INPUTS = "inputs"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 _INSIDE = re.compile(rf"{INPUTS}/[\w-][\w.-]*")  # a name that only a job folder's own settings have
 
 
@@ -43,6 +45,7 @@ class Input:
 FILES = {
     "start": Input("the start", {".glb": foreign.MESH_BYTES, ".safetensors": foreign.FIELD_BYTES}),
     "keep": Input("the part that may change", {".glb": foreign.MESH_BYTES}),
+    "picture": Input("the picture", dict.fromkeys(PICTURES, foreign.PICTURE_BYTES), picture_text.split),
 }
 """Setting -> what it names."""
 
@@ -100,6 +103,17 @@ def named(settings: Settings) -> Settings:
 def path(folder: Path, source: str) -> Path:
     """Where a file lies that the settings of this folder's job name."""
     return folder / source if _INSIDE.fullmatch(source) else Path(source)
+
+
+def located(setting: str, text: str, folder: Path) -> str:
+    """The text of one of a job folder's settings with the whole paths of its files."""
+    return ", ".join(f"{path(folder, source)}{rest}" for source, rest in FILES[setting].split(text))
+
+
+def digest(folder: Path, source: str) -> str:
+    """The first 16 digits of a file's SHA-256, by which it is known again wherever it lies."""
+    with foreign.opened(path(folder, source), foreign.FIELD_BYTES) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def check(settings: Settings, folder: Path) -> None:

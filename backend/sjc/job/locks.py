@@ -27,7 +27,7 @@ from .. import foreign
 from ..errors import SjcError
 from ..output import files
 
-__all__ = ["FOLDER_LOCK", "IN_USE", "LeaseLost", "Lock", "Taken", "birth", "holding"]
+__all__ = ["FOLDER_LOCK", "IN_USE", "LeaseLost", "Lock", "Taken", "birth", "holding", "in_use"]
 
 FOLDER_LOCK = ".lock"  # the name of a job folder's
 
@@ -180,6 +180,20 @@ def _check_holders(content: dict[str, Any], path: Path) -> None:
         other = pid != str(os.getpid()) and pid.isdecimal() and len(pid) < 20
         if other and (now := birth(int(pid))) and (now == born or "?" in (now, born)):
             raise Taken(f"another program (process {pid})")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether somebody living holds a job folder, as far as can be known; takes nothing."""
+    path = (folder / FOLDER_LOCK).absolute()
+    if path in _held:
+        return True
+    content = _content(path)
+    try:
+        if content:
+            _check_holders(content, path)
+    except Taken:
+        return True
+    return False
 
 
 @contextlib.contextmanager

@@ -10,26 +10,27 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__, foreign
+from .. import foreign
 from ..appearance.appearance import Appearance
 from ..errors import SjcError
-from ..machine.devices import choose_device, device_name, versions
+from ..machine.devices import choose_device
 from ..machine.memory import give_back
 from ..models import distilled
 from ..output import files
 from ..settings import Settings
-from . import checkpoint, inputs
+from . import checkpoint, inputs, start_files
 from . import folder as job_folder
 from .advice import advice
 from .background import BackgroundWriter
 from .extras import extra
 from .pointer import repair_pointer, write_pointer
 from .progress import Event, Rate, Report, silent
+from .record import record_of
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +138,7 @@ class JobRun:
         self._report_new_notes()
         self.seconds["export"] = time.perf_counter() - began
         self._check_stop()
-        record = self._record(mesh)
+        record = record_of(self, mesh)
         write_pointer(self.folder, self.settings.prompt, to_come=(job_folder.RUN,))
         files.write_json(self.folder / job_folder.RUN, record)  # last: a folder that has it is whole
         self.report({"type": "result", "folder": str(self.folder), "seconds": record["seconds"]})
@@ -172,7 +173,8 @@ class JobRun:
         for text in advice(self.settings, self.denoiser):
             self._warn(text)
         self._notes_reported = [len(source) for source in self._notes()]
-        self.appearance = Appearance(self.denoiser, self.settings)
+        self.references = start_files.references(self.folder, self.settings, self.denoiser)
+        self.appearance = Appearance(self.denoiser, self.settings, self.references)
         self.settings = inputs.named(self.settings)  # as job.json has them from here on
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
@@ -231,7 +233,14 @@ class JobRun:
         """Step to the end, with snapshots and checkpoints. Raises Stopped after a checkpoint was written."""
         from ..optimize import Optimization
 
-        self.optimization = Optimization(self.settings, self.denoiser, self.device, self.on_views)
+        self.optimization = Optimization(
+            self.settings,
+            self.denoiser,
+            self.device,
+            self.on_views,
+            finished=start_files.finished_field(self.folder, self.settings, self.denoiser),
+            references=self.references,
+        )
         seconds_before = self._load_checkpoint()
         self._rate = Rate()
         self._optimise_began = time.perf_counter() - seconds_before
@@ -292,7 +301,10 @@ class JobRun:
         if not (self.folder / job_folder.JOB).exists():  # somebody deleted the folder: what comes now can be resumed
             job_folder.write_settings(self.folder, self.settings)
         seconds = time.perf_counter() - self._optimise_began
-        checkpoint.save(self.folder, self.optimization.state(), {"history": self.history, "seconds": seconds})
+        field = self.optimization.field
+        made = {"density_shift": field.density_shift, "color_activation": field.color_activation}
+        meta = {"history": self.history, "seconds": seconds, "field": made}
+        checkpoint.save(self.folder, self.optimization.state(), meta)
         self._checkpoint_saved = time.perf_counter()
 
     def _snapshot(self) -> Callable[[], None]:
@@ -303,7 +315,7 @@ class JobRun:
         from ..appearance.views import arrays
         from . import export
 
-        density, color = arrays(field, self.appearance.paint)
+        density, color = arrays(field, self.appearance.paint_of(field))
         path = job_folder.next_snapshot(self.folder)
         export.write_snapshot(path, density, color, meta, self.appearance.latent(field))
         if self.preview:
@@ -336,7 +348,7 @@ class JobRun:
         from . import export
 
         field, settings = self.optimization.field, self.settings
-        density, color = arrays(field, self.appearance.paint)
+        density, color = arrays(field, self.appearance.paint_of(field))
         latent = self.appearance.latent(field)
         if latent is not None:
             self._report_status("export", "decoding views for the colours")
@@ -368,27 +380,6 @@ class JobRun:
 
     def _mesh_extras(self) -> dict[str, Any]:
         return {"prompt": self.settings.prompt, "seed": self.settings.seed}
-
-    def _record(self, mesh: Mesh) -> dict[str, Any]:
-        """What run.json holds."""
-        report = asdict(mesh.report) if mesh.report else {}
-        return {
-            "version": __version__,
-            "settings": asdict(self.settings),
-            "model": {
-                "source": self.denoiser.origin.source,
-                "revision": self.denoiser.origin.revision,
-                "loras": list(self.denoiser.origin.loras),
-                "mv_adapter": self.denoiser.origin.views_adapter,
-                "guidance_built_in": self.denoiser.built_in,
-            },
-            "device": device_name(self.device),
-            "versions": versions(),
-            "seconds": {k: round(v, 2) for k, v in self.seconds.items()},
-            "final": {k: v[-1] for k, v in self.history.items()},
-            "mesh": {**report, "warnings": list(report.get("warnings", ()))},
-            "warnings": self.warnings,
-        }
 
     # ------------------------------------------------------------------------------------------------------- events
 

@@ -11,7 +11,7 @@ import bpy
 from ... import api, user_preferences
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
-from .. import model_picker, prompts, properties, ui_state
+from .. import model_picker, prompts, properties, reference_pictures, ui_state
 from .common import Button, JobButton, backend_is_there, job_property
 
 RUNNING = ("starting", "running")
@@ -33,7 +33,8 @@ class SJC_OT_generate(Button, bpy.types.Operator):
 
     def act(self, context: Any) -> None:
         """As `api.generate` with what the panel says."""
-        api.generate(**{**properties.settings_from(context.scene), **model_picker.taken_over(context)})
+        given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
+        api.generate(**given, pictures=reference_pictures.chosen(context.scene))
         prompts.remember(context.scene.sjc.prompt)
         ui_state.refresh()
 

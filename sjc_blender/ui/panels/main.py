@@ -15,10 +15,12 @@ from ...scene import preview
 from .. import labels, paragraph, properties
 from ..languages.messages import translated
 from ..links import draw_link
+from ..operators.results import draw_go_on
 from .backend import draw_backend
 from .sidebar import Child, Sidebar
 
 PICTURE_SCALE, CURVE_SCALE, VARIANT_SCALE = 8.0, 4.0, 6.0
+DEEPEST = 6  # indentations in the history
 # code of a problem -> the buttons that mend it (operator, icon); what is locked or a bug can only be tried again
 FIXES = {
     "input": (("sjc.edit_settings", "SETTINGS"),),
@@ -206,11 +208,13 @@ class SJC_UL_jobs(PromptList, bpy.types.UIList):
 
 
 class SJC_UL_history(PromptList, bpy.types.UIList):
-    """Job folders, the newest first."""
+    """Job folders, the newest first; what went on from a result stands below it."""
 
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_name, _index=0, _flag=0) -> None:
         """Called by Blender."""
         row = layout.row(align=True)
+        for _ in range(min(item.depth, DEEPEST)):  # below the result that it went on from
+            row.label(text="", icon="BLANK1")
         row.label(text=item.prompt, icon="MESH_DATA" if item.finished else "VOLUME_DATA", translate=False)
         side = row.row()
         side.alignment = "RIGHT"
@@ -274,6 +278,8 @@ class SJC_PT_history(Child, bpy.types.Panel):
             row.operator("sjc.reuse_settings", icon="SETTINGS").folder = entry.folder
             row.operator("sjc.open_curves", text="", icon="GRAPH").folder = entry.folder
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = entry.folder
+            if entry.finished:
+                draw_go_on(layout.row(align=True), entry.folder)
         row = layout.row(align=True)
         row.operator("sjc.refresh_history", icon="FILE_REFRESH")
         row.operator("sjc.import_result", text="Import Other", icon="FILEBROWSER")

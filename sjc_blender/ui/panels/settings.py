@@ -31,6 +31,8 @@ ELSEWHERE = (
     "start",
     "start_strength",
     "keep",
+    "picture",
+    "parent",
     "prompt",
     "negative_prompt",
     "preset",

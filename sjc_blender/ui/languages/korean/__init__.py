@@ -8,6 +8,7 @@ from .engine import ENGINE
 from .errors import ERRORS
 from .files import FILES
 from .foreign import FOREIGN
+from .go_on import GO_ON
 from .settings import SETTINGS
 from .start import START
 from .variants import VARIANTS
@@ -24,6 +25,7 @@ KOREAN = {
     **DOCTOR,
     **START,
     **VARIANTS,
+    **GO_ON,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",
