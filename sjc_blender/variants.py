@@ -13,6 +13,9 @@ from .job import Job, job_of
 from .queue.records import JobRecord
 from .queue.variants import VariantBatch
 
+STILL_MADE = "The variants are still being made; wait until all are there."
+NO_VARIANT = "This job is no variant to choose from."
+
 
 def begin(chosen: Settings, count: int, folder: Path | None, location: tuple[float, float, float] | None) -> list[Job]:
     """Start the variants of these settings; each stands in a row along X. Raises SjcError."""
@@ -47,9 +50,9 @@ def take_variant(job: Job) -> Job:
     """
     record, queue = job.record, session.queue()
     if not record.variant or record not in queue.jobs:
-        raise SjcError("This job is no variant to choose from.")
+        raise SjcError(NO_VARIANT)
     if being_made(record):
-        raise SjcError("The variants are still being made; wait until all are there.")
+        raise SjcError(STILL_MADE)
     if not (record.folder / plan.PICTURE).is_file():
         raise SjcError(f"{record.folder} holds no variant any more; make the variants again.")
     record.variant = False
@@ -69,7 +72,7 @@ def clear_variants(keep: Iterable[Job] = ()) -> int:
     spared = {job.record.id for job in keep}
     gone = [record for record in variants() if record.id not in spared]
     if any(map(being_made, gone)):
-        raise SjcError("The variants are still being made; wait until all are there.")
+        raise SjcError(STILL_MADE)
     folders = {record.folder for record in gone}
     for record in gone:
         meshes.drop_variant(record.id)

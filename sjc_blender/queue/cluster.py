@@ -22,6 +22,7 @@ from .records import JobRecord, State
 
 LIST = "prompts.jsonl"
 RETRY_HERE = "Press Retry to continue on this computer from the last checkpoint."
+NO_REASON = "The process gave no reason."
 END_SECONDS = 5.0
 
 Message = dict[str, Any]
@@ -34,7 +35,7 @@ class ProcessBatch:
     """
 
     beginning = "starting"
-    code, no_reason, hint = "worker", "The process gave no reason.", ""  # of the problem, if it ends without a word
+    code, no_reason, hint = "worker", NO_REASON, ""  # of the problem, if it ends without a word
 
     def __init__(self, settings: Sequence[Settings], folder: Path, command: list[str]) -> None:
         self.folder, self.command = Path(folder).absolute(), command

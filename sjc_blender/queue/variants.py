@@ -39,8 +39,13 @@ class VariantBatch(ProcessBatch):
         kind = event["type"]
         own = {name: value for name, value in event.items() if name != "folder"}
         if kind == "variant":
-            job.total = job.settings.steps  # so far it counted to the step where variants stop
-            return [own, {"type": "done", "state": "stopped"}]
+            return [_whole(job, event["step"]), own, {"type": "done", "state": "stopped"}]
         if kind == "error":
             return [{**own, "hint": AGAIN}, {"type": "done", "state": "failed"}]
         return [own] if kind in {"progress", "status", "warning"} else []
+
+
+def _whole(job: JobRecord, step: int) -> Message:
+    """Progress against the steps of the whole job; until then it is that against the step where variants stop."""
+    total = job.settings.steps
+    return {"type": "progress", "step": step, "total": total, "it_s": 0.0, "eta_s": 0.0, "metrics": {}}
