@@ -5,7 +5,7 @@ import bpy
 FUNCTIONS = bpy.types.UILayout.bl_rna.functions
 ICONS = set(FUNCTIONS["label"].parameters["icon"].enum_items.keys())
 PLAIN = {"label", "prop", "operator", "box", "row", "column", "progress", "template_icon", "template_list", "separator",
-         "popover", "prop_search", "panel", "menu", "split", "template_ID"}  # fmt: skip
+         "popover", "prop_search", "panel", "menu", "split", "template_ID", "grid_flow"}  # fmt: skip
 FREE = {"alignment", "scale_y", "scale_x", "enabled", "active", "alert", "emboss", "use_property_split",
         "use_property_decorate", "operator_context"}  # fmt: skip
 

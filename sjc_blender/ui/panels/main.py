@@ -50,7 +50,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         column = layout.column()
         row = column.row(align=True)
         row.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
-        row.popover("SJC_PT_words", text="", icon="WORDWRAP_ON")
+        row.popover(panel="SJC_PT_words", text="", icon="WORDWRAP_ON")
         if group.model == "embedded":
             column.operator("sjc.show_words", icon="QUESTION")
         column.label(text="Negative Prompt")
