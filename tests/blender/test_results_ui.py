@@ -65,9 +65,10 @@ api.close()
 """
     )
     always = ["export_scene.gltf", "wm.obj_export", "sjc.batch_on_cluster"]
-    assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.mark_asset", *always]
-    assert got["smoothed"] == ["sjc.refine", "sjc.mark_asset", *always]
-    assert got["after"] == [always, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
+    assert got["before"] == ["sjc.refine", "sjc.refine", "sjc.reuse_settings", "sjc.mark_asset", *always]
+    assert got["smoothed"] == ["sjc.refine", "sjc.reuse_settings", "sjc.mark_asset", *always]
+    after = ["sjc.reuse_settings", *always]
+    assert got["after"] == [after, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
     assert all("Select a mesh made by this add-on" in message for message in got["refused"])
     assert got["without glTF"] == always[1:]
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
