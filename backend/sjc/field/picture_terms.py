@@ -22,7 +22,8 @@ from .cameras import Cameras, pixel_rays
 from .grid import VoxelField
 from .render_reference import Rendered
 
-RIDGE = 1e-3  # how strongly directions of colour that the pictures do not show stay as they are
+RIDGE = 0.1  # how strongly differences of colour that hardly show in the pictures are taken for noise
+TINY = 1e-6  # of the identity: all that counts where nothing is seen
 
 
 def photometric(color: Tensor, opacity: Tensor, target: Tensor, affine: Tensor) -> Tensor:
@@ -47,16 +48,19 @@ def identity_map(channels: int, like: Tensor) -> Tensor:
 
 @torch.no_grad()
 def color_map(color: Tensor, opacity: Tensor, target: Tensor) -> Tensor:
-    """The affine map [C+1,C] of least photometric error, held to the identity where the pictures say nothing.
+    """The affine map [C+1,C] of least photometric error, with no more contrast than the pictures bear out.
 
-    argmin over M of sum m |[C, O] M - O p|^2 + RIDGE (sum m O^2) |M - I|^2 (ridge regression).
+    argmin over M = (W, b) of sum m |C W + O b - O p|^2 + RIDGE (sum m O^2) |W|^2 (ridge regression, the offset b free):
+    small differences of colour that the model made by chance would else become large ones. Where nothing is seen, the
+    map that changes nothing.
     """
     values = torch.cat([color, opacity[:, None]], 1)
     weighted = values * target[:, -1:]
     same = identity_map(color.shape[1], color)
-    ridge = RIDGE * (target[:, -1] * opacity.square()).sum() + 1e-6
-    normal = weighted.T @ values + ridge * torch.eye(len(same), dtype=color.dtype, device=color.device)
-    right = weighted.T @ (opacity[:, None] * target[:, :-1]) + ridge * same
+    ridge = torch.full_like(values[0], TINY)
+    ridge[:-1] += RIDGE * (target[:, -1] * opacity.square()).sum()
+    normal = weighted.T @ values + torch.diag(ridge)
+    right = weighted.T @ (opacity[:, None] * target[:, :-1]) + TINY * same
     solution: Tensor = torch.linalg.solve(normal, right)
     return solution
 
