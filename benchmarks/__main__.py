@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
 Names: quality, ceiling, colour, change, pictures, render, scale, step, job, export, worker, bridge, gpu, variants,
-table, freeze, compare A B.
+texture, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks import (
     quality,
     report,
     step,
+    texture,
     variants,
     worker,
 )
@@ -135,6 +136,12 @@ def run_pictures(arguments: argparse.Namespace, settings: Settings) -> dict[str,
     """Score prompts without colour words, with and without a reference picture."""
     pairs = from_pictures.QUICK if arguments.quick else from_pictures.PAIRS
     return from_pictures.benchmark(settings, pairs, arguments.cache / "pictures")
+
+
+def run_texture(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score the textures of exact meshes."""
+    which, _ = _which(arguments, 1)
+    return texture.benchmark(settings, which)
 
 
 def run_job(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -255,6 +262,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "bridge": (run_bridge, bridge.text),
     "gpu": (run_gpu, gpu_text),
     "variants": (run_variants, variants.text),
+    "texture": (run_texture, texture.text),
 }
 BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 
@@ -265,7 +273,7 @@ def result_path(name: str, arguments: argparse.Namespace, record: report.Record)
     A quick or tuning one never takes the place of the whole one, nor a graphics card's that of the processor: it is
     called after the kind of card, such as render-cuda.json.
     """
-    if name in ("quality", "ceiling") and arguments.prompts == "tuning":
+    if name in ("quality", "ceiling", "texture") and arguments.prompts == "tuning":
         name += "-tuning"
     card = re.match(r"cuda|mps|xpu", str(record.get("device", "")))
     if card and name != "gpu":  # that one has no other

@@ -1,4 +1,4 @@
-"""The command line: sjc generate | refine | batch | variants | resume | models | experiment | doctor.
+"""The command line: sjc generate | refine | texture | batch | variants | resume | models | experiment | doctor.
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -53,6 +53,20 @@ def build_parser() -> argparse.ArgumentParser:
     refine.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-refined]")
     _add_common(refine)
     settings.add_arguments(refine, skip=("prompt", "preset", "start", "keep", "parent"))
+
+    texture = subparsers.add_parser(
+        "texture",
+        help="texture a mesh",
+        description="Paint a mesh that is there: a new texture, and UVs where it has no good ones.",
+    )
+    texture.add_argument("file", metavar="FILE.glb", help="the mesh")
+    texture.add_argument("prompt", help='what to paint, e.g. "a red mushroom"')
+    texture.add_argument("--out", type=_path, help="job folder [outputs/<prompt>-<seed>]")
+    texture.add_argument("--strength", metavar="X", help="0 to 1: how much of the present colors to replace [1]")
+    _add_common(texture)
+    settings.add_arguments(
+        texture, skip=("prompt", "surface", "surface_strength", "start", "start_strength", "keep", "picture", "parent")
+    )
 
     batch = subparsers.add_parser(
         "batch",
@@ -195,6 +209,7 @@ def main(argv: list[str] | None = None) -> int:
     run = {
         "generate": commands.generate,
         "refine": commands.refine,
+        "texture": commands.texture,
         "batch": commands.batch,
         "variants": commands.variants,
         "resume": commands.resume,

@@ -114,6 +114,14 @@ def variants(args: argparse.Namespace) -> int:
     return BAD_INPUT if made.problems else 0
 
 
+def texture(args: argparse.Namespace) -> int:
+    """sjc texture: a texture for a mesh, in a new job folder."""
+    args.surface = args.file
+    if args.strength is not None:
+        args.surface_strength = args.strength
+    return generate(args)
+
+
 def resume(args: argparse.Namespace) -> int:
     """sjc resume: go on with an unfinished job."""
     from .job import run
@@ -123,7 +131,7 @@ def resume(args: argparse.Namespace) -> int:
         if job_folder.finished(args.folder) and repair_pointer(args.folder):
             return _finish(args.folder, {}, args.json)
         chosen = run.reopen(args.folder)
-        return _finish(args.folder, _run(run.JobRun(args.folder, chosen, _reporter(args))), args.json)
+        return _finish(args.folder, _run(run.job_run(args.folder, chosen, _reporter(args))), args.json)
 
 
 def _reporter(args: argparse.Namespace) -> Report:
@@ -136,9 +144,9 @@ def _run_new(folder: Path, chosen: Settings, report: Report) -> dict[str, Any] |
     Its folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite costs no
     result.
     """
-    from .job.run import JobRun
+    from .job.run import job_run
 
-    job = JobRun(folder, chosen, report)
+    job = job_run(folder, chosen, report)
     return _run(job, prepare=lambda: job_folder.prepare_folder(folder, chosen))
 
 

@@ -173,7 +173,7 @@ def _text(spec: Spec, value: object) -> str:
         raise SjcError(f"{spec.name}: {_shown(value)} is unknown; use one of {spec.allowed()}.")
     if spec.name == "device" and not _DEVICE.fullmatch(text):
         raise SjcError(f"device: {_shown(value)} is unknown; use auto, cpu, cuda, cuda:N or mps.")
-    if spec.name in ("start", "keep") and (len(text) > 4096 or set(text) & set("\0\n\r")):
+    if spec.name in ("start", "keep", "surface") and (len(text) > 4096 or set(text) & set("\0\n\r")):
         raise SjcError(f"{spec.name}: {_shown(value)} names no file; use the path of a .glb file.")
     if spec.name == "model" and (not text or len(text) > 4096 or not text.isprintable()):
         raise SjcError(f"model: {_shown(value)} names no model; use embedded, a folder or a hub id.")
@@ -208,6 +208,8 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
         )
     if s.keep and not s.start and not {"keep", "start"} & set(wrong):
         lines.append("keep: there is nothing to keep without a start; set start, too.")
+    if s.surface and s.start and not {"surface", "start"} & set(wrong):
+        lines.append("surface: a job either makes a shape from a start or textures a surface; leave one of them out.")
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):
         lines.append(
             f"perp_neg: {plain(s.perp_neg)} needs view words to steer away from; set view_words to fine or paper."

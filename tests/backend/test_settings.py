@@ -233,6 +233,7 @@ def any_settings(draw):
             "no limit to start from",
             "the same noise",
             "keep without",
+            "textures a surface",
         )
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line

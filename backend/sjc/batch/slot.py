@@ -83,9 +83,9 @@ class Slot:
 
     def _run(self, folder: Path, chosen: Settings, stop: Callable[[], bool], *, new: bool) -> Ending:
         """A new folder is prepared when model, device and prompt have proved good."""
-        from ..job.run import JobRun, Stopped
+        from ..job.run import Stopped, job_run
 
-        job = JobRun(folder, chosen, self.report, stop, previous=self.last_run)
+        job = job_run(folder, chosen, self.report, stop, previous=self.last_run)
         try:
             job.load()
             if new:

@@ -44,6 +44,7 @@ class Input:
 
 FILES = {
     "start": Input("the start", {".glb": foreign.MESH_BYTES, ".safetensors": foreign.FIELD_BYTES}),
+    "surface": Input("the mesh to texture", {".glb": foreign.MESH_BYTES}),
     "keep": Input("the part that may change", {".glb": foreign.MESH_BYTES}),
     "picture": Input("the picture", dict.fromkeys(PICTURES, foreign.PICTURE_BYTES), picture_text.split),
 }

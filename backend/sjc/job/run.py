@@ -229,11 +229,11 @@ class JobRun:
 
     # ----------------------------------------------------------------------------------------------------- optimise
 
-    def _optimise(self) -> None:
-        """Step to the end, with snapshots and checkpoints. Raises Stopped after a checkpoint was written."""
+    def _begun(self) -> Optimization:
+        """The state of a run before its first step."""
         from ..optimize import Optimization
 
-        self.optimization = Optimization(
+        return Optimization(
             self.settings,
             self.denoiser,
             self.device,
@@ -241,6 +241,10 @@ class JobRun:
             finished=start_files.finished_field(self.folder, self.settings, self.denoiser),
             references=self.references,
         )
+
+    def _optimise(self) -> None:
+        """Step to the end, with snapshots and checkpoints. Raises Stopped after a checkpoint was written."""
+        self.optimization = self._begun()
         seconds_before = self._load_checkpoint()
         self._rate = Rate()
         self._optimise_began = time.perf_counter() - seconds_before
@@ -435,3 +439,12 @@ class JobRun:
                 "metrics": losses,
             }
         )
+
+
+def job_run(folder: Path, settings: Settings, *given: Any, **named: Any) -> JobRun:
+    """The run of a job by what its settings ask for, a shape or a texture; arguments as `JobRun` has them."""
+    if settings.surface:
+        from .texture_run import TextureRun
+
+        return TextureRun(folder, settings, *given, **named)
+    return JobRun(folder, settings, *given, **named)

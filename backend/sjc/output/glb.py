@@ -21,7 +21,7 @@ from .colour import srgb_to_linear
 from .files import write_bytes
 from .mesh import Mesh, vertex_normals
 from .pictures import png_bytes, read_picture
-from .texture import lookup, weld
+from .texture import Texture, lookup, weld
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -129,15 +129,17 @@ def _kind(key: str, block: NDArray[Any]) -> dict[str, Any]:
 
 
 # ----------------------------------------------------------------------------------------------------------------- read
-def read_glb(path: str | os.PathLike[str]) -> Mesh:
+def read_glb(path: str | os.PathLike[str], *, keep_uv: bool = False) -> Mesh:
     """Read any .glb's triangles by the specification alone -> Mesh in the engine's frame, without a report.
 
     All meshes of the default scene, with their nodes' transforms, are joined; colour is COLOR_0 times the material's
     base colour factor and its PNG texture (bilinear at the vertices), linear; white where there is none. Raises
     SjcError for what is no GLB.
+
+    keep_uv: with a texture of one white texel at the file's first UVs, where every triangle has them.
     """
     document, binary = _chunks(path)
-    points, faces, colors, count = [], [], [], 0
+    points, faces, colors, uvs, count = [], [], [], [], 0
     for mesh, matrix in _placed_meshes(document):
         for primitive in mesh["primitives"]:
             if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
@@ -157,6 +159,8 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
             points.append(from_gltf(position))
             faces.append(triangles + count)
             colors.append(color * _base_color(document, primitive) * _texture_color(document, binary, primitive))
+            if "TEXCOORD_0" in attributes:
+                uvs.append(_accessor(document, binary, attributes["TEXCOORD_0"]).astype(np.float32))
             count += len(position)
     if not points:
         raise SjcError(f"{path} holds no triangles.")
@@ -164,6 +168,9 @@ def read_glb(path: str | os.PathLike[str]) -> Mesh:
         np.concatenate(points).astype(np.float32),
         np.concatenate(faces).astype(np.int32),
         np.concatenate(colors).astype(np.float32),
+        texture=Texture(np.full((1, 1, 3), 255, np.uint8), np.concatenate(uvs))
+        if keep_uv and len(uvs) == len(points)
+        else None,
     )
 
 

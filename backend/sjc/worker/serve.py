@@ -172,7 +172,7 @@ class Worker:
             chosen = settings.resolve_job(given)
             run.check_early(chosen, folder)
             job_folder.check_folder(folder, chosen)
-        job = run.JobRun(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
+        job = run.job_run(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
         job.preview = True
         try:
             job.load()

@@ -33,6 +33,8 @@ ELSEWHERE = (
     "keep",
     "picture",
     "parent",
+    "surface",
+    "surface_strength",
     "prompt",
     "negative_prompt",
     "preset",

@@ -80,6 +80,11 @@ SETTINGS = {
     "Start Strength": "시작 강도",
     "How closely to keep to the shape of the start: 0 takes it as a loose hint, 1 keeps it":
         "시작 형태를 얼마나 지킬지 정합니다. 0은 느슨한 힌트로 쓰고, 1은 그대로 지킵니다",
+    "A mesh that gets a texture, as a .glb file; no shape is made then":
+        "텍스처를 입힐 메시의 .glb 파일. 이때 형태는 만들지 않습니다",
+    "Surface Strength": "표면 강도",
+    "How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them":
+        "표면의 지금 색을 얼마나 바꿀지 정합니다. 1은 무시하고, 작을수록 더 많이 남깁니다",
     "Keep": "유지",
     "A mesh within which alone the start may change, as a .glb file; everything else stays exactly as it is":
         "시작 형태가 바뀌어도 되는 곳을 나타내는 메시의 .glb 파일. 그 밖은 모두 그대로 남습니다",

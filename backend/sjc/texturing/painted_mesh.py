@@ -1,0 +1,128 @@
+"""The texture: what the views agree on, laid into a picture for the mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..appearance.views import PAPER, Look, Shown
+from ..errors import SjcError
+from ..field.cameras import Cameras, pixel_rays
+from ..output.colour import srgb_to_linear, to_uint8
+from ..output.mesh import Mesh
+from ..output.texture import Texture, lookup, texels, unwrap
+from .consensus import Shadow, find
+from .surface import Surface
+
+NEIGHBOURS = 8  # seen places that speak for one that is not
+SMOOTH = 4  # rays through each pixel of a picture
+BATCH = 1 << 16  # texels at a time
+OVERLAP = 0.02  # share of the texels that may lie in two triangles, as those on common edges do
+
+
+def laid_out(mesh: Mesh, size: int) -> Mesh:
+    """The mesh with UVs: its own where they are good, else new ones, for which vertices are doubled along the seams."""
+    if mesh.texture is not None and good(mesh.texture.uv, mesh.faces, size):
+        return mesh
+    origin, faces, uv = unwrap(mesh, size)
+    blank = np.zeros((1, 1, 3), np.uint8)
+    return replace(
+        mesh, vertices=mesh.vertices[origin], faces=faces, colors=mesh.colors[origin], texture=Texture(blank, uv)
+    )
+
+
+def good(uv: NDArray[np.floating], faces: NDArray[np.int32], size: int) -> bool:
+    """Whether UVs [V,2] can hold a texture: within 0 to 1, hardly a face without an area, and no place used twice."""
+    if not np.isfinite(uv).all() or uv[faces].min() < -1e-4 or uv[faces].max() > 1 + 1e-4:
+        return False
+    a, b, c = uv[faces].astype(np.float64).transpose(1, 0, 2)
+    area = np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    if (area <= 0).mean() > 0.01:
+        return False
+    used = np.zeros(size * size, np.int32)
+    for rows, columns, _, _ in texels(uv.astype(np.float32), faces, size):
+        used += np.bincount(rows * size + columns, minlength=size * size).astype(np.int32)
+    # Triangles with a common edge both have the texels whose centres lie on it, exactly there.
+    return int((used > 1).sum()) <= OVERLAP * max(int((used > 0).sum()), 1) + 4 * size
+
+
+def painted(
+    mesh: Mesh, surface: Surface, shadow: Shadow, colors: NDArray[np.float32], size: int, power: float
+) -> tuple[Mesh, float]:
+    """The mesh with a texture of size x size texels, and the share of its texels that no view sees.
+
+    mesh: laid out, the one that `surface` shows.
+    colors: what the views' pixels say of the surface, [V*S*S,3], sRGB-encoded in [0, 1].
+    power: of the cosine that views count by. What no view sees takes the mean of the nearest places that are seen.
+    """
+    assert mesh.texture is not None
+    rows, columns, triangle, weights = (
+        np.concatenate(parts) for parts in zip(*texels(mesh.texture.uv, mesh.faces, size), strict=True)
+    )
+    if not len(rows):
+        raise SjcError(f"No triangle of the mesh covers a texel of {size} x {size}; use a larger texture_size.")
+    values = torch.from_numpy(colors).to(surface.vertices.device)
+    made = np.zeros((len(rows), 3), np.float32)
+    seen = np.zeros(len(rows), bool)
+    places = np.zeros((len(rows), 3), np.float32)
+    for start in range(0, len(rows), BATCH):
+        some = slice(start, start + BATCH)
+        given = (torch.from_numpy(x[some]).to(values.device) for x in (triangle, weights.astype(np.float32)))
+        points = surface.at(*given)
+        mixed, weight = find(shadow, points).merged(values, power)
+        made[some], seen[some] = mixed.cpu().numpy(), (weight > 1e-4).cpu().numpy()
+        places[some] = points.position.cpu().numpy()
+    if not seen.any():
+        raise SjcError("No camera sees anything of the mesh; check that its faces are large enough to be seen.")
+    if not seen.all():
+        made[~seen] = _from_neighbours(places[seen], made[seen], places[~seen])
+    picture = np.zeros((size, size, 3), np.float32)
+    picture[rows, columns] = made
+    empty = np.ones((size, size), bool)
+    empty[rows, columns] = False
+    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+    corner_colors = np.zeros_like(mesh.colors)
+    corner_colors[mesh.faces[triangle, weights.argmax(1)]] = srgb_to_linear(made.clip(0, 1))
+    texture = Texture(to_uint8(picture[tuple(nearest)]), mesh.texture.uv)
+    return replace(mesh, colors=corner_colors, texture=texture), 1 - float(seen.mean())
+
+
+def look(mesh: Mesh, surface: Surface) -> Look:
+    """Pictures of the textured mesh, for whoever shows it."""
+    texture = mesh.texture
+    assert texture is not None
+
+    def shown(cameras: Cameras, size: int) -> Iterator[Shown]:
+        for index in range(len(cameras)):
+            camera = cameras[index].to(surface.vertices.device)
+            origins, directions = (x.reshape(-1, 3).contiguous() for x in pixel_rays(camera, size, size, SMOOTH))
+            hits = surface.rays(origins, directions)
+            there = (hits.face >= 0).cpu().numpy()
+            corners = mesh.faces[hits.face.clamp(min=0).cpu().numpy()]
+            uv = np.einsum("rc,rci->ri", hits.weights.cpu().numpy(), texture.uv[corners])
+            paint = np.where(there[:, None], lookup(texture.picture / 255, uv), PAPER)
+            depth = np.where(there, hits.distance.cpu().numpy(), 0).reshape(size, size, SMOOTH)
+            opacity = there.reshape(size, size, SMOOTH).mean(-1)
+            picture = to_uint8(paint.reshape(size, size, SMOOTH, 3).mean(2))
+            yield picture, depth.sum(-1) / np.maximum(opacity * SMOOTH, 1), opacity
+
+    return shown
+
+
+def _from_neighbours(
+    known: NDArray[np.float32], colors: NDArray[np.float32], wanted: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Colours of places [W,3] from the nearest known ones [K,3], by inverse distance."""
+    count = min(NEIGHBOURS, len(known))
+    distance, index = cKDTree(known).query(wanted, k=count)
+    distance, index = distance.reshape(-1, count), index.reshape(-1, count)
+    weights = 1 / (distance + 1e-6)
+    weights /= weights.sum(1, keepdims=True)
+    mixed: NDArray[np.float32] = np.einsum("wk,wkc->wc", weights, colors[index]).astype(np.float32)
+    return mixed

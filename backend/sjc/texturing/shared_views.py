@@ -1,0 +1,154 @@
+"""All views of a surface denoised together: synchronised multi-view diffusion.
+
+(SyncMVD, Liu et al., arXiv 2311.12891.)  At noise level sigma_k the model makes a clean picture x_v = D(z_v; sigma_k)
+of every view.  Merged on the surface and seen again that is x'_v, and the next state z_v = x'_v + (sigma_{k+1} /
+sigma_k) (z_v - x'_v): DDIM with what all views agree on in the place of what each one thinks.  In the last fifth of the
+levels each view goes on alone; its details are merged once, at the end.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..appearance.latent import Backdrop
+from ..errors import SjcError
+from ..guidance.denoiser import Denoiser
+from ..guidance.perp_neg import negatives
+from ..guidance.prompts import view_prompt
+from ..guidance.schedules import karras
+from ..settings import Settings
+from .consensus import Shadow, find
+
+LEVELS = 15
+SHARED = 0.8  # share of the levels at which views are merged
+HIGHEST, LOWEST = 8.0, 0.05  # noise levels of a start from nothing, and of the last picture
+POWERS = 1.0, 6.0  # of the cosine, at the first and at the last level
+GREY = 0.5  # of a surface without colours, sRGB
+
+
+class SharedViews:
+    """The state of V views on their way down the noise levels, and its step.
+
+    shadow: what they see of the surface.
+    present: the surface's present colours at every pixel's place [V*S*S,3], sRGB-encoded in [0, 1]; None: none.
+    strength: 1 starts from noise alone, less keeps more of the present colours, 0 keeps them.
+
+    pictures: the views' clean pictures [V,C,S,S] after the last level, before they are merged.
+    """
+
+    def __init__(
+        self, settings: Settings, denoiser: Denoiser, shadow: Shadow, present: Tensor | None, strength: float
+    ) -> None:
+        if denoiser.ring:
+            raise SjcError(f"{denoiser.name} sees several views at once and cannot texture a mesh; choose another.")
+        self.settings, self.denoiser, self.shadow = settings, denoiser, shadow
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.backdrop = Backdrop(denoiser.autoencoder) if denoiser.autoencoder else None
+        self.taps = find(shadow, shadow.places)
+        self.sigmas = levels(denoiser, strength)
+        self.step = 0
+        self.background = self._values(torch.rand(len(shadow.cameras), 3, generator=self.generator))[:, :, None, None]
+        start = self._shown(present)
+        noise = torch.randn(start.shape, generator=self.generator).to(start)
+        self.noised = start + float(self.sigmas[0]) * noise
+        self.pictures = start
+        self.denoise = denoiser.conditioned(
+            [view_prompt(*view) for view in self._views()],
+            settings.negative_prompt,
+            settings.guidance,
+            rescale=settings.guidance_rescale,
+            away=[negatives(*view, settings.perp_neg) for view in self._views()],
+        )
+
+    def _views(self) -> list[tuple[str, float, float, str]]:
+        cameras, s = self.shadow.cameras, self.settings
+        angles = zip(cameras.azimuth_deg.tolist(), cameras.elevation_deg.tolist(), strict=True)
+        return [(s.view_words, azimuth, elevation, s.prompt) for azimuth, elevation in angles]
+
+    def _values(self, colors: Tensor) -> Tensor:
+        """Colours [K,3] in [0, 1] as the model's values [K,C], on the device."""
+        device = self.shadow.cover.device
+        return (self.backdrop(colors) if self.backdrop else colors * 2 - 1).to(device)
+
+    def _shown(self, present: Tensor | None) -> Tensor:
+        """The pictures [V,C,S,S] of the surface as it is, grey where it has no colours."""
+        shade = float(self.denoiser.card.get("mean_shade", 1.0))
+        colors = torch.full((1, 3), GREY) if present is None else present.cpu() * shade
+        values = self._values(colors).expand(self.shadow.cover.numel(), -1)
+        return self._on_background(self._as_pictures(values))
+
+    def _as_pictures(self, values: Tensor) -> Tensor:
+        """Values [V*S*S,C] as [V,C,S,S]."""
+        views, size, _ = self.shadow.cover.shape
+        return values.view(views, size, size, -1).permute(0, 3, 1, 2).contiguous()
+
+    def _on_background(self, pictures: Tensor) -> Tensor:
+        """Pictures of the surface alone, [V,C,S,S], over the views' backgrounds."""
+        cover = self.shadow.cover[:, None]
+        return cover * pictures + (1 - cover) * self.background
+
+    def surface_values(self, pictures: Tensor) -> Tensor:
+        """What pictures [V,C,S,S] say of the surface: [V*S*S,C], without the background that shows at its border."""
+        cover = self.shadow.cover[:, None]
+        alone = (pictures - (1 - cover) * self.background) / cover.clamp(min=1e-3)
+        # Where little of a pixel is surface, what the division magnifies is kept within the range of what is shown.
+        low, high = (x[:, :, None, None] for x in pictures.flatten(2).aminmax(dim=2))
+        alone = torch.where(cover < 1, alone.clamp(low, high), pictures)
+        return alone.permute(0, 2, 3, 1).reshape(-1, pictures.shape[1])
+
+    @property
+    def steps(self) -> int:
+        """How many levels there are."""
+        return len(self.sigmas)
+
+    @property
+    def done(self) -> bool:
+        """Whether the last picture is made."""
+        return self.step >= self.steps
+
+    def merged(self, pictures: Tensor, power: float) -> Tensor:
+        """The pictures [V,C,S,S] with what all views agree on."""
+        values = self.surface_values(pictures)
+        together, weight = self.taps.merged(values, power)
+        together = torch.where((weight > 0)[:, None], together, values)
+        return self._on_background(self._as_pictures(together))
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint holds; all else follows from settings and surface."""
+        return {"noised": self.noised, "pictures": self.pictures, "step": torch.tensor(self.step)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint. Raises SjcError for that of another surface or model."""
+        if any(name not in state or state[name].shape != self.noised.shape for name in ("noised", "pictures")):
+            raise SjcError("The checkpoint does not fit this mesh and model; start the job again with --overwrite.")
+        self.noised, self.pictures = (state[name].to(self.noised) for name in ("noised", "pictures"))
+        self.step = int(state["step"])
+
+    def advance(self) -> None:
+        """One level."""
+        sigma = float(self.sigmas[self.step])
+        below = float(self.sigmas[self.step + 1]) if self.step + 1 < self.steps else 0.0
+        progress = self.step / max(self.steps - 1, 1)
+        with torch.no_grad():
+            clean = self.denoise(self.noised, torch.full((len(self.noised),), sigma))
+            if self.denoiser.autoencoder is None:
+                clean = clean.clamp(-1, 1)
+            if progress < SHARED:
+                clean = self.merged(clean, POWERS[0] + (POWERS[1] - POWERS[0]) * progress)
+            else:
+                clean = self._on_background(self._as_pictures(self.surface_values(clean)))
+            self.noised = clean + below / sigma * (self.noised - clean)
+        self.pictures = clean
+        self.step += 1
+
+
+def levels(denoiser: Denoiser, strength: float) -> Tensor:
+    """The noise levels of a run, falling; with less strength those above are left out.
+
+    Spaced as Karras et al. (2022, Eq. 5) have it, with rho 3, and snapped to the model's own.
+    """
+    schedule = denoiser.schedule
+    high, low = min(HIGHEST, schedule.sigma_max), max(LOWEST, schedule.sigma_min)
+    ladder = schedule.snap(karras(LEVELS, high, low, rho=3.0))
+    return ladder[min(round((1 - strength) * LEVELS), LEVELS - 1) :]

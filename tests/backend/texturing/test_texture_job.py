@@ -1,0 +1,151 @@
+"""A mesh gets a texture: an ordinary job folder, resumable, and one clear line for what cannot be textured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sjc import cli
+from sjc.errors import SjcError
+from sjc.field.cameras import look_at
+from sjc.job import texture_run
+from sjc.job.run import Stopped, job_run, reopen
+from sjc.output.glb import read_glb, write_glb
+from sjc.output.mesh import Mesh
+from sjc.output.texture import Texture
+from sjc.settings import resolve
+from sjc.texturing import consensus, painted_mesh
+from sjc.texturing.surface import RADIUS, Surface, in_view
+
+CUBE = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
+QUADS = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+FACES = np.array([f for a, b, c, d in QUADS for f in ((a, b, c), (a, c, d))], np.int32)
+
+
+def cube(scale: float = 0.4, offset: float = 0.0) -> Mesh:
+    return Mesh(CUBE * scale + np.float32(offset), FACES, np.ones((8, 3), np.float32))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished job."""
+    folder = tmp_path_factory.mktemp("texture")
+    write_glb(folder / "cube.glb", cube())
+    words = ["texture", str(folder / "cube.glb"), "a purple cube", "--out", str(folder / "job")]
+    assert cli.main([*words, "--texture-size", "256", "--no-turntable", "--preset", "test"]) == 0
+    return folder / "job"
+
+
+def test_a_texture_job_leaves_an_ordinary_folder_with_its_input(made: Path) -> None:
+    record = json.loads((made / "run.json").read_text())
+    assert record["settings"]["surface"] == "inputs/surface.glb"
+    assert all((made / name).is_file() for name in ("mesh.glb", "preview.png", "inputs/surface.glb"))
+
+
+def test_a_purple_cube_becomes_purple(made: Path) -> None:
+    red, green, blue = read_glb(made / "mesh.glb").colors.mean(0)
+    assert red > 1.5 * green
+    assert blue > 1.5 * green
+
+
+def test_a_stopped_job_goes_on_to_the_same_texture(made: Path, tmp_path: Path) -> None:
+    from sjc.job.folder import prepare_folder
+
+    settings = resolve(
+        None,
+        {
+            "prompt": "a purple cube",
+            "surface": str(made / "inputs/surface.glb"),
+            "preset": "test",
+            "texture_size": 256,
+            "turntable": False,
+        },
+    )
+    asked = iter([False] * 5 + [True] * 99)
+    prepare_folder(tmp_path / "job", settings)
+    with pytest.raises(Stopped):
+        job_run(tmp_path / "job", settings, stop=lambda: next(asked)).run()
+    job_run(tmp_path / "job", reopen(tmp_path / "job")).run()
+    assert (tmp_path / "job/mesh.glb").read_bytes() == (made / "mesh.glb").read_bytes()
+
+
+def test_places_take_the_colour_that_the_views_show_there() -> None:
+    surface = Surface(cube(), torch.device("cpu"))
+    shadow = consensus.cast(surface, look_at([0.0, 45, 90, 180, 270], [20.0, 40, 20, 20, 20], 3.0, 36.0), 64)
+    shown = shadow.places.position  # pictures whose colours are the places themselves
+    places = surface.spread(500, torch.Generator().manual_seed(0))
+    mixed, weight = consensus.find(shadow, places).merged(shown, 1.0)
+    seen = weight > 1e-3
+    assert seen[places.normal[:, 2] > -0.5].float().mean() > 0.97
+    assert not seen[places.normal[:, 2] < -0.5].any()  # the bottom, which no camera sees
+    assert (mixed - places.position)[seen].norm(dim=1).quantile(0.95) < 0.03
+
+
+def test_a_hit_is_where_its_weights_say() -> None:
+    surface = Surface(cube(), torch.device("cpu"))
+    hits = surface.rays(torch.tensor([[0.1, -3.0, 0.2], [0.0, -3.0, 2.0]]), torch.tensor([[0.0, 1, 0]] * 2))
+    assert hits.face[1] == -1
+    side = RADIUS / 3**0.5
+    at = surface.at(hits.face[:1], hits.weights[:1])
+    assert torch.allclose(at.position[0], torch.tensor([0.1, -side, 0.2]), atol=1e-5)
+    assert torch.allclose(at.normal[0], torch.tensor([0.0, -1, 0]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1000.0, 0.0), (1.0, 10_000.0), (1e-3, 0.0)])
+def test_a_large_small_or_far_mesh_comes_into_view(scale: float, offset: float) -> None:
+    assert np.allclose(in_view(cube(scale, offset)), in_view(cube()), atol=2e-3)
+
+
+def square(uv: list[list[float]]) -> Mesh:
+    mesh = cube()
+    return Mesh(
+        mesh.vertices[:4],
+        np.array([[0, 1, 3], [0, 3, 2]], np.int32),
+        mesh.colors[:4],
+        texture=Texture(np.zeros((1, 1, 3), np.uint8), np.array(uv, np.float32)),
+    )
+
+
+def test_good_uvs_are_kept_and_bad_ones_made_anew() -> None:
+    right = square([[0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]])
+    assert painted_mesh.laid_out(right, 64) is right
+    outside = square([[0.1, 0.1], [1.9, 0.1], [0.1, 0.9], [1.9, 0.9]])
+    folded = square([[0.1, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]])
+    for bad in (outside, folded):
+        made = painted_mesh.laid_out(bad, 64).texture
+        assert made is not None
+        assert made.uv.min() >= 0
+        assert made.uv.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces", "words"),
+    [
+        (CUBE[:0], FACES[:0], "no faces"),
+        (CUBE, np.zeros((2_000_001, 3), np.int32), "Decimate"),
+        (np.full((8, 3), np.nan, np.float32), FACES, "no numbers"),
+        (np.zeros((8, 3), np.float32), FACES, "in one place"),
+    ],
+)
+def test_what_has_no_surface_is_one_line(vertices: np.ndarray, faces: np.ndarray, words: str) -> None:
+    with pytest.raises(SjcError, match=words) as caught:
+        in_view(Mesh(vertices, faces, np.ones_like(vertices)))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_missing_or_damaged_file_costs_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.glb").write_bytes(b"no glb")
+    for name, words in (("none.glb", "does not exist"), ("bad.glb", "not a glTF")):
+        assert cli.main(["texture", name, "a purple cube", "--out", "job"]) == 2
+        (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("sjc:")]
+        assert words in line
+        assert not (tmp_path / "job").exists()
+    with pytest.raises(SjcError):
+        texture_run.read(tmp_path / "bad.glb")
