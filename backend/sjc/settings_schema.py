@@ -151,11 +151,8 @@ class Settings:
         "", "start",
         text="Name of the job folder whose result this job goes on from.")
 
-    surface: str = _setting(
-        "", "start",
-        text="A mesh that gets a texture, as a .glb file; no shape is made then.")
-    surface_strength: float = _setting(
-        1.0, "start", low=0, high=1,
+    surface: str = _setting("", "start", text="A mesh that gets a texture, as a .glb file; no shape is made then.")
+    surface_strength: float = _setting(1.0, "start", low=0, high=1,
         text="How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them.")
 
     views_per_step: int = _setting(

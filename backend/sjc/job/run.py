@@ -300,14 +300,17 @@ class JobRun:
         self._report_status("resume", f"resuming at step {self.optimization.step} of {self.settings.steps}")
         return float(meta.get("seconds", 0.0))
 
+    def _made(self) -> dict[str, Any]:
+        """What a checkpoint says of what its numbers are."""
+        field = self.optimization.field
+        return {"field": {"density_shift": field.density_shift, "color_activation": field.color_activation}}
+
     def _save_checkpoint(self) -> None:
         self._report_steps()  # the history is in the checkpoint
         if not (self.folder / job_folder.JOB).exists():  # somebody deleted the folder: what comes now can be resumed
             job_folder.write_settings(self.folder, self.settings)
         seconds = time.perf_counter() - self._optimise_began
-        field = self.optimization.field
-        made = {"density_shift": field.density_shift, "color_activation": field.color_activation}
-        meta = {"history": self.history, "seconds": seconds, "field": made}
+        meta = {"history": self.history, "seconds": seconds, **self._made()}
         checkpoint.save(self.folder, self.optimization.state(), meta)
         self._checkpoint_saved = time.perf_counter()
 

@@ -71,6 +71,10 @@ class TextureRun(JobRun):
         if self._checkpoint_due():
             self._save_checkpoint()
 
+    def _made(self) -> dict[str, Any]:
+        """Nothing: pictures need no more words."""
+        return {}
+
     def _report_early_end(self) -> None:
         """Every level is made."""
 

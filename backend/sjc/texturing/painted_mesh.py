@@ -59,7 +59,7 @@ def painted(
 
     mesh: laid out, the one that `surface` shows.
     colors: what the views' pixels say of the surface, [V*S*S,3], sRGB-encoded in [0, 1].
-    power: of the cosine that views count by. What no view sees takes the mean of the nearest places that are seen.
+    power: of the cosine that views count by. What no view sees takes the mean of the nearest places that are visible.
     """
     assert mesh.texture is not None
     rows, columns, triangle, weights = (
@@ -69,19 +69,19 @@ def painted(
         raise SjcError(f"No triangle of the mesh covers a texel of {size} x {size}; use a larger texture_size.")
     values = torch.from_numpy(colors).to(surface.vertices.device)
     made = np.zeros((len(rows), 3), np.float32)
-    seen = np.zeros(len(rows), bool)
+    visible = np.zeros(len(rows), bool)
     places = np.zeros((len(rows), 3), np.float32)
     for start in range(0, len(rows), BATCH):
         some = slice(start, start + BATCH)
         given = (torch.from_numpy(x[some]).to(values.device) for x in (triangle, weights.astype(np.float32)))
         points = surface.at(*given)
         mixed, weight = find(shadow, points).merged(values, power)
-        made[some], seen[some] = mixed.cpu().numpy(), (weight > 1e-4).cpu().numpy()
+        made[some], visible[some] = mixed.cpu().numpy(), (weight > 1e-4).cpu().numpy()
         places[some] = points.position.cpu().numpy()
-    if not seen.any():
-        raise SjcError("No camera sees anything of the mesh; check that its faces are large enough to be seen.")
-    if not seen.all():
-        made[~seen] = _from_neighbours(places[seen], made[seen], places[~seen])
+    if not visible.any():
+        raise SjcError("No camera sees anything of the mesh; check that its faces are large enough to be visible.")
+    if not visible.all():
+        made[~visible] = _from_neighbours(places[visible], made[visible], places[~visible])
     picture = np.zeros((size, size, 3), np.float32)
     picture[rows, columns] = made
     empty = np.ones((size, size), bool)
@@ -90,7 +90,7 @@ def painted(
     corner_colors = np.zeros_like(mesh.colors)
     corner_colors[mesh.faces[triangle, weights.argmax(1)]] = srgb_to_linear(made.clip(0, 1))
     texture = Texture(to_uint8(picture[tuple(nearest)]), mesh.texture.uv)
-    return replace(mesh, colors=corner_colors, texture=texture), 1 - float(seen.mean())
+    return replace(mesh, colors=corner_colors, texture=texture), 1 - float(visible.mean())
 
 
 def look(mesh: Mesh, surface: Surface) -> Look:

@@ -27,20 +27,20 @@ def choose(surface: Surface, settings: Settings) -> Cameras:
     """
     candidates = _candidates(settings)
     places = surface.spread(SAMPLES, torch.Generator().manual_seed(0))
-    seen = torch.stack(
+    cosine_table = torch.stack(
         [cosines(surface, places, candidates.eye[i].to(places.position)) for i in range(len(candidates))]
     )
-    best = torch.zeros_like(seen[0])
+    best = torch.zeros_like(cosine_table[0])
     chosen: list[int] = []
     while len(chosen) < MOST:
-        gains = (seen - best).clamp(min=0).sum(1)
+        gains = (cosine_table - best).clamp(min=0).sum(1)
         index = int(gains.argmax())
         if len(chosen) >= FEWEST and gains[index] < WORTH * best.sum():
             break
         if gains[index] <= 0:  # everything is seen as well as can be: evenly around
             index = next(i for i in range(len(candidates)) if i not in chosen)
         chosen.append(index)
-        best = torch.maximum(best, seen[index])
+        best = torch.maximum(best, cosine_table[index])
     return candidates[torch.tensor(chosen)]
 
 

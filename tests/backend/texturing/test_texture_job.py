@@ -79,10 +79,10 @@ def test_places_take_the_colour_that_the_views_show_there() -> None:
     shown = shadow.places.position  # pictures whose colours are the places themselves
     places = surface.spread(500, torch.Generator().manual_seed(0))
     mixed, weight = consensus.find(shadow, places).merged(shown, 1.0)
-    seen = weight > 1e-3
-    assert seen[places.normal[:, 2] > -0.5].float().mean() > 0.97
-    assert not seen[places.normal[:, 2] < -0.5].any()  # the bottom, which no camera sees
-    assert (mixed - places.position)[seen].norm(dim=1).quantile(0.95) < 0.03
+    visible = weight > 1e-3
+    assert visible[places.normal[:, 2] > -0.5].float().mean() > 0.97
+    assert not visible[places.normal[:, 2] < -0.5].any()  # the bottom, which no camera sees
+    assert (mixed - places.position)[visible].norm(dim=1).quantile(0.95) < 0.03
 
 
 def test_a_hit_is_where_its_weights_say() -> None:
