@@ -125,13 +125,14 @@ def texture(args: argparse.Namespace) -> int:
 def resume(args: argparse.Namespace) -> int:
     """sjc resume: go on with an unfinished job."""
     from .job import run
+    from .job.kinds import job_run
 
     job_folder.read_settings(args.folder)  # else a mistyped name would become a folder
     with locks.holding(args.folder):
         if job_folder.finished(args.folder) and repair_pointer(args.folder):
             return _finish(args.folder, {}, args.json)
         chosen = run.reopen(args.folder)
-        return _finish(args.folder, _run(run.job_run(args.folder, chosen, _reporter(args))), args.json)
+        return _finish(args.folder, _run(job_run(args.folder, chosen, _reporter(args))), args.json)
 
 
 def _reporter(args: argparse.Namespace) -> Report:
@@ -144,7 +145,7 @@ def _run_new(folder: Path, chosen: Settings, report: Report) -> dict[str, Any] |
     Its folder is prepared when model, device and prompt have proved good: a mistyped word with --overwrite costs no
     result.
     """
-    from .job.run import job_run
+    from .job.kinds import job_run
 
     job = job_run(folder, chosen, report)
     return _run(job, prepare=lambda: job_folder.prepare_folder(folder, chosen))

@@ -83,7 +83,8 @@ class Slot:
 
     def _run(self, folder: Path, chosen: Settings, stop: Callable[[], bool], *, new: bool) -> Ending:
         """A new folder is prepared when model, device and prompt have proved good."""
-        from ..job.run import Stopped, job_run
+        from ..job.kinds import job_run
+        from ..job.run import Stopped
 
         job = job_run(folder, chosen, self.report, stop, previous=self.last_run)
         try:

@@ -442,12 +442,3 @@ class JobRun:
                 "metrics": losses,
             }
         )
-
-
-def job_run(folder: Path, settings: Settings, *given: Any, **named: Any) -> JobRun:
-    """The run of a job by what its settings ask for, a shape or a texture; arguments as `JobRun` has them."""
-    if settings.surface:
-        from .texture_run import TextureRun
-
-        return TextureRun(folder, settings, *given, **named)
-    return JobRun(folder, settings, *given, **named)

@@ -165,6 +165,7 @@ class Worker:
         if "torch" not in sys.modules:
             self._report({"type": "status", "stage": "import", "text": "loading the libraries"})
         from ..job import run
+        from ..job.kinds import job_run
 
         if resume:
             chosen = run.reopen(folder)
@@ -172,7 +173,7 @@ class Worker:
             chosen = settings.resolve_job(given)
             run.check_early(chosen, folder)
             job_folder.check_folder(folder, chosen)
-        job = run.job_run(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
+        job = job_run(folder, chosen, self._report, self._stop, self._wants_snapshot, previous=self.last_run)
         job.preview = True
         try:
             job.load()

@@ -13,7 +13,8 @@ from sjc import cli
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.job import texture_run
-from sjc.job.run import Stopped, job_run, reopen
+from sjc.job.kinds import job_run
+from sjc.job.run import Stopped, reopen
 from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import Mesh
 from sjc.output.texture import Texture
