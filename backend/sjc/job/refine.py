@@ -16,13 +16,13 @@ from ..settings import Settings
 from . import folder as job_folder
 from . import inputs, locks
 
-REFINED = {"start_noise": 0.5, "emptiness_switch": 0.0, "carving_weight": 0.0, "coarse_to_fine": 0, "color_rate": 1.0}
+REFINED = {"start_noise": 0.5, "emptiness_switch": 0.0, "carving_weight": 0.0, "coarse_to_fine": 0}
 """What both begin with: no high noise levels, and the regularisers as they are at the end of a run."""
-DENSITY_RATE = 0.02
+DENSITY_RATE = 0.01
 REWORDED = {**REFINED, "start_noise": 1.0, "density_rate": DENSITY_RATE}
 """For other words: colours take all noise levels, and the shape hardly moves."""
-STEPS_SHARE = 0.25
-"""Of the parent's steps."""
+STEPS_SHARE, REWORDED_SHARE = 0.25, 0.5
+"""Of the parent's steps; colours that change need more than details."""
 OTHER = "other words"
 """Stands for a prompt that is not known yet."""
 
@@ -44,7 +44,7 @@ def settings_of(parent: Path, prompt: str | None = None, given: Mapping[str, obj
     derived: dict[str, object] = {
         **(REWORDED if reworded else REFINED),
         "prompt": words,
-        "steps": max(1, round(STEPS_SHARE * old.steps)),
+        "steps": max(1, round((REWORDED_SHARE if reworded else STEPS_SHARE) * old.steps)),
         "learning_rate": old.learning_rate if reworded else max(old.learning_rate * old.learning_rate_end, 1e-6),
         "parent": parent.absolute().name,
         "start": str(parent.absolute() / job_folder.CHECKPOINT),
