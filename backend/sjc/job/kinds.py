@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..settings import Settings
-from .run import JobRun
+from . import run
 
 
-def job_run(folder: Path, settings: Settings, *given: Any, **named: Any) -> JobRun:
+def job_run(folder: Path, settings: Settings, *given: Any, **named: Any) -> run.JobRun:
     """The run of a job by what its settings ask for; arguments as `JobRun` has them."""
     if settings.surface:
         from .texture_run import TextureRun
 
         return TextureRun(folder, settings, *given, **named)
-    return JobRun(folder, settings, *given, **named)
+    return run.JobRun(folder, settings, *given, **named)
