@@ -208,7 +208,7 @@ def test_the_volume_is_there_after_the_first_step_unless_the_job_says_when(monke
             wanted.extend([self.wants_snapshot(), self.wants_snapshot()])
 
     monkeypatch.setattr(run, "JobRun", Recorded)
-    monkeypatch.setattr(run, "check_early", lambda _settings: None)
+    monkeypatch.setattr(run, "check_early", lambda _settings, _folder: None)
     serving = serve.Worker(io.BytesIO(), io.BytesIO())
     serving._work(tmp_path / "job", asdict(chosen(snapshot_every=every)), resume=False)
     assert wanted == [asked, False]
