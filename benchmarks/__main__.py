@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
-Names: quality, ceiling, colour, change, pictures, render, scale, step, job, export, worker, bridge, gpu, variants,
-texture, table, freeze, compare A B.
+Names: quality, ceiling, colour, start, change, pictures, render, scale, step, job, export, worker, bridge, gpu,
+variants, texture, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks import (
     prompts,
     quality,
     report,
+    start,
     step,
     texture,
     variants,
@@ -125,6 +126,12 @@ def run_colour(arguments: argparse.Namespace, settings: Settings) -> dict[str, A
         settings = replace(settings, model=_portable(str(colour.MODEL)))
     which = prompts.QUICK if arguments.quick else prompts.SCORED
     return colour.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
+
+
+def run_start(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score what block-outs become: eight prompts, one seed."""
+    which = (prompts.TUNING if arguments.prompts == "tuning" else prompts.SCORED)[: 2 if arguments.quick else 8]
+    return start.benchmark(settings, which, arguments.cache / "start")
 
 
 def run_change(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -251,6 +258,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "quality": (run_quality, quality.text),
     "ceiling": (run_ceiling, ceiling.text),
     "colour": (run_colour, colour.text),
+    "start": (run_start, start.text),
     "change": (run_change, change.text),
     "pictures": (run_pictures, from_pictures.text),
     "render": (run_render, render_text),
@@ -273,7 +281,7 @@ def result_path(name: str, arguments: argparse.Namespace, record: report.Record)
     A quick or tuning one never takes the place of the whole one, nor a graphics card's that of the processor: it is
     called after the kind of card, such as render-cuda.json.
     """
-    if name in ("quality", "ceiling", "texture") and arguments.prompts == "tuning":
+    if name in ("quality", "ceiling", "texture", "start") and arguments.prompts == "tuning":
         name += "-tuning"
     card = re.match(r"cuda|mps|xpu", str(record.get("device", "")))
     if card and name != "gpu":  # that one has no other

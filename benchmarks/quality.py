@@ -19,6 +19,7 @@ import sjc
 from benchmarks import prompts, report, scoring
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
+from sjc.job import inputs
 from sjc.models import model_files
 from sjc.output.files import write_json
 from sjc.settings import Settings, to_arguments, validate
@@ -105,7 +106,7 @@ def obtain(settings: Settings, parent: Path, make: Generate = generate) -> tuple
 
 def _same_job(folder: Path, settings: Settings) -> bool:
     try:
-        return job_folder.read_settings(folder) == settings
+        return job_folder.read_settings(folder) == inputs.named(settings)
     except SjcError:
         return False
 

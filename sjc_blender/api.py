@@ -68,6 +68,8 @@ def generate(
     on_progress: OnProgress | None = None,
     folder: str | Path | None = None,
     location: tuple[float, float, float] | None = None,
+    start: str | Path | Iterable[bpy.types.Object] = "",
+    keep: str | Path | bpy.types.Object = "",
     pictures: Iterable[Picture] = (),
     **settings: Any,
 ) -> Job:
@@ -77,16 +79,23 @@ def generate(
     preferences, which also serves where nothing can be written beside the .blend (a warning of the job says so); `//`
     is the .blend's own. location: where it grows and stands, by default the 3D cursor. on_progress: called with the
     Job, in Blender's main thread, at every message; if it raises, its traceback is printed and it is called no more.
+    start: a block-out, as mesh objects of the scene or a .glb file; the result stands where it stands, at its size.
+    start_strength, among the settings, says how closely to keep to it. keep: a mesh object, or a .glb file, within
+    which alone the start may change.
     pictures: that it shall look like, as (image, view): a file or an image data-block, and front, right, back, left,
     top, bottom, (azimuth, elevation) in degrees, or a camera object.
     settings: see docs/settings.md. Raises SjcError for bad ones.
     """
-    chosen = _resolved({**settings, "prompt": prompt})
+    from .scene import blockout
+
+    scanned = blockout.scan(_whole(start), _whole(keep))
+    chosen = _resolved({**settings, "prompt": prompt, **scanned.settings})
     taken = [record.folder for record in queue().jobs]
     job_folder = places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
     if shown := list(pictures):
         text = _picture_text(shown, job_folder, location)
-        chosen = _resolved({**settings, "prompt": prompt, "picture": text})
+        chosen = _resolved({**settings, "prompt": prompt, **scanned.settings, "picture": text})
+    scanned.write(job_folder)
     return _queued(chosen, job_folder, block, on_progress, folder, location)
 
 
@@ -312,6 +321,12 @@ def _resolved(given: Mapping[str, Any]) -> Settings:
         if isinstance(chosen.get(name), str)
     }
     return resolve_job({**chosen, **files})
+
+
+def _whole(given: Any) -> Any:
+    """A path as people write it in Blender as a whole one; "" and objects as they are."""
+    is_path = isinstance(given, str | Path) and str(given) != ""
+    return str(places.named_path(given).absolute()) if is_path else given
 
 
 def _blocks(block: bool | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from . import live, session, timer
 from .backend.sjc.errors import SjcError, one_line
+from .backend.sjc.job import placement
 from .backend.sjc.job.folder import MESH
 from .install.environment import clean_environment, quiet
 from .problems import Problem
@@ -144,6 +145,7 @@ def _show(record: JobRecord, vdb: Path) -> None:
         name=f"{record.prompt} volume",
         location=live.placement_of(record).location,
         size=live.output_settings()["size"],
+        stands=placement.read(record.folder),
     )
     if not bpy.app.background:
         bpy.ops.ed.undo_push(message="Import Volume (SJC)")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import live, session
 from .backend.sjc.errors import SjcError
+from .backend.sjc.job import inputs
 from .backend.sjc.settings import to_json
 from .bar import Bar
 from .queue.records import JobRecord, State
@@ -191,5 +192,5 @@ def clear_finished() -> None:
 
 
 def settings_of(job: Job) -> dict[str, Any]:
-    """The settings a job was made with, as `generate` takes them."""
-    return json.loads(to_json(job.record.settings))
+    """The settings a job was made with, as `generate` takes them; what it started from by its path in the folder."""
+    return json.loads(to_json(inputs.outside(job.record.settings, job.folder)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import timer, user_preferences
 from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError, one_line
+from .backend.sjc.job import placement
 from .backend.sjc.job.folder import MESH, RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
 from .backend.sjc.variants import plan
@@ -230,6 +231,7 @@ def show(record: JobRecord) -> None:
             location=where.location,
             make_again=where.renewed or not where.shown,
             size=output_settings()["size"],
+            stands=placement.read(record.folder),
         )
     except SjcError:  # damaged since it was announced
         return
@@ -259,6 +261,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
         name=record.prompt,
         location=where.location,
         size=wanted["size"],
+        stands=placement.read(record.folder),
         properties=properties_of(record),
     )
     meshes.begin(made)

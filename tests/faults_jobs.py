@@ -2,7 +2,29 @@
 
 from tests.faults import SJC, Fault
 
+START = "tests/backend/job/test_start.py"
 FAULTS = [
+    Fault(
+        "what-is-kept-has-a-gradient",
+        f"{SJC}/field/start.py",
+        "masked_fill_(~self.changeable[..., None], 0.0)",
+        "masked_fill_(~self.changeable[..., None], 1e-9)",
+        (f"{START}::test_all_outside_of_the_part_that_may_change_is_held_bit_by_bit",),
+    ),
+    Fault(
+        "a-hole-in-a-block-out-is-a-tunnel",
+        f"{SJC}/job/blockout.py",
+        ".astype(np.int8) * closed[..., None]",
+        ".astype(np.int8)",
+        (f"{START}::test_pieces_that_overlap_or_have_holes_are_solid_where_they_stand",),
+    ),
+    Fault(
+        "a-strangers-job-reads-any-file",
+        f"{SJC}/job/run.py",
+        "    inputs.check_inside(settings, folder)\n",
+        "",
+        ("tests/backend/job/test_inputs.py::test_a_strangers_folder_leads_nowhere_else",),
+    ),
     Fault(
         "snapshots-lost-between-checkpoint-and-kill",
         f"{SJC}/job/run.py",

@@ -22,6 +22,7 @@ from .field import render_reference
 from .field.finished import FinishedField
 from .field.grid import VoxelField
 from .field.render import around_kernels, renderer
+from .field.start import Start, is_block_out
 from .field.stillness import Stillness
 from .machine import threads
 from .machine.capture import CudaRecorder, Graphs, Recorder
@@ -82,7 +83,9 @@ class Losses:
 
 def grid_size(settings: Settings, step: int) -> int:
     """Voxels along an edge at this step: N / 2^k, doubled k times at even distances over the first half of the run."""
-    k = settings.coarse_to_fine
+    k = (
+        0 if is_block_out(settings.start) else settings.coarse_to_fine
+    )  # a block-out is there in full from the first step on
     progress = step / settings.steps
     done = k if k == 0 else min(k, int(progress / COARSE_SHARE * k))
     return max(2, settings.grid >> (k - done))
@@ -90,7 +93,7 @@ def grid_size(settings: Settings, step: int) -> int:
 
 def last_planned_change(settings: Settings) -> int:
     """The step by which the grid is full and the emptiness loss has its last weight."""
-    grown = COARSE_SHARE if settings.coarse_to_fine else 0.0
+    grown = COARSE_SHARE if settings.coarse_to_fine and not is_block_out(settings.start) else 0.0
     switched = settings.emptiness_switch if settings.emptiness_multiplier != 1 and settings.emptiness_weight else 0.0
     return math.ceil(max(grown, switched) * settings.steps)
 
@@ -105,6 +108,7 @@ class Optimization:
     finished: what the field holds at first, instead of what the settings say. SjcError is raised if it does not fit the
         model.
     references: pictures that the object shall look like.
+    start: the block-out that the field begins with, of the settings' full grid.
 
     notes: one line for what is done in a slower way.
     """
@@ -118,6 +122,7 @@ class Optimization:
         recorder: Recorder | None = None,
         finished: FinishedField | None = None,
         references: Sequence[Reference] = (),
+        start: Start | None = None,
     ) -> None:
         self.settings, self.denoiser, self.device, self.on_views = settings, denoiser, device, on_views
         if recorder is None and device.type == "cuda":
@@ -142,6 +147,9 @@ class Optimization:
         if finished:
             finished.put_into(self.field)
         self.field.to(device)
+        self.start = start.to(device) if start else None
+        if self.start:
+            self.start.begin(self.field)
         self.optimizer = self._make_optimizer()
         self.stillness: Stillness | None = None
         if settings.early_stop:
@@ -201,7 +209,7 @@ class Optimization:
         return losses
 
     def _device_part(self) -> DevicePart:
-        return DevicePart(self.settings, self.field, self.render, self.denoiser.size, self.on_views)
+        return DevicePart(self.settings, self.field, self.render, self.denoiser.size, self.on_views, self.start)
 
     def device_step(self, drawn: Drawn, given: Given) -> Tensor:
         """What a graph holds; returns what the step measured, [6] as `step.MEASURED`.

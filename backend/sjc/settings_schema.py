@@ -1,7 +1,6 @@
 """The schema of a run: every setting once, with its type, default, bounds, unit and text.  Standard library only.
 
-`settings.py` checks, reads and writes settings.  One that is added here appears on the command line, in the panel, in
-job.json and in the docs.
+`settings.py` checks, reads and writes settings.  A new one appears at the command line, in panel, job.json and docs.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from .field.regularizers import (
     total_variation,
 )
 from .field.render_reference import Rendered, composite, full_depth
+from .field.start import Start, is_block_out, leniency, occupancy_prior, prior_weight
 from .field.surface_noise import cell_edge, surface_noise
 from .guidance.denoiser import TwoPart
 from .guidance.inversion import Inversion, ladder
@@ -47,9 +48,9 @@ OnViews = Callable[[Cameras, Tensor], None]
 
 Given = Mapping[str, Tensor]
 """What the host gives a step, by name: eye [V,3], rotation [V,3,3], fov_deg [V], sigma [V], noise [n,V or 1,C,S,S],
-rates [2] of learning, weights [3] (emptiness, carving, clip), background [V,C] unless it is learned, in steps that
-look at a reference picture its picture_eye [1,3], picture_rotation [1,3,3], picture_fov_deg [1] and picture [C+1,S,S],
-and what the host's part of the denoiser gives."""
+rates [2] of learning, weights [4] (emptiness, carving, clip, prior), background [V,C] unless it is learned, in steps
+that look at a reference picture its picture_eye [1,3], picture_rotation [1,3,3], picture_fov_deg [1] and picture
+[C+1,S,S], and what the host's part of the denoiser gives."""
 
 MEASURED = ("sigma", "score", "opacity", "emptiness", "gradient", "total")
 """What a step measures: mean noise level, RMS of the score's pull, mean opacity, emptiness loss, norm of the voxels'
@@ -63,6 +64,19 @@ def score_clip(settings: Settings, step: int) -> float:
     """
     start, end = settings.score_clip, settings.score_clip_end or settings.score_clip
     return start + (end - start) * step / settings.steps
+
+
+ANNEALED_ALREADY = 0.8  # of the noise's way down, by a start that is to be kept
+
+
+def noise_progress(settings: Settings, step: int) -> float:
+    """How far the noise level is on its way down at this step, 0 to 1.
+
+    From a block-out the run begins lower, as SDEdit does (Meng et al. 2022, arXiv 2108.01073): noise above the level at
+    which a shape is still seen would only erase it.
+    """
+    begun = ANNEALED_ALREADY * settings.start_strength if is_block_out(settings.start) else 0.0
+    return 1 - settings.start_noise * (1 - begun) * (1 - step / settings.steps)
 
 
 def learning_rates(settings: Settings, step: int) -> tuple[float, float]:
@@ -131,7 +145,7 @@ class Draw:
         s, views, model = self.settings, self.settings.views_per_step, self.denoiser
         cameras = self._cameras(views)
         background = self._background(views)
-        progress = 1 - s.start_noise * (1 - step / s.steps)
+        progress = noise_progress(s, step)
         sigma = self.law(progress, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)
         noise = host_noise(
             s.noises_per_view, (views, model.channels, model.size, model.size), self.generator, s.shared_noise
@@ -174,11 +188,17 @@ class Draw:
             return sample_cameras(self.prior, views, self.generator)
         return sample_rings(self.prior, ring.azimuths, views // len(ring), self.generator, turns=ring.turns)
 
-    def _weights(self, step: int) -> tuple[float, float, float]:
+    def _weights(self, step: int) -> tuple[float, float, float, float]:
         s = self.settings
+        prior = prior_weight(step / s.steps, s.start_strength) if is_block_out(s.start) else 0.0
         emptiness = emptiness_weight(step, s.steps, s.emptiness_weight, s.emptiness_multiplier, s.emptiness_switch)
         # Carving falls to nothing over the run: a field that is carved to the end stays soft.
-        return emptiness, s.carving_weight * (1 - step / s.steps) / s.views_per_step, score_clip(s, step) or torch.inf
+        return (
+            emptiness,
+            s.carving_weight * (1 - step / s.steps) / s.views_per_step,
+            score_clip(s, step) or torch.inf,
+            prior,
+        )
 
     def _background(self, views: int) -> Tensor | None:
         """One colour behind each view, [V,C], the same in a ring; None where the field has learned what is there."""
@@ -233,6 +253,7 @@ class DevicePart:
 
     field, render: what is seen and how.  size: pixels along an edge of the model's pictures.
     on_views: see `OnViews`; it may read what it likes, so a step that has it is not captured.
+    start: what the run has started from; its prior pulls, and what must not change has no gradient.
     """
 
     settings: Settings
@@ -240,6 +261,7 @@ class DevicePart:
     render: Callable[..., Rendered]
     size: int
     on_views: OnViews | None = None
+    start: Start | None = None
 
     def gradients(self, drawn: Drawn, given: Given, *, captured: bool = False) -> Tensor:
         """Leaves the gradients of one step at the field's parameters; returns what it measured, [6] as `MEASURED`.
@@ -264,7 +286,7 @@ class DevicePart:
         y = pictures(composite(shown, background), size, count)
         if size != self.size:
             y = F.interpolate(y, (self.size,) * 2, mode="bilinear", align_corners=False)
-        emptiness_factor, carving_factor, clip = given["weights"].unbind()
+        emptiness_factor, carving_factor, clip, prior_factor = given["weights"].unbind()
         g = paas(
             self._denoise(drawn, given, captured),
             y,
@@ -291,9 +313,15 @@ class DevicePart:
             loss = loss + s.tv_weight * total_variation(self.field)
         if "picture" in given:
             loss = loss + self._picture_loss(given)
+        start = self.start
+        if start and start.occupancy is not None and start.distance is not None:
+            density, lenient = self.field.activated_density(), leniency(s.start_strength)
+            loss = loss + prior_factor * occupancy_prior(density, start.occupancy, start.distance, lenient)
         for parameter in self.field.parameters():
             parameter.grad = None
         loss.backward()
+        if start:
+            start.hold(self.field)
         gradient = self.field.grid.grad
         norm = torch.zeros_like(loss) if gradient is None else torch.linalg.vector_norm(gradient)
         score = g.square().mean().sqrt()

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..backend.sjc.job.placement import Placement
 from . import collect, glb, materials
 from .assets import asset_mark
 
@@ -52,17 +53,24 @@ def place(
     properties: Mapping[str, Any] | None = None,
     collection: Any | None = None,
     job_id: str = "",
+    stands: Placement | None = None,
 ) -> Any:
     """Bring a mesh into the scene. -> its object; nothing is selected, moved or changed besides.
 
     The longest side is `size` metres, the origin the middle of the base, standing on `location`; smooth, in its colours
     (attribute "Color", scene-linear), with `properties` as custom properties; in `collection`, or the scene's own of
-    ours.
+    ours. stands: where the engine's box stands, from which location and size then follow.
     """
+    if stands:
+        low, high = triangles.points.min(0), triangles.points.max(0)
+        location = stands.world(*((low[:2] + high[:2]) / 2).tolist(), float(low[2]))
+        size = stands.scale * float((high - low).max())
     home = collection or collect.collection(bpy.context.scene)
     line = collect.block_name(name)
     target = bpy.data.objects.new(line, _mesh(line, triangles, size))
     target.location = location
+    if stands:
+        target.rotation_euler.z = stands.rotation_z
     # For viewports that show one colour an object.
     target.color = (*_mean(triangles), 1.0)
     if job_id:

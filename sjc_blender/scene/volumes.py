@@ -26,6 +26,7 @@ import bpy
 from mathutils import Vector
 
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.job.placement import Placement
 from . import collect, compat, history, materials, vdb
 
 _JOB, _SCENE, _FRAME, _VOXEL = "sjc_job", "sjc_scene", "sjc_frame", "sjc_voxel"  # on the datablock
@@ -37,12 +38,20 @@ _shown: set[str] = set()
 
 
 def show_snapshot(
-    job_id: str, path: Path, *, name: str, location: Sequence[float], size: float = 1.0, make_again: bool = False
+    job_id: str,
+    path: Path,
+    *,
+    name: str,
+    location: Sequence[float],
+    size: float = 1.0,
+    make_again: bool = False,
+    stands: Placement | None = None,
 ) -> Any | None:
     """Show the snapshot `path` (.vdb) as the volume of its job; -> its object, or None when the user has deleted it.
 
     The first call makes the object: named after `name` (the prompt), in the collection SJC of the scene, standing on
-    `location`, of such a scale that an object of usual extent is `size` long. Later calls change its file alone.
+    `location`, of such a scale that an object of usual extent is `size` long; or, if given, as the engine's box
+    `stands`. Later calls change its file alone.
     A missing object is made again only on `make_again`, after an undo or a file load took it away.
     Raises SjcError for a file that is missing, foreign or cut short; the volume then stays as it is.
     """
@@ -51,7 +60,7 @@ def show_snapshot(
     if target is None:
         if job_id in _shown and not make_again:
             return None
-        target = _make(job_id, path, name, location, size)
+        target = _make(job_id, path, name, location, size, stands)
     volume = target.data
     follow_timeline(job_id)
     if volume.is_sequence:
@@ -205,7 +214,7 @@ def _scene(volume: Any) -> Any:
     return bpy.data.scenes.get(volume.get(_SCENE, "")) or bpy.context.scene
 
 
-def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: float) -> Any:
+def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: float, stands: Placement | None) -> Any:
     scene = bpy.context.scene
     for old in [volume for volume in _ours() if volume[_JOB] == job_id]:
         if old.users:
@@ -225,6 +234,8 @@ def _make(job_id: str, path: Path, name: str, location: Sequence[float], size: f
     target = bpy.data.objects.new(volume.name, volume)
     target.scale = [size / USUAL_EXTENT] * 3
     target.location = Vector(location) + Vector((0, 0, size / 2))
+    if stands:
+        target.scale, target.location, target.rotation_euler.z = [stands.scale] * 3, stands.location, stands.rotation_z
     collect.collection(scene).objects.link(target)
     return target
 

@@ -62,7 +62,7 @@ def _text_property(spec: Spec, common: dict[str, Any]) -> Any:
         common = {**common, "search": prompts.offered, "search_options": {"SUGGESTION"}}
     if spec.name == "lora":
         common = {**common, "update": loras.follow}
-    if spec.name == "mv_adapter":
+    if spec.name in ("mv_adapter", "start", "keep"):
         common = {**common, "subtype": "FILE_PATH"}
     return bpy.props.StringProperty(default=spec.default, **common)
 
@@ -174,6 +174,15 @@ def _plain(stored: Any, spec: Spec) -> Value:
 # ------------------------------------------------------------------------------------------------------ how it comes in
 
 
+class SJC_PG_start(bpy.types.PropertyGroup):
+    """What a job starts from, beside its settings."""
+
+    keep: bpy.props.PointerProperty(
+        name="Change Only Inside", type=bpy.types.Object, poll=lambda _group, item: item.type == "MESH",
+        description="A mesh object within which alone the start may change; everything else stays exactly as it is",
+    )  # fmt: skip
+
+
 class SJC_PG_output(bpy.types.PropertyGroup):
     """How a result comes into the scene."""
 
@@ -280,12 +289,13 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
     }
 
 
-CLASSES = (SJC_PG_settings, SJC_PG_output, SJC_PG_job, SJC_PG_history, SJC_PG_curve, SJC_PG_runtime)
+CLASSES = (SJC_PG_settings, SJC_PG_start, SJC_PG_output, SJC_PG_job, SJC_PG_history, SJC_PG_curve, SJC_PG_runtime)
 
 
 def attach() -> None:
     """Give scenes and the window manager their properties, after the classes are known."""
     bpy.types.Scene.sjc = bpy.props.PointerProperty(type=SJC_PG_settings)
+    bpy.types.Scene.sjc_start = bpy.props.PointerProperty(type=SJC_PG_start)
     bpy.types.Scene.sjc_output = bpy.props.PointerProperty(type=SJC_PG_output)
     bpy.types.Scene.sjc_loras = bpy.props.CollectionProperty(type=loras.SJC_PG_lora)
     bpy.types.Scene.sjc_pictures = bpy.props.CollectionProperty(type=reference_pictures.SJC_PG_picture)
@@ -298,6 +308,7 @@ def detach() -> None:
     del bpy.types.Scene.sjc_pictures
     del bpy.types.Scene.sjc_loras
     del bpy.types.Scene.sjc_output
+    del bpy.types.Scene.sjc_start
     del bpy.types.Scene.sjc
 
 

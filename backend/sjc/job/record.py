@@ -33,5 +33,6 @@ def record_of(run: JobRun, mesh: Mesh) -> dict[str, Any]:
         "seconds": {k: round(v, 2) for k, v in run.seconds.items()},
         "final": {k: v[-1] for k, v in run.history.items()},
         "mesh": {**report, "warnings": list(report.get("warnings", ()))},
+        **({"start": run.start.record} if run.start else {}),
         "warnings": run.warnings,
     }

@@ -23,7 +23,7 @@ from ..machine.memory import give_back
 from ..models import distilled
 from ..output import files
 from ..settings import Settings
-from . import checkpoint, inputs, start_files
+from . import checkpoint, inputs, start_files, starting
 from . import folder as job_folder
 from .advice import advice
 from .background import BackgroundWriter
@@ -101,6 +101,7 @@ class JobRun:
     denoiser: Denoiser
     device: torch.device
     built_in: float | None
+    start: starting.Started | None
     optimization: Optimization
 
     def __init__(
@@ -175,6 +176,7 @@ class JobRun:
         self._notes_reported = [len(source) for source in self._notes()]
         self.references = start_files.references(self.folder, self.settings, self.denoiser)
         self.appearance = Appearance(self.denoiser, self.settings, self.references)
+        self.start = starting.read(self.folder, self.settings, self.denoiser)
         self.settings = inputs.named(self.settings)  # as job.json has them from here on
         self.loaded = True
         self.seconds["load"] = time.perf_counter() - began
@@ -240,6 +242,7 @@ class JobRun:
             self.on_views,
             finished=start_files.finished_field(self.folder, self.settings, self.denoiser),
             references=self.references,
+            start=starting.begin(self.folder, self.start),
         )
 
     def _optimise(self) -> None:

@@ -19,6 +19,14 @@ _CHUNK = 1 << 21
 
 def inside_lattice(mesh: Mesh, n: int) -> NDArray[np.bool_]:
     """Bool [n, n, n] (index [x, y, z]): the cell centres of [-1, 1]^3, at -1 + (i + 0.5) * 2 / n, inside `mesh`."""
+    return parity_lattice(mesh, n)[0]
+
+
+def parity_lattice(mesh: Mesh, n: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """That, by the crossings below each centre, and bool [n, n]: the columns that leave a closed mesh as they came.
+
+    In the others, which meet an open mesh an odd number of times, the first means nothing.
+    """
     triangles = mesh.vertices.astype(np.float64)[mesh.faces]
     # Index coordinates: cell i stands at i. Columns i0..i1 lie within a face's bounding rectangle.
     low = np.ceil((triangles[..., :2].min(1) + 1) * n / 2 - 0.5).astype(np.int64).clip(0, n)
@@ -33,7 +41,8 @@ def inside_lattice(mesh: Mesh, n: int) -> NDArray[np.bool_]:
         # The first cell above the crossing; those from there on change sides.
         k = np.floor((z + 1) * n / 2 - 0.5).astype(np.int64) + 1
         np.add.at(toggles, (i[hit], j[hit], k.clip(0, n)), 1)
-    return (np.cumsum(toggles[..., :n], axis=2, dtype=np.uint8) & 1).astype(bool)
+    inside = (np.cumsum(toggles, axis=2, dtype=np.uint8) & 1).astype(bool)
+    return inside[..., :n], ~inside[..., n]
 
 
 def solid(mesh: Mesh, points: NDArray[np.floating], cells: int = 256) -> NDArray[np.bool_]:

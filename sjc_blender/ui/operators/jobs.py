@@ -39,6 +39,31 @@ class SJC_OT_generate(Button, bpy.types.Operator):
         ui_state.refresh()
 
 
+class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
+    """Generate an object from the prompt that starts from the selected meshes, where they stand and at their size"""
+
+    bl_idname, bl_label = "sjc.generate_from_selection", "Generate from Selection"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs a prompt, a mesh and a backend."""
+        if not any(item.type == "MESH" for item in context.selected_objects):
+            cls.poll_message_set("Select one or more mesh objects to start from")
+            return False
+        if not context.scene.sjc.prompt.strip():
+            cls.poll_message_set("Type a prompt first")
+            return False
+        return backend_is_there(cls, context)
+
+    def act(self, context: Any) -> None:
+        """As `api.generate` with the selected objects as the start."""
+        given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
+        keep = context.scene.sjc_start.keep
+        start = [item for item in context.selected_objects if item != keep]
+        api.generate(**{**given, "start": start, "keep": keep or ""})
+        ui_state.refresh()
+
+
 class SJC_OT_add(Button, bpy.types.Operator):
     """Type a prompt and generate an object from it at the 3D cursor"""
 
@@ -267,7 +292,8 @@ class SJC_OT_dice(Button, bpy.types.Operator):
 
 
 CLASSES = (
-    SJC_OT_generate, SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove,
+    SJC_OT_generate, SJC_OT_generate_from_selection,
+    SJC_OT_add, SJC_OT_pause, SJC_OT_resume, SJC_OT_cancel, SJC_OT_retry, SJC_OT_remove,
     SJC_OT_edit_settings, SJC_OT_move,
     SJC_OT_clear_finished, SJC_OT_free_memory, SJC_OT_queue_from_text, SJC_OT_batch_on_cluster,
     SJC_OT_dice,

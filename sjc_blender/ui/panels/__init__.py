@@ -6,6 +6,7 @@ from . import backend, main, settings, words
 CLASSES = (
     *words.CLASSES,
     *main.CLASSES,
+    settings.SJC_PT_start,
     settings.SJC_PT_settings,
     settings.SJC_PT_advanced,
     main.SJC_PT_queue,

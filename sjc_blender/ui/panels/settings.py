@@ -106,6 +106,25 @@ class SJC_PT_advanced(Sidebar, bpy.types.Panel):
                 body.prop(group, name)
 
 
+class SJC_PT_start(Child, bpy.types.Panel):
+    """What a job starts from."""
+
+    bl_label = "Start From"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw(self, context: Any) -> None:
+        """Called by Blender."""
+        layout, group = self.layout, context.scene.sjc
+        layout.use_property_split, layout.use_property_decorate = True, False
+        layout.operator("sjc.generate_from_selection", icon="MESH_CUBE")
+        layout.prop(group, "start_strength", slider=True)
+        layout.prop(context.scene.sjc_start, "keep")
+        if group.start:  # taken over from another job, or by a script
+            layout.prop(group, "start")
+        if group.keep:
+            layout.prop(group, "keep")
+
+
 class SJC_PT_output(Child, bpy.types.Panel):
     """How results come into the scene, and what can be done with them there."""
 
