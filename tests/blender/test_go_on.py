@@ -87,9 +87,7 @@ camera.location, camera.rotation_euler = (6, 2, 0.5), (np.pi / 2, 0, np.pi / 2)
 camera.data.angle = np.radians(36)
 bpy.context.view_layer.update()
 second.camera = camera
-from sjc_blender.ui import reference_pictures
-layout = Layout()
-reference_pictures.draw(layout, bpy.context)
+layout = draw(settings.SJC_PT_start, bpy.context)
 result["drawn"] = [name for name, *_ in layout.calls]
 bpy.ops.sjc.generate()
 job = api.jobs()[0]

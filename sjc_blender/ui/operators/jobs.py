@@ -60,7 +60,8 @@ class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         keep = context.scene.sjc_start.keep
         start = [item for item in context.selected_objects if item != keep]
-        api.generate(**{**given, "start": start, "keep": keep or ""})
+        shown = reference_pictures.chosen(context.scene)
+        api.generate(**{**given, "start": start, "keep": keep or ""}, pictures=shown)
         ui_state.refresh()
 
 

@@ -9,7 +9,7 @@ import bpy
 from ... import live
 from ...backend.sjc.settings import GROUPS, SPECS
 from ...scene import viewports
-from .. import labels, loras, model_picker, paragraph
+from .. import labels, loras, model_picker, paragraph, reference_pictures
 from ..operators import output as operators_output
 from ..presets import SJC_PT_presets
 from .sidebar import Child, Sidebar
@@ -123,6 +123,10 @@ class SJC_PT_start(Child, bpy.types.Panel):
             layout.prop(group, "start")
         if group.keep:
             layout.prop(group, "keep")
+        layout.separator()
+        reference_pictures.draw(layout, context)
+        if group.picture:
+            layout.prop(group, "picture")
 
 
 class SJC_PT_output(Child, bpy.types.Panel):
