@@ -103,6 +103,7 @@ def test_what_follows_from_the_parent_and_what_is_given(parent):
     assert (plain.steps, plain.start_noise, plain.density_rate) == (1, refine.REFINED["start_noise"], 1.0)
     assert plain.learning_rate == pytest.approx(0.2 * 0.25)
     words = refine.settings_of(parent, "a blue mushroom", {"steps": 7, "density_rate": 0.5})
+    assert (words.color_rate, refine.settings_of(parent, "a blue mushroom").steps) == (1.0, 2)
     assert (words.prompt, words.steps, words.density_rate, words.learning_rate) == ("a blue mushroom", 7, 0.5, 0.2)
     assert refine.settings_of(parent, " a  red mushroom ").prompt == plain.prompt  # the same words
     assert refine.free_folder(parent, plain).name == "mushroom-refined"
