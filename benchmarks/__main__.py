@@ -278,9 +278,12 @@ BARE = ("quality", "render", "job")  # without a name; the others need more than
 def result_path(name: str, arguments: argparse.Namespace, record: report.Record) -> Path:
     """Where a result goes unless told otherwise.
 
-    A quick or tuning one never takes the place of the whole one, nor a graphics card's that of the processor: it is
-    called after the kind of card, such as render-cuda.json.
+    A quick or tuning one never takes the place of the whole one, nor that of a preset the default's, nor a graphics
+    card's that of the processor: they are called after preset and kind of card, such as quality-fast.json and
+    render-cuda.json.
     """
+    if name in ("quality", "job", "ceiling") and arguments.preset:
+        name += f"-{arguments.preset}"
     if name in ("quality", "ceiling", "texture", "start") and arguments.prompts == "tuning":
         name += "-tuning"
     card = re.match(r"cuda|mps|xpu", str(record.get("device", "")))

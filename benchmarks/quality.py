@@ -20,7 +20,7 @@ from benchmarks import prompts, report, scoring
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
 from sjc.job import inputs
-from sjc.models import model_files
+from sjc.models import distilled, model_files
 from sjc.output.files import write_json
 from sjc.settings import Settings, to_arguments, validate
 
@@ -134,8 +134,17 @@ def row(settings: Settings, folder: Path, measured: Measured) -> dict[str, Any]:
     }
 
 
+def network_calls(settings: Settings) -> int:
+    """How many pictures a job gives to its network.
+
+    Guidance that is not built into the network asks twice for each noised view.
+    """
+    once = settings.guidance == 1 or distilled.built_in(settings) is not None
+    return settings.steps * settings.views_per_step * settings.noises_per_view * (1 if once else 2)
+
+
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over all rows and over the held-out pairs alone, and the worst row of each score."""
+    """Means over all rows and over the held-out pairs alone, the worst row of each score, and the worst prompt."""
 
     def means(some: list[dict[str, Any]]) -> dict[str, float] | None:
         keys = ("solid", "second", "silhouette", "color", "wall_s")
@@ -145,12 +154,17 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
         row = max(rows, key=lambda r: sign * r[key])
         return {"prompt": row["prompt"], "seed": row["seed"], key: round(row[key], 4)}
 
+    by_prompt: dict[str, list[float]] = {}
+    for r in rows:
+        by_prompt.setdefault(r["prompt"], []).append(r["solid"])
+    weakest = min(by_prompt, key=lambda prompt: mean(by_prompt[prompt]))
     return {
         "runs": len(rows),
         "failed": sum(bool(r["error"]) for r in rows),
         "all": means(rows),
         "held_out": means([r for r in rows if r["held_out"]]),
         "worst": [worst("solid", -1), worst("silhouette", -1), worst("color", 1)],
+        "worst_prompt": {"prompt": weakest, "solid": round(mean(by_prompt[weakest]), 4)},
     }
 
 
@@ -176,7 +190,8 @@ def text(record: report.Record) -> str:
         for key, value in w.items()
         if key not in ("prompt", "seed")
     )
-    return report.table(lines) + f"\nworst: {worst}"
+    calls = record["summary"].get("calls")  # the perfect denoiser calls no network
+    return report.table(lines) + f"\nworst: {worst}" + (f"\nnetwork calls: {calls:,}" if calls else "")
 
 
 def benchmark(
@@ -209,6 +224,6 @@ def benchmark(
         "identity": known,
         "threads": os.environ.get("OMP_NUM_THREADS", "as torch chooses"),
         "at_once": at_once,
-        "summary": summarise(rows),
+        "summary": {**summarise(rows), "calls": network_calls(settings)},
         "rows": rows,
     }

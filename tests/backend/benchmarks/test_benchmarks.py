@@ -290,10 +290,18 @@ def test_a_failed_run_counts_as_nothing_and_is_tried_again(small, chair, tmp_pat
     assert summary["failed"] == 1
     assert summary["all"]["solid"] == pytest.approx(good["solid"] / 2, abs=1e-4)
     assert summary["worst"][0]["prompt"] == MUG
+    assert summary["worst_prompt"] == {"prompt": MUG, "solid": 0.0}
     assert "nothing to mesh" in quality.text(record)
     again = FakeGenerate(chair)
     quality.benchmark(small, [CHAIR, MUG], 1, tmp_path, again)
     assert again.made == [(MUG, 0)]
+
+
+def test_calls_of_the_network_are_counted():
+    plain = {"prompt": CHAIR, "steps": 10, "views_per_step": 3, "noises_per_view": 2}
+    assert quality.network_calls(resolve(None, plain)) == 60  # the adapter answers for both calls
+    assert quality.network_calls(resolve(None, {**plain, "guidance": 1})) == 60
+    assert quality.network_calls(resolve(None, {**plain, "guidance": 7.5})) == 120
 
 
 def test_held_out_pairs_have_their_own_mean(small, chair, tmp_path):
@@ -360,11 +368,11 @@ def test_network_call_is_timed_with_the_shapes_of_a_step():
 
 def test_table_names_what_is_missed_and_what_was_not_measured(tmp_path):
     base = {"commit": "abc", "uncommitted_changes": False, "machine": "m", "command": "python3 build.py bench quality"}
-    summary = {"all": {"solid": 0.91, "silhouette": 0.5, "color": 20.0}, "held_out": {"solid": 0.79}}
+    summary = {"all": {"solid": 0.93, "silhouette": 0.5, "color": 20.0}, "held_out": {"solid": 0.79}}
     report.write({**base, "summary": summary}, tmp_path / "quality.json")
     lines = report.summary_table(report.QUALITY, tmp_path).splitlines()
     rows = {cells[1]: cells[2] for cells in ([c.strip() for c in line.split("|")] for line in lines) if len(cells) > 3}
-    assert rows["solid IoU, mean"] == "0.910 (aim missed)"
+    assert rows["solid IoU, mean"] == "0.930 (aim missed)"
     assert rows["solid IoU, held-out pairs"] == "0.790 (missed)"
     assert rows["colour error on the surface, CIEDE2000"] == "20.0 (missed)"
     assert rows["peak memory of that run"] == "not yet measured"
@@ -431,6 +439,8 @@ def test_quick_and_tuning_results_do_not_take_the_place_of_the_whole_one():
     assert name("quality") == "quality.json"
     assert name("quality", "--quick") == "quality-quick.json"
     assert name("quality", "--prompts", "tuning") == "quality-tuning.json"
+    assert name("quality", "--preset", "fast") == "quality-fast.json"
+    assert name("job", "--preset", "fast", "--quick") == "job-fast-quick.json"
     device = "cuda:0 (Some Card, 24 GB)"
     assert name("quality") == "quality-cuda.json"
     assert name("render", "--quick") == "render-cuda-quick.json"
