@@ -97,7 +97,7 @@ class Settings:
         text="Starting point of the random numbers; change it for another variant, keep it to repeat a run on the "
              "same device.")
     steps: int = _setting(
-        400, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
+        450, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
         text="Number of optimization steps; more make a better object and take longer, fewer give a rough one soon.")
     early_stop: float = _setting(
         0.0, "job", low=0.001, high=0.5, zero="never",
@@ -155,7 +155,7 @@ class Settings:
         text="How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them.")
 
     views_per_step: int = _setting(
-        4, "guidance", low=1, high=64, symbol="V",
+        2, "guidance", low=1, high=64, symbol="V",
         text="Number of camera views in each step; more views give steadier steps and take longer in proportion.")
     noises_per_view: int = _setting(
         1, "guidance", low=1, high=64, symbol="n",
@@ -234,7 +234,7 @@ class Settings:
         3.0, "noise", low=0.001, high=1000, zero="the model's",
         text="Highest noise level; much noise shapes the object as a whole.")
     sigma_min: float = _setting(
-        0.7, "noise", low=0.001, high=1000, zero="the model's",
+        0.5, "noise", low=0.001, high=1000, zero="the model's",
         text="Lowest noise level; little noise refines details.")
     start_noise: float = _setting(
         1.0, "noise", low=0.01, high=1,
@@ -308,14 +308,14 @@ class Settings:
         "adam", "optimizer", choices=("adamax", "adam"),
         text="The optimizer of the volume: adam, or adamax, as in the released code.")
     learning_rate: float = _setting(
-        0.2, "optimizer", low=1e-6, high=10, symbol="lr",
+        0.4, "optimizer", low=1e-6, high=10, symbol="lr",
         text="Step size for density, color and density scale; a higher one changes the volume faster and less "
              "steadily.")
     learning_rate_end: float = _setting(
         0.25, "optimizer", low=0, high=1,
         text="Fraction of the learning rate that is left at the end of the run; 1 keeps it constant.")
     color_rate: float = _setting(
-        1.0, "optimizer", low=0.01, high=1,
+        0.25, "optimizer", low=0.01, high=1,
         text="Step size for color as a fraction of the learning rate; a lower one keeps colors steady where the shape "
              "takes large steps.")
     density_rate: float = _setting(
@@ -406,8 +406,8 @@ SPECS: MappingProxyType[str, Spec] = MappingProxyType(_specs())
 PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The defaults above: the model that ships, on a CPU.
     "embedded": {},
-    # 240 calls of the network: large steps for the shape, small ones for the colour (docs/for-researchers.md).
-    "fast": {"steps": 120, "views_per_step": 2, "learning_rate": 0.4, "color_rate": 0.25},
+    # A quarter of the default's calls of the network.
+    "fast": {"steps": 120},
     # More views and steps at less guidance: an eighth off the default's colour error (docs/experiments/generate3d.md).
     # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 600, "views_per_step": 6, "guidance": 1.5},
@@ -441,7 +441,10 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0,
     },
     # What the experiments compare variants on: ten seconds on one core.
-    "ablation": {"steps": 150, "grid": 48, "views_per_step": 2, "guidance": 1.0, "turntable": False},
+    "ablation": {
+        "steps": 150, "grid": 48, "guidance": 1.0, "learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7,
+        "turntable": False,
+    },
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,
