@@ -92,7 +92,9 @@ def joined(address: str) -> Iterator[Any]:
         else:
             _check_answer(address)
             ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises a bare one where its own processes start too slowly
+        if isinstance(error, SjcError):
+            raise
         raise SjcError(
             f"--cluster {address}: no Ray cluster can be joined there ({one_line(error)}). Start one with "
             "'ray start --head' and give its address, or use --cluster local."
