@@ -14,16 +14,28 @@ MOST_OFFERED = 30
 MOST_KEPT = 200  # prompts
 
 
-@cache
+_lists: dict[str, WordList] = {}
+
+
 def styles() -> WordList:
     """The style words."""
-    return WordList(places.user_folder() / "styles.txt", STYLES)
+    return _kept("styles.txt", STYLES)
 
 
-@cache
 def history() -> WordList:
     """The prompts of earlier jobs, the newest first."""
-    return WordList(places.user_folder() / "prompts.txt")
+    return _kept("prompts.txt")
+
+
+def problems() -> list[str]:
+    """What was wrong with the lists that have been read; looks at no file, so that a panel may ask."""
+    return [words.problem for words in _lists.values() if words.problem]
+
+
+def _kept(name: str, default: tuple[str, ...] = ()) -> WordList:
+    if name not in _lists:
+        _lists[name] = WordList(places.user_folder() / name, default)
+    return _lists[name]
 
 
 @cache
@@ -56,5 +68,5 @@ def offered_styles(_group: Any, _context: Any, typed: str) -> Iterable[str]:
 
 def forget() -> None:
     """At switching off: another user folder may come."""
-    for function in (styles, history, known_words):
-        function.cache_clear()
+    _lists.clear()
+    known_words.cache_clear()

@@ -43,9 +43,8 @@ class SJC_PT_words(bpy.types.Panel):
         row.operator("sjc.keep_style", text="", icon="ADD")
         row.operator("sjc.drop_style", text="", icon="REMOVE")
         layout.operator("sjc.add_style")
-        for words in (prompts.styles(), prompts.history()):
-            if words.problem:
-                paragraph.paragraph(layout, context, words.problem, icon="INFO", max_lines=4, dialog_width=WIDTH)
+        for problem in prompts.problems():
+            paragraph.paragraph(layout, context, problem, icon="INFO", max_lines=4, dialog_width=WIDTH)
 
 
 CLASSES = (SJC_MT_prompts, SJC_PT_words)

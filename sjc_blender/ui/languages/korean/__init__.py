@@ -11,6 +11,7 @@ from .foreign import FOREIGN
 from .go_on import GO_ON
 from .settings import SETTINGS
 from .start import START
+from .texture import TEXTURE
 from .variants import VARIANTS
 
 KOREAN = {
@@ -24,6 +25,7 @@ KOREAN = {
     **CHECKS,
     **DOCTOR,
     **START,
+    **TEXTURE,
     **VARIANTS,
     **GO_ON,
     # panels
