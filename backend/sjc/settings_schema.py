@@ -441,10 +441,8 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0,
     },
     # What the experiments compare variants on: ten seconds on one core.
-    "ablation": {
-        "steps": 150, "grid": 48, "guidance": 1.0, "learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7,
-        "turntable": False,
-    },
+    "ablation": {"steps": 150, "grid": 48, "guidance": 1.0, "learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7,
+                 "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,

@@ -121,7 +121,7 @@ class SharedViews:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from a checkpoint. Raises SjcError for that of another surface or model."""
         if any(name not in state or state[name].shape != self.noised.shape for name in ("noised", "pictures")):
-            raise SjcError("The checkpoint does not fit this mesh and model; start the job again with --overwrite.")
+            raise SjcError("The checkpoint does not fit this mesh and model; texture the mesh anew in another folder.")
         self.noised, self.pictures = (state[name].to(self.noised) for name in ("noised", "pictures"))
         self.step = int(state["step"])
 

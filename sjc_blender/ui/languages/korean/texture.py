@@ -11,8 +11,8 @@ TEXTURE = {
         "메시의 텍스처는 Warp의 광선으로 만드는데, 여기서는 실행되지 않습니다: {}. 장치를 cpu로 바꾸세요.",
     "{} sees several views at once and cannot texture a mesh; choose another.":
         "{} 은(는) 여러 시점을 한꺼번에 보는 모델이라 메시에 텍스처를 입힐 수 없습니다. 다른 모델을 고르세요.",
-    "The checkpoint does not fit this mesh and model; start the job again with --overwrite.":
-        "체크포인트가 이 메시와 모델에 맞지 않습니다. --overwrite로 작업을 다시 시작하세요.",
+    "The checkpoint does not fit this mesh and model; texture the mesh anew in another folder.":
+        "체크포인트가 이 메시와 모델에 맞지 않습니다. 다른 폴더에 새로 텍스처를 입히세요.",
     "The mesh has no faces; give one with a surface.": "메시에 면이 없습니다. 표면이 있는 메시를 주세요.",
     "The mesh has {} triangles, more than {}; reduce it (in Blender with the Decimate modifier) and texture it then.":
         "메시의 삼각형이 {}개로 {}개보다 많습니다. 줄인 뒤(Blender의 데시메이트 모디파이어) 텍스처를 입히세요.",
