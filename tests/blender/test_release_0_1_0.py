@@ -78,7 +78,7 @@ api.close()
     assert got["settings"] == {
         "preset": "quality", "prompt": "a red mushroom", "seed": 7, "steps": 250, "guidance": 3.5,
         "background": "fixed", "background_color": [0.25, 0.5, 0.75], "view_words": "paper", "mesh_faces": 5000,
-        "turntable": False,
+        "turntable": False, "views_per_step": 6, "learning_rate": 0.2, "sigma_min": 0.7,
     }  # fmt: skip
     live, made = ([number for row in matrix for number in row] for matrix in got["matrices"])
     assert live == pytest.approx(made, abs=1e-5), "it stands where one that is made now stands"
@@ -156,5 +156,6 @@ result.append(properties.settings_from(bpy.context.scene))
         {
             "preset": "quality", "prompt": "a ball", "seed": 6, "steps": 250, "guidance": 3.5, "view_words": "paper",
             "background": "fixed", "background_color": [0.25, 0.5, 0.75], "mesh_faces": 5000, "turntable": False,
+            "views_per_step": 6, "learning_rate": 0.2, "sigma_min": 0.7,
         },
     ]  # fmt: skip

@@ -283,7 +283,7 @@ result["touched"] = touched
     )
     assert got["touched"] == []
     main = "SJC_PT_main"
-    always = ["sjc.show_words", "sjc.generate"]
+    always = ["sjc.show_words", "sjc.generate", "sjc.variants"]
     assert got["empty"][main]["operators"] == always
     running = got["running"][main]
     assert running["operators"] == [*always, "sjc.pause", "sjc.cancel", "sjc.free_memory"]

@@ -29,6 +29,7 @@ RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 LOG = "worker.log"
 SUPERVISOR_FILES = {".lock", LOG}  # written by whoever supervises the job, perhaps before it begins
 BEFORE_A_JOB = SUPERVISOR_FILES | {inputs.INPUTS}
+UNNAMED = {"color_rate": 1.0}  # what jobs had that are older than the setting; a job.json names all that there were
 
 _SLUG_BYTES = 180
 _SNAPSHOT_FILE = re.compile(r"f_(\d{4,})\.(npz|vdb|png)")
@@ -96,7 +97,7 @@ def read_settings(folder: Path) -> Settings:
     """The settings of a job folder, checked. Raises SjcError, for bad values with one line each."""
     stored = stored_settings(folder)
     try:
-        return resolve(None, stored)
+        return resolve(None, {**UNNAMED, **stored})
     except SjcError as error:
         lines = (f"{folder / JOB} cannot be read: {line}" for line in str(error).splitlines())
         raise SjcError("\n".join(lines)) from error

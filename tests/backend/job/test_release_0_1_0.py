@@ -50,7 +50,10 @@ def snapshot_steps(folder):
 @pytest.mark.parametrize("name", ["finished", "half"])
 def test_the_settings_read(name):
     chosen = job_folder.read_settings(JOBS / name)
-    assert chosen == resolve("test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu"})
+    defaults_of_then = {"learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7}
+    assert chosen == resolve(
+        "test", {"prompt": "a red mushroom", "seed": 7, "steps": 12, "device": "cpu", **defaults_of_then}
+    )
     written = json.loads((JOBS / name / "job.json").read_text("utf-8"))
     assert {key: getattr(chosen, key) for key in written} == {**written, "background_color": (1.0, 1.0, 1.0)}
 
@@ -58,7 +61,7 @@ def test_the_settings_read(name):
 def test_the_finished_results_load():
     folder = JOBS / "finished"
     record = json.loads((folder / "run.json").read_text("utf-8"))
-    assert from_json(json.dumps(record["settings"])) == job_folder.read_settings(folder)
+    assert from_json(json.dumps({**record["settings"], "color_rate": 1.0})) == job_folder.read_settings(folder)
     assert (record["version"], record["final"]["step"]) == ("0.1.0", 12)
     field = npz.read_npz(folder / "field.npz")
     assert (field.meta["step"], field.meta["prompt"], field.meta["color"]) == (12, "a red mushroom", "final")
