@@ -99,12 +99,13 @@ def test_other_words_hold_the_shape_and_colors_move(parent, tmp_path, monkeypatc
 
 
 def test_what_follows_from_the_parent_and_what_is_given(parent):
-    plain = refine.settings_of(parent)
+    plain, before = refine.settings_of(parent), job_folder.read_settings(parent)
     assert (plain.steps, plain.start_noise, plain.density_rate) == (1, refine.REFINED["start_noise"], 1.0)
-    assert plain.learning_rate == pytest.approx(0.2 * 0.25)
+    assert plain.learning_rate == pytest.approx(before.learning_rate * before.learning_rate_end)
     words = refine.settings_of(parent, "a blue mushroom", {"steps": 7, "density_rate": 0.5})
     assert (words.color_rate, refine.settings_of(parent, "a blue mushroom").steps) == (1.0, 2)
-    assert (words.prompt, words.steps, words.density_rate, words.learning_rate) == ("a blue mushroom", 7, 0.5, 0.2)
+    assert (words.prompt, words.steps, words.density_rate) == ("a blue mushroom", 7, 0.5)
+    assert words.learning_rate == before.learning_rate
     assert refine.settings_of(parent, " a  red mushroom ").prompt == plain.prompt  # the same words
     assert refine.free_folder(parent, plain).name == "mushroom-refined"
     assert refine.free_folder(parent, words, [parent.with_name("a-blue-mushroom-0")]).name == "a-blue-mushroom-0-2"
@@ -112,10 +113,10 @@ def test_what_follows_from_the_parent_and_what_is_given(parent):
 
 def test_the_noise_begins_lower():
     """A share of the run that is left out at its start, whatever the law; the uniform one is cut instead."""
-    run = Optimization(settings(steps=4, start_noise=0.5, sigma_schedule="annealed"), StubDenoiser(bent), CPU)
+    run = Optimization(settings(steps=4, start_noise=0.5, sigma_min=0.7), StubDenoiser(bent), CPU)
     law = annealed(SCHEDULE, 3.0, 0.7)
     assert [run.draw(step).tensors["sigma"].item() for step in (0, 2)] == [law(0.5, 1).item(), law(0.75, 1).item()]
-    even = Optimization(settings(steps=4, start_noise=0.5, sigma_schedule="uniform"), StubDenoiser(bent), CPU)
+    even = Optimization(settings(steps=4, start_noise=0.5, sigma_min=0.7, sigma_schedule="uniform"), StubDenoiser(bent), CPU)
     drawn = [even.draw(step % 4).tensors["sigma"].item() for step in range(40)]
     assert max(drawn) <= level_at(SCHEDULE, 3.0, 0.7, 0.5) < 3.0
     assert level_at(SCHEDULE, 3.0, 0.7, 1.0) == pytest.approx(3.0)
