@@ -116,7 +116,9 @@ def test_the_noise_begins_lower():
     run = Optimization(settings(steps=4, start_noise=0.5, sigma_min=0.7), StubDenoiser(bent), CPU)
     law = annealed(SCHEDULE, 3.0, 0.7)
     assert [run.draw(step).tensors["sigma"].item() for step in (0, 2)] == [law(0.5, 1).item(), law(0.75, 1).item()]
-    even = Optimization(settings(steps=4, start_noise=0.5, sigma_min=0.7, sigma_schedule="uniform"), StubDenoiser(bent), CPU)
+    even = Optimization(
+        settings(steps=4, start_noise=0.5, sigma_min=0.7, sigma_schedule="uniform"), StubDenoiser(bent), CPU
+    )
     drawn = [even.draw(step % 4).tensors["sigma"].item() for step in range(40)]
     assert max(drawn) <= level_at(SCHEDULE, 3.0, 0.7, 0.5) < 3.0
     assert level_at(SCHEDULE, 3.0, 0.7, 1.0) == pytest.approx(3.0)
