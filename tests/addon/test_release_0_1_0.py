@@ -89,7 +89,9 @@ def test_a_job_that_ran_when_blender_crashed_stands_where_its_folder_does(state)
 
 def test_the_job_folders_read_without_the_list(queue, state):
     finished, half = (queue_file.read_folder(state.parent / name) for name in ("finished", "half"))
-    assert (finished.settings, half.settings) == (SETTINGS["finished"], SETTINGS["half"])
+    # A folder names every setting, the list only what differs from the preset.
+    then = {"learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7}
+    assert finished.settings == half.settings == resolve("test", {"prompt": "a red mushroom", **SMALL, **then})
     assert (finished.state, finished.progress) == (State.FINISHED, 1.0)
     assert [snapshot.step for snapshot in finished.snapshots] == [2, 4, 6, 8, 10, 12]
     assert (half.state, half.resume, half.step, half.total) == (State.STOPPED, True, 6, 12)
