@@ -85,7 +85,8 @@ for cls in registration.CLASSES:
     rna = getattr(getattr(bpy.ops, room), name).get_rna_type() if kind == "Operator" else cls.bl_rna
     if kind == "Operator":
         note(rna.description, cls.__name__)
-    own = {name for base in cls.__mro__ for name in getattr(base, "__annotations__", {})}
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("sjc_blender")]
+    own = {name for base in ours for name in vars(base).get("__annotations__", {})}
     for name in own & set(rna.properties.keys()):
         prop = rna.properties[name]
         if prop.is_hidden or prop.name == name and not prop.description:

@@ -231,7 +231,7 @@ class SJC_OT_free_memory(JobButton, bpy.types.Operator):
 class FromText(Button):
     """A button that makes a batch of a text's lines."""
 
-    text: bpy.props.StringProperty(name="Text", description="Name of the text data-block")
+    text: bpy.props.StringProperty(name="Text", description="Name of the text data-block", options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: Any) -> bool:
