@@ -406,9 +406,9 @@ SPECS: MappingProxyType[str, Spec] = MappingProxyType(_specs())
 PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     # The defaults above: the model that ships, on a CPU.
     "embedded": {},
-    # A quarter of the default's calls of the network.
+    # About a quarter of the default's calls of the network.
     "fast": {"steps": 120},
-    # Two and a half times the default's calls: a little better shapes and colours (docs/experiments/presets.md).
+    # Two and a half times the default's calls: a little better outlines (docs/experiments/presets.md).
     # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 1200},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).
