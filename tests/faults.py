@@ -448,7 +448,7 @@ FAULTS = [
     ),
     Fault(
         "mesh-file-not-turned-up",
-        f"{OUTPUT}/glb.py",
+        f"{OUTPUT}/glb_container.py",
         "[points[:, 0], points[:, 2], -points[:, 1]]",
         "[points[:, 0], points[:, 2], points[:, 1]]",
         ("tests/backend/output/test_glb.py::test_up_is_y_and_the_frame_keeps_its_hand",),

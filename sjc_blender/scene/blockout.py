@@ -6,8 +6,6 @@ back about Z by the first object's rotation, so that its front is the object's o
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..backend.sjc.job import placement
 from ..backend.sjc.job.inputs import INPUTS
 from ..backend.sjc.job.placement import Placement
 from ..backend.sjc.output.files import write_bytes
+from ..backend.sjc.output.glb_container import container, to_gltf
 
 MOST_FACES = 2_000_000  # as the engine has it
 _GRAY = (0.5, 0.5, 0.5)
@@ -144,9 +143,8 @@ def _color(material: Any) -> tuple[float, float, float]:
 
 def _glb(surface: Surface) -> bytes:
     """A .glb of one mesh with linear vertex colours (glTF 2.0: y up)."""
-    x, y, z = surface.points.T
     blocks = {
-        "POSITION": np.stack([x, z, -y], 1).astype("<f4"),
+        "POSITION": to_gltf(surface.points).astype("<f4"),
         "COLOR_0": surface.colors.astype("<f4"),
         "indices": surface.faces.astype("<u4").reshape(-1),
     }
@@ -169,8 +167,4 @@ def _glb(surface: Surface) -> bytes:
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],
     }
-    text = json.dumps(document, allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    head = struct.pack("<III", 0x46546C67, 2, 28 + len(text) + offset)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", offset, 0x004E4942)
-    return head + chunks + b"".join(block.tobytes() for block in blocks.values())
+    return container(document, b"".join(block.tobytes() for block in blocks.values()))

@@ -19,25 +19,15 @@ from .. import __version__, foreign
 from ..errors import SjcError
 from .colour import srgb_to_linear
 from .files import write_bytes
+from .glb_container import BIN, JSON, MAGIC, container, from_gltf, to_gltf
 from .mesh import Mesh, vertex_normals
 from .pictures import png_bytes, read_picture
 from .texture import Texture, lookup, weld
 
-_MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _TRIANGLES = 4
-
-
-def to_gltf(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Engine frame, z up -> glTF frame, y up: (x, y, z) -> (x, z, -y)."""
-    return np.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)
-
-
-def from_gltf(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """glTF frame, y up -> engine frame, z up: (x, y, z) -> (x, -z, y)."""
-    return np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1)
 
 
 # ---------------------------------------------------------------------------------------------------------------- write
@@ -103,17 +93,8 @@ def write_glb(
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],
     }
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
     binary = b"".join(block.tobytes() for block in blocks.values()) + image
-    write_bytes(
-        path,
-        struct.pack("<III", _MAGIC, 2, 12 + 8 + len(text) + 8 + len(binary))
-        + struct.pack("<II", len(text), _JSON)
-        + text
-        + struct.pack("<II", len(binary), _BIN)
-        + binary,
-    )
+    write_bytes(path, container(document, binary))
 
 
 def _kind(key: str, block: NDArray[Any]) -> dict[str, Any]:
@@ -180,7 +161,7 @@ def _chunks(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
         container = foreign.read_bytes(path, foreign.MESH_BYTES)
     except OSError as error:
         raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(container) < 20 or struct.unpack_from("<II", container) != (_MAGIC, 2):
+    if len(container) < 20 or struct.unpack_from("<II", container) != (MAGIC, 2):
         raise SjcError(f"{path} is not a glTF 2.0 binary file.")
     chunks: dict[int, bytes] = {}
     at = 12
@@ -190,9 +171,9 @@ def _chunks(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
             raise SjcError(f"{path} is cut short.")
         chunks.setdefault(kind, container[at + 8 : at + 8 + length])
         at += 8 + length
-    if _JSON not in chunks:
+    if JSON not in chunks:
         raise SjcError(f"{path} is a glTF file without its JSON chunk.")
-    return json.loads(chunks[_JSON]), chunks.get(_BIN, b"")
+    return json.loads(chunks[JSON]), chunks.get(BIN, b"")
 
 
 def _placed_meshes(document: dict[str, Any]) -> list[tuple[dict[str, Any], NDArray[np.float64]]]:

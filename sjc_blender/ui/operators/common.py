@@ -67,6 +67,14 @@ def job_property() -> Any:
     )
 
 
+def can_generate(cls: Any, context: Any) -> bool:
+    """Poll: there is a prompt and a backend; says what is missing."""
+    if not context.scene.sjc.prompt.strip():
+        cls.poll_message_set("Type a prompt first")
+        return False
+    return backend_is_there(cls, context)
+
+
 def backend_is_there(cls: Any, context: Any) -> bool:
     """Poll: what is known of the backend allows a start; says why not."""
     state = context.window_manager.sjc.backend_state

@@ -12,7 +12,7 @@ from ... import api, user_preferences
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
 from .. import model_picker, prompts, properties, reference_pictures, ui_state
-from .common import Button, JobButton, backend_is_there, job_property
+from .common import Button, JobButton, backend_is_there, can_generate, job_property
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -26,10 +26,7 @@ class SJC_OT_generate(Button, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Needs a prompt and a backend."""
-        if not context.scene.sjc.prompt.strip():
-            cls.poll_message_set("Type a prompt first")
-            return False
-        return backend_is_there(cls, context)
+        return can_generate(cls, context)
 
     def act(self, context: Any) -> None:
         """As `api.generate` with what the panel says."""
@@ -50,10 +47,7 @@ class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
         if not any(item.type == "MESH" for item in context.selected_objects):
             cls.poll_message_set("Select one or more mesh objects to start from")
             return False
-        if not context.scene.sjc.prompt.strip():
-            cls.poll_message_set("Type a prompt first")
-            return False
-        return backend_is_there(cls, context)
+        return can_generate(cls, context)
 
     def act(self, context: Any) -> None:
         """As `api.generate` with the selected objects as the start."""
@@ -62,6 +56,7 @@ class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
         start = [item for item in context.selected_objects if item != keep]
         shown = reference_pictures.chosen(context.scene)
         api.generate(**{**given, "start": start, "keep": keep or ""}, pictures=shown)
+        prompts.remember(context.scene.sjc.prompt)
         ui_state.refresh()
 
 

@@ -10,7 +10,7 @@ import bpy
 from ... import api
 from ...backend.sjc.variants.plan import MOST
 from .. import model_picker, prompts, properties, ui_state
-from .common import Button, backend_is_there, job_property
+from .common import Button, can_generate, job_property
 
 
 class SJC_OT_variants(Button, bpy.types.Operator):
@@ -22,10 +22,7 @@ class SJC_OT_variants(Button, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Needs a prompt and a backend."""
-        if not context.scene.sjc.prompt.strip():
-            cls.poll_message_set("Type a prompt first")
-            return False
-        return backend_is_there(cls, context)
+        return can_generate(cls, context)
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Ask how many."""
