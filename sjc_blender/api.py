@@ -12,18 +12,16 @@ everything.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import incoming, live, places, session, user_preferences
+from . import incoming, job_inputs, live, places, session
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job import refine as refining
 from .backend.sjc.job.batch import read_batch
 from .backend.sjc.job.folder import free_folder
-from .backend.sjc.job.inputs import INPUTS
-from .backend.sjc.picture_text import joined
-from .backend.sjc.settings import Settings, resolve_job
+from .backend.sjc.settings import Settings
 from .job import (
     PUMP_SECONDS,
     Job,
@@ -41,18 +39,17 @@ from .job import (
     settings_of,
     snapshot_now,
 )
+from .job_inputs import Picture, resolved
 from .models import lookup
 from .models.checking import CheckModel, ModelReport
 from .queue.cluster import ClusterBatch
+from .queue.preparation import Preparation
 from .queue.queue_file import read_folder
 from .session import close, pump, queue
-from .variants import begin, being_made, clear_variants, take_variant
+from .variants import begin, being_made, clear_variants, parent_folder, take_variant
 
 if TYPE_CHECKING:
     import bpy
-
-Picture = tuple[Any, Any]
-"""A reference picture: a file or an image data-block, and its view: a name, two angles in degrees, a camera object."""
 
 __all__ = [
     "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "clear_variants", "close",
@@ -86,17 +83,10 @@ def generate(
     top, bottom, (azimuth, elevation) in degrees, or a camera object.
     settings: see docs/settings.md. Raises SjcError for bad ones.
     """
-    from .scene import blockout
-
-    scanned = blockout.scan(_whole(start), _whole(keep))
-    chosen = _resolved({**settings, "prompt": prompt, **scanned.settings})
-    taken = [record.folder for record in queue().jobs]
-    job_folder = places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
-    if shown := list(pictures):
-        text = _picture_text(shown, job_folder, location)
-        chosen = _resolved({**settings, "prompt": prompt, **scanned.settings, "picture": text})
-    scanned.write(job_folder)
-    return _queued(chosen, job_folder, block, on_progress, folder, location)
+    given = job_inputs.read(
+        {**settings, "prompt": prompt}, start, keep, pictures, location, lambda chosen: _free_folder(folder, chosen)
+    )
+    return _queued(given.settings, given.folder, block, on_progress, folder, location, given.prepare)
 
 
 def refine(
@@ -123,6 +113,12 @@ def refine(
     return _queued(chosen, job_folder, block, on_progress, folder or job_folder, location or live.beside(parent))
 
 
+def _free_folder(folder: str | Path | None, chosen: Settings) -> Path:
+    """The job folder that somebody named, else one of the output folder that does not exist yet."""
+    taken = [record.folder for record in queue().jobs]
+    return places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
+
+
 def _queued(
     chosen: Settings,
     job_folder: Path,
@@ -130,26 +126,16 @@ def _queued(
     on_progress: OnProgress | None,
     folder: str | Path | None,
     location: tuple[float, float, float] | None,
+    prepare: Callable[[], None] | None = None,
 ) -> Job:
     job = job_of(queue().add(chosen, job_folder), on_progress)
+    if prepare:
+        job.record.preparation = Preparation(prepare)
     if not folder and (reason := places.why_not_beside()):
         live.warn(job.record, reason)
     live.expect(job.record, location)
     session.keep_pumping()
     return job.wait() if _blocks(block) else job
-
-
-def _picture_text(pictures: Iterable[Picture], folder: Path, location: Any) -> str:
-    """The setting `picture` of files, images and cameras. Raises SjcError."""
-    from .scene import reference_pictures
-
-    where, size = live.place(location), live.output_settings()["size"]
-    texts = []
-    for number, (image, view) in enumerate(pictures, 1):
-        is_image = hasattr(image, "pixels")
-        file = reference_pictures.image_file(image, folder / INPUTS, number) if is_image else places.named_path(image)
-        texts.append(f"{file}@{reference_pictures.view_text(view, where, size)}")
-    return joined(texts)
 
 
 def batch(
@@ -184,7 +170,7 @@ def batch(
 
 
 def _on_cluster(wanted: list[dict[str, Any]], address: str, on_progress: OnProgress | None) -> list[Job]:
-    chosen = [_resolved(given) for given in wanted]
+    chosen = [resolved(given) for given in wanted]
     batch = ClusterBatch(chosen, places.batch_folder(), places.shell_command("batch"), address)
     queue().add_batch(batch)
     for index, record in enumerate(batch.jobs):
@@ -201,16 +187,22 @@ def variants(
     on_progress: OnProgress | None = None,
     folder: str | Path | None = None,
     location: tuple[float, float, float] | None = None,
+    start: str | Path | Iterable[bpy.types.Object] = "",
+    keep: str | Path | bpy.types.Object = "",
+    pictures: Iterable[Picture] = (),
     **settings: Any,
 ) -> list[Job]:
     """Make several short variants of one object side by side, in a row, to choose from; `take_variant` goes on.
 
     count: 1 to 16. Each is a job that stops at a quarter of its steps, with a seed of its own and small differences of
     settings (docs/for-scripters.md); its state is then "stopped". folder: the parent of their folders, which must be
-    empty. location: of the first. The rest is as in `generate`. Raises SjcError for bad input.
+    empty. location: of the first; those of a block-out stand in a row beside it. The rest is as in `generate`. Raises
+    SjcError for bad input.
     """
-    chosen = _resolved({**settings, "prompt": prompt})
-    made = begin(chosen, count, places.named_path(folder) if folder else None, location)
+    given = job_inputs.read(
+        {**settings, "prompt": prompt}, start, keep, pictures, location, lambda chosen: parent_folder(folder, chosen)
+    )
+    made = begin(given, count, location)
     for job in made:
         job_of(job.record, on_progress)
     if _blocks(block):
@@ -227,7 +219,7 @@ def _checked(prompts: Any, common: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     def check(own: Mapping[str, Any]) -> dict[str, Any]:
         given = {**common, **own}
-        _resolved(given)
+        resolved(given)
         return given
 
     text = prompts.as_string() if hasattr(prompts, "as_string") else prompts  # of a Text datablock
@@ -310,23 +302,6 @@ def show_colors() -> int:
     from .scene import viewports
 
     return viewports.show_colors()
-
-
-def _resolved(given: Mapping[str, Any]) -> Settings:
-    """Settings by name, over those that the preferences name for all files. Raises SjcError, also without a prompt."""
-    chosen = {**user_preferences.defaults(), **given}
-    files = {
-        name: places.whole_paths(chosen[name])
-        for name in ("model", "lora", "mv_adapter")
-        if isinstance(chosen.get(name), str)
-    }
-    return resolve_job({**chosen, **files})
-
-
-def _whole(given: Any) -> Any:
-    """A path as people write it in Blender as a whole one; "" and objects as they are."""
-    is_path = isinstance(given, str | Path) and str(given) != ""
-    return str(places.named_path(given).absolute()) if is_path else given
 
 
 def _blocks(block: bool | None) -> bool:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,17 +41,20 @@ NO_TAGS = frozenset([
 Listener = Callable[[JobRecord, dict[str, Any]], None]
 listeners: list[Listener] = []  # called after every message: the panel, tests
 settled: list[Callable[[], None]] = []  # called once, after all messages of a turn: the panel
+folders_removed: list[Callable[[], None]] = []  # called when job folders have been removed: the panel's history
 
 
 @dataclass
 class Placement:
     """Where a job's objects stand, and what became of its volume.
 
-    shown: the volume was in the scene once. renewed: the scene was replaced since (undo, file load), so a missing
-    volume comes back. gone: the person deleted the volume, so it is no longer updated; the job goes on.
+    row: its number in a row of variants. shown: the volume was in the scene once. renewed: the scene was replaced since
+    (undo, file load), so a missing volume comes back. gone: the person deleted the volume, so it is no longer updated;
+    the job goes on.
     """
 
     location: tuple[float, float, float]
+    row: int = 0
     shown: bool = False
     renewed: bool = False
     gone: bool = False
@@ -62,9 +64,9 @@ _placements: dict[str, Placement] = {}
 _readings: dict[str, glb.Reading] = {}  # id of a job -> its mesh, on the way into the scene
 
 
-def expect(record: JobRecord, location: tuple[float, float, float] | None) -> None:
-    """Remember where a job's object shall stand; None: at the 3D cursor."""
-    _placements[record.id] = Placement(place(location))
+def expect(record: JobRecord, location: tuple[float, float, float] | None, row: int = 0) -> None:
+    """Remember where a job's object shall stand; None: at the 3D cursor.  row: its number in a row of variants."""
+    _placements[record.id] = Placement(place(location), row)
 
 
 def place(location: tuple[float, float, float] | None) -> tuple[float, float, float]:
@@ -179,17 +181,18 @@ def show_variant(record: JobRecord) -> bpy.types.Object | None:
     """The short mesh of a variant in the scene; one undo step. None where nothing has formed yet."""
     import bpy
 
-    from .scene import meshes
+    from .scene import glb, meshes
 
-    path = record.folder / plan.MESH
+    path, where = record.folder / plan.MESH, placement_of(record)
     if not path.is_file():
         return None
     meshes.drop_variant(record.id)
-    made = meshes.import_mesh(
-        path,
+    made = meshes.place(
+        glb.read(path),
         name=record.prompt,
-        location=placement_of(record).location,
+        location=where.location,
         size=output_settings()["size"],
+        stands=_beside_block_out(record.folder, where.row),
         properties=properties_of(record),
         job_id=record.id,
     )
@@ -197,6 +200,15 @@ def show_variant(record: JobRecord) -> bpy.types.Object | None:
     if not bpy.app.background:
         bpy.ops.ed.undo_push(message="Variant (SJC)")
     return made
+
+
+def _beside_block_out(folder: Path, row: int) -> placement.Placement | None:
+    """Where number `row` of the variants of a block-out stands: in a row beside it. None for other variants."""
+    stands = placement.read(folder)
+    if stands is None:
+        return None
+    x, y, z = stands.location
+    return replace(stands, location=(x + (row + 1) * ROW_SPACING * stands.scale * placement.EXTENT, y, z))
 
 
 def warn(record: JobRecord, text: str) -> None:
@@ -213,6 +225,12 @@ def tell(record: JobRecord, message: dict[str, Any]) -> None:
 def settle() -> None:
     """No more messages in this turn."""
     for listener in tuple(settled):
+        listener()
+
+
+def tell_removed() -> None:
+    """Job folders have been removed."""
+    for listener in tuple(folders_removed):
         listener()
 
 
@@ -295,8 +313,6 @@ def _threshold(record: JobRecord) -> float:
 
 def _thin_history(record: JobRecord) -> None:
     """Bring a long history within its limits: in the window by a thread, whose end the timer sees."""
-    import bpy
-
     from .scene import history
 
     limits, thinned = user_preferences.history_limits(), []
@@ -305,20 +321,11 @@ def _thin_history(record: JobRecord) -> None:
         with contextlib.suppress(SjcError, OSError):  # a full disk: the long history serves as well
             thinned.append(history.thin(record.folder / SNAPSHOTS, *limits))
 
-    def turn() -> bool:
-        if thread.is_alive():
-            return False
+    def use() -> None:
         if thinned and thinned[0].name != SNAPSHOTS:
             _use_thinned(record.id, thinned[0])
-        return True
 
-    thread = threading.Thread(target=work, name="history", daemon=True)
-    thread.start()
-    if not bpy.app.background:
-        timer.follow(turn)
-        return
-    thread.join()
-    turn()
+    timer.in_thread("history", work, use)
 
 
 def _use_thinned(job_id: str, thinned: Path) -> None:
@@ -387,3 +394,4 @@ def forget() -> None:
     _readings.clear()
     listeners.clear()
     settled.clear()
+    folders_removed.clear()

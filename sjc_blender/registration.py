@@ -114,6 +114,7 @@ def register() -> None:
     atexit.register(at_exit)
     live.listeners.append(ui_state.on_message)
     live.settled.append(ui_state.settle)
+    live.folders_removed.append(ui_state.refresh_history)
     backend_task.refresh()
     if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
         bpy.app.timers.register(_begin, first_interval=0.1)

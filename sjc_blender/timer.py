@@ -6,6 +6,7 @@ Knows no other module of the add-on. In background Blender no timer runs: whoeve
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -25,6 +26,29 @@ def follow(turn: Turn) -> None:
     if turn not in _turns:
         _turns.append(turn)
     start()
+
+
+def in_thread(name: str, work: Callable[[], None], then: Callable[[], None]) -> None:
+    """Have a thread do `work`, which asks nothing of Blender, and call `then` on the main thread after its end.
+
+    In background Blender this waits for both.
+    """
+    import bpy
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+
+    def turn() -> bool:
+        if thread.is_alive():
+            return False
+        then()
+        return True
+
+    if not bpy.app.background:
+        follow(turn)
+        return
+    thread.join()
+    turn()
 
 
 def following() -> bool:

@@ -367,8 +367,8 @@ FAULTS = [
     Fault(
         "long-history-stays",
         "sjc_blender/live.py",
-        "            _use_thinned(record.id, thinned[0])\n        return True",
-        "            pass\n        return True",
+        "            _use_thinned(record.id, thinned[0])\n\n    timer",
+        "            pass\n\n    timer",
         (f"{LIVE}::test_the_newest_snapshot_and_one_undo_step[5.0.1]",),
     ),
     Fault(

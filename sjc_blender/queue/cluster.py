@@ -18,6 +18,8 @@ from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job.folder import numbered_folder
 from ..backend.sjc.settings import Settings
 from ..install import environment
+from ..problems import Problem
+from .preparation import Preparation
 from .records import JobRecord, State
 
 LIST = "prompts.jsonl"
@@ -31,7 +33,8 @@ Message = dict[str, Any]
 class ProcessBatch:
     """Jobs that one process of the command line makes.
 
-    folder: the parent of their folders. command: how the process is started; `words` follow.
+    folder: the parent of their folders. command: how the process is started; `words` follow. preparation: what must be
+    done before that; where it fails, all jobs do.
     """
 
     beginning = "starting"
@@ -55,6 +58,7 @@ class ProcessBatch:
         self._errors: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self.preparation: Preparation | None = None
 
     def words(self) -> list[str]:
         """The arguments of the command; writes what they name.  Raises OSError."""
@@ -65,7 +69,11 @@ class ProcessBatch:
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start the process.  Raises SjcError."""
+        """Start the process, at once or when its preparation is done.  Raises SjcError."""
+        if self.preparation is None:
+            self._start_process()
+
+    def _start_process(self) -> None:
         try:
             self._process = subprocess.Popen(
                 [*self.command, *self.words()], env=environment.clean_environment(), stdin=subprocess.DEVNULL,
@@ -103,16 +111,22 @@ class ProcessBatch:
     def close(self) -> None:
         """End it, and wait for that a moment."""
         self.stop()
+        self.preparation = None
         if self._process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
             self._process.kill()
             self._process.wait()
-            self._lines.put(None)
+        self._lines.put(None)
 
     def poll(self) -> list[tuple[JobRecord, Message]]:
         """What has happened since; never waits.  Of each job the last message is "done", with its state."""
         news: list[tuple[JobRecord, Message]] = []
+        if self.preparation:
+            if not self.preparation.done:
+                return news
+            self._start_prepared(self.preparation.problem)
+            self.preparation = None
         while self.alive:
             try:
                 line = self._lines.get_nowait()
@@ -125,6 +139,19 @@ class ProcessBatch:
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # not an event of ours
                 news += self._take(json.loads(line))
         return news
+
+    def _start_prepared(self, problem: Problem | None) -> None:
+        """Start the process, unless that cannot be, or is no longer wanted."""
+        if problem is None and any(job.state is not State.STOPPING for job in self.jobs):
+            try:
+                self._start_process()
+            except SjcError as error:
+                problem = Problem("folder", str(error))
+            else:
+                return
+        if problem:
+            self._problem = {"type": "error", "code": problem.code, "text": problem.text, "hint": problem.hint}
+        self._lines.put(None)
 
     def _take(self, event: Message) -> Iterator[tuple[JobRecord, Message]]:
         if event["type"] == "error" and "folder" not in event:

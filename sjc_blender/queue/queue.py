@@ -306,10 +306,13 @@ class Queue:
 
     def _start_next(self) -> None:
         job = next((job for job in self.jobs if job.state is State.WAITING), None)
-        if job is None:
+        if job is None or (job.preparation and not job.preparation.done):
             return
         self.current, self._cancel_by = job, None
         job.state, job.text, self._changed = State.STARTING, "starting", True
+        if job.preparation and job.preparation.problem:
+            self._fail(job, job.preparation.problem)
+            return
         try:
             self._folder_lock = lock_folder(job.folder)
             self._reused = self.process is not None

@@ -12,6 +12,7 @@ from ..backend.sjc.foreign import MOST_STEPS
 from ..backend.sjc.settings import Settings
 from ..problems import Problem, of_error
 from .curves import Curves
+from .preparation import Preparation
 
 __all__ = ["JobRecord", "Snapshot", "State"]
 
@@ -57,7 +58,7 @@ class JobRecord:
     stage: the worker's word (load, optimise, export ...); text: one line for people; it_s: steps per second; eta_s:
     seconds that are left of the steps, None while unknown; metrics: of the last step, curves: of all that were heard
     of; colors: of the newest snapshot, exact or preview, "" before; seconds: spent at work; variant: one of several
-    short ones, to choose from.
+    short ones, to choose from; preparation: what must be done before it can start.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class JobRecord:
     snapshots: list[Snapshot] = field(default_factory=list)
     colors: str = ""
     seconds: float = 0.0
+    preparation: Preparation | None = None
 
     @property
     def prompt(self) -> str:
@@ -106,6 +108,8 @@ class JobRecord:
         """Back to waiting: what the last attempt said is forgotten, and what it made unless `resume` takes it up."""
         if not self.resume:
             self.step, self.seconds, self.snapshots, self.curves = 0, 0.0, [], Curves()
+        if self.preparation and self.preparation.problem:
+            self.preparation = self.preparation.again()
         self.state, self.problem, self.stage, self.text = State.WAITING, None, "", "waiting"
         self.metrics, self.warnings, self.it_s, self.eta_s = {}, [], 0.0, None
 

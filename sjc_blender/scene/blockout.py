@@ -1,12 +1,13 @@
 """Objects of the scene as what a job starts from: read as they stand, modifiers applied, and written as .glb.
 
 Nothing in the scene is changed: evaluated copies are read. The file holds the points in the world's frame, but turned
-back about Z by the first object's rotation, so that its front is the object's own.
+back about Z by the first object's rotation, so that its front is the object's own. Only what Blender alone can do is
+done here, on its main thread: numbers are copied. A thread makes triangles of them and writes the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,43 +21,40 @@ from ..backend.sjc.job import placement
 from ..backend.sjc.job.inputs import INPUTS
 from ..backend.sjc.job.placement import Placement
 from ..backend.sjc.output.files import write_bytes
-from ..backend.sjc.output.glb_container import container, to_gltf
+from . import parts
+from .parts import GRAY, Part
 
 MOST_FACES = 2_000_000  # as the engine has it
-_GRAY = (0.5, 0.5, 0.5)
-
-
-@dataclass(frozen=True)
-class Surface:
-    """points [V, 3] f4, z up; faces [F, 3] u4; colors [V, 3] f4, scene-linear."""
-
-    points: np.ndarray
-    faces: np.ndarray
-    colors: np.ndarray
+_SQUARE = 1e-4  # cosine of two axes between which there is a right angle
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What `api.generate` was given to start from, and its settings; surfaces are still to be written."""
+    """What `api.generate` was given to start from, and its settings; the meshes are still to be written."""
 
     settings: dict[str, str] = field(default_factory=dict)
-    start: Surface | None = None
-    keep: Surface | None = None
+    start: tuple[Part, ...] = ()
+    keep: tuple[Part, ...] = ()
     stands: Placement | None = None
 
     def write(self, folder: Path) -> None:
-        """The surfaces and their placement into a job folder. Raises SjcError."""
-        for name, surface in (("start", self.start), ("keep", self.keep)):
-            if surface:
-                write_bytes(folder / INPUTS / f"{name}.glb", _glb(surface))
+        """The meshes and their placement into a job folder; asks nothing of Blender. Raises SjcError."""
+        for name, meshes in (("start", self.start), ("keep", self.keep)):
+            if meshes:
+                write_bytes(folder / INPUTS / f"{name}.glb", parts.glb(meshes))
         if self.stands:
             placement.write(folder, self.stands)
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.start or self.keep)
 
 
 def scan(start: str | Iterable[Any], keep: str | Any) -> Scan:
     """Read what a job starts from, objects or whole paths; writes nothing. Raises SjcError for what is no start."""
     settings: dict[str, str] = {}
-    angle, begun, stands = 0.0, None, None
+    angle, begun, stands = 0.0, (), None
     if isinstance(start, str):
         settings["start"] = start
     else:
@@ -64,107 +62,90 @@ def scan(start: str | Iterable[Any], keep: str | Any) -> Scan:
         if not objects:
             raise SjcError("The start has no mesh: select one or more mesh objects.")
         angle = _heading(objects[0])
-        begun = _surface(objects, angle)
-        low, high = begun.points.min(0).tolist(), begun.points.max(0).tolist()
-        stands = Placement.fitting(low, high, angle)
+        begun = _parts(objects, angle)
+        lows, highs = zip(*(part.bounds() for part in begun), strict=True)
+        low, high = np.min(lows, 0), np.max(highs, 0)
+        stands = Placement.fitting(low.tolist(), high.tolist(), angle)
         settings["start"] = f"{INPUTS}/start.glb"
     if isinstance(keep, str):
         settings["keep"] = keep
-        return Scan(settings, begun, None, stands)
+        return Scan(settings, begun, (), stands)
     if keep.type != "MESH":
         raise SjcError(f"{keep.name} is no mesh object, so nothing can be inside it; choose a mesh.")
     if not settings["start"]:
         raise SjcError("There is nothing to keep without a start: select the mesh objects to start from, too.")
     settings["keep"] = f"{INPUTS}/keep.glb"
-    return Scan(settings, begun, _surface([keep], angle), stands)
+    return Scan(settings, begun, _parts([keep], angle), stands)
 
 
 def _heading(item: Any) -> float:
-    """The rotation of an object about Z, where it stands upright and is no mirror image; else 0."""
+    """The rotation of an object about Z, where it stands upright and is neither sheared nor a mirror image; else 0."""
     turn = item.matrix_world.to_3x3().normalized()
-    upright = turn.col[2].z > 1 - 1e-4 and turn.determinant() > 0
+    x, y, z = turn.col
+    square = max(abs(x.dot(y)), abs(y.dot(z)), abs(z.dot(x))) < _SQUARE
+    upright = square and z.z > 1 - _SQUARE and turn.determinant() > 0
     return float(turn.to_euler().z) if upright else 0.0
 
 
-def _surface(objects: Iterable[Any], angle: float) -> Surface:
-    """The evaluated triangles of mesh objects as one surface. Raises SjcError for none, and for too many."""
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    points, faces, colors, count, total = [], [], [], 0, 0
+def _parts(objects: Sequence[Any], angle: float) -> tuple[Part, ...]:
+    """The evaluated meshes of objects. Raises SjcError for no faces, for too many, and for points at no place."""
     for item in objects:
+        if (count := _triangles(item.data)) >= MOST_FACES:  # before its modifiers make more of them
+            raise SjcError(
+                f"{item.name} has {count} triangles without its modifiers; apply a Decimate modifier that leaves fewer "
+                f"than {MOST_FACES}."
+            )
         if item.mode == "EDIT":
             item.update_from_editmode()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    made, total = [], 0
+    for item in objects:
         evaluated = item.evaluated_get(depsgraph)
         mesh = evaluated.to_mesh()
         try:
-            total += len(mesh.loops) - 2 * len(mesh.polygons)
+            total += _triangles(mesh)
             if total >= MOST_FACES:
-                raise SjcError(f"The start has {total} triangles; decimate it to fewer than {MOST_FACES}.")
-            matrix = Matrix.Rotation(-angle, 4, "Z") @ item.matrix_world
-            own, corners, paint = _arrays(mesh, np.array(matrix))
+                raise SjcError(
+                    f"{item.name} brings the block-out to {total} triangles; decimate it to fewer than {MOST_FACES}."
+                )
+            if len(mesh.polygons):
+                made.append(_part(mesh, np.array(Matrix.Rotation(-angle, 4, "Z") @ item.matrix_world)))
         finally:
             evaluated.to_mesh_clear()
-        points.append(own)
-        faces.append(corners + count)
-        colors.append(paint)
-        count += len(own)
-    if not sum(map(len, faces)):
+    if not made:
         raise SjcError("The selected meshes have no faces, so there is nothing to start from; select others.")
-    surface = Surface(np.concatenate(points), np.concatenate(faces), np.concatenate(colors))
-    if not np.isfinite(surface.points).all():
+    if not all(np.isfinite(part.points).all() for part in made):
         raise SjcError("The selected meshes have points at no place (not a number); apply or repair their modifiers.")
-    return surface
+    return tuple(made)
 
 
-def _arrays(mesh: Any, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points in the world, triangles, and colours of the points: that of a material of a face around each."""
-    mesh.calc_loop_triangles()
+def _triangles(mesh: Any) -> int:
+    return len(mesh.loops) - 2 * len(mesh.polygons)
+
+
+def _part(mesh: Any, matrix: np.ndarray) -> Part:
+    """A copy of a mesh's numbers, its points in the world.
+
+    They are read as attributes: through `vertices` and `loops` the same numbers take a hundred times as long.
+    """
     points = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", points)
-    faces = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-    mesh.loop_triangles.foreach_get("vertices", faces)
-    slots = np.empty(len(mesh.loop_triangles), np.int32)
-    mesh.loop_triangles.foreach_get("material_index", slots)
-    palette = np.array([_color(material) for material in mesh.materials] or [_GRAY], np.float32)
-    colors = np.tile(np.float32(_GRAY), (len(points) // 3, 1))
-    corners = faces.reshape(-1, 3)
-    colors[corners] = palette[slots.clip(0, len(palette) - 1)][:, None]
+    mesh.attributes["position"].data.foreach_get("vector", points)
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
+    first = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_start", first)
+    slots = np.zeros(len(mesh.polygons), np.int32)
+    if "material_index" in mesh.attributes:
+        mesh.attributes["material_index"].data.foreach_get("value", slots)
+    palette = np.array([_color(material) for material in mesh.materials] or [GRAY], np.float32)
     placed = points.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-    return placed.astype(np.float32), corners.astype(np.uint32), colors
+    return Part(placed.astype(np.float32), corners, first, slots, palette)
 
 
 def _color(material: Any) -> tuple[float, float, float]:
     """A material's base colour: of its Principled BSDF, else of the viewport."""
     nodes = material.node_tree.nodes if material and material.node_tree else ()
     shader = next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)
-    source = shader.inputs["Base Color"].default_value if shader else material.diffuse_color if material else _GRAY
+    source = shader.inputs["Base Color"].default_value if shader else material.diffuse_color if material else GRAY
     red, green, blue = source[:3]
     return red, green, blue
-
-
-def _glb(surface: Surface) -> bytes:
-    """A .glb of one mesh with linear vertex colours (glTF 2.0: y up)."""
-    blocks = {
-        "POSITION": to_gltf(surface.points).astype("<f4"),
-        "COLOR_0": surface.colors.astype("<f4"),
-        "indices": surface.faces.astype("<u4").reshape(-1),
-    }
-    views, accessors, offset = [], [], 0
-    for index, (name, block) in enumerate(blocks.items()):
-        kind = (5125, "SCALAR") if name == "indices" else (5126, "VEC3")
-        bounds = {"min": block.min(0).tolist(), "max": block.max(0).tolist()} if name == "POSITION" else {}
-        views.append({"buffer": 0, "byteOffset": offset, "byteLength": block.nbytes})
-        shape = {"componentType": kind[0], "type": kind[1], "count": len(block)}
-        accessors.append({"bufferView": index, **shape, **bounds})
-        offset += block.nbytes
-    primitive = {"attributes": {"POSITION": 0, "COLOR_0": 1}, "indices": 2}
-    document = {
-        "asset": {"version": "2.0"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0}],
-        "meshes": [{"primitives": [primitive]}],
-        "accessors": accessors,
-        "bufferViews": views,
-        "buffers": [{"byteLength": offset}],
-    }
-    return container(document, b"".join(block.tobytes() for block in blocks.values()))

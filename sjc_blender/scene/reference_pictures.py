@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..backend.sjc.errors import SjcError
-from .volumes import USUAL_EXTENT
+from ..backend.sjc.job.placement import Placement
 
 if TYPE_CHECKING:
     import bpy
@@ -16,19 +15,19 @@ if TYPE_CHECKING:
 LARGEST_TILT = 10.0  # degrees between a camera and one that looks straight at the object
 
 
-def view_text(view: Any, location: Sequence[float], size: float) -> str:
+def view_text(view: Any, stands: Placement) -> str:
     """A view as text: a name or two angles as they are, a camera object by where it stands.
 
-    location, size: of the object that is to come, as `volumes.show_snapshot` places it. Raises SjcError.
+    stands: where the object that is to come will stand. Raises SjcError.
     """
     if isinstance(view, str):
         return view
     if hasattr(view, "matrix_world"):
-        return _camera_text(view, location, size)
+        return _camera_text(view, stands)
     return ",".join(f"{float(number):g}" for number in view)
 
 
-def _camera_text(camera: bpy.types.Object, location: Sequence[float], size: float) -> str:
+def _camera_text(camera: bpy.types.Object, stands: Placement) -> str:
     """Azimuth, elevation, distance in halves of the box, field of view. Raises SjcError."""
     from mathutils import Matrix, Vector
 
@@ -36,9 +35,9 @@ def _camera_text(camera: bpy.types.Object, location: Sequence[float], size: floa
         raise SjcError(f"{camera.name} is no camera; choose a camera object.")
     if camera.data.type != "PERSP":
         raise SjcError(f"The camera {camera.name} is not a perspective one; switch it to Perspective.")
-    middle = Vector(location) + Vector((0, 0, size / 2))
-    away = camera.matrix_world.translation - middle
-    if away.length < 1e-6:
+    back = Matrix.Rotation(-stands.rotation_z, 4, "Z")  # into the object's own frame
+    away = back @ (camera.matrix_world.translation - Vector(stands.location))
+    if away.length < 1e-6 * stands.scale:
         raise SjcError(f"The camera {camera.name} stands where the object will be; move it back.")
     azimuth = math.degrees(math.atan2(away.x, -away.y))
     elevation = math.degrees(math.asin(max(-1.0, min(1.0, away.z / away.length))))
@@ -50,13 +49,13 @@ def _camera_text(camera: bpy.types.Object, location: Sequence[float], size: floa
             (0.0, math.cos(e), math.sin(e)),
         )
     )
-    turned = camera.matrix_world.to_quaternion().rotation_difference(straight.to_quaternion()).angle
+    turned = (back @ camera.matrix_world).to_quaternion().rotation_difference(straight.to_quaternion()).angle
     if math.degrees(min(turned, 2 * math.pi - turned)) > LARGEST_TILT:
         raise SjcError(
             f"The camera {camera.name} does not look straight and upright at the place where the object will stand; "
             "point it there, or choose another view."
         )
-    distance = away.length / (size / USUAL_EXTENT)
+    distance = away.length / stands.scale
     return f"{azimuth:.4f},{elevation:.4f},{distance:.4f},{math.degrees(camera.data.angle):.4f}"
 
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
+from sjc_blender.queue.preparation import Preparation
 from sjc_blender.queue.queue_file import read_folder
 from sjc_blender.queue.records import State
 from sjc_blender.worker.process import Times
@@ -510,3 +512,28 @@ def test_two_queues_of_one_blender_on_one_folder(queue, tmp_path):
     assert "this program already" in second.problem.text
     one.run()
     assert first.state is State.FINISHED
+
+
+def test_a_job_waits_for_its_preparation_and_fails_with_it_and_retry_does_it_again(queue, tmp_path):
+    """Those behind it wait, too: the list is the order of work."""
+    gate, calls = threading.Event(), []
+
+    def prepare():
+        gate.wait(20)
+        calls.append(1)
+        if len(calls) == 1:
+            raise SjcError("The disk is full.")
+
+    q = queue()
+    job, behind = q.add(chosen(), tmp_path / "a"), q.add(chosen(), tmp_path / "b")
+    job.preparation = Preparation(prepare)
+    for _ in range(3):
+        q.turn()
+    assert [job.state, behind.state] == [State.WAITING] * 2
+    gate.set()
+    q.run()
+    assert [job.state, behind.state] == [State.FAILED, State.FINISHED]
+    assert job.problem.text == "The disk is full."
+    q.retry(job)
+    q.run()
+    assert (job.state, calls) == (State.FINISHED, [1, 1])

@@ -2,8 +2,10 @@
 
 import json
 import sys
+import threading
 
 from sjc_blender.backend.sjc.variants import plan
+from sjc_blender.queue.preparation import Preparation
 from sjc_blender.queue.queue_file import load
 from sjc_blender.queue.records import State
 from sjc_blender.queue.variants import VariantBatch
@@ -78,3 +80,17 @@ def test_a_list_of_an_earlier_version_has_no_variants(queue, tmp_path):
     del stored["jobs"][0]["variant"]
     (tmp_path / "list.json").write_text(json.dumps(stored))
     assert [job.variant for job in load(tmp_path / "list.json")] == [False]
+
+
+def test_variants_wait_for_their_preparation_and_one_that_is_stopped_meanwhile_makes_nothing(queue, tmp_path):
+    gate, q = threading.Event(), queue()
+    batch = VariantBatch(plan.variants_of(chosen(), 3), tmp_path / "v", COMMAND)
+    batch.preparation = Preparation(lambda: gate.wait(20) and None)
+    q.add_batch(batch)
+    q.turn()
+    assert [job.state for job in batch.jobs] == [State.STARTING] * 3
+    q.cancel(batch.jobs[0])
+    gate.set()
+    q.run()
+    assert [job.state for job in batch.jobs] == [State.STOPPED] * 3
+    assert not (tmp_path / "v").exists()

@@ -1,10 +1,13 @@
 """Variants and words in Blender: a row, a gallery, one taken to full length, the others cleared; the lists of words."""
 
-# Stands for `sjc variants`: three folders with a mesh and a picture each, made by the fake worker's own files.
+import pytest
+
+# Stands for `sjc variants`: folders with a mesh and a picture each, made by the fake worker's own files.
 VARIANTS = """
 import json, pathlib, shutil, sys
 words, source = sys.argv[2:], pathlib.Path(sys.argv[1])
 out, count = pathlib.Path(words[words.index("--out") + 1]), int(words[words.index("-n") + 1])
+assert all(path.name == "inputs" for path in out.iterdir())
 rows = []
 for number in range(1, count + 1):
     folder = out / f"{number:03d}-a-red-mushroom-{number - 1}"
@@ -12,55 +15,71 @@ for number in range(1, count + 1):
     shutil.copy(source / "mesh.glb", folder / "variant.glb")
     shutil.copy(source / "preview.png", folder / "variant.png")
     shutil.copy(source / "job.json", folder / "job.json")
+    if (out / "inputs" / "placement.json").exists():
+        shutil.copytree(out / "inputs", folder / "inputs")
     rows.append({"folder": folder.name})
     print(json.dumps({"type": "variant", "step": 2, "folder": str(folder)}), flush=True)
 (out / "variants.json").write_text(json.dumps({"variants": rows}))
+(out / "words.json").write_text(json.dumps(words))
 """
-
-
-def test_variants_are_a_row_one_is_taken_and_the_others_go(ui):
-    got = ui(
-        """
-fake("ok")
-done = api.generate("a red mushroom", preset="test")
-places.shell_command = lambda name: [given["backend"], "-c", given["command"], str(done.folder)]
-scene.sjc.prompt, scene.sjc.preset = "a red mushroom", "test"
-bpy.ops.sjc.variants(count=3)
-made = [job for job in api.jobs() if job.record.variant]
-for job in made:
-    job.wait()
-while api.queue().batches:
-    api.pump()
-ui_state.refresh()
-row = [list(job.mesh_object.location)[0] for job in made]
-result = {"states": [job.state for job in made], "row": row, "gallery": len(runtime.variants.split())}
-layout_errors = refused(bpy.ops.sjc.take_variant, job=done.record.id)
-before = len(bpy.data.meshes)
-bpy.ops.sjc.take_variant(job=made[1].record.id)
-made[1].wait()
-ui_state.refresh()
-result |= {
-    "refused": layout_errors, "taken": made[1].state, "meshes": len(bpy.data.meshes) - before,
-    "short": bool(made[1].mesh_object.get("sjc_variant")), "left": len(runtime.variants.split()),
-}
-folders = [job.folder.is_dir() for job in made]
-bpy.ops.sjc.clear_variants()
-result |= {
-    "before": folders, "after": [job.folder.is_dir() for job in made], "gone": made[0].mesh_object is None,
-    "objects": [o.name for o in bpy.data.objects if o.get("sjc_variant")], "listed": len(api.jobs()),
-    "again": bpy.ops.sjc.clear_variants.poll(), "zero": refused_count(0), "many": refused_count(1000),
-}
-""".replace(
-            'fake("ok")',
-            """
+BEGIN = """
 def refused_count(count):
     try:
         api.variants("a cube", count)
     except api.SjcError as error:
         return str(error)
+
 fake("ok")
+done = api.generate("a red mushroom", preset="test")
+places.shell_command = lambda name: [given["backend"], "-c", given["command"], str(done.folder)]
+scene.sjc.prompt, scene.sjc.preset = "a red mushroom", "test"
+
+def made_variants(**chosen):
+    before = set(api.jobs())
+    bpy.ops.sjc.variants(**chosen)
+    made = [job for job in api.jobs() if job not in before]
+    for job in made:
+        job.wait()
+    while api.queue().batches:
+        api.pump()
+    ui_state.refresh()
+    return made
+"""
+
+
+def test_variants_are_a_row_and_a_click_takes_one_and_removes_the_others(ui):
+    got = ui(
+        BEGIN
+        + """
+made = made_variants(count=3)
+row = [list(job.mesh_object.location)[0] for job in made]
+result = {"states": [job.state for job in made], "row": row, "gallery": len(runtime.variants.split())}
+result["refused"] = refused(bpy.ops.sjc.take_variant, job=done.record.id)
+before = len(bpy.data.meshes)
+bpy.ops.sjc.take_variant(job=made[1].record.id, keep_others=True)
+made[1].wait()
+ui_state.refresh()
+result |= {
+    "taken": made[1].state, "meshes": len(bpy.data.meshes) - before,
+    "short": bool(made[1].mesh_object.get("sjc_variant")), "left": len(runtime.variants.split()),
+    "before": [job.folder.is_dir() for job in made],
+}
+elsewhere = made_variants(count=2)
+bpy.ops.sjc.take_variant(job=made[2].record.id)
+made[2].wait()
+ui_state.refresh()
+result |= {
+    "after": [job.folder.is_dir() for job in made], "gone": made[0].mesh_object is None,
+    "others": [job.folder.is_dir() for job in elsewhere], "listed": len(api.jobs()),
+    "history": str(made[0].folder) in runtime.history.keys(),
+}
+bpy.ops.sjc.clear_variants()
+result |= {
+    "cleared": [job.folder.is_dir() for job in elsewhere],
+    "objects": [o.name for o in bpy.data.objects if o.get("sjc_variant")], "end": len(api.jobs()),
+    "again": bpy.ops.sjc.clear_variants.poll(), "zero": refused_count(0), "many": refused_count(1000),
+}
 """,
-        ),
         command=VARIANTS,
     )
     assert got["states"] == ["stopped"] * 3
@@ -69,13 +88,61 @@ fake("ok")
     assert "no variant to choose from" in got["refused"]
     assert (got["taken"], got["meshes"], got["short"]) == ("finished", 0, False)
     assert got["before"] == [True] * 3
-    assert got["after"] == [False, True, False]
+    assert got["after"] == [False, True, True]
     assert got["gone"]
+    assert not got["history"]
+    assert got["others"] == [True, True], "those of another press stay"
+    assert (got["listed"], got["end"]) == (5, 3)
+    assert got["cleared"] == [False, False]
     assert got["objects"] == []
-    assert got["listed"] == 2
     assert not got["again"]
     assert "1 to 16" in got["zero"]
     assert "1 to 16" in got["many"]
+
+
+def test_variants_start_from_the_selection_and_see_the_pictures(ui):
+    """Files of the scene go to the parent folder, and the row stands beside the block-out, at its size."""
+    got = ui(
+        BEGIN
+        + """
+import json
+bpy.ops.mesh.primitive_cube_add(size=2, location=(0, 4, 0), rotation=(0, 0, 0.5))
+block = bpy.context.object
+drawn = bpy.data.images.new("drawn", 32, 32, alpha=True)
+drawn.pixels = [0.1, 0.2, 0.9, 1.0] * (32 * 32)
+bpy.ops.sjc.add_picture()
+scene.sjc_pictures[0].image = drawn
+made = made_variants(count=2, from_selection=True)
+parent = made[0].folder.parent
+words = json.loads((parent / "words.json").read_text())
+bpy.context.view_layer.update()
+result = {
+    "words": [word for word in words if word.startswith(("--start", "--picture"))],
+    "inputs": str(parent / "inputs"), "row": [list(job.mesh_object.location) for job in made],
+    "turn": made[0].mesh_object.rotation_euler.z, "files": sorted(p.name for p in (parent / "inputs").iterdir()),
+    "longest": max(made[0].mesh_object.dimensions),
+}
+from sjc_blender.scene import blockout
+blockout.write_bytes = lambda path, content: (_ for _ in ()).throw(api.SjcError("The disk is full."))
+failed = made_variants(count=2, from_selection=True)
+result["failed"] = [job.error for job in failed]
+scene.sjc.prompt = "a red cube"
+bpy.ops.sjc.generate_from_selection()
+result["job"] = api.jobs()[-1].error
+""",
+        command=VARIANTS,
+    )
+    assert f"--start={got['inputs']}/start.glb" in got["words"]
+    assert f"--picture={got['inputs']}/image-1.png@front" in got["words"]
+    assert {"start.glb", "placement.json", "image-1.png"} <= set(got["files"])
+    assert got["longest"] == pytest.approx(2 / 1.35, abs=0.01), "the worker's object is 1 long in the box, a start 1.35"
+    assert got["turn"] == pytest.approx(0.5, abs=1e-4)
+    first, second = got["row"]
+    assert first[0] == pytest.approx(3, abs=0.1), "one and a half of its length beside the block-out"
+    assert second[0] - first[0] == pytest.approx(3)
+    assert first[1] == pytest.approx(4, abs=0.1)
+    assert all("The disk is full" in error for error in got["failed"])
+    assert "The disk is full" in got["job"]
 
 
 def test_words_and_the_settings_of_a_result(ui):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import causes
 from ..errors import SjcError
 from ..job import folder as job_folder
-from ..job import locks, run
+from ..job import locks, placement, run
 from ..job.progress import Event, Report
 from ..models import distilled
 from ..output import files
@@ -52,10 +52,13 @@ def make(
     folders = plan.folders(parent, settings)
     run.check_early(settings[0])
     model = denoiser or _model(settings, folders, report)
+    stands = placement.read(parent)  # where a block-out of Blender's stands
     with contextlib.ExitStack() as held:
         for folder, chosen in zip(folders, settings, strict=True):
             held.enter_context(locks.holding(folder))
             job_folder.prepare_folder(folder, chosen)
+            if stands:
+                placement.write(folder, stands)
         plan.write_list(parent, settings, {})
         jobs = zip(folders, settings, strict=True)
         ends = _run(model, [_work(folder, chosen, report, stop) for folder, chosen in jobs])

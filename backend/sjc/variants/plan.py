@@ -26,6 +26,7 @@ SHORT = 0.25  # of a run's steps: four variants take the calls of one whole job
 DIFFERENCES: tuple[Mapping[str, float], ...] = ({}, {"carving_weight": 3.0}, {"carving_weight": 0.0})
 """Factors on settings, in turn: as they are, slimmer, fuller."""
 VERSION = 1
+_ALLOWED = (locks.FOLDER_LOCK, inputs.INPUTS)  # in a new parent: what Blender has written for all of them
 
 
 def short_steps(settings: Settings) -> int:
@@ -74,7 +75,7 @@ def check_parent(parent: Path) -> None:
     """Whether variants may be made there; writes nothing. Raises SjcError for a file and for a folder with content."""
     if foreign.kind(parent) not in ("folder", ""):
         raise SjcError(f"{parent} is a file; variants need a folder.")
-    if foreign.is_folder(parent) and any(path.name != locks.FOLDER_LOCK for path in parent.iterdir()):
+    if foreign.is_folder(parent) and any(path.name not in _ALLOWED for path in parent.iterdir()):
         raise SjcError(f"{parent} is not empty; choose another folder for the variants.")
 
 

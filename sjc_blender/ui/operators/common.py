@@ -85,3 +85,14 @@ def backend_is_there(cls: Any, context: Any) -> bool:
     elif state == "installing":
         cls.poll_message_set("Wait until the backend is installed")
     return state not in {"missing", "broken", "installing"}
+
+
+def selected_meshes(context: Any) -> bool:
+    """Whether a mesh is selected, to start from."""
+    return any(item.type == "MESH" for item in context.selected_objects)
+
+
+def start_from_selection(context: Any) -> dict[str, Any]:
+    """What `api.generate` and `api.variants` take of the selected objects and of the panel's Change Only Inside."""
+    keep = context.scene.sjc_start.keep
+    return {"start": [item for item in context.selected_objects if item != keep], "keep": keep or ""}

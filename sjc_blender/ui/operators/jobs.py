@@ -12,7 +12,15 @@ from ... import api, user_preferences
 from ...backend.sjc.errors import SjcError
 from ...backend.sjc.settings import SPECS
 from .. import model_picker, prompts, properties, reference_pictures, ui_state
-from .common import Button, JobButton, backend_is_there, can_generate, job_property
+from .common import (
+    Button,
+    JobButton,
+    backend_is_there,
+    can_generate,
+    job_property,
+    selected_meshes,
+    start_from_selection,
+)
 
 RUNNING = ("starting", "running")
 ENDED = ("finished", "stopped", "failed")
@@ -44,7 +52,7 @@ class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """Needs a prompt, a mesh and a backend."""
-        if not any(item.type == "MESH" for item in context.selected_objects):
+        if not selected_meshes(context):
             cls.poll_message_set("Select one or more mesh objects to start from")
             return False
         return can_generate(cls, context)
@@ -52,10 +60,8 @@ class SJC_OT_generate_from_selection(Button, bpy.types.Operator):
     def act(self, context: Any) -> None:
         """As `api.generate` with the selected objects as the start."""
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
-        keep = context.scene.sjc_start.keep
-        start = [item for item in context.selected_objects if item != keep]
         shown = reference_pictures.chosen(context.scene)
-        api.generate(**{**given, "start": start, "keep": keep or ""}, pictures=shown)
+        api.generate(**{**given, **start_from_selection(context)}, pictures=shown)
         prompts.remember(context.scene.sjc.prompt)
         ui_state.refresh()
 

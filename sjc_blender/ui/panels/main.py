@@ -79,7 +79,7 @@ def draw_variants(layout: Any, runtime: Any) -> None:
     column = layout.box().column()
     row = column.row()
     row.label(text="Variants")
-    row.operator("sjc.clear_variants", icon="TRASH")
+    row.operator("sjc.clear_variants", text="", icon="X", emboss=False)
     grid = column.grid_flow(row_major=True, columns=2, even_columns=True)
     for name in runtime.variants.split():
         entry = runtime.jobs.get(name)

@@ -7,7 +7,7 @@ import torch
 
 from sjc import cli
 from sjc.errors import SjcError
-from sjc.job import checkpoint, export
+from sjc.job import checkpoint, export, placement
 from sjc.job import folder as job_folder
 from sjc.job.run import JobRun, Stopped, reopen
 from sjc.models import loading
@@ -74,7 +74,10 @@ def test_one_taken_to_full_length_is_the_whole_job_and_clearing_leaves_it(tmp_pa
 
 
 def test_a_variant_that_somebody_goes_on_with_or_that_is_damaged_is_not_cleared(tmp_path):
+    where = placement.Placement((1.0, 2.0, 3.0), 1.5, 0.3)  # Blender writes it for all of them
+    placement.write(tmp_path / "v", where)
     made = making.make(short_jobs(2), tmp_path / "v", lambda _event: None, denoiser=StubDenoiser(bent))
+    assert [placement.read(folder) for folder in made.folders] == [where] * 2
     going, damaged = made.folders
     job = JobRun(going, reopen(going), stop=lambda: job.optimization.step >= 6, denoiser=StubDenoiser(bent))
     with pytest.raises(Stopped):

@@ -10,7 +10,11 @@ START = {
     "A mesh object within which alone the start may change; everything else stays exactly as it is":
         "시작 형태가 바뀌어도 되는 곳을 나타내는 메시 오브젝트. 그 밖은 모두 그대로 남습니다",
     "{} is no mesh object, so nothing can be inside it; choose a mesh.": "{} 은(는) 메시 오브젝트가 아닙니다. 메시를 고르세요.",
-    "The start has {} triangles; decimate it to fewer than {}.": "시작 형태의 삼각형이 {}개입니다. {}개보다 적게 데시메이트하세요.",
+    "{} has {} triangles without its modifiers; apply a Decimate modifier that leaves fewer than {}.":
+        "{} 의 삼각형이 모디파이어 없이도 {}개입니다. {}개보다 적게 남기는 데시메이트 모디파이어를 적용하세요.",
+    "{} brings the block-out to {} triangles; decimate it to fewer than {}.":
+        "{} 을(를) 더하면 블록아웃의 삼각형이 {}개입니다. {}개보다 적게 데시메이트하세요.",
+    "What the job starts from could not be written: {}": "작업이 시작할 것을 쓸 수 없습니다: {}",
     "The start has no size: all of its points lie in one place; scale it up.": "시작 형태의 크기가 없습니다. 크게 하세요.",
     "{}: {} is damaged; export it again.": "{}: {} 이(가) 손상되었습니다. 다시 내보내세요.",
     "{}: {} has {} faces; decimate it to fewer than {}.": "{}: {} 의 면이 {}개입니다. {}개보다 적게 데시메이트하세요.",
