@@ -12,7 +12,8 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from benchmarks.reader import read_mesh
 from sjc.output.colour import linear_to_srgb
-from sjc.output.mesh import Mesh, is_closed
+from sjc.output.measures import is_closed
+from sjc.output.mesh import Mesh
 from sjc.output.voxelize import inside_lattice
 from training.truth import ground_truth
 

@@ -22,7 +22,8 @@ from sjc.job.folder import prepare_folder
 from sjc.job.texture_run import TextureRun
 from sjc.models.loading import load_denoiser
 from sjc.output.glb import write_glb
-from sjc.output.mesh import Mesh, mesh_volume
+from sjc.output.measures import mesh_volume
+from sjc.output.mesh import Mesh
 from sjc.output.texture import Texture, lookup, weld
 from sjc.settings import Settings, validate
 from training import world

@@ -1,4 +1,4 @@
-"""The command line: sjc generate | refine | texture | batch | variants | resume | models | experiment | doctor.
+"""The command line: sjc generate | refine | texture | batch | variants | resume | export | models | doctor ...
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -16,6 +16,7 @@ from .batch.address import is_address
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
 from .experiments import command as experiments
+from .handover import command as handover
 from .job.progress import JsonLines, mute
 from .machine import streams, telemetry
 from .machine.memory import large_pages
@@ -117,6 +118,17 @@ def build_parser() -> argparse.ArgumentParser:
     resume.add_argument("folder", type=_path, help="its job folder")
     _add_common(resume)
 
+    export = subparsers.add_parser(
+        "export",
+        help="hand a result over to other programs",
+        description="Write the meshes of results as files for other programs: with fewer faces, levels of detail, in "
+        "real size; and measure how they print.",
+    )
+    export.add_argument("folders", nargs="+", type=_path, metavar="DIR", help="job folders of results, or .glb files")
+    export.add_argument("--out", type=_path, metavar="DIR", help="where the files go [DIR/export]")
+    export.add_argument("--json", action="store_true", help="for machines")
+    handover.add_arguments(export)
+
     models = subparsers.add_parser("models", help="which models can be used", description="Which models can be used.")
     models.add_argument(
         "action",
@@ -213,6 +225,7 @@ def main(argv: list[str] | None = None) -> int:
         "batch": commands.batch,
         "variants": commands.variants,
         "resume": commands.resume,
+        "export": handover.main,
         "models": commands.models,
         "experiment": experiments.main,
         "doctor": commands.doctor,

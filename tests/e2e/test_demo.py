@@ -11,7 +11,7 @@ from PIL import Image
 
 from sjc.output.colour import linear_to_srgb
 from sjc.output.glb import read_glb
-from sjc.output.mesh import is_closed
+from sjc.output.measures import is_closed
 from sjc.output.voxelize import inside_lattice
 from training.truth import ground_truth
 

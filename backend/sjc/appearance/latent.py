@@ -23,7 +23,7 @@ from ..machine import disk_cache
 from ..machine.folders import cache_folder
 from ..output.bake import View, bake_points
 from ..output.colour import linear_to_srgb, srgb_to_linear, to_uint8
-from ..output.mesh import vertex_normals
+from ..output.measures import vertex_normals
 from ..output.texture import textured
 from .views import PAPER, Paint, Shown
 

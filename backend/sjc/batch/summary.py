@@ -5,19 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from ..job import folder as job_folder
-from ..output import files
+from ..output import files, tiles
 from .records import CSV, Row
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 SHEET, PAGE = "batch.png", "index.html"
-TILE, LABEL, GAP = 160, 14, 6  # pixels
-MOST_COLUMNS = 40
 
 _STYLE = """\
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem; background: #fff; color: #222 }
@@ -31,43 +26,8 @@ small { color: #666 }
 
 def write(out: Path, rows: Sequence[Row]) -> None:
     """Both files. The sheet is left out where there is no preview yet."""
-    tiles = [(row, tile) for row in rows if (tile := _tile(out / row["folder"] / job_folder.PREVIEW)) is not None]
-    if tiles:
-        sheet = _sheet(tiles)
-        with files.replacing(out / SHEET) as temporary:
-            sheet.save(temporary)
+    tiles.write_sheet(out / SHEET, [(row["folder"], out / row["folder"] / job_folder.PREVIEW) for row in rows])
     files.write_bytes(out / PAGE, _page(out, rows).encode())
-
-
-def _tile(path: Path) -> Image.Image | None:
-    """The first view of a preview, which shows several beside each other; None where there is none."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            side = min(picture.size)
-            height = side // 2 if picture.width > 2 * picture.height else side  # colours above, depths below
-            tile = picture.convert("RGB").crop((0, 0, height, height))
-            tile.thumbnail((TILE, TILE))
-            return tile
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return None
-
-
-def _sheet(tiles: Sequence[tuple[Row, Image.Image]]) -> Image.Image:
-    from PIL import Image, ImageDraw
-
-    columns = min(MOST_COLUMNS, max(1, round((len(tiles) * 1.2) ** 0.5)))
-    lines = -(-len(tiles) // columns)
-    width, height = TILE + GAP, TILE + LABEL + GAP
-    sheet = Image.new("RGB", (columns * width + GAP, lines * height + GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    for index, (row, tile) in enumerate(tiles):
-        x, y = GAP + index % columns * width, GAP + index // columns * height
-        sheet.paste(tile, (x, y))
-        label = row["folder"].encode("ascii", "replace").decode()
-        draw.text((x, y + TILE), label[:26], fill="black")
-    return sheet
 
 
 def _page(out: Path, rows: Sequence[Row]) -> str:

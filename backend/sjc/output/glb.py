@@ -20,7 +20,8 @@ from ..errors import SjcError
 from .colour import srgb_to_linear
 from .files import write_bytes
 from .glb_container import BIN, JSON, MAGIC, container, from_gltf, to_gltf
-from .mesh import Mesh, vertex_normals
+from .measures import vertex_normals
+from .mesh import Mesh
 from .pictures import png_bytes, read_picture
 from .texture import Texture, lookup, weld
 
@@ -117,10 +118,11 @@ def read_glb(path: str | os.PathLike[str], *, keep_uv: bool = False) -> Mesh:
     base colour factor and its PNG texture (bilinear at the vertices), linear; white where there is none. Raises
     SjcError for what is no GLB.
 
-    keep_uv: with a texture of one white texel at the file's first UVs, where every triangle has them.
+    keep_uv: with the file's texture and its first UVs, where every triangle has these. Where not all triangles show one
+    and the same picture, the texture is one white texel.
     """
     document, binary = _chunks(path)
-    points, faces, colors, uvs, count = [], [], [], [], 0
+    points, faces, colors, uvs, pictures, count = [], [], [], [], [], 0
     for mesh, matrix in _placed_meshes(document):
         for primitive in mesh["primitives"]:
             if primitive.get("mode", _TRIANGLES) != _TRIANGLES:
@@ -140,6 +142,7 @@ def read_glb(path: str | os.PathLike[str], *, keep_uv: bool = False) -> Mesh:
             points.append(from_gltf(position))
             faces.append(triangles + count)
             colors.append(color * _base_color(document, primitive) * _texture_color(document, binary, primitive))
+            pictures.append(_texture_source(document, primitive))
             if "TEXCOORD_0" in attributes:
                 uvs.append(_accessor(document, binary, attributes["TEXCOORD_0"]).astype(np.float32))
             count += len(position)
@@ -149,7 +152,7 @@ def read_glb(path: str | os.PathLike[str], *, keep_uv: bool = False) -> Mesh:
         np.concatenate(points).astype(np.float32),
         np.concatenate(faces).astype(np.int32),
         np.concatenate(colors).astype(np.float32),
-        texture=Texture(np.full((1, 1, 3), 255, np.uint8), np.concatenate(uvs))
+        texture=Texture(_common_picture(document, binary, pictures), np.concatenate(uvs))
         if keep_uv and len(uvs) == len(points)
         else None,
     )
@@ -216,20 +219,39 @@ def _base_color(document: dict[str, Any], primitive: dict[str, Any]) -> NDArray[
     return np.array(surface.get("baseColorFactor", (1.0, 1.0, 1.0, 1.0))[:3], np.float64)
 
 
-def _texture_color(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> NDArray[np.floating]:
-    """Linear colour [V, 3] of the base colour texture at the vertices, 1 where there is none."""
+def _texture_source(document: dict[str, Any], primitive: dict[str, Any]) -> tuple[int, int] | None:
+    """The base colour texture of a primitive: the image's index and which UVs it uses; None where there is none."""
     material = document["materials"][primitive["material"]] if "material" in primitive else {}
     used = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
-    if used is None:
-        return np.ones(3)
-    image = document["images"][document["textures"][used["index"]]["source"]]
+    return None if used is None else (document["textures"][used["index"]]["source"], used.get("texCoord", 0))
+
+
+def _picture(document: dict[str, Any], binary: bytes, index: int) -> NDArray[np.uint8]:
+    image = document["images"][index]
     if "bufferView" not in image:
         raise SjcError("This glTF file keeps its texture outside the file, which is not read here.")
     view = document["bufferViews"][image["bufferView"]]
     start = view.get("byteOffset", 0)
-    picture = read_picture(binary[start : start + view["byteLength"]])
-    uv = _accessor(document, binary, primitive["attributes"][f"TEXCOORD_{used.get('texCoord', 0)}"])
-    return lookup(srgb_to_linear(picture / 255), uv)  # filtered as the specification asks: decoded first
+    return read_picture(binary[start : start + view["byteLength"]])
+
+
+def _common_picture(
+    document: dict[str, Any], binary: bytes, sources: list[tuple[int, int] | None]
+) -> NDArray[np.uint8]:
+    """The picture that all primitives show at their first UVs, or one white texel."""
+    source = sources[0]
+    if source is None or source[1] != 0 or set(sources) != {source}:
+        return np.full((1, 1, 3), 255, np.uint8)
+    return _picture(document, binary, source[0])
+
+
+def _texture_color(document: dict[str, Any], binary: bytes, primitive: dict[str, Any]) -> NDArray[np.floating]:
+    """Linear colour [V, 3] of the base colour texture at the vertices, 1 where there is none."""
+    source = _texture_source(document, primitive)
+    if source is None:
+        return np.ones(3)
+    uv = _accessor(document, binary, primitive["attributes"][f"TEXCOORD_{source[1]}"])
+    return lookup(srgb_to_linear(_picture(document, binary, source[0]) / 255), uv)  # decoded first, as specified
 
 
 def _accessor(document: dict[str, Any], binary: bytes, index: int) -> NDArray[Any]:

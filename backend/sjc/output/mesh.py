@@ -21,7 +21,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import SjcError
+from .decimate import decimated
 from .level import BLUR, filled, halved, moved_onto, smooth_level
+from .measures import compact, is_closed, signed_volumes, vertex_normals
 from .optical_depth import refined
 from .surface_color import surface_sampler
 from .threshold import find_surface
@@ -105,8 +107,9 @@ def extract_mesh(
     if np.abs(vertices).max() > 1 - 1e-3:
         warnings.append("The object reaches the edge of the volume and is cut off there.")
     if faces and len(triangles) > faces:
-        vertices, triangles, note = _decimate(vertices, triangles, faces)
-        warnings += note
+        vertices, triangles = decimated(vertices, triangles, faces)
+        if len(triangles) > 1.2 * faces + 16:
+            warnings.append(f"The mesh was reduced to {len(triangles)} faces, not {faces}: fewer would tear it.")
     closed = is_closed(triangles)
     if not closed:
         warnings.append("The mesh is not closed.")
@@ -160,72 +163,7 @@ def _drop_islands(
     )
     parts, of_vertex = connected_components(edges, directed=False)
     of_face = of_vertex[triangles[:, 0]]
-    volumes = np.bincount(of_face, _signed_volumes(vertices, triangles), minlength=parts)
+    volumes = np.bincount(of_face, signed_volumes(vertices, triangles), minlength=parts)
     keep = volumes >= ISLAND * volumes.max()
     lost = float(volumes[~keep].sum() / volumes.sum())
-    return *_compact(vertices, triangles[keep[of_face]]), int(parts - keep.sum()), lost
-
-
-def _compact(
-    vertices: NDArray[np.float64], triangles: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Drop vertices that no face uses."""
-    used, renamed = np.unique(triangles, return_inverse=True)
-    return vertices[used], renamed.reshape(-1, 3)
-
-
-def _decimate(
-    vertices: NDArray[np.float64], triangles: NDArray[np.int64], faces: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
-    """Quadric edge collapse to about `faces` faces; a result that is not closed is thrown away for a gentler one."""
-    import fast_simplification
-
-    for aggressiveness in (7, 5, 3):
-        points, fewer = fast_simplification.simplify(
-            vertices, triangles.astype(np.int32), target_count=faces, agg=aggressiveness
-        )[:2]
-        points, fewer = _compact(points.astype(np.float64), fewer.astype(np.int64))
-        if len(fewer) and is_closed(fewer) and mesh_volume(points, fewer) > 0:
-            note = []
-            if len(fewer) > 1.2 * faces + 16:
-                note = [f"The mesh was reduced to {len(fewer)} faces, not {faces}: fewer would tear it."]
-            return points, fewer, note
-    note = [f"The mesh could not be reduced to {faces} faces and stay closed: all {len(triangles)} are kept."]
-    return vertices, triangles, note
-
-
-# ------------------------------------------------------------------------------------------------------------ measures
-def is_closed(faces: NDArray[np.integer]) -> bool:
-    """Whether every edge is walked exactly once in each direction: closed, manifold at edges, consistently turned."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    size = int(edges.max(initial=0)) + 1
-    there, back = edges[:, 0] * size + edges[:, 1], edges[:, 1] * size + edges[:, 0]
-    once = len(np.unique(there)) == len(there)
-    return bool(len(faces) and once and (edges[:, 0] != edges[:, 1]).all() and np.isin(there, back).all())
-
-
-def _signed_volumes(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """[F] volumes of the tetrahedra from the origin to each face; their sum over a closed part is its volume."""
-    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
-    return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
-
-
-def mesh_volume(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> float:
-    """Enclosed volume, in cubic units; negative where faces look inwards."""
-    return float(_signed_volumes(vertices, faces).sum())
-
-
-def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Unit normals [V, 3], each the area-weighted mean of its faces' normals; +z where these cancel."""
-    points = vertices.astype(np.float64)
-    a, b, c = (points[faces[:, corner]] for corner in range(3))
-    per_face = np.cross(b - a, c - a)
-    normals = np.stack(
-        [
-            sum(np.bincount(faces[:, corner], per_face[:, axis], minlength=len(points)) for corner in range(3))
-            for axis in range(3)
-        ],
-        1,
-    )
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(length > 1e-20, normals / np.maximum(length, 1e-20), [0.0, 0.0, 1.0])
+    return *compact(vertices, triangles[keep[of_face]]), int(parts - keep.sum()), lost

@@ -39,7 +39,7 @@ class Texture:
 
 def textured(mesh: Mesh, size: int, sampler: Sampler) -> Mesh:
     """The mesh with a texture of size x size texels; vertices are doubled along the seams but not moved."""
-    from .mesh import vertex_normals
+    from .measures import vertex_normals
 
     normals = vertex_normals(mesh.vertices, mesh.faces)
     origin, faces, uv = unwrap(mesh, size)

@@ -16,7 +16,7 @@ from sjc.job.checkpoint import saved_step
 from sjc.job.run import JobRun
 from sjc.output import npz
 from sjc.output.glb import read_glb
-from sjc.output.mesh import is_closed
+from sjc.output.measures import is_closed
 from sjc.settings import resolve
 from tests.backend import tiny_families, tiny_models
 

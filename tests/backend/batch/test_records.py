@@ -10,7 +10,7 @@ from PIL import Image
 
 from sjc.batch import plan, records, summary
 from sjc.job import folder as job_folder
-from sjc.output import files
+from sjc.output import files, tiles
 from sjc.output.pictures import write_png
 
 
@@ -67,7 +67,7 @@ def test_sheet_and_page_show_what_is_there_and_run_nothing(batch, tmp_path):
     _, rows = batch
     summary.write(tmp_path, rows)
     with Image.open(tmp_path / "batch.png") as sheet:
-        assert sheet.width > summary.TILE
+        assert sheet.width > tiles.TILE
     page = (tmp_path / "index.html").read_text("utf-8")
     tags, addresses = [], []
 

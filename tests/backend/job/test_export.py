@@ -13,7 +13,7 @@ from sjc.field.grid import VoxelField, voxel_centers
 from sjc.job import export
 from sjc.output.colour import linear_to_srgb, pixel_paint
 from sjc.output.glb import read_glb
-from sjc.output.mesh import is_closed
+from sjc.output.measures import is_closed
 from sjc.output.npz import read_npz
 from sjc.output.vdb import write_live_vdb
 from tests.backend.stubs import settings

@@ -6,7 +6,7 @@ from skimage.measure import marching_cubes
 
 from sjc.field.cameras import look_at, rays
 from sjc.output.bake import View, bake_points
-from sjc.output.mesh import vertex_normals
+from sjc.output.measures import vertex_normals
 
 RADIUS, SIZE = 0.6, 96
 

@@ -12,7 +12,8 @@ import pytest
 from sjc.errors import SjcError
 from sjc.output import files
 from sjc.output.glb import from_gltf, read_glb, to_gltf, write_glb
-from sjc.output.mesh import Mesh, extract_mesh, vertex_normals
+from sjc.output.measures import vertex_normals
+from sjc.output.mesh import Mesh, extract_mesh
 from tools import system
 
 ROOT = Path(__file__).resolve().parents[3]

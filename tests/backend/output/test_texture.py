@@ -7,7 +7,8 @@ from benchmarks.reader import read_mesh
 from sjc.job.export import write_mesh
 from sjc.output.colour import linear_to_srgb, srgb_to_linear
 from sjc.output.glb import read_glb, write_glb
-from sjc.output.mesh import extract_mesh, is_closed, mesh_volume, vertex_normals
+from sjc.output.measures import is_closed, mesh_volume, vertex_normals
+from sjc.output.mesh import extract_mesh
 from sjc.output.texture import lookup, texels, textured, weld
 from sjc.settings import Settings
 from tests.backend.output.test_glb import parts, validate  # noqa: F401  (a fixture)
