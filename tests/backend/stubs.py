@@ -23,7 +23,7 @@ class StubDenoiser:
     def check_prompt(self, text):
         return text
 
-    def prepare(self, prompt, view_words, negative_prompt=""):
+    def prepare(self, prompt, view_words, negative_prompt="", elevations=(-90, 90), asked=0):
         pass
 
     def check_steering(self, negative_prompt, *, perp_neg, varied_guidance=False):

@@ -147,8 +147,18 @@ class Denoiser(Protocol):
     def check_steering(self, negative_prompt: str, *, perp_neg: bool, varied_guidance: bool = False) -> None:
         """Raises SjcError where the model takes no negative prompt, Perp-Neg or changing guidance, and is given it."""
 
-    def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
-        """Encodes ahead what a run with these will ask for, where the text encoders are too large to stay in memory."""
+    def prepare(
+        self,
+        prompt: str,
+        view_words: str,
+        negative_prompt: str = "",
+        elevations: tuple[float, float] = (-90, 90),
+        asked: int = 0,
+    ) -> None:
+        """Encodes ahead what a run with these may ask for, where that is quicker or the text encoders cannot stay.
+
+        elevations: lowest and highest that views have, degrees. asked: how many views the run has in all.
+        """
 
     def conditioned(
         self,

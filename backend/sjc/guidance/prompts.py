@@ -73,8 +73,8 @@ def view_prompt(style: str, azimuth_deg: float, elevation_deg: float, prompt: st
     if style == "paper":
         return f"{_released_view(azimuth_deg, elevation_deg)} view of {prompt}"
     if style == "fine":
-        azimuth = _round_to_ten(azimuth_deg) % 360
-        return f"azimuth {azimuth} elevation {_round_to_ten(elevation_deg)} view of {prompt}"
+        azimuth = round_to_ten(azimuth_deg) % 360
+        return f"azimuth {azimuth} elevation {round_to_ten(elevation_deg)} view of {prompt}"
     raise SjcError(f'Unknown view words "{style}"; choose one of {", ".join(VIEW_STYLES)}.')
 
 
@@ -85,5 +85,6 @@ def _released_view(azimuth_deg: float, elevation_deg: float) -> str:
     return ("front", "side", "backside", "side")[quadrant]
 
 
-def _round_to_ten(degrees: float) -> int:
+def round_to_ten(degrees: float) -> int:
+    """The angle as fine view words name it."""
     return 10 * math.floor(degrees / 10 + 0.5)

@@ -228,7 +228,9 @@ class JobRun:
         self.denoiser.check_steering(
             settings.negative_prompt, perp_neg=bool(settings.perp_neg), varied_guidance=settings.guidance_varies
         )
-        self.denoiser.prepare(settings.prompt, settings.view_words, settings.negative_prompt)
+        elevations = (settings.elevation_min, settings.elevation_max)
+        views = settings.steps * settings.views_per_step
+        self.denoiser.prepare(settings.prompt, settings.view_words, settings.negative_prompt, elevations, views)
 
     # ----------------------------------------------------------------------------------------------------- optimise
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SjcError
-from ..guidance.prompts import clean_prompt, view_prompt
+from ..guidance.prompts import clean_prompt, round_to_ten, view_prompt
 from .memory_fallback import MemoryFallback
 from .near_words import near_words
 from .text_cache import TextCache
@@ -33,7 +33,7 @@ class NoPrompt:
     def __init__(self, name: str, card: dict[str, Any]) -> None:
         self.name, self.card = name, card
 
-    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
+    def prepare(self, *_given: object) -> None:
         """Does nothing: there is nothing to encode."""
 
     def conditions(self, texts: list[str]) -> Condition:
@@ -160,17 +160,28 @@ class PromptEncoder:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def prepare(self, prompt: str, view_words: str, negative: str = "") -> None:
-        """Encodes every sentence that a run with this prompt may ask for; small encoders on a CPU wait until asked.
+    def prepare(
+        self,
+        prompt: str,
+        view_words: str,
+        negative: str = "",
+        elevations: tuple[float, float] = (-90, 90),
+        asked: int = 0,
+    ) -> None:
+        """Encodes every sentence that a run with this prompt may ask for.
 
-        On a device that works behind the host's back, a new sentence in the middle of a run would hold up its steps.
+        Together they are read many times faster than one by one. On a CPU a small encoder still waits until it is asked
+        where few are needed; a device that works behind the host's back would be held up in the middle of a run.
 
         In how many pieces sentences are read is that of this run's longest one, whatever was read before.
+
+        elevations: lowest and highest that views have, degrees. asked: how many views the run has in all.
         """
-        angles = [(a, e) for a in range(0, 360, 10) for e in range(-90, 91, 10)]
+        low, high = map(round_to_ten, elevations)
+        angles = [(a, e) for a in range(0, 360, 10) for e in range(low, high + 1, 10)]
         views = dict.fromkeys(view_prompt(view_words, a, e, prompt) for a, e in angles)
         self._pieces = max(map(self._pieces_of, [*views, negative])) if self.in_pieces else 1
-        if self.cache or self.device.type != "cpu":
+        if self.cache or self.device.type != "cpu" or asked > len(views) / 4:
             self.conditions([*views, negative])
 
     def encode(self, texts: list[str]) -> Tensor:

@@ -140,9 +140,16 @@ class TextDenoiser:
         """The cleaned prompt.  Raises SjcError as `PromptEncoder.check_prompt` does."""
         return self.prompt_encoder.check_prompt(text)
 
-    def prepare(self, prompt: str, view_words: str, negative_prompt: str = "") -> None:
-        """Encodes ahead all that a run with these may ask for, where text encoders are large; see `PromptEncoder`."""
-        self.prompt_encoder.prepare(prompt, view_words, negative_prompt)
+    def prepare(
+        self,
+        prompt: str,
+        view_words: str,
+        negative_prompt: str = "",
+        elevations: tuple[float, float] = (-90, 90),
+        asked: int = 0,
+    ) -> None:
+        """Encodes ahead what a run with these may ask for, where that is quicker; see `PromptEncoder.prepare`."""
+        self.prompt_encoder.prepare(prompt, view_words, negative_prompt, elevations, asked)
 
     def check_steering(self, negative_prompt: str, *, perp_neg: bool, varied_guidance: bool = False) -> None:
         """Raises SjcError for what a network cannot follow.

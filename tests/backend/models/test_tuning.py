@@ -92,3 +92,13 @@ def test_a_device_is_given_all_sentences_ahead(tmp_path):
     assert set(encoder._encoded) == {
         "", *(f"{view} view of red mushroom" for view in ("front", "side", "backside", "overhead"))
     }  # fmt: skip
+
+
+def test_a_run_of_many_views_reads_them_together(tmp_path):
+    """One by one they would take many times as long; only those that its cameras can see are read."""
+    word_model(tmp_path / "model", card={**CARD, "words": {}})
+    encoder = load_denoiser(str(tmp_path / "model")).prompt_encoder
+    encoder.prepare("red mushroom", "paper", elevations=(-30, 20))
+    assert not encoder._encoded
+    encoder.prepare("red mushroom", "paper", elevations=(-30, 20), asked=2)
+    assert set(encoder._encoded) == {"", *(f"{view} view of red mushroom" for view in ("front", "side", "backside"))}
