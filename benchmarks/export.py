@@ -41,7 +41,7 @@ def measure(n: int, repeats: int) -> dict[str, Any]:
             began = time.perf_counter()
             write_volumes(Path(name), density, color, {})
             volumes = time.perf_counter()
-            mesh = write_mesh(Path(name), density, color, settings, {})
+            mesh = write_mesh(Path(name), density, color, settings)
             each["volumes"].append(volumes - began)
             each["mesh"].append(time.perf_counter() - volumes)
             faces = len(mesh.faces)

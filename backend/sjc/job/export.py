@@ -45,12 +45,16 @@ def write_volumes(
     write_vdb(folder / VOLUME, density, color)
 
 
+def mesh_extras(settings: Settings) -> dict[str, Any]:
+    """What a mesh's file says of where it comes from."""
+    return {"prompt": settings.prompt, "seed": settings.seed}
+
+
 def write_mesh(
     folder: Path,
     density: NDArray[Any],
     color: NDArray[Any],
     settings: Settings,
-    extras: dict[str, Any],
     recolor: Callable[[Mesh], Mesh] = lambda mesh: mesh,
     warn: Callable[[str], None] = lambda _text: None,
 ) -> Mesh:
@@ -64,7 +68,7 @@ def write_mesh(
     if settings.texture_size and mesh.texture is None and mesh.report:
         with extra("the texture", warn):
             mesh = textured(mesh, settings.texture_size, surface_sampler(density, color, mesh.report.threshold))
-    write_glb(folder / MESH, mesh, settings.prompt, extras)
+    write_glb(folder / MESH, mesh, settings.prompt, mesh_extras(settings))
     return mesh
 
 
@@ -74,6 +78,18 @@ def write_preview(folder: Path, look: Look, settings: Settings) -> None:
     shown = list(look(_around(azimuths, settings), SHEET_SIZE))
     pictures, depths, opacities = (np.stack(layer) for layer in zip(*shown, strict=True))
     contact_sheet(pictures, depths, folder / PREVIEW, azimuths, opacities)
+
+
+def write_pictures(
+    folder: Path, look: Look, settings: Settings, warn: Callable[[str], None], go_on: Callable[[], None]
+) -> None:
+    """preview.png and, where it is wanted, turntable.mp4; `go_on`, called between them, may raise."""
+    with extra(PREVIEW, warn):
+        write_preview(folder, look, settings)
+    go_on()
+    if settings.turntable:
+        with extra(TURNTABLE, warn):
+            write_turntable(folder, look, settings)
 
 
 def write_picture(path: Path, look: Look, settings: Settings) -> None:

@@ -10,7 +10,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -377,35 +377,22 @@ class JobRun:
         export.write_snapshot(job_folder.next_snapshot(self.folder), density, color, meta, latent)
         self._check_stop()
         recolor = self.appearance.recolor(decoded or [], density, color)
-        write_mesh = partial(
-            export.write_mesh, self.folder, density, color, settings, self._mesh_extras(), recolor, self._warn
-        )
+        write_mesh = partial(export.write_mesh, self.folder, density, color, settings, recolor, self._warn)
         with ThreadPoolExecutor(1, thread_name_prefix="mesh") as pool:  # it has one core, the pictures have the others
             meshing = pool.submit(write_mesh)
-            self._write_pictures(field, meshing)
+
+            def go_on() -> None:
+                self._check_stop()
+                if meshing.done():
+                    meshing.result()  # raises what it has raised
+
+            export.write_pictures(self.folder, self.appearance.true(field), settings, self._warn, go_on)
             mesh = meshing.result()
         for text in mesh.report.warnings if mesh.report else ():
             self._warn(text)
         with extra(job_folder.CURVES, self._warn):
             curves(self.history, self.folder / job_folder.CURVES, settings.prompt)
         return mesh
-
-    def _write_pictures(self, field: VoxelField, meshing: Future[Mesh]) -> None:
-        """Preview and turntable, beside the mesh. Raises what the mesh has raised, as soon as that is seen."""
-        from . import export
-
-        look = self.appearance.true(field)
-        with extra(job_folder.PREVIEW, self._warn):
-            export.write_preview(self.folder, look, self.settings)
-        self._check_stop()
-        if meshing.done():
-            meshing.result()
-        if self.settings.turntable:
-            with extra(job_folder.TURNTABLE, self._warn):
-                export.write_turntable(self.folder, look, self.settings)
-
-    def _mesh_extras(self) -> dict[str, Any]:
-        return {"prompt": self.settings.prompt, "seed": self.settings.seed}
 
     # ------------------------------------------------------------------------------------------------------- events
 

@@ -19,7 +19,6 @@ from ..texturing.shared_views import POWERS, SharedViews
 from . import export, inputs
 from . import folder as job_folder
 from .background import BackgroundWriter
-from .extras import extra
 from .run import JobRun
 
 if TYPE_CHECKING:
@@ -89,14 +88,9 @@ class TextureRun(JobRun):
         if unseen > UNSEEN:
             self._warn(f"No camera sees {100 * unseen:.0f} % of the texture; it has the colors of its neighbors.")
         self._check_stop()
-        write_glb(self.folder / job_folder.MESH, mesh, self.settings.prompt, self._mesh_extras())
+        write_glb(self.folder / job_folder.MESH, mesh, self.settings.prompt, export.mesh_extras(self.settings))
         look = painted_mesh.look(mesh, self.surface)
-        with extra(job_folder.PREVIEW, self._warn):
-            export.write_preview(self.folder, look, self.settings)
-        self._check_stop()
-        if self.settings.turntable:
-            with extra(job_folder.TURNTABLE, self._warn):
-                export.write_turntable(self.folder, look, self.settings)
+        export.write_pictures(self.folder, look, self.settings, self._warn, self._check_stop)
         return mesh
 
     def _pictures(self) -> tuple[consensus.Shadow, NDArray[np.float32]]:

@@ -63,4 +63,4 @@ class ShortRun(JobRun):
             mesh = extract_mesh(density, color, settings.mesh_threshold, settings.mesh_faces)
         except SjcError:
             return
-        write_glb(self.folder / plan.MESH, mesh, settings.prompt, self._mesh_extras())
+        write_glb(self.folder / plan.MESH, mesh, settings.prompt, export.mesh_extras(settings))

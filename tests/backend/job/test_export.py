@@ -79,7 +79,7 @@ def test_a_picture_shows_albedo_before_paper(renderer):
 
 def test_the_mesh_carries_the_albedo(tmp_path):
     field = ball()
-    mesh = export.write_mesh(tmp_path, *field_views.arrays(field, PAINT), settings(), {"seed": 1})
+    mesh = export.write_mesh(tmp_path, *field_views.arrays(field, PAINT), settings())
     assert mesh.report.watertight
     read = read_glb(tmp_path / "mesh.glb")
     assert is_closed(read.faces)
@@ -91,7 +91,7 @@ def test_the_mesh_carries_the_albedo(tmp_path):
 def test_nothing_to_mesh_says_why(tmp_path):
     field = VoxelField(16, 3, density_shift=-12.0, color_activation="tanh_sigmoid", learned_background=False)
     with pytest.raises(SjcError, match="fog") as caught:
-        export.write_mesh(tmp_path, *field_views.arrays(field, pixel_paint(1)), settings(), {})
+        export.write_mesh(tmp_path, *field_views.arrays(field, pixel_paint(1)), settings())
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -112,7 +112,7 @@ def test_shading_has_no_seams(unwrapped, tmp_path):
 def test_a_job_of_pixels_gets_its_texture_from_the_field(body, tmp_path):
     _, density, color = body
     settings = Settings(prompt="blob", texture_size=256, mesh_threshold=50, mesh_faces=300)
-    mesh = write_mesh(tmp_path, density, color, settings, {})
+    mesh = write_mesh(tmp_path, density, color, settings)
     assert mesh.texture.picture.shape == (256, 256, 3)
     read = read_glb(tmp_path / "mesh.glb")
     assert np.abs(linear_to_srgb(read.colors) - linear_to_srgb(paint(read.vertices))).mean() < 0.03
