@@ -23,8 +23,8 @@ FAULTS = [
     Fault(
         "the-density-scale-moves-with-the-colors",
         f"{SJC}/optimize.py",
-        "(field.log_scale, s.density_rate), ",
-        "",
+        "lerp_(before[1], 1 - self.settings.density_rate)",
+        "lerp_(before[1], 0.0)",
         (f"{REFINE}::test_other_words_hold_the_shape_and_colors_move",),
     ),
     Fault(
