@@ -69,8 +69,8 @@ FAULTS = [
     Fault(
         "density-slowed-with-the-color",
         f"{SJC}/optimize.py",
-        "(field.color, s.color_rate))",
-        "(field.grid, s.color_rate))",
+        "rates[0] = s.density_rate",
+        "rates[0] = s.color_rate",
         (f"{LOOP}::test_color_takes_its_share_of_every_step",),
     ),
 ]
