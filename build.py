@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import cluster, demo, environment, mutants, package, release, rooms, rules, system, window
+from tools import demo, environment, extras, mutants, package, release, rooms, rules, system, window
 from tools.common import ROOT, BuildError, run, say
 from tools.environment import Environment
 from tools.stage import stage
@@ -97,7 +97,13 @@ def soak(arguments: argparse.Namespace) -> int:
 
 def make_cluster(_arguments: argparse.Namespace) -> int:
     """Add Ray to the environment."""
-    say(f"{cluster.ensure(Environment())} has Ray: see docs/cluster.md")
+    say(f"{extras.ensure(Environment(), 'cluster')} has Ray: see docs/cluster.md")
+    return 0
+
+
+def make_mcp(_arguments: argparse.Namespace) -> int:
+    """Add the Model Context Protocol's package to the environment."""
+    say(f"{extras.ensure(Environment(), 'mcp')} has mcp: see docs/for-scripters.md")
     return 0
 
 
@@ -208,6 +214,7 @@ def parser() -> argparse.ArgumentParser:
     one.usage = "build.py soak kills | cluster [options; --help of each says more]"
     one.add_argument("rest", nargs="*", metavar="NAME", help="which (tests/soak/), then its options")
     command("cluster", make_cluster, "add Ray to .venv, for sjc batch --cluster (docs/cluster.md) and its tests")
+    command("mcp", make_mcp, "add the Model Context Protocol's package to .venv, for sjc mcp and its tests")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
     command("release", make_release, "build the zip with its release notes and checksums: dist/")

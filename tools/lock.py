@@ -13,9 +13,9 @@ import os
 import tomllib
 from pathlib import Path
 
-from .cluster import CLUSTER_LOCK
 from .common import ROOT, BuildError
 from .environment import LOCK, read_lock
+from .extras import MODULES, lock_of
 
 HEADER = """\
 # Every package of the environment, pinned; build.py installs them. Not edited by hand: `python3 build.py lock` writes
@@ -61,10 +61,11 @@ BACKEND_HEADER = """\
 """
 
 
-CLUSTER_HEADER = """\
-# What `sjc batch --cluster` needs beside requirements.lock, pinned; `python3 build.py cluster` installs it. Written by
-# `python3 build.py lock` where Ray is in .venv.
+EXTRA_HEADER = """\
+# What {use} needs beside requirements.lock, pinned; `python3 build.py {extra}` installs it. Written by
+# `python3 build.py lock` where {module} is in .venv.
 """
+USES = {"cluster": "`sjc batch --cluster`", "mcp": "`sjc mcp`"}
 
 
 def wanted(root: Path = ROOT, *, dev: bool = True) -> list[str]:
@@ -106,9 +107,10 @@ if __name__ == "__main__":
         print(f"requirements.lock: {write(ROOT / 'requirements.lock')} packages")
         backend = ROOT / "backend" / "requirements.txt"
         print(f"backend/requirements.txt: {write(backend, BACKEND_HEADER, dev=False)} packages")
-        if importlib.util.find_spec("ray"):
-            cluster, lock = ROOT / CLUSTER_LOCK, ROOT / LOCK
-            count = write(cluster, CLUSTER_HEADER, own=extra("cluster"), without=lock)
-            print(f"{CLUSTER_LOCK}: {count} packages")
+        for name, module in MODULES.items():
+            if importlib.util.find_spec(module):
+                header = EXTRA_HEADER.format(use=USES[name], extra=name, module=module)
+                count = write(ROOT / lock_of(name), header, own=extra(name), without=ROOT / LOCK)
+                print(f"{lock_of(name)}: {count} packages")
     except BuildError as error:
         raise SystemExit(f"build.py: {error}") from None

@@ -1,4 +1,4 @@
-"""The command line: sjc generate | refine | texture | batch | variants | resume | export | models | doctor ...
+"""The command line: sjc generate | refine | texture | batch | variants | resume | export | mcp | models ...
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__, causes, commands, settings
+from .agents import command as agents
 from .batch.address import is_address
 from .commands import BAD_INPUT, INTERRUPTED, OUTPUTS
 from .errors import SjcError
@@ -129,6 +130,15 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--json", action="store_true", help="for machines")
     handover.add_arguments(export)
 
+    mcp = subparsers.add_parser(
+        "mcp",
+        help="serve agents by the Model Context Protocol",
+        description="Answer a program that speaks the Model Context Protocol, over standard input and output. It can "
+        "make, list and export results below one folder, and nothing else.",
+    )
+    mcp.add_argument("--root", type=_path, required=True, metavar="DIR", help="the folder that nothing leaves")
+    _add_offline(mcp)
+
     models = subparsers.add_parser("models", help="which models can be used", description="Which models can be used.")
     models.add_argument(
         "action",
@@ -226,6 +236,7 @@ def main(argv: list[str] | None = None) -> int:
         "variants": commands.variants,
         "resume": commands.resume,
         "export": handover.main,
+        "mcp": agents.main,
         "models": commands.models,
         "experiment": experiments.main,
         "doctor": commands.doctor,

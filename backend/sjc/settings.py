@@ -22,8 +22,8 @@ from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Valu
 
 __all__ = [
     "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "Color", "Settings", "Spec", "Value", "add_arguments", "coerce",
-    "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job", "to_arguments",
-    "to_json", "validate",
+    "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job", "to_argument",
+    "to_arguments", "to_json", "validate",
 ]  # fmt: skip
 
 DEFAULT_PRESET = "embedded"
@@ -306,11 +306,15 @@ def to_arguments(settings: Settings, skip: Collection[str] = ("prompt",)) -> lis
         value = getattr(settings, spec.name)
         if spec.name in skip or value == getattr(base, spec.name):
             continue
-        if spec.kind == "bool":
-            arguments.append(_flag(spec.name) if value else _flag(f"no_{spec.name}"))
-        else:
-            arguments.append(f"{_flag(spec.name)}={_plain_value(value)}")
+        arguments.append(to_argument(spec.name, value))
     return arguments
+
+
+def to_argument(name: str, value: Value) -> str:
+    """The flag that gives a setting a value: --seed=7, --turntable, --no-turntable."""
+    if SPECS[name].kind == "bool":
+        return _flag(name) if value else _flag(f"no_{name}")
+    return f"{_flag(name)}={_plain_value(value)}"
 
 
 def _flag(name: str) -> str:

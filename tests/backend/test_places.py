@@ -20,7 +20,7 @@ SHELL = re.compile(
     r"(?<![\w-])--[a-z]|build\.py|\bpip install|\bsjc (generate|resume|batch|models|doctor|experiment)\b|hf auth"
 )
 # Whoever reads these has a shell: the command line, what it alone starts, and how its arguments are made.
-IN_A_SHELL = {"cli.py", "commands.py", "convert.py", "batch", "experiments"}
+IN_A_SHELL = {"cli.py", "commands.py", "convert.py", "agents", "batch", "experiments", "handover"}
 ASKED = {"Nothing is removed: nobody can be asked here; sjc models remove ", " --yes does it."}  # Blender asks itself
 
 

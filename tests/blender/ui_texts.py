@@ -118,7 +118,7 @@ def in_sources():
     for path in [*rooms, ENGINE / "settings.py"]:
         note(path, _with_gaps(_parsed(path)))
     for path in [*sorted(ENGINE.rglob("*.py")), ROOT / "install" / "environment.py"]:
-        if path.name not in NO_WORKER and path.parent.name not in {"batch", "experiments"}:
+        if path.name not in NO_WORKER and path.parent.name not in {"batch", "experiments", "handover", "agents"}:
             note(path, raised(_parsed(path)))
     for name, sentences in BUILT.items():
         texts.update(dict.fromkeys(sentences, name))

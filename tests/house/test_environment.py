@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import cluster, environment, system
+from tools import environment, extras, system
 from tools.common import BuildError, clean_environment
 from tools.environment import Environment
 
@@ -172,18 +172,18 @@ def test_ray_is_added_once_beside_the_pins_of_the_lock(tree, recorder, monkeypat
     """The demo's environment has none; what pip left out is named."""
     missing = [["ray is missing"], [], [], ["ray is missing"], ["ray is missing"]]
     monkeypatch.setattr(Environment, "differences", lambda _self, lock="": missing.pop(0) if lock else [])
-    cluster.ensure(Environment(tree))
+    extras.ensure(Environment(tree), "cluster")
     words = recorder.commands.pop()
     assert words[1:4] == ["-m", "pip", "install"]
     assert [words[words.index(option) + 1] for option in ("--requirement", "--constraint")] == [
-        str(tree / cluster.CLUSTER_LOCK), str(tree / "requirements.lock")
+        str(tree / "requirements-cluster.lock"), str(tree / "requirements.lock")
     ]  # fmt: skip
     assert not recorder.count("requirements-cluster.lock"), "a first set-up alone adds no Ray"
     recorder.commands.clear()
-    cluster.ensure(Environment(tree))
+    extras.ensure(Environment(tree), "cluster")
     assert recorder.commands == []
     with pytest.raises(BuildError, match=r"does not hold what requirements-cluster\.lock asks for \(ray is missing\)"):
-        cluster.ensure(Environment(tree))
+        extras.ensure(Environment(tree), "cluster")
 
 
 def test_this_environment_meets_the_lock():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import sjc
-from tools.cluster import CLUSTER_LOCK
 from tools.environment import read_lock
+from tools.extras import MODULES, lock_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -24,7 +24,7 @@ def test_torch_is_pinned_for_every_kind_of_device():
     assert re.search(r"^torch==2\.13\.0$", LOCK, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", CLUSTER_LOCK])
+@pytest.mark.parametrize("name", ["requirements.lock", *map(lock_of, MODULES)])
 def test_no_pin_has_a_local_version_a_hash_or_an_address(name):
     pins = [line for line in (ROOT / name).read_text("utf-8").splitlines() if not line.startswith("#")]
     assert len(pins) > 30
@@ -41,14 +41,21 @@ def test_every_dependency_is_pinned_within_its_bounds():
         assert requirement.specifier.contains(pins[normal(requirement.name)]), text
 
 
-def test_ray_is_pinned_within_its_bounds_beside_the_other_lock_and_in_no_other():
+@pytest.mark.parametrize("extra", MODULES)
+def test_an_extra_is_pinned_within_its_bounds_beside_the_other_lock_and_in_no_other(extra):
     from packaging.requirements import Requirement
 
-    (ray,) = map(Requirement, PROJECT["optional-dependencies"]["cluster"])
-    pins, others = read_lock(ROOT / CLUSTER_LOCK), read_lock(ROOT / "requirements.lock")
-    assert ray.specifier.contains(pins["ray"])
+    (package,) = map(Requirement, PROJECT["optional-dependencies"][extra])
+    pins, others = read_lock(ROOT / lock_of(extra)), read_lock(ROOT / "requirements.lock")
+    assert package.specifier.contains(pins[MODULES[extra]])
     assert not pins.keys() & others.keys(), "one pin of each package"
-    assert not pins.keys() & read_lock(ROOT / "backend" / "requirements.txt").keys(), "Install Backend has no Ray"
+    assert not pins.keys() & read_lock(ROOT / "backend" / "requirements.txt").keys(), "Install Backend has no extra"
+
+
+def test_extras_can_be_installed_together():
+    locks = [read_lock(ROOT / lock_of(extra)) for extra in MODULES]
+    both = set.intersection(*(set(pins) for pins in locks))
+    assert all(len({pins[name] for pins in locks}) == 1 for name in both)
 
 
 def test_version_is_the_same_everywhere():

@@ -35,7 +35,6 @@ ENGINE = {
     "{} loose parts, {} % of the volume, were dropped.": "떨어진 조각 {} 개 (부피의 {} %)를 버렸습니다.",
     "The object reaches the edge of the volume and is cut off there.": "물체가 볼륨의 가장자리에 닿아 그곳에서 잘렸습니다.",
     "The mesh was reduced to {} faces, not {}: fewer would tear it.": "메시를 {} 면까지 줄였습니다 (목표 {}). 더 줄이면 찢어집니다.",
-    "The mesh could not be reduced to {} faces and stay closed: all {} are kept.": "메시를 닫힌 채로 {} 면까지 줄일 수 없어 {} 면을 모두 두었습니다.",
     "{} is missing from the result: {}": "{} 이(가) 결과에 없습니다: {}",
     "The mesh is not closed.": "메시가 닫혀 있지 않습니다.",
     "{} images cannot be divided evenly among {} prompts.": "이미지 {} 장을 프롬프트 {} 개에 고르게 나눌 수 없습니다.",
