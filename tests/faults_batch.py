@@ -85,8 +85,8 @@ FAULTS = [
     ),
     Fault(
         "ray-comes-into-every-environment",
-        "tools/cluster.py",
-        "if environment.differences(CLUSTER_LOCK):",
+        "tools/extras.py",
+        "if environment.differences(lock):",
         "if True:",
         ("tests/house/test_environment.py::test_ray_is_added_once_beside_the_pins_of_the_lock",),
     ),
