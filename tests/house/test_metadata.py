@@ -27,7 +27,7 @@ def test_torch_is_pinned_for_every_kind_of_device():
 @pytest.mark.parametrize("name", ["requirements.lock", *map(lock_of, MODULES)])
 def test_no_pin_has_a_local_version_a_hash_or_an_address(name):
     pins = [line for line in (ROOT / name).read_text("utf-8").splitlines() if not line.startswith("#")]
-    assert len(pins) > 30
+    assert len(pins) > 10
     bad = [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; \(.+\))?", pin)]
     assert not bad
 
