@@ -14,7 +14,7 @@ from ..output.glb import read_glb
 from ..output.mesh import Mesh
 from ..output.texture import weld
 from ..output.voxelize import parity_lattice
-from .placement import Placement
+from .placement import Box, Placement
 
 MOST_FACES = 2_000_000
 PIECES = 100  # that are made solid each by itself; the rest of a mesh in more pieces counts as one
@@ -25,11 +25,15 @@ GRAY = 0.02  # spread of the channels below which a colour is no colour
 
 @dataclass(frozen=True)
 class BlockOut:
-    """solid [N, N, N] bool, indexed [x, y, z]; color [N, N, N, 3] sRGB in 0..1, None for one that has no colours."""
+    """solid [N, N, N] bool, indexed [x, y, z]; color [N, N, N, 3] sRGB in 0..1, None for one that has no colours.
+
+    box: around the mesh, in the engine's box.
+    """
 
     solid: NDArray[np.bool_]
     color: NDArray[np.float32] | None
     placement: Placement
+    box: Box
 
 
 def read_mesh(path: Path, setting: str) -> Mesh:
@@ -60,7 +64,7 @@ def block_out(path: Path, size: int) -> BlockOut:
     solid = solid_of(fitted, size)
     if solid.sum() < LEAST_CELLS:
         raise SjcError(f"start: {path} encloses no volume; close its holes or give it thickness.")
-    return BlockOut(solid, _colors(fitted, size), placement)
+    return BlockOut(solid, _colors(fitted, size), placement, box_of(fitted))
 
 
 def changeable(path: Path, placement: Placement, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -113,6 +117,11 @@ def _pieces(mesh: Mesh) -> list[NDArray[np.int32]]:
     if len(largest) > PIECES:
         pieces.append(mesh.faces[np.isin(of_face, largest[PIECES:])])
     return pieces
+
+
+def box_of(mesh: Mesh) -> Box:
+    """Its lowest and highest corner."""
+    return mesh.vertices.min(0).tolist(), mesh.vertices.max(0).tolist()
 
 
 def _placed(mesh: Mesh, placement: Placement) -> Mesh:

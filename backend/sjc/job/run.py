@@ -221,8 +221,7 @@ class JobRun:
         )
 
     def _check_prompts(self) -> None:
-        self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
-        settings = self.settings
+        settings = self.settings = replace(self.settings, prompt=self.denoiser.check_prompt(self.settings.prompt))
         if settings.negative_prompt:
             self.denoiser.check_prompt(settings.negative_prompt)
         self.denoiser.check_steering(
@@ -388,6 +387,7 @@ class JobRun:
 
             export.write_pictures(self.folder, self.appearance.true(field), settings, self._warn, go_on)
             mesh = meshing.result()
+        starting.fit(self.folder, self.start, mesh)
         for text in mesh.report.warnings if mesh.report else ():
             self._warn(text)
         with extra(job_folder.CURVES, self._warn):

@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SjcError
 from ..settings import Settings
 from . import inputs, placement
-from .placement import Placement
+from .placement import Box, Placement
 
 if TYPE_CHECKING:
     from ..field.start import Start
     from ..guidance.denoiser import Denoiser
+    from ..output.mesh import Mesh
 
 
 @dataclass(frozen=True)
 class Started:
     """begun: what the run begins with. placement: where that stands in the world, None where nobody knows.
 
-    record: what run.json says of it.
+    box: of a block-out whose size the finished object takes. record: what run.json says of it.
     """
 
     begun: Start
     placement: Placement | None = None
+    box: Box | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,6 +46,18 @@ def begin(folder: Path, started: Started | None) -> Start | None:
     if started and started.placement and not placement.read(folder):
         placement.write(folder, started.placement)
     return started.begun if started else None
+
+
+def fit(folder: Path, started: Started | None, mesh: Mesh) -> None:
+    """Have the finished object stand where its block-out stood, at that size; with a kept part it does already.
+
+    Raises SjcError.
+    """
+    from .blockout import box_of
+
+    where = placement.read(folder, fitted=False)
+    if started and started.box and where:
+        placement.write(folder, where, placement.filling(started.box, box_of(mesh)))
 
 
 def _block_out(folder: Path, settings: Settings, denoiser: Denoiser) -> Started:
@@ -72,4 +86,4 @@ def _block_out(folder: Path, settings: Settings, denoiser: Denoiser) -> Started:
         "colors": block.color is not None,
         "changeable_share": 1.0 if changeable is None else round(float(changeable.float().mean()), 6),
     }
-    return Started(begun, block.placement, record)
+    return Started(begun, block.placement, None if settings.keep else block.box, record)

@@ -68,6 +68,23 @@ def test_pieces_that_overlap_or_have_holes_are_solid_where_they_stand(glbs):
     np.testing.assert_allclose(red, [0.797738, 0.247801, 0.247801], atol=1e-3)
 
 
+def test_a_finished_object_takes_the_size_and_the_ground_of_its_block_out(tmp_path):
+    """A ball of diameter 2 for a block of 1 x 2 x 4 on the ground, in a world that is turned, moved and scaled."""
+    fit = placement.filling(((-0.5, -1, 0), (0.5, 1, 4)), ((-1, -1, -1), (1, 1, 1)))
+    assert fit.scale == pytest.approx(1)  # both boxes hold 8
+    assert fit.location == pytest.approx((0, 0, 1))  # the ball's lowest point is on the ground
+    assert placement.filling(((0, 0, 0), (9, 9, 9)), ((0, 0, 0), (1, 1, 1))).scale == placement.LARGEST_FIT
+    where = Placement((5.0, 0.0, 0.0), 3.0, np.pi / 2)
+    placement.write(tmp_path, where, Placement((1.0, 0.0, 2.0), 0.5))
+    assert placement.read(tmp_path, fitted=False) == where
+    read = placement.read(tmp_path)
+    assert read.scale == 1.5
+    assert read.location == pytest.approx((5, 3, 6))
+    assert read.world(2, 0, 0) == pytest.approx((5, 6, 6))
+    placement.write(tmp_path, where)
+    assert placement.read(tmp_path) == where
+
+
 def test_a_placement_is_a_similarity_that_is_kept(tmp_path):
     made = Placement.fitting((0, 0, 0), (2, 1, 1), rotation_z=np.pi / 2)
     np.testing.assert_allclose(made.location, (-0.5, 1, 0.5), atol=1e-12)
@@ -134,6 +151,23 @@ def test_without_anything_to_keep_the_start_may_change_everywhere(glbs):
     assert run.field.density[0][inside].min() == start.raw_density(torch.ones(1), 0.5)
     run.advance()
     assert run.field.log_scale.item() != 0
+
+
+def test_a_finished_mesh_is_fitted_unless_a_part_of_it_is_kept(glbs, tmp_path):
+    cube = trimesh.creation.box((0.2, 0.2, 0.2))
+    mesh = Mesh(cube.vertices.astype(np.float32), cube.faces.astype(np.int32), np.zeros((8, 3), np.float32))
+    for keep in ("", str(glbs / "keep.glb")):
+        started = starting.read(glbs, settings(grid=SIZE, start=str(glbs / "start.glb"), keep=keep), StubDenoiser(bent))
+        folder = tmp_path / (keep and "kept")
+        starting.begin(folder, started)
+        for _ in range(2):  # a second export starts from the first place again
+            starting.fit(folder, started, mesh)
+        after = placement.read(folder)
+        if keep:
+            assert after == placement.read(folder, fitted=False)
+        else:
+            assert after == started.placement.after(placement.filling(started.box, blockout.box_of(mesh)))
+            assert after.scale == 2 * started.placement.scale  # as much as there may be
 
 
 def flat(folder):
