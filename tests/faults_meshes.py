@@ -1,8 +1,24 @@
 """Deliberate mistakes in the way from a field to its mesh."""
 
-from tests.faults import OUTPUT, Fault
+from tests.faults import OUTPUT, SJC, Fault
+
+TEXTURING = f"{SJC}/texturing"
 
 FAULTS = [
+    Fault(
+        "outlines-count-as-all-else",
+        f"{TEXTURING}/consensus.py",
+        "trust = torch.where(solid, TRUST[0], 0.0)",
+        "return solid.float()",
+        ("tests/backend/texturing/test_texture_job.py",),
+    ),
+    Fault(
+        "guidance-to-the-lowest-level",
+        f"{TEXTURING}/shared_views.py",
+        "self.guided if sigma >= UNGUIDED else self.unguided",
+        "self.guided",
+        ("tests/backend/texturing/test_texture_job.py",),
+    ),
     Fault(
         "one-density-marks-the-surface",
         f"{OUTPUT}/mesh.py",

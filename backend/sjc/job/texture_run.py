@@ -38,6 +38,8 @@ class TextureRun(JobRun):
         """As `JobRun.load`; reads the mesh, too, so that a bad one costs no folder. Raises SjcError."""
         if not self.loaded:
             self.mesh = read(inputs.path(self.folder, self.settings.surface))
+        # What it costs to ask twice is little here, and the lowest levels go without guidance.
+        self.settings = replace(self.settings, distilled=False)
         super().load()
         self.settings = replace(self.settings, texture_size=self.settings.texture_size or TEXTURE_SIZE)
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from ..appearance.views import PAPER, Look, Shown
 from ..errors import SjcError
@@ -17,10 +16,10 @@ from ..field.cameras import Cameras, pixel_rays
 from ..output.colour import srgb_to_linear, to_uint8
 from ..output.mesh import Mesh
 from ..output.texture import Texture, lookup, texels, unwrap
-from .consensus import Shadow, find
-from .surface import Surface
+from .consensus import Around, Shadow, find
+from .surface import Points, Surface
 
-NEIGHBOURS = 8  # seen places that speak for one that is not
+SURE = 0.5  # weight from which a place is the views' alone
 SMOOTH = 4  # rays through each pixel of a picture
 BATCH = 1 << 16  # texels at a time
 OVERLAP = 0.02  # share of the texels that may lie in two triangles, as those on common edges do
@@ -59,7 +58,7 @@ def painted(
 
     mesh: laid out, the one that `surface` shows.
     colors: what the views' pixels say of the surface, [V*S*S,3], sRGB-encoded in [0, 1].
-    power: of the cosine that views count by. What no view sees takes the mean of the nearest places that are visible.
+    power: of the cosine that views count by. What they do not see well takes its neighbours' colours.
     """
     assert mesh.texture is not None
     rows, columns, triangle, weights = (
@@ -70,18 +69,18 @@ def painted(
     values = torch.from_numpy(colors).to(surface.vertices.device)
     made = np.zeros((len(rows), 3), np.float32)
     visible = np.zeros(len(rows), bool)
-    places = np.zeros((len(rows), 3), np.float32)
     for start in range(0, len(rows), BATCH):
         some = slice(start, start + BATCH)
         given = (torch.from_numpy(x[some]).to(values.device) for x in (triangle, weights.astype(np.float32)))
         points = surface.at(*given)
         mixed, weight = find(shadow, points).merged(values, power)
-        made[some], visible[some] = mixed.cpu().numpy(), (weight > 1e-4).cpu().numpy()
-        places[some] = points.position.cpu().numpy()
+        doubtful = weight < SURE
+        if doubtful.any():
+            few = Points(points.position[doubtful], points.normal[doubtful])
+            mixed[doubtful] = Around(shadow, few)(values, mixed[doubtful], weight[doubtful])
+        made[some], visible[some] = mixed.cpu().numpy(), (weight > 0).cpu().numpy()
     if not visible.any():
         raise SjcError("No camera sees anything of the mesh; check that its faces are large enough to be visible.")
-    if not visible.all():
-        made[~visible] = _from_neighbours(places[visible], made[visible], places[~visible])
     picture = np.zeros((size, size, 3), np.float32)
     picture[rows, columns] = made
     empty = np.ones((size, size), bool)
@@ -113,16 +112,3 @@ def look(mesh: Mesh, surface: Surface) -> Look:
             yield picture, depth.sum(-1) / np.maximum(opacity * SMOOTH, 1), opacity
 
     return shown
-
-
-def _from_neighbours(
-    known: NDArray[np.float32], colors: NDArray[np.float32], wanted: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Colours of places [W,3] from the nearest known ones [K,3], by inverse distance."""
-    count = min(NEIGHBOURS, len(known))
-    distance, index = cKDTree(known).query(wanted, k=count)
-    distance, index = distance.reshape(-1, count), index.reshape(-1, count)
-    weights = 1 / (distance + 1e-6)
-    weights /= weights.sum(1, keepdims=True)
-    mixed: NDArray[np.float32] = np.einsum("wk,wkc->wc", weights, colors[index]).astype(np.float32)
-    return mixed

@@ -13,17 +13,20 @@ from torch import Tensor
 
 from ..appearance.latent import Backdrop
 from ..errors import SjcError
-from ..guidance.denoiser import Denoiser
+from ..guidance.denoiser import Denoise, Denoiser
 from ..guidance.perp_neg import negatives
 from ..guidance.prompts import view_prompt
 from ..guidance.schedules import karras
 from ..settings import Settings
-from .consensus import Shadow, find
+from .consensus import Around, Points, Shadow, find
 
 LEVELS = 15
 SHARED = 0.8  # share of the levels at which views are merged
 HIGHEST, LOWEST = 8.0, 0.05  # noise levels of a start from nothing, and of the last picture
 POWERS = 1.0, 6.0  # of the cosine, at the first and at the last level
+UNGUIDED = 1.0
+"""Noise level below which the model goes unguided: guidance decides what there is at the levels above, and
+only exaggerates colours at those below (Kynkäänniemi et al., arXiv 2404.07724)."""
 GREY = 0.5  # of a surface without colours, sRGB
 
 
@@ -45,7 +48,9 @@ class SharedViews:
         self.settings, self.denoiser, self.shadow = settings, denoiser, shadow
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.backdrop = Backdrop(denoiser.autoencoder) if denoiser.autoencoder else None
-        self.taps = find(shadow, shadow.places)
+        self.solid = shadow.solid.view(-1).nonzero()[:, 0]
+        places = Points(*(x[self.solid] for x in (shadow.places.position, shadow.places.normal)))
+        self.taps, self.around = find(shadow, places), Around(shadow, places)
         self.sigmas = levels(denoiser, strength)
         self.step = 0
         self.background = self._values(torch.rand(len(shadow.cameras), 3, generator=self.generator))[:, :, None, None]
@@ -53,12 +58,18 @@ class SharedViews:
         noise = torch.randn(start.shape, generator=self.generator).to(start)
         self.noised = start + float(self.sigmas[0]) * noise
         self.pictures = start
-        self.denoise = denoiser.conditioned(
+        self.guided = self._conditioned(settings.guidance)
+        fixed = denoiser.distilled or denoiser.built_in is not None
+        self.unguided = self.guided if fixed else self._conditioned(1.0)
+
+    def _conditioned(self, guidance: float) -> Denoise:
+        s = self.settings
+        return self.denoiser.conditioned(
             [view_prompt(*view) for view in self._views()],
-            settings.negative_prompt,
-            settings.guidance,
-            rescale=settings.guidance_rescale,
-            away=[negatives(*view, settings.perp_neg) for view in self._views()],
+            s.negative_prompt,
+            guidance,
+            rescale=s.guidance_rescale,
+            away=[negatives(*view, s.perp_neg) for view in self._views()],
         )
 
     def _views(self) -> list[tuple[str, float, float, str]]:
@@ -110,9 +121,8 @@ class SharedViews:
     def merged(self, pictures: Tensor, power: float) -> Tensor:
         """The pictures [V,C,S,S] with what all views agree on."""
         values = self.surface_values(pictures)
-        together, weight = self.taps.merged(values, power)
-        together = torch.where((weight > 0)[:, None], together, values)
-        return self._on_background(self._as_pictures(together))
+        values[self.solid] = self.around(values, *self.taps.merged(values, power))
+        return self._on_background(self._as_pictures(values))
 
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint holds; all else follows from settings and surface."""
@@ -131,7 +141,8 @@ class SharedViews:
         below = float(self.sigmas[self.step + 1]) if self.step + 1 < self.steps else 0.0
         progress = self.step / max(self.steps - 1, 1)
         with torch.no_grad():
-            clean = self.denoise(self.noised, torch.full((len(self.noised),), sigma))
+            denoise = self.guided if sigma >= UNGUIDED else self.unguided
+            clean = denoise(self.noised, torch.full((len(self.noised),), sigma))
             if self.denoiser.autoencoder is None:
                 clean = clean.clamp(-1, 1)
             if progress < SHARED:

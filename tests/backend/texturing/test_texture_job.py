@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import max_pool2d
 
 from sjc import cli
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
 from sjc.job import texture_run
+from sjc.job.folder import read_settings
 from sjc.job.kinds import job_run
 from sjc.job.run import Stopped, reopen
 from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import Mesh
 from sjc.output.texture import Texture
 from sjc.settings import resolve
-from sjc.texturing import consensus, painted_mesh
+from sjc.texturing import consensus, painted_mesh, shared_views
+from sjc.texturing.shared_views import SharedViews
 from sjc.texturing.surface import RADIUS, Surface, in_view
 
 CUBE = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
@@ -80,10 +84,38 @@ def test_places_take_the_colour_that_the_views_show_there() -> None:
     shown = shadow.places.position  # pictures whose colours are the places themselves
     places = surface.spread(500, torch.Generator().manual_seed(0))
     mixed, weight = consensus.find(shadow, places).merged(shown, 1.0)
-    visible = weight > 1e-3
+    visible = weight > 1e-6
     assert visible[places.normal[:, 2] > -0.5].float().mean() > 0.97
     assert not visible[places.normal[:, 2] < -0.5].any()  # the bottom, which no camera sees
     assert (mixed - places.position)[visible].norm(dim=1).quantile(0.95) < 0.03
+
+
+def test_what_a_model_draws_on_an_outline_does_not_reach_the_surface() -> None:
+    surface = Surface(cube(), torch.device("cpu"))
+    shadow = consensus.cast(surface, look_at([0.0, 45, 90, 180, 270], [20.0, 40, 20, 20, 20], 3.0, 36.0), 64)
+    inside = (-max_pool2d(-shadow.solid[:, None].float(), 3, 1, 1))[:, 0].bool().view(-1, 1)
+    drawn = torch.where(inside, torch.tensor([1.0, 0, 0]), torch.tensor([0.0, 1, 0]))  # green around the red cube
+    places = surface.spread(500, torch.Generator().manual_seed(0))
+    mixed = consensus.Around(shadow, places)(drawn, *consensus.find(shadow, places).merged(drawn, 1.0))
+    green = mixed[places.normal[:, 2] > -0.5, 1]  # no camera sees the bottom
+    assert green.mean() < 0.05
+
+
+def test_guidance_ends_where_it_only_exaggerates(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_run(made, read_settings(made))
+    asked: list[float] = []
+
+    def asking(_views: SharedViews, scale: float) -> Callable[..., torch.Tensor]:
+        return lambda x, _sigma: (asked.append(scale), x)[1]  # a model that keeps what it sees
+
+    monkeypatch.setattr(SharedViews, "_conditioned", asking)
+    job.load()
+    views = job._begun()
+    while not views.done:
+        views.advance()
+    guided = [scale > 1 for scale in asked]
+    assert guided == [float(sigma) >= shared_views.UNGUIDED for sigma in views.sigmas]
+    assert 0 < sum(guided) < len(guided)
 
 
 def test_a_hit_is_where_its_weights_say() -> None:
