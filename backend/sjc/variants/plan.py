@@ -23,7 +23,7 @@ PREFIX = "variants-"  # of the folder that holds those of a prompt, where nobody
 MESH, PICTURE = "variant.glb", "variant.png"  # of one, as it is when it stops
 MOST = 16
 SHORT = 0.25  # of a run's steps: four variants take the calls of one whole job
-DIFFERENCES: tuple[Mapping[str, float], ...] = ({}, {"carving_weight": 3.0}, {"carving_weight": 0.0})
+DIFFERENCES: tuple[Mapping[str, float], ...] = ({}, {"carving_weight": 3.0}, {"carving_weight": 0.3})
 """Factors on settings, in turn: as they are, slimmer, fuller."""
 VERSION = 1
 _ALLOWED = (locks.FOLDER_LOCK, inputs.INPUTS)  # in a new parent: what Blender has written for all of them
