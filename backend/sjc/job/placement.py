@@ -65,12 +65,11 @@ def _turned(x: float, y: float, z: float, angle: float) -> tuple[float, float, f
 def filling(block_out: Box, result: Box) -> Placement:
     """Brings a finished object to the size of its block-out and onto the same ground, in the middle of it.
 
-    A model knows an object by one size, whatever the block-out's. Size is the geometric mean of the sides here, so that
-    the volumes of the two boxes are the same; it changes by LARGEST_FIT at most.
+    A model knows an object by one size, whatever the block-out's. Afterwards the longest sides of both boxes are alike;
+    the size changes by LARGEST_FIT at most.
     """
-    sides = [[max(b - a, 1e-6) for a, b in zip(*box, strict=True)] for box in (block_out, result)]
-    scale = (math.prod(sides[0]) / math.prod(sides[1])) ** (1 / 3)
-    scale = min(max(scale, 1 / LARGEST_FIT), LARGEST_FIT)
+    longest, own = (max(b - a for a, b in zip(*box, strict=True)) for box in (block_out, result))
+    scale = min(max(longest / max(own, 1e-6), 1 / LARGEST_FIT), LARGEST_FIT)
     (low, high), (own_low, own_high) = block_out, result
     x, y = ((low[i] + high[i] - scale * (own_low[i] + own_high[i])) / 2 for i in (0, 1))
     return Placement((x, y, low[2] - scale * own_low[2]), scale)

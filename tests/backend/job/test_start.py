@@ -71,9 +71,9 @@ def test_pieces_that_overlap_or_have_holes_are_solid_where_they_stand(glbs):
 def test_a_finished_object_takes_the_size_and_the_ground_of_its_block_out(tmp_path):
     """A ball of diameter 2 for a block of 1 x 2 x 4 on the ground, in a world that is turned, moved and scaled."""
     fit = placement.filling(((-0.5, -1, 0), (0.5, 1, 4)), ((-1, -1, -1), (1, 1, 1)))
-    assert fit.scale == pytest.approx(1)  # both boxes hold 8
-    assert fit.location == pytest.approx((0, 0, 1))  # the ball's lowest point is on the ground
-    assert placement.filling(((0, 0, 0), (9, 9, 9)), ((0, 0, 0), (1, 1, 1))).scale == placement.LARGEST_FIT
+    assert fit.scale == pytest.approx(2)  # the longest side is the height, 4
+    assert fit.location == pytest.approx((0, 0, 2))  # the ball's lowest point is on the ground
+    assert placement.filling(((0, 0, 0), (9, 1, 1)), ((0, 0, 0), (1, 1, 1))).scale == placement.LARGEST_FIT
     where = Placement((5.0, 0.0, 0.0), 3.0, np.pi / 2)
     placement.write(tmp_path, where, Placement((1.0, 0.0, 2.0), 0.5))
     assert placement.read(tmp_path, fitted=False) == where
