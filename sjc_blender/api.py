@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,20 +98,26 @@ def refine(
     on_progress: OnProgress | None = None,
     folder: str | Path | None = None,
     location: tuple[float, float, float] | None = None,
+    keep: str | Path | bpy.types.Object = "",
     **settings: Any,
 ) -> Job:
     """Go on from a finished result in a job of its own; the result stays as it is.
 
     job: a Job, or a path as for `import_result`. prompt: other words, which change the colors and hold the shape;
     without them the result is refined. location: by default beside the result, where it stands in the scene, else the
-    3D cursor. settings: over the result's own, such as `steps`, `grid`, `start_noise` or `density_rate`. The rest is as
-    in `generate`. Raises SjcError for a job that is not finished or whose field is gone, and for bad settings.
+    3D cursor. keep: a mesh object within which alone the result may change, beside the result's mesh in the scene; or a
+    .glb file, in the frame of the result's mesh.glb. settings: over the result's own, such as `steps`, `grid`,
+    `start_noise` or `density_rate`. The rest is as in `generate`. Raises SjcError for a job that is not finished or
+    whose field is gone, and for bad settings.
     """
     parent = job.folder if isinstance(job, Job) else places.job_folder(places.named_path(job))
-    chosen = refining.settings_of(parent, prompt, settings)
+    part = job_inputs.part_of_result(keep, parent)
+    chosen = refining.settings_of(parent, prompt, {**settings, **part.settings})
     taken = [record.folder for record in queue().jobs]
     job_folder = places.named_path(folder) if folder else refining.free_folder(parent, chosen, taken)
-    return _queued(chosen, job_folder, block, on_progress, folder or job_folder, location or live.beside(parent))
+    prepare = partial(part.write, job_folder) if part.writes else None
+    where = location or live.beside(parent)
+    return _queued(chosen, job_folder, block, on_progress, folder or job_folder, where, prepare)
 
 
 def _free_folder(folder: str | Path | None, chosen: Settings) -> Path:

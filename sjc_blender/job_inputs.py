@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import live, places, user_preferences
+from .backend.sjc.errors import SjcError
+from .backend.sjc.job.folder import MESH
 from .backend.sjc.job.inputs import INPUTS
 from .backend.sjc.job.placement import Placement
 from .backend.sjc.picture_text import joined
 from .backend.sjc.settings import Settings, resolve_job
+
+if TYPE_CHECKING:
+    from .scene.blockout import Scan
 
 Picture = tuple[Any, Any]
 """A reference picture: a file or an image data-block, and its view: a name, two angles in degrees, a camera object."""
@@ -55,6 +60,22 @@ def read(
         scanned.write(folder)
 
     return Given(chosen, folder, prepare if scanned.writes else None, scanned.stands)
+
+
+def part_of_result(keep: str | Path | Any, parent: Path) -> Scan:
+    """What may change of the result in a job folder. Raises SjcError.
+
+    keep: as of `api.refine`; "" for all of it. An object says so by where it stands about the result's mesh.
+    """
+    from .scene import blockout, glb
+
+    whole = _whole(keep)
+    if isinstance(whole, str):
+        return blockout.Scan({"keep": whole} if whole else {})
+    result = live.mesh_of_folder(parent)
+    if result is None:
+        raise SjcError(f"Import the result first: only beside its mesh does {keep.name} say which part may change.")
+    return blockout.scan_part(keep, result, *glb.bounds(parent / MESH))
 
 
 def resolved(given: Mapping[str, Any]) -> Settings:

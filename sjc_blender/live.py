@@ -11,7 +11,7 @@ import contextlib
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,7 @@ class Placement:
 
 _placements: dict[str, Placement] = {}
 _readings: dict[str, glb.Reading] = {}  # id of a job -> its mesh, on the way into the scene
+_rows: set[Path] = set()  # parent folders of variants that came into the scene after the last undo step
 
 
 def expect(record: JobRecord, location: tuple[float, float, float] | None, row: int = 0) -> None:
@@ -79,13 +80,21 @@ def place(location: tuple[float, float, float] | None) -> tuple[float, float, fl
 
 def beside(folder: Path) -> tuple[float, float, float] | None:
     """A place along X from the result of a job folder, if it stands in the scene."""
+    if (result := mesh_of_folder(folder)) is None:
+        return None
+    x, y, z = result.location
+    return x + ROW_SPACING * output_settings()["size"], y, z
+
+
+def mesh_of_folder(folder: Path) -> bpy.types.Object | None:
+    """The mesh of a job folder in the scene: the active object where it is one."""
     import bpy
 
-    for one in bpy.data.objects:
-        if one.type == "MESH" and one.get("folder") == str(folder) and "sjc_job" in one:
-            x, y, z = one.location
-            return x + ROW_SPACING * output_settings()["size"], y, z
-    return None
+    def is_it(one: Any) -> bool:
+        return one.type == "MESH" and one.get("folder") == str(folder) and "sjc_job" in one
+
+    active = bpy.context.view_layer.objects.active
+    return active if active and is_it(active) else next(filter(is_it, bpy.data.objects), None)
 
 
 def in_a_row(index: int, start: tuple[float, float, float] | None = None) -> tuple[float, float, float]:
@@ -178,9 +187,7 @@ def _show_variant(record: JobRecord) -> None:
 
 
 def show_variant(record: JobRecord) -> bpy.types.Object | None:
-    """The short mesh of a variant in the scene; one undo step. None where nothing has formed yet."""
-    import bpy
-
+    """The short mesh of a variant in the scene, for `push_rows`. None where nothing has formed yet."""
     from .scene import glb, meshes
 
     path, where = record.folder / plan.MESH, placement_of(record)
@@ -197,9 +204,18 @@ def show_variant(record: JobRecord) -> bpy.types.Object | None:
         job_id=record.id,
     )
     meshes.mark_variant(made)
-    if not bpy.app.background:
-        bpy.ops.ed.undo_push(message="Variant (SJC)")
+    _rows.add(record.folder.parent)
     return made
+
+
+def push_rows(unfinished: Collection[Path]) -> None:
+    """One undo step for all variants of a press, once they are there.  unfinished: parents of those at work."""
+    import bpy
+
+    whole = _rows.difference(unfinished)
+    _rows.difference_update(whole)
+    if whole and not bpy.app.background:
+        bpy.ops.ed.undo_push(message="Variants (SJC)")
 
 
 def _beside_block_out(folder: Path, row: int) -> placement.Placement | None:
@@ -392,6 +408,7 @@ def forget() -> None:
     """At switching off."""
     _placements.clear()
     _readings.clear()
+    _rows.clear()
     listeners.clear()
     settled.clear()
     folders_removed.clear()

@@ -38,6 +38,7 @@ def pump() -> bool:
         except Exception:  # noqa: BLE001 (a listener of the panel; what fails in the scene `live` tells the job)
             traceback.print_exc()
     live.settle()
+    live.push_rows({batch.folder for batch in queue().batches})
     # Only now: the records know of all the news, so a job that says "finished" must have its mesh.
     for record, _ in news:
         try:

@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     refine.add_argument("--prompt", help="other words; without them the result is refined")
     refine.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-refined]")
     _add_common(refine)
-    settings.add_arguments(refine, skip=("prompt", "preset", "start", "keep", "parent"))
+    settings.add_arguments(refine, skip=("prompt", "preset", "start", "parent"))
 
     texture = subparsers.add_parser(
         "texture",

@@ -83,9 +83,8 @@ class Losses:
 
 def grid_size(settings: Settings, step: int) -> int:
     """Voxels along an edge at this step: N / 2^k, doubled k times at even distances over the first half of the run."""
-    k = (
-        0 if is_block_out(settings.start) else settings.coarse_to_fine
-    )  # a block-out is there in full from the first step on
+    # A block-out, and what is kept, are there in full from the first step on.
+    k = 0 if is_block_out(settings.start) or settings.keep else settings.coarse_to_fine
     progress = step / settings.steps
     done = k if k == 0 else min(k, int(progress / COARSE_SHARE * k))
     return max(2, settings.grid >> (k - done))

@@ -62,7 +62,7 @@ def scan(start: str | Iterable[Any], keep: str | Any) -> Scan:
         if not objects:
             raise SjcError("The start has no mesh: select one or more mesh objects.")
         angle = _heading(objects[0])
-        begun = _parts(objects, angle)
+        begun = _parts(objects, Matrix.Rotation(-angle, 4, "Z"))
         lows, highs = zip(*(part.bounds() for part in begun), strict=True)
         low, high = np.min(lows, 0), np.max(highs, 0)
         stands = Placement.fitting(low.tolist(), high.tolist(), angle)
@@ -75,7 +75,22 @@ def scan(start: str | Iterable[Any], keep: str | Any) -> Scan:
     if not settings["start"]:
         raise SjcError("There is nothing to keep without a start: select the mesh objects to start from, too.")
     settings["keep"] = f"{INPUTS}/keep.glb"
-    return Scan(settings, begun, _parts([keep], angle), stands)
+    return Scan(settings, begun, _parts([keep], Matrix.Rotation(-angle, 4, "Z")), stands)
+
+
+def scan_part(keep: Any, result: Any, low: np.ndarray, high: np.ndarray) -> Scan:
+    """Read what may change of a result, in the frame of its mesh.glb, wherever the result stands in the scene.
+
+    keep, result: mesh objects. low, high [3]: the box around its mesh.glb.
+    Raises SjcError.
+    """
+    if keep.type != "MESH":
+        raise SjcError(f"{keep.name} is no mesh object, so nothing can be inside it; choose a mesh.")
+    own_low, own_high = _part(result.data, np.eye(4)).bounds()
+    scale = float((high - low).max()) / max(float((own_high - own_low).max()), 1e-12)
+    own = Matrix.Translation(low.tolist()) @ Matrix.Scale(scale, 4) @ Matrix.Translation((-own_low).tolist())
+    frame = own @ result.matrix_world.inverted_safe()
+    return Scan({"keep": f"{INPUTS}/keep.glb"}, keep=_parts([keep], frame))
 
 
 def _heading(item: Any) -> float:
@@ -87,8 +102,11 @@ def _heading(item: Any) -> float:
     return float(turn.to_euler().z) if upright else 0.0
 
 
-def _parts(objects: Sequence[Any], angle: float) -> tuple[Part, ...]:
-    """The evaluated meshes of objects. Raises SjcError for no faces, for too many, and for points at no place."""
+def _parts(objects: Sequence[Any], frame: Matrix) -> tuple[Part, ...]:
+    """The evaluated meshes of objects, brought from the world into a frame.
+
+    Raises SjcError for no faces, for too many, and for points at no place.
+    """
     for item in objects:
         if (count := _triangles(item.data)) >= MOST_FACES:  # before its modifiers make more of them
             raise SjcError(
@@ -109,7 +127,7 @@ def _parts(objects: Sequence[Any], angle: float) -> tuple[Part, ...]:
                     f"{item.name} brings the block-out to {total} triangles; decimate it to fewer than {MOST_FACES}."
                 )
             if len(mesh.polygons):
-                made.append(_part(mesh, np.array(Matrix.Rotation(-angle, 4, "Z") @ item.matrix_world)))
+                made.append(_part(mesh, np.array(frame @ item.matrix_world)))
         finally:
             evaluated.to_mesh_clear()
     if not made:

@@ -6,6 +6,7 @@ to bytes. No bpy: it may run in a thread.
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import threading
@@ -63,6 +64,21 @@ def read(path: str | os.PathLike[str]) -> Triangles:
         return Triangles(upright, faces, colors)
     _, first, inverse = np.unique(upright, axis=0, return_index=True, return_inverse=True)
     return Triangles(upright[first], inverse.reshape(-1)[faces].astype(np.int32), colors[first], uv[faces], picture)
+
+
+def bounds(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest corner [3] of a mesh.glb, z up, from its head alone. Raises SjcError for one that has none."""
+    try:
+        with foreign.opened(path, foreign.MESH_BYTES) as stream:
+            length = min(struct.unpack("<I", stream.read(20)[12:16])[0], foreign.RECORD_BYTES)
+            document = json.loads(stream.read(length))
+        accessor = document["accessors"][document["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+        (x, y, z), (right, top, front) = (map(float, accessor[name]) for name in ("min", "max"))
+    except OSError as error:
+        raise SjcError(f"{path} cannot be read: {error.strerror}.") from error
+    except (KeyError, IndexError, TypeError, ValueError, struct.error) as error:
+        raise SjcError(f"{path} is not a mesh of this add-on; use File > Import > glTF 2.0 for other files.") from error
+    return np.array((x, -front, y)), np.array((right, -z, top))
 
 
 class Reading:

@@ -13,6 +13,7 @@ def test_a_result_is_refined_and_reworded_from_history_and_from_its_mesh(ui):
     got = ui(
         RECORDER
         + """
+from sjc_blender.scene import glb
 fake("ok")
 scene.sjc.preset, scene.sjc.prompt = "test", "a blue tree"
 bpy.ops.sjc.generate()
@@ -33,6 +34,21 @@ result["places"] = [round(job.mesh_object.location.x - mesh.location.x, 3) for j
 result["tree"] = [[entry.prompt, entry.depth] for entry in runtime.history]
 result["same"] = refused(bpy.ops.sjc.change_words, folder=str(first.folder), prompt="a blue tree")
 result["empty"] = refused(bpy.ops.sjc.change_words, folder=str(first.folder), prompt="  ")
+mesh.location, mesh.rotation_euler.z, mesh.scale = (5, 6, 7), 0.4, (3, 3, 3)  # wherever the result stands
+bpy.ops.mesh.primitive_cube_add(size=1)
+part = scene.sjc_start.keep = bpy.context.object
+bpy.context.view_layer.update()
+part.matrix_world = mesh.matrix_world  # above the middle of its base, as high as half a side
+bpy.context.view_layer.objects.active = mesh
+bpy.context.view_layer.update()
+bpy.ops.sjc.change_words(prompt="a green tree", steps=2)
+fifth = api.jobs()[-1]
+result["part"] = [corner.tolist() for path in ("inputs/keep.glb", "mesh.glb")
+                  for corner in glb.bounds((fifth if "keep" in path else first).folder / path)]
+result["kept"] = fifth.record.settings.keep
+mesh["folder"] = "elsewhere"
+result["not there"] = refused(bpy.ops.sjc.change_words, folder=str(first.folder), prompt="a cyan tree")
+mesh["folder"], scene.sjc_start.keep = str(first.folder), None
 bpy.context.view_layer.objects.active = None
 result["none"] = refused(bpy.ops.sjc.refine_result)
 menu = Layout()
@@ -54,6 +70,12 @@ api.close()
     assert got["places"] == [0, 1.5]
     assert got["tree"][0] == ["a blue tree", 0]
     assert sorted(got["tree"][1:]) == [["a blue tree", 1], ["a pink tree", 1], ["a red tree", 1]]
+    assert got["kept"] == "inputs/keep.glb"
+    low, high, mesh_low, mesh_high = np.array(got["part"])
+    size = (mesh_high - mesh_low).max()  # the object is 1 long in Blender, as the cube is
+    base = np.array([*(mesh_low + mesh_high)[:2] / 2, mesh_low[2]])
+    np.testing.assert_allclose([low, high], [base - size / 2, base + size / 2], atol=1e-4)
+    assert "Import the result first" in got["not there"]
     assert "own words" in got["same"]
     assert "Type the new words" in got["empty"]
     assert "Select a mesh made by this add-on" in got["none"]

@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SjcError
+import numpy as np
+
 from ..settings import Settings
 from . import inputs, placement
 from .placement import Box, Placement
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..field.start import Start
     from ..guidance.denoiser import Denoiser
     from ..output.mesh import Mesh
@@ -34,11 +37,9 @@ def read(folder: Path, settings: Settings, denoiser: Denoiser) -> Started | None
     """The start of a job that is to begin or to go on in `folder`; None without one. Raises SjcError."""
     from ..field.start import is_block_out
 
-    if not is_block_out(settings.start):
-        if settings.keep:
-            raise SjcError("keep: only a block-out can be kept in part; start from a .glb file.")
-        return None
-    return _block_out(folder, settings, denoiser)
+    if is_block_out(settings.start):
+        return _block_out(folder, settings, denoiser)
+    return _kept_field(folder, settings, denoiser) if settings.keep else None
 
 
 def begin(folder: Path, started: Started | None) -> Start | None:
@@ -58,6 +59,24 @@ def fit(folder: Path, started: Started | None, mesh: Mesh) -> None:
     where = placement.read(folder, fitted=False)
     if started and started.box and where:
         placement.write(folder, where, placement.filling(started.box, box_of(mesh)))
+
+
+def _kept_field(folder: Path, settings: Settings, denoiser: Denoiser) -> Started:
+    """A finished field (`start_files.finished_field`) that may change only within a mesh, placed as its mesh.glb is."""
+    import torch
+
+    from ..field import start
+    from . import blockout
+
+    size = settings.grid
+    keep = inputs.path(folder, settings.keep)
+    changeable = torch.from_numpy(blockout.changeable(keep, Placement((0, 0, 0), 1.0), np.ones((size,) * 3, bool)))
+    grid = torch.full((size, size, size, 1 + denoiser.channels), torch.nan)
+    return Started(start.Start(grid, changeable=changeable), record={"changeable_share": _share(changeable)})
+
+
+def _share(changeable: Tensor) -> float:
+    return round(float(changeable.float().mean()), 6)
 
 
 def _block_out(folder: Path, settings: Settings, denoiser: Denoiser) -> Started:
@@ -84,6 +103,6 @@ def _block_out(folder: Path, settings: Settings, denoiser: Denoiser) -> Started:
         "placement": asdict(block.placement),
         "solid_share": round(float(block.solid.mean()), 6),
         "colors": block.color is not None,
-        "changeable_share": 1.0 if changeable is None else round(float(changeable.float().mean()), 6),
+        "changeable_share": 1.0 if changeable is None else _share(changeable),
     }
     return Started(begun, block.placement, None if settings.keep else block.box, record)

@@ -68,16 +68,17 @@ class SJC_OT_refine_result(GoOn, bpy.types.Operator):
         chosen = refine.settings_of(parent)
         self.steps, self.grid = chosen.steps, chosen.grid
 
-    def draw(self, _context: Any) -> None:
-        """Steps and grid."""
+    def draw(self, context: Any) -> None:
+        """Steps, grid, and the part that may change."""
         self.layout.use_property_split = True
         self.layout.prop(self, "steps")
         self.layout.prop(self, "grid")
+        self.layout.prop(context.scene.sjc_start, "keep")
 
     def act(self, context: Any) -> None:
         """As `api.refine`."""
         grid = {"grid": self.grid} if self.grid else {}
-        api.refine(self.parent(context), steps=self.steps, **grid)
+        api.refine(self.parent(context), steps=self.steps, keep=context.scene.sjc_start.keep or "", **grid)
         ui_state.refresh()
 
 
@@ -100,11 +101,12 @@ class SJC_OT_change_words(GoOn, bpy.types.Operator):
         self.prompt = read_settings(parent).prompt
         self.steps = refine.settings_of(parent, refine.OTHER).steps
 
-    def draw(self, _context: Any) -> None:
+    def draw(self, context: Any) -> None:
         """Words, and how much may change."""
         self.layout.use_property_split = True
         for name in ("prompt", "steps", "density_rate", "start_noise"):
             self.layout.prop(self, name)
+        self.layout.prop(context.scene.sjc_start, "keep")
 
     def act(self, context: Any) -> None:
         """As `api.refine` with a prompt."""
@@ -118,6 +120,7 @@ class SJC_OT_change_words(GoOn, bpy.types.Operator):
             steps=self.steps,
             density_rate=self.density_rate,
             start_noise=self.start_noise,
+            keep=context.scene.sjc_start.keep or "",
         )
         ui_state.refresh()
 

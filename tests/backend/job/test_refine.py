@@ -3,8 +3,10 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 
 from sjc.errors import SjcError
 from sjc.field.finished import FinishedField
@@ -16,6 +18,8 @@ from sjc.job.folder import CHECKPOINT, prepare_folder
 from sjc.job.run import JobRun, reopen
 from sjc.models import loading
 from sjc.optimize import Optimization
+from sjc.output.glb import write_glb
+from sjc.output.mesh import Mesh
 from tests.backend.stubs import SCHEDULE, StubDenoiser, bent, settings
 
 CPU = torch.device("cpu")
@@ -67,6 +71,29 @@ def test_a_finer_grid_goes_on_from_the_same_density(parent, tmp_path, monkeypatc
     torch.testing.assert_close(
         run.optimization.field.activated_density(), same.activated_density(), atol=1e-3, rtol=1e-3
     )
+
+
+def box(path, *sides):
+    """A box from corner to corner as .glb, in the frame of a result's mesh.glb."""
+    made = trimesh.creation.box(bounds=sides)
+    points = made.vertices.astype(np.float32)
+    write_glb(path, Mesh(points, made.faces.astype(np.int32), np.ones_like(points)))
+    return str(path)
+
+
+def test_other_words_change_only_what_lies_inside_of_a_part(parent, tmp_path, monkeypatch):
+    """Bit by bit, with the grid's doublings of the settings left out."""
+    monkeypatch.setattr(export, "SHEET_SIZE", 24)
+    part = box(tmp_path / "part.glb", (0, -2, -2), (2, 2, 2))
+    run, record = made(parent, tmp_path / "j", "a blue mushroom", steps=3, keep=part, coarse_to_fine=1)
+    before, after = checkpoint.load(parent)[0]["field.grid"], run.optimization.field.grid.detach()
+    half = len(after) // 2
+    assert torch.equal(after[:half].view(torch.int32), before[:half].view(torch.int32))
+    assert not torch.equal(after[half:], before[half:])
+    assert record["start"]["changeable_share"] == 0.5
+    for name, sides in {"nothing": ((3, 3, 3), (4, 4, 4)), "all": ((-2, -2, -2), (2, 2, 2))}.items():
+        with pytest.raises(SjcError, match=f"keep: the part that may change covers {name} of the start"):
+            made(parent, tmp_path / name, steps=2, keep=box(tmp_path / f"{name}.glb", *sides))
 
 
 def test_a_stopped_refinement_goes_on_without_its_parent(parent, tmp_path, monkeypatch):

@@ -21,8 +21,8 @@ START = {
     "start: {} encloses no volume; close its holes or give it thickness.": "시작: {} 은(는) 부피가 없습니다. 구멍을 막거나 두께를 주세요.",
     "keep: the part that may change covers nothing of the start; move it there or make it larger.": "유지: 바뀌어도 되는 부분이 시작 형태에 닿지 않습니다. 옮기거나 크게 하세요.",
     "keep: the part that may change covers all of the start, so nothing is kept; make it smaller.": "유지: 바뀌어도 되는 부분이 시작 형태를 모두 덮어 유지할 것이 없습니다. 작게 하세요.",
-    "keep: only a block-out can be kept in part; start from a .glb file.":
-        "유지: 블록아웃으로 시작할 때만 일부를 그대로 둘 수 있습니다. .glb 파일에서 시작하세요.",
+    "Import the result first: only beside its mesh does {} say which part may change.":
+        "먼저 결과를 가져오세요. {} 은(는) 결과의 메시 곁에 있어야 어느 부분이 바뀌어도 되는지 알 수 있습니다.",
     "{}: {} names no file; use the path of a .glb file.": "{}: {} 은(는) 파일이 아닙니다. .glb 파일의 경로를 쓰세요.",
     "{}: {} is not a {} file; export {} as {}.": "{}: {} 은(는) {} 파일이 아닙니다. {} 을(를) {} 로 내보내세요.",
     "{}: {} is {}, which is not one of the files in {}.": "{}: {} 이(가) {} 인데, {} 안의 파일이 아닙니다.",
