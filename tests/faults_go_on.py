@@ -14,6 +14,20 @@ FAULTS = [
         (f"{REFINE}::test_refining_starts_from_the_finished_field_and_names_the_parent",),
     ),
     Fault(
+        "what-a-refinement-keeps-goes-through-coarse-grids",
+        f"{SJC}/optimize.py",
+        "is_block_out(settings.start) or settings.keep else",
+        "is_block_out(settings.start) else",
+        (f"{REFINE}::test_other_words_change_only_what_lies_inside_of_a_part",),
+    ),
+    Fault(
+        "the-part-to-change-stands-where-the-result-does-not",
+        "sjc_blender/scene/blockout.py",
+        "frame = own @ result.matrix_world.inverted_safe()",
+        "frame = own",
+        ("tests/blender/test_go_on.py::test_a_result_is_refined_and_reworded_from_history_and_from_its_mesh",),
+    ),
+    Fault(
         "another-density-shift-goes-the-wrong-way",
         f"{FIELD}/finished.py",
         "(self.density_shift - field.density_shift)",

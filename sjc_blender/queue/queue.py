@@ -313,6 +313,7 @@ class Queue:
         if job.preparation and job.preparation.problem:
             self._fail(job, job.preparation.problem)
             return
+        job.preparation = None  # and with it what it has written
         try:
             self._folder_lock = lock_folder(job.folder)
             self._reused = self.process is not None

@@ -202,10 +202,10 @@ class Desk:
         left, top, width, height = self.ask(f"result = region_of({area!r}, {part!r})")["box"]
         if height < 3 * UNIT:  # a bar: along it
             spots = [(x, top + height // 2) for x in range(left + UNIT // 2, left + width, UNIT)]
-        else:  # panels: down, at two places, because some rows hold two buttons
+        else:  # panels: down, at three places, because some rows hold two buttons, or one and an icon
             spots = [
                 (int(left + share * width), y)
-                for share in (0.25, 0.7)
+                for share in (0.25, 0.7, 0.9)
                 for y in range(top + UNIT // 2, top + height, UNIT - 4)
             ]
         labels_read = []

@@ -3,6 +3,7 @@
     film    docs/images/sentence_to_mesh.webp   a prompt becomes a volume becomes a mesh
     panel   docs/images/panel.png               the whole window, a job paused on its way
     guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
+    start   docs/images/guide-*.png             the same of block-outs, variants, other words and reference pictures
 
 Without a name all of them are made. It needs what the window's tests need: Debian, and the root account.
 """
@@ -20,7 +21,7 @@ from tools.common import ROOT, BuildError
 from tools.environment import Environment
 
 IMAGES = ROOT / "docs" / "images"
-NAMES = ("film", "panel", "guide")
+NAMES = ("film", "panel", "guide", "start")
 
 
 @contextlib.contextmanager
@@ -70,6 +71,15 @@ def guide():
         return shots.make(desk, IMAGES, lambda: ready(desk))
 
 
+def start():
+    """The cut-outs of starting from what is there."""
+    from tests.window import guide_start
+
+    with seated(guide_start.SIZE) as desk:
+        ready(desk)
+        return guide_start.make(desk, IMAGES)
+
+
 def main(arguments):
     """Make the named pictures and print where they are -> exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.window.portrait", description=__doc__.partition("\n")[0])
@@ -84,7 +94,7 @@ def main(arguments):
         print(reason, file=sys.stderr)
         return 2
     for name in names or NAMES:
-        for path in {"film": film, "panel": panel, "guide": guide}[name]():
+        for path in {"film": film, "panel": panel, "guide": guide, "start": start}[name]():
             print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
     return 0
 

@@ -118,7 +118,10 @@ class SJC_PT_start(Child, bpy.types.Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.operator("sjc.generate_from_selection", icon="MESH_CUBE")
         layout.prop(group, "start_strength", slider=True)
-        layout.prop(context.scene.sjc_start, "keep")
+        column = layout.column(align=True)
+        column.use_property_split = False
+        column.label(text="Change Only Inside")  # too long to stand beside its field
+        column.prop(context.scene.sjc_start, "keep", text="")
         if group.start:  # taken over from another job, or by a script
             layout.prop(group, "start")
         if group.keep:
