@@ -202,10 +202,10 @@ class Desk:
         left, top, width, height = self.ask(f"result = region_of({area!r}, {part!r})")["box"]
         if height < 3 * UNIT:  # a bar: along it
             spots = [(x, top + height // 2) for x in range(left + UNIT // 2, left + width, UNIT)]
-        else:  # panels: down, at three places, because some rows hold two buttons, or one and an icon
+        else:  # panels: down, at two places, because some rows hold two buttons
             spots = [
                 (int(left + share * width), y)
-                for share in (0.25, 0.7, 0.9)
+                for share in (0.25, 0.7)
                 for y in range(top + UNIT // 2, top + height, UNIT - 4)
             ]
         labels_read = []
@@ -219,6 +219,11 @@ class Desk:
             labels_read += [label] * bool(label)
         self.picture("missed")
         raise AssertionError(f"{name} is nowhere in {area} {part}, only {sorted(set(labels_read))}")
+
+    def know_beside(self, name, neighbour):
+        """An icon at the right end of another button's row, which would be felt for last."""
+        left, _, width, _ = self.ask("result = region_of('VIEW_3D')")["box"]
+        self.known[name] = left + width * 5 // 6, self.find(neighbour)[1]
 
     def click(self, name, until="True", area="VIEW_3D", part="UI"):
         """Find and press, and once more if nothing comes of it: Blender swallows clicks while its panels slide."""

@@ -21,12 +21,13 @@ for item, name, color in ((stem, 'stem', (0.8, 0.75, 0.6, 1)), (cap, 'cap', (0.6
     item.name = name
     material = bpy.data.materials.new(name)
     material.use_nodes = True
-    material.node_tree.nodes['Principled BSDF'].inputs['Base Color'].default_value = color
+    material.node_tree.nodes['Principled BSDF'].inputs['Base Color'].default_value = material.diffuse_color = color
     item.data.materials.append(material)
     item.select_set(True)
 view = next(a for a in bpy.context.screen.areas if a.type == 'VIEW_3D').spaces.active
 view.show_gizmo = False
 view.overlay.show_text = False
+view.shading.color_type = 'MATERIAL'  # Solid shading: software takes a minute to draw Material Preview
 """
 AWAY = """
 for item in bpy.data.objects:
@@ -56,16 +57,16 @@ def make(desk, folder):
     desk.ask(guide.SCENE)
     shots = guide.Shots(desk, folder)
     desk.ask(BLOCK_OUT)
-    desk.ask(guide.SHADED)
     desk.fill("sjc.prompt", PROMPT)
     with shots.opened("SJC_PT_start"):
         shots.view("block-out")
         desk.click("sjc.generate_from_selection", until="api.jobs()")
         desk.wait_for("api.jobs()[0].finished", "the result of the block-out")
-        desk.ask(AWAY + "api.jobs()[0].mesh_object.hide_set(False)")
+        desk.ask(AWAY + "api.show_colors()\napi.jobs()[0].mesh_object.hide_set(False)")
         shots.view("block-out-result")
 
     desk.ask(ROW + "api.clear_finished()")
+    desk.know_beside("sjc.variants", "sjc.generate")
     with shots.pop_up("variants-dialog"):
         desk.click_at(*desk.find("sjc.variants"))
     desk.ask("api.variants(bpy.context.scene.sjc.prompt, 4, preset='fast')")

@@ -79,6 +79,7 @@ def test_a_block_out_is_generated_from_and_one_undo_takes_the_result_back(artist
 def test_variants_come_in_one_undo_step_and_a_click_takes_one(artist):
     artist.fill("sjc.prompt", "a red mushroom")
     before = artist.ask(f"result = {MESHES}")
+    artist.know_beside("sjc.variants", "sjc.generate")
     confirm(artist, "sjc.variants", until="len(api.jobs()) == 4")
     at_rest(artist, 4)
     assert artist.ask(f"result = {SHORT}") == 4
