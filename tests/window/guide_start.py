@@ -11,8 +11,7 @@ PROMPT, OTHER_WORDS = "a red mushroom", "a blue mushroom with a yellow stem"
 SIZE = (1600, 1240)  # of the screen: the gallery and an open sub-panel fit into it
 # A mushroom as anybody would rough it out, where the guide's objects stand.
 BLOCK_OUT = """
-g = bpy.context.scene.sjc
-g.preset = 'fast'
+bpy.context.scene.sjc.preset = 'fast'
 bpy.ops.mesh.primitive_cylinder_add(radius=0.18, depth=0.7, location=(0, 0, -0.15))
 stem = bpy.context.object
 bpy.ops.mesh.primitive_cone_add(radius1=0.62, radius2=0.2, depth=0.4, location=(0, 0, 0.4))
@@ -55,17 +54,28 @@ def make(desk, folder):
     """All of them, in the order in which a person meets them -> their paths."""
     desk.open_tab("SJC")
     desk.ask(guide.SCENE)
-    shots = guide.Shots(desk, folder)
-    desk.ask(BLOCK_OUT)
     desk.fill("sjc.prompt", PROMPT)
+    shots = guide.Shots(desk, folder)
+    for part in (block_out, variants, other_words, reference_picture):
+        part(desk, shots)
+    return shots.paths
+
+
+def block_out(desk, shots):
+    """A rough mushroom, and what becomes of it."""
+    desk.ask(BLOCK_OUT)
     with shots.opened("SJC_PT_start"):
         shots.view("block-out")
         desk.click("sjc.generate_from_selection", until="api.jobs()")
         desk.wait_for("api.jobs()[0].finished", "the result of the block-out")
         desk.ask(AWAY + "api.show_colors()\napi.jobs()[0].mesh_object.hide_set(False)")
         shots.view("block-out-result")
+    desk.ask("api.clear_finished()")
 
-    desk.ask(ROW + "api.clear_finished()")
+
+def variants(desk, shots):
+    """Four of them, in a row and as pictures; one is then taken."""
+    desk.ask(ROW + "api.show_colors()")
     desk.know_beside("sjc.variants", "sjc.generate")
     with shots.pop_up("variants-dialog"):
         desk.click_at(*desk.find("sjc.variants"))
@@ -76,6 +86,9 @@ def make(desk, folder):
     desk.click("sjc.take_variant", until="len(api.jobs()) == 1")
     desk.wait_for("api.jobs()[0].finished", "the variant at full length")
 
+
+def other_words(desk, shots):
+    """The variant that was taken under other words, and the tree in the history."""
     desk.ask(f"api.refine(api.jobs()[0], {OTHER_WORDS!r})")
     desk.wait_for("len(api.jobs()) == 2 and api.jobs()[1].finished", "the result with other words")
     desk.ask(BOTH)
@@ -84,14 +97,15 @@ def make(desk, folder):
         with shots.pop_up("change-words"):
             desk.click_at(*desk.find("sjc.change_words"))
 
-    picture = drawing()
-    picture.save(desk.home / "front.png")
+
+def reference_picture(desk, shots):
+    """A drawing in the list."""
+    drawing().save(desk.home / "front.png")
     desk.ask("bpy.ops.sjc.add_picture()")
     desk.ask(f"bpy.context.scene.sjc_pictures[0].image = bpy.data.images.load({str(desk.here / 'front.png')!r})")
     with shots.opened("SJC_PT_start"):
         time.sleep(guide.SLID)
         shots.panel("pictures", top="sjc.generate_from_selection", bottom="sjc.add_picture")
-    return shots.paths
 
 
 def drawing():

@@ -275,9 +275,9 @@ class SJC_PT_history(Child, bpy.types.Panel):
             row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = entry.folder
             if not entry.finished:
                 row.operator("sjc.resume_folder", icon="PLAY").folder = entry.folder
-            row.operator("sjc.reuse_settings", icon="SETTINGS").folder = entry.folder
             row.operator("sjc.open_curves", text="", icon="GRAPH").folder = entry.folder
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = entry.folder
+            layout.operator("sjc.reuse_settings", icon="SETTINGS").folder = entry.folder
             if entry.finished:
                 draw_go_on(layout.row(align=True), entry.folder)
         row = layout.row(align=True)
