@@ -119,4 +119,32 @@ FAULTS = [
         "",
         ("tests/e2e/test_nobody_is_called.py::test_a_whole_job_writes_its_folder_and_our_cache",),
     ),
+    Fault(
+        "a-result-keeps-the-models-size",
+        f"{SJC}/job/placement.py",
+        "scale = min(max(longest / max(own, 1e-6), 1 / LARGEST_FIT), LARGEST_FIT)",
+        "scale = 1.0",
+        (f"{START}::test_a_finished_object_takes_the_size_and_the_ground_of_its_block_out",),
+    ),
+    Fault(
+        "a-fit-is-fitted-again",
+        f"{SJC}/job/starting.py",
+        "where = placement.read(folder, fitted=False)",
+        "where = placement.read(folder)",
+        (f"{START}::test_a_finished_mesh_is_fitted_unless_a_part_of_it_is_kept",),
+    ),
+    Fault(
+        "a-kept-part-is-moved",
+        f"{SJC}/job/starting.py",
+        "None if settings.keep else block.box",
+        "block.box",
+        (f"{START}::test_a_finished_mesh_is_fitted_unless_a_part_of_it_is_kept",),
+    ),
+    Fault(
+        "view-words-are-read-one-by-one",
+        f"{SJC}/models/prompt_encoder.py",
+        " or asked > len(views) / 4",
+        "",
+        ("tests/backend/models/test_tuning.py::test_a_run_of_many_views_reads_them_together",),
+    ),
 ]
