@@ -126,8 +126,10 @@ def repo(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def make_release(_arguments: argparse.Namespace) -> int:
-    """Build the extension with its release notes and checksums, and print where they are."""
+def make_release(arguments: argparse.Namespace) -> int:
+    """Build the extension with all that belongs to a release, and print where it is."""
+    if arguments.version:
+        release.set_version(arguments.version)
     for path in release.build_release():
         say(str(path))
     return 0
@@ -217,7 +219,8 @@ def parser() -> argparse.ArgumentParser:
     command("mcp", make_mcp, "add the Model Context Protocol's package to .venv, for sjc mcp and its tests")
     command("stage", make_stage, "bring build/stage, the one run-time layout, up to date")
     command("zip", make_zip, "build the extension for Blender: dist/sjc_blender-VERSION.zip")
-    command("release", make_release, "build the zip with its release notes and checksums: dist/")
+    one = command("release", make_release, "build the zip with notes, checksums, parts and repository: dist/")
+    one.add_argument("version", nargs="?", default="", help="such as 0.2.0: set everywhere first, with today's date")
     command("repo", repo, "build an extension repository for any static web server: dist/repo")
     one = command(
         "blender-window", blender_window, "fetch a Blender with a window, as a Debian system in a folder (root)"
