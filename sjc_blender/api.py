@@ -46,6 +46,7 @@ from .models.checking import CheckModel, ModelReport
 from .queue.cluster import ClusterBatch
 from .queue.preparation import Preparation
 from .queue.queue_file import read_folder
+from .remeshing import Work, export, remesh
 from .session import close, pump, queue
 from .variants import begin, being_made, clear_variants, parent_folder, take_variant
 
@@ -53,9 +54,10 @@ if TYPE_CHECKING:
     import bpy
 
 __all__ = [
-    "Job", "ModelReport", "SjcError", "batch", "cancel", "check_model", "clear_finished", "clear_variants", "close",
-    "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "refine", "remove", "resume",
-    "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now", "take_variant", "variants", "words",
+    "Job", "ModelReport", "SjcError", "Work", "batch", "cancel", "check_model", "clear_finished", "clear_variants",
+    "close", "export", "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "refine",
+    "remesh", "remove", "resume", "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now",
+    "take_variant", "variants", "words",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import live, session, timer
+from . import live, remeshing, session, timer
 from .backend.sjc import errors
 from .scene import preview, volumes
 from .ui import (
@@ -25,6 +25,7 @@ from .ui import (
 )
 from .ui import prompts as ui_prompts
 from .ui.languages import translations
+from .ui.operators import handover
 
 CLASSES: tuple[type, ...] = (
     *loras.CLASSES,
@@ -73,6 +74,7 @@ def saved(*_arguments: Any) -> None:
 def leaving(*_arguments: Any) -> None:
     """Blender quits: the worker ends with it."""
     backend_task.stop()
+    remeshing.close()
     session.close()
 
 
@@ -115,6 +117,7 @@ def register() -> None:
     live.listeners.append(ui_state.on_message)
     live.settled.append(ui_state.settle)
     live.folders_removed.append(ui_state.refresh_history)
+    remeshing.on_problem.append(handover.show_problem)
     backend_task.refresh()
     if not bpy.app.background:  # the scene cannot be read while add-ons are switched on at the start
         bpy.app.timers.register(_begin, first_interval=0.1)
@@ -132,6 +135,7 @@ def unregister() -> None:
     leaving()
     timer.stop()
     live.forget()
+    remeshing.on_problem.clear()
     ui_state.forget()
     model_picker.stop()
     ui_prompts.forget()

@@ -427,4 +427,18 @@ FAULTS = [
         "",
         ("tests/blender/test_install.py::test_installs_switches_on_and_off_twice_and_leaves_nothing",),
     ),
+    Fault(
+        "a-remeshed-result-loses-its-colours",
+        "sjc_blender/background/inside.py",
+        "weights = _barycentric(place, points[corners[face]])",
+        "weights = 0 * _barycentric(place, points[corners[face]])",
+        ("tests/blender/test_remesh.py::test_quads_with_parts_and_colours",),
+    ),
+    Fault(
+        "a-background-blender-runs-for-ever",
+        "sjc_blender/background/process.py",
+        "time.monotonic() - self._began > self.limit",
+        "time.monotonic() - self._began > 60 * self.limit",
+        ("tests/blender/test_remesh.py::test_voxels_where_quadriflow_fails_and_what_goes_wrong_is_one_line",),
+    ),
 ]

@@ -114,6 +114,7 @@ def test_in_every_blender(each_blender, scripted):
         "In the background": [red],
         "Many": [tree, red, duck],
         "Many 2": [tree, red],
+        "Quads and other formats": [red, red],
         "Progress": [red],
         "Results made elsewhere": [tree, tree],
         "Errors": [],
@@ -122,6 +123,9 @@ def test_in_every_blender(each_blender, scripted):
     assert got["In the background"]["saved"] == pytest.approx([1, 1.5], abs=1e-5)
     assert [line.split(" finished ")[0] for line in got["Many"]["printed"].splitlines()] == [tree, duck, red]
     assert got["Many"]["states"] == ["finished"] * 3
+    remeshed, exported = got["Quads and other formats"]["printed"].splitlines()
+    assert remeshed.startswith("finished a red mushroom")
+    assert exported == "finished mushroom.fbx"
     lines = got["Progress"]["printed"].splitlines()
     assert any(f"{red}: running" in line for line in lines)
     assert lines[-1] == f"{red}: finished 100%"

@@ -17,7 +17,7 @@ LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
 ADVISING = (
     "problems.py", "install/installer.py", "queue/queue.py", "live.py", "incoming.py", "worker/process.py",
-    "queue/queue_file.py", "queue/cluster.py", "queue/variants.py", "variants.py",
+    "queue/queue_file.py", "queue/cluster.py", "queue/variants.py", "variants.py", "remeshing.py",
 )  # fmt: skip
 ENGINE = ROOT.parent / "backend" / "sjc"
 # Of the engine, what no worker runs (nor experiments and batches): the command line and what it alone starts; the

@@ -105,6 +105,7 @@ class Jobs:
         with self._lock:
             if self._process:
                 self._process.kill()
+        self._thread.join(PATIENCE)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

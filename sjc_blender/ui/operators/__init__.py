@@ -1,12 +1,13 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, jobs, lora, output, pictures, report, results, scene, variants, words
+from . import backend, handover, jobs, lora, output, pictures, report, results, scene, variants, words
 
 CLASSES = (
     *jobs.CLASSES,
     *scene.CLASSES,
     *output.CLASSES,
     *results.CLASSES,
+    *handover.CLASSES,
     *pictures.CLASSES,
     *backend.CLASSES,
     *lora.CLASSES,
@@ -14,4 +15,4 @@ CLASSES = (
     *words.CLASSES,
     *variants.CLASSES,
 )
-MENUS = (*scene.MENUS, *results.MENUS)
+MENUS = (*scene.MENUS, *results.MENUS, *handover.MENUS)

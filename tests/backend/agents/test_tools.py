@@ -1,6 +1,8 @@
 """The MCP server's tools without the protocol: what is refused, and the commands that are begun."""
 
 import json
+import sys
+import time
 
 import pytest
 
@@ -138,12 +140,11 @@ def test_schemas_are_json_and_name_what_must_be_given():
 
 
 def test_jobs_wait_for_each_other_and_say_why_one_failed(tmp_path, monkeypatch):
-    import sys
-
     def command(*words):
         return [sys.executable, "-c", *words]
 
     monkeypatch.setattr(agent_jobs, "command", command)
+    monkeypatch.setattr(agent_jobs, "PATIENCE", 2.0)  # where this process was started to ignore interrupts
     lines = '{"type": "progress", "step": 3, "total": 8, "eta_s": 2.5}', '{"type": "warning", "text": "thin"}', "noise"
     good = "\n".join(f"print('{line}')" for line in lines)
     running = Jobs(tmp_path)
@@ -155,8 +156,6 @@ def test_jobs_wait_for_each_other_and_say_why_one_failed(tmp_path, monkeypatch):
     for _ in range(200):
         if endless.state == "running":
             break
-        import time
-
         time.sleep(0.05)
     running.close()
     assert (done.state, done.step, done.total, done.warnings, done.seconds_left) == ("finished", 3, 8, ["thin"], None)

@@ -9,6 +9,7 @@ from .errors import ERRORS
 from .files import FILES
 from .foreign import FOREIGN
 from .go_on import GO_ON
+from .handover import HANDOVER
 from .settings import SETTINGS
 from .start import START
 from .texture import TEXTURE
@@ -28,6 +29,7 @@ KOREAN = {
     **TEXTURE,
     **VARIANTS,
     **GO_ON,
+    **HANDOVER,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",

@@ -1,0 +1,1 @@
+"""A second Blender without a window, which does what would freeze the one with it."""

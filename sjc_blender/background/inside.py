@@ -1,0 +1,233 @@
+"""What a background Blender does for the one with the window: remesh an object, or export it. A program of its own.
+
+Started by `process.py` as `blender -b --factory-startup --python inside.py -- request.json`, or by a Python that has
+Blender as a module. It reads an object from a .blend, writes another one or a file, and an answer; it imports nothing
+of the extension.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+# isort: off
+import bpy  # first: where Blender is a module, it brings the two others
+import bmesh
+import numpy as np
+from mathutils.bvhtree import BVHTree
+# isort: on
+
+COLOR = "Color"  # the attribute with the colours of a result's vertices
+FINER = 2.0  # how much finer than the result the voxels are that QuadriFlow starts from
+LIKE = 0.25  # colours nearer than this are one part
+LEAST, LEAST_MIXED = 0.01, 0.15  # shares of the vertices that make a part; of a mixture of two other parts' colours
+NAMES = {
+    "red": (0.8, 0.1, 0.1), "orange": (0.9, 0.5, 0.1), "yellow": (0.9, 0.85, 0.15), "green": (0.2, 0.6, 0.2),
+    "cyan": (0.2, 0.75, 0.8), "blue": (0.15, 0.3, 0.8), "purple": (0.5, 0.2, 0.65), "pink": (0.95, 0.55, 0.7),
+    "brown": (0.45, 0.27, 0.13), "white": (0.95, 0.95, 0.95), "gray": (0.5, 0.5, 0.5), "black": (0.07, 0.07, 0.07),
+}  # fmt: skip
+
+
+def remesh(request: dict[str, Any]) -> dict[str, Any]:
+    """Quads or voxels in place of the object's faces, with its colours -> what came of it."""
+    target = _read(request)
+    dense = target.data.copy()
+    way = _remeshed(target, request["faces"], request["quads"])
+    mesh = target.data
+    mesh.materials.clear()
+    mesh.shade_smooth()
+    mesh.set_sharp_from_angle(angle=request["angle"])
+    colors = _take_colors(mesh, dense)
+    parts = _group_parts(target, colors) if request["parts"] and colors is not None else []
+    bpy.data.libraries.write(request["out"], {target})
+    sides = np.empty(len(mesh.polygons), np.int32)
+    mesh.polygons.foreach_get("loop_total", sides)
+    return {"way": way, "faces": len(sides), "quads": float((sides == 4).mean()), "parts": parts}
+
+
+def export(request: dict[str, Any]) -> dict[str, Any]:
+    """The object as a USD or FBX file, standing at the origin."""
+    target = _read(request)
+    target.location = 0, 0, 0
+    path = request["out"]
+    if path.lower().endswith(".fbx"):
+        import addon_utils
+
+        addon_utils.enable("io_scene_fbx")
+        if not hasattr(bpy.ops.export_scene, "fbx"):
+            raise RuntimeError("this Blender cannot write FBX")
+        bpy.ops.export_scene.fbx(filepath=path, use_selection=True, path_mode="COPY", embed_textures=True)
+    else:
+        if not bpy.app.build_options.usd:
+            raise RuntimeError("this Blender was built without USD")
+        bpy.ops.wm.usd_export(filepath=path, selected_objects_only=True)
+    return {"bytes": os.path.getsize(path)}  # noqa: PTH202
+
+
+def _read(request: dict[str, Any]) -> Any:
+    """The object of the request, alone in an empty scene and selected; its modifiers are applied, its seams closed."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(request["blend"], link=False) as (_there, wanted):
+        wanted.objects = [request["object"]]
+    target = wanted.objects[0]
+    target.parent = None
+    scene = bpy.context.scene
+    scene.collection.objects.link(target)
+    bpy.context.view_layer.objects.active = target
+    target.select_set(True)
+    if target.modifiers:
+        graph = bpy.context.evaluated_depsgraph_get()
+        applied = bpy.data.meshes.new_from_object(target.evaluated_get(graph), depsgraph=graph)
+        target.modifiers.clear()
+        target.data = applied
+    return target
+
+
+def _remeshed(target: Any, faces: int, quads: bool) -> str:
+    """New faces -> how they came: quadriflow, voxels and quadriflow, or voxels."""
+    _weld(target.data)
+    if quads and _quadriflow(target, faces):
+        return "quadriflow"
+    edge = math.sqrt(sum(face.area for face in target.data.polygons) / faces)
+    _voxels(target, edge / FINER if quads else edge)
+    if not quads:
+        return "voxels"
+    if _quadriflow(target, faces):
+        return "voxels and quadriflow"
+    _voxels(target, edge)
+    return "voxels"
+
+
+def _weld(mesh: Any) -> None:
+    """Join vertices that lie in one place, as along the seams of a texture."""
+    shape = bmesh.new()
+    shape.from_mesh(mesh)
+    bmesh.ops.remove_doubles(shape, verts=shape.verts, dist=1e-6)
+    shape.to_mesh(mesh)
+    shape.free()
+
+
+def _quadriflow(target: Any, faces: int) -> bool:
+    """Whether QuadriFlow has replaced the faces; it refuses open and non-manifold meshes."""
+    before = len(target.data.polygons)
+    try:
+        done = bpy.ops.object.quadriflow_remesh(mode="FACES", target_faces=faces, seed=0)
+    except RuntimeError:
+        return False
+    after = target.data.polygons
+    return (
+        "FINISHED" in done
+        and 0 < len(after) != before
+        and sum(len(face.vertices) == 4 for face in after) > len(after) / 2
+    )
+
+
+def _voxels(target: Any, edge: float) -> None:
+    target.data.remesh_voxel_size = edge
+    bpy.ops.object.voxel_remesh()
+    if not len(target.data.polygons):
+        raise RuntimeError("the mesh is thinner than a voxel; ask for more faces")
+
+
+def _take_colors(mesh: Any, dense: Any) -> Any:
+    """Give the new vertices the colours of the nearest places of the old mesh -> [V, 4] linear, None without any."""
+    source = dense.attributes.get(COLOR)
+    if source is None or source.domain != "POINT":
+        return None
+    old = np.empty(4 * len(dense.vertices), np.float32)
+    source.data.foreach_get("color", old)
+    old = old.reshape(-1, 4)
+    dense.calc_loop_triangles()
+    corners = np.array([triangle.vertices[:] for triangle in dense.loop_triangles])
+    points = np.empty(3 * len(dense.vertices), np.float32)
+    dense.vertices.foreach_get("co", points)
+    points = points.reshape(-1, 3)
+    tree = BVHTree.FromPolygons(points.tolist(), corners.tolist())
+    nearest = [tree.find_nearest(vertex.co) for vertex in mesh.vertices]
+    face = np.array([hit[2] for hit in nearest])
+    place = np.array([hit[0] for hit in nearest])
+    weights = _barycentric(place, points[corners[face]])
+    colors = np.einsum("vc,vci->vi", weights, old[corners[face]]).astype(np.float32)
+    if COLOR in mesh.attributes:
+        mesh.attributes.remove(mesh.attributes[COLOR])
+    paint = mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
+    paint.data.foreach_set("color", colors.ravel())
+    mesh.color_attributes.active_color = paint
+    mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
+    return colors
+
+
+def _barycentric(places: Any, corners: Any) -> Any:
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    whole = np.cross(b - a, c - a)
+    area = np.maximum((whole**2).sum(1), 1e-30)
+    v = (np.cross(places - a, c - a) * whole).sum(1) / area
+    w = (np.cross(b - a, places - a) * whole).sum(1) / area
+    weights = np.clip(np.stack([1 - v - w, v, w], 1), 0, 1)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _group_parts(target: Any, colors: Any) -> list[str]:
+    """A vertex group for each colour that covers enough of the object -> their names, the largest first."""
+    encoded = np.clip(colors[:, :3], 0, 1) ** (1 / 2.2)
+    _, index, count = np.unique(np.rint(encoded * 8), axis=0, return_inverse=True, return_counts=True)
+    index = index.reshape(-1)
+    leaders: list[Any] = []
+    for largest in np.argsort(-count, kind="stable"):
+        mean = encoded[index == largest].mean(0)
+        if all(np.linalg.norm(mean - leader) > LIKE for leader in leaders):
+            leaders.append(mean)
+    distance = np.linalg.norm(encoded[:, None] - np.array(leaders)[None], axis=2)
+    part = distance.argmin(1)
+    shares = np.bincount(part, minlength=len(leaders)) / len(part)
+    large: list[Any] = []
+    for i in np.argsort(-shares, kind="stable"):
+        mixed = any(_between(leaders[i], leaders[a], leaders[b]) for a in large for b in large if a < b)
+        if shares[i] >= (LEAST_MIXED if mixed else LEAST):
+            large.append(i)
+    part = np.array(large)[distance[:, large].argmin(1)]
+    names = []
+    for leader in large:
+        words = min(NAMES, key=lambda name: np.linalg.norm(leaders[leader] - NAMES[name]))
+        group = target.vertex_groups.new(name=words)
+        group.add(np.flatnonzero(part == leader).tolist(), 1.0, "REPLACE")
+        names.append(group.name)
+    return names
+
+
+def _between(color: Any, one: Any, other: Any) -> bool:
+    """Whether a colour is a mixture of the light of two others, as at the border of their parts."""
+    color, one, other = color**2.2, one**2.2, other**2.2
+    along = other - one
+    share = (color - one) @ along / (along @ along)
+    return bool(0 < share < 1 and np.linalg.norm(one + share * along - color) < LIKE / 2)
+
+
+def main() -> int:
+    """Do what the request says; the answer is on disk before the process ends."""
+    request = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text("utf-8"))
+    try:
+        answer = {"remesh": remesh, "export": export}[request["action"]](request)
+    except Exception as error:  # noqa: BLE001 (whatever Blender raises becomes one line for the person)
+        traceback.print_exc()
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        answer = {"problem": lines[-1].removeprefix("Error: ") if lines else type(error).__name__}
+    partial = Path(request["answer"] + ".partial")
+    partial.write_text(json.dumps(answer), "utf-8")
+    partial.replace(request["answer"])
+    return 0
+
+
+if __name__ == "__main__":
+    code = 1
+    try:
+        code = main()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # Blender as a module may hang at an interpreter's end

@@ -1,0 +1,185 @@
+"""Quads for a mesh, and its export as USD or FBX: in a background Blender, while this one goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import places, timer
+from .backend.sjc.errors import SjcError
+from .background.process import BackgroundBlender, State
+from .scene import materials
+
+FEWEST, MOST = 20, 1_000_000
+FORMATS = (".usd", ".usda", ".usdc", ".usdz", ".fbx")
+TICK_SECONDS = 0.05
+NO_MESH = "Select a mesh first."
+GONE = "The mesh was removed meanwhile; nothing was changed."
+
+_working: list[Work] = []
+on_problem: list[Callable[[str], None]] = []  # told of what went wrong, as nobody waits for it
+
+
+class Work:
+    """What a background Blender does.  result: the new object or the file, once `state` is "finished"."""
+
+    def __init__(self, process: BackgroundBlender, finish: Callable[[Work], Any]) -> None:
+        self._process, self._finish = process, finish
+        self.state: State = "running"
+        self.error: str | None = None
+        self.result: Any = None
+        self.report: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<Work {self.state}{': ' + self.error if self.error else ''}>"
+
+    def turn(self) -> bool:
+        """Look once, and take in what is there; whether it has ended."""
+        if self.state != "running":
+            return True
+        state = self._process.poll()
+        if state == "running":
+            return False
+        self.report, self.error = self._process.answer, self._process.problem or None
+        if state == "finished":
+            try:
+                self.result = self._finish(self)
+            except (SjcError, OSError, RuntimeError, ReferenceError) as error:
+                state, self.error = "failed", str(error).strip()
+        self.state = state
+        self._process.close()
+        if self in _working:
+            _working.remove(self)
+        if self.error:
+            for tell in on_problem:
+                tell(self.error)
+        return True
+
+    def wait(self, timeout: float | None = None) -> Work:
+        """Wait for the end. Raises TimeoutError where it does not come in `timeout` seconds; the work goes on then."""
+        ends = None if timeout is None else time.monotonic() + timeout
+        while not self.turn():
+            if ends is not None and time.monotonic() > ends:
+                raise TimeoutError(f"The background Blender is still at work after {timeout} s.")
+            time.sleep(TICK_SECONDS)
+        return self
+
+    def cancel(self) -> None:
+        """End it; nothing is changed."""
+        self._process.cancel()
+        self.turn()
+
+
+def remesh(
+    target: Any,
+    faces: int = 4000,
+    *,
+    quads: bool = True,
+    smooth_angle: float = 40.0,
+    parts: bool = True,
+    block: bool | None = None,
+) -> Work:
+    """Make a copy of a mesh object of about `faces` new faces; it takes the original's place, which is hidden.
+
+    quads: by QuadriFlow, and by voxels where that fails; else by voxels at once. smooth_angle: in degrees; edges
+    between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. In the window
+    this returns at once (`block` overrides). Raises SjcError for no mesh, and for numbers that cannot be.
+    """
+    _check_mesh(target)
+    if not FEWEST <= faces <= MOST:
+        raise SjcError(f"{faces} faces cannot be made; choose {FEWEST} to {MOST}.")
+    if not 0 <= smooth_angle <= 180:
+        raise SjcError(f"{smooth_angle} is no angle for smooth shading; choose 0 to 180 degrees.")
+    name, identity = target.name, target.session_uid
+    request = {
+        "action": "remesh", "faces": faces, "quads": quads, "angle": math.radians(smooth_angle), "parts": parts,
+    }  # fmt: skip
+    process = BackgroundBlender()
+    out = process.folder / "remeshed.blend"
+
+    def finish(_work: Work) -> Any:
+        original = next((item for item in bpy.data.objects if item.session_uid == identity), None)
+        if original is None:
+            raise SjcError(GONE)
+        return _put(out, name, original)
+
+    return _begin(process, target, {**request, "out": str(out)}, finish, block)
+
+
+def export(target: Any, path: str | Path, *, block: bool | None = None) -> Work:
+    """Write a mesh object as USD or FBX, by Blender's own exporters, standing at the origin.
+
+    path: ends in .usd, .usda, .usdc, .usdz or .fbx; `//` is the .blend's folder. In the window this returns at once
+    (`block` overrides). Raises SjcError for no mesh, another ending, and a folder that does not exist.
+    """
+    _check_mesh(target)
+    file = places.named_path(path).absolute()
+    if file.suffix.lower() not in FORMATS:
+        raise SjcError(f"{file.name} has no ending of USD or FBX; use one of {', '.join(FORMATS)}.")
+    if not file.parent.is_dir():
+        raise SjcError(f"{file.parent} does not exist; choose another folder.")
+    process = BackgroundBlender()
+    made = process.folder / "made"
+    made.mkdir()
+
+    def finish(_work: Work) -> Path:
+        for item in made.iterdir():
+            if item.is_dir():  # the textures of a USD file
+                shutil.copytree(item, file.parent / item.name, dirs_exist_ok=True)
+        shutil.move(made / file.name, file)
+        return file
+
+    return _begin(process, target, {"action": "export", "out": str(made / file.name)}, finish, block)
+
+
+def close() -> None:
+    """Blender quits, or the add-on is switched off: nothing of ours goes on."""
+    for work in _working:
+        work.cancel()
+
+
+def _check_mesh(target: Any) -> None:
+    if target is None or target.type != "MESH" or not len(target.data.polygons):
+        raise SjcError(NO_MESH)
+
+
+def _begin(
+    process: BackgroundBlender, target: Any, request: dict[str, Any], finish: Callable[[Work], Any], block: bool | None
+) -> Work:
+    blend = process.folder / "object.blend"
+    bpy.data.libraries.write(str(blend), {target})
+    process.start(bpy.app.binary_path, {**request, "blend": str(blend), "object": target.name})
+    work = Work(process, finish)
+    _working.append(work)
+    if bpy.app.background if block is None else block:
+        return work.wait()
+    timer.follow(work.turn)
+    return work
+
+
+def _put(path: Path, name: str, original: Any) -> Any:
+    """The remeshed object into the scene, where the original stands, which is hidden."""
+    with bpy.data.libraries.load(str(path), link=False) as (_there, wanted):
+        wanted.objects = [name]
+    made = wanted.objects[0]
+    made.name = f"{name} remeshed"
+    made.parent, made.matrix_parent_inverse = original.parent, original.matrix_parent_inverse
+    made.matrix_basis = original.matrix_basis
+    for home in original.users_collection:
+        home.objects.link(made)
+    made.data.materials.clear()
+    own = original.data.materials[0] if len(original.data.materials) and not original.data.uv_layers else None
+    made.data.materials.append(own or materials.mesh_material(made.name, original.color[:3]))
+    original.hide_render = True
+    with contextlib.suppress(RuntimeError):  # it may be in no view layer
+        original.hide_set(True)
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message="Remesh")
+    return made

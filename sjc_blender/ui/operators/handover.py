@@ -1,0 +1,113 @@
+"""Buttons that hand a mesh over: quads for it, and its export, both by a background Blender.
+
+No `from __future__ import annotations` here: Blender reads the annotations themselves.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ... import api
+from ..languages.messages import translated
+from .common import Button
+from .output import is_result
+
+ENDINGS = ".usd;.usda;.usdc;.usdz;.fbx"
+
+
+class _ForAMesh(Button):
+    """For any mesh object."""
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """Needs one."""
+        if context.active_object is not None and context.active_object.type == "MESH":
+            return True
+        cls.poll_message_set("Select a mesh")  # type: ignore[attr-defined]
+        return False
+
+
+class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
+    """Make a copy of the selected mesh with new, even faces, in a background Blender; the original is hidden"""
+
+    bl_idname, bl_label = "sjc.remesh", "Make Quads"
+    bl_options = {"REGISTER"}  # noqa: RUF012
+    faces: bpy.props.IntProperty(
+        name="Faces", description="About how many faces to make", default=4000, min=20, max=1_000_000
+    )
+    quads: bpy.props.BoolProperty(
+        name="Follow the Shape", default=True,
+        description="Lay quads along the shape (QuadriFlow), not along a grid; this takes longer",
+    )  # fmt: skip
+    smooth_angle: bpy.props.FloatProperty(
+        name="Smooth Angle", description="Edges between faces that meet at a larger angle are sharp",
+        default=math.radians(40), min=0.0, max=math.pi, subtype="ANGLE",
+    )  # fmt: skip
+    parts: bpy.props.BoolProperty(name="Parts by Color", description="Make a vertex group of each color", default=True)
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_props_dialog(self, width=320, confirm_text=self.bl_label)
+
+    def draw(self, _context: Any) -> None:
+        """All of them."""
+        self.layout.use_property_split = True
+        for name in ("faces", "quads", "smooth_angle", "parts"):
+            self.layout.prop(self, name)
+
+    def act(self, context: Any) -> None:
+        """As `api.remesh`."""
+        work = api.remesh(
+            context.active_object,
+            self.faces,
+            quads=self.quads,
+            smooth_angle=math.degrees(self.smooth_angle),
+            parts=self.parts,
+        )
+        if work.error:  # in background Blender it has ended
+            raise api.SjcError(work.error)
+
+
+class SJC_OT_export(_ForAMesh, bpy.types.Operator):
+    """Export the selected mesh as USD or FBX, in a background Blender"""
+
+    bl_idname, bl_label = "sjc.export", "Export USD or FBX"
+    filepath: bpy.props.StringProperty(name="File", description="Its ending says which format", subtype="FILE_PATH")
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in ENDINGS.split(";")), options={"HIDDEN"}
+    )
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask where."""
+        if not self.filepath:
+            self.filepath = str(Path(bpy.data.filepath).parent / f"{context.active_object.name}.usdc")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def act(self, context: Any) -> None:
+        """As `api.export`."""
+        work = api.export(context.active_object, self.filepath)
+        if work.error:
+            raise api.SjcError(work.error)
+
+
+def show_problem(text: str) -> None:
+    """What went wrong after the button was pressed, at the mouse."""
+    if not bpy.app.background:
+        bpy.context.window_manager.popup_menu(
+            lambda menu, _context: menu.layout.label(text=translated(text), translate=False), icon="ERROR"
+        )
+
+
+def draw_context_menu(self: Any, context: Any) -> None:
+    """The right-click menu of a result's mesh."""
+    if is_result(context.active_object):
+        self.layout.operator_context = "INVOKE_DEFAULT"
+        self.layout.operator(SJC_OT_remesh.bl_idname, icon="MESH_GRID")
+        self.layout.operator(SJC_OT_export.bl_idname, icon="EXPORT")
+
+
+MENUS = (("VIEW3D_MT_object_context_menu", draw_context_menu),)
+CLASSES = (SJC_OT_remesh, SJC_OT_export)

@@ -1,0 +1,140 @@
+"""Quads and exports by a background Blender: what comes of them, and one line for each failure."""
+
+import pytest
+
+MESH = """
+from sjc_blender.scene import glb, meshes
+from sjc_blender import api, remeshing
+
+def ball(upper, lower, subdivisions=4):
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=subdivisions, radius=0.5)
+    made = bpy.context.object
+    points = np.empty(3 * len(made.data.vertices), np.float32)
+    made.data.vertices.foreach_get("co", points)
+    faces = np.array([face.vertices[:] for face in made.data.polygons], np.int32)
+    bpy.data.objects.remove(made)
+    points = points.reshape(-1, 3)
+    colors = np.where(points[:, 2:] > 0, upper + (1.0,), lower + (1.0,)).astype(np.float32)
+    shape = glb.Triangles(points=points, colors=colors, faces=faces, uv=None)
+    return meshes.place(shape, name="ball", location=(1, 2, 0), size=2.0,
+                        properties={"prompt": "a ball"}, job_id="7")
+
+target = ball((0.6, 0.01, 0.01), (0.02, 0.07, 0.6))
+"""
+
+
+def test_quads_with_parts_and_colours(in_blender):
+    got = in_blender(
+        MESH
+        + """
+work = api.remesh(target, 400)
+made = work.result
+mesh = made.data
+sizes = [len(face.vertices) for face in mesh.polygons]
+groups = {group.name: [vertex.index for vertex in mesh.vertices if any(g.group == group.index for g in vertex.groups)]
+          for group in made.vertex_groups}
+color = mesh.attributes["Color"]
+def mean(indices):
+    return np.mean([color.data[i].color[:3] for i in indices], 0).round(2).tolist()
+result = {
+    "state": work.state, "error": work.error, "report": work.report, "sizes": sizes,
+    "location": list(made.location), "dimensions": [round(x, 2) for x in made.dimensions],
+    "heights": {name: [min(mesh.vertices[i].co.z for i in some), max(mesh.vertices[i].co.z for i in some)]
+                for name, some in groups.items()},
+    "colors": {name: mean(some) for name, some in groups.items()},
+    "hidden": [target.hide_get(), target.hide_render], "prompt": made["prompt"], "materials": len(mesh.materials),
+    "smooth": all(face.use_smooth for face in mesh.polygons), "name": made.name,
+}
+"""
+    )
+    assert (got["state"], got["error"]) == ("finished", None)
+    assert got["report"]["way"] == "quadriflow"
+    assert 200 < len(got["sizes"]) < 800
+    assert sum(size == 4 for size in got["sizes"]) == len(got["sizes"])
+    assert got["location"] == [1, 2, 0]
+    assert got["dimensions"] == pytest.approx([2, 2, 2], abs=0.05)
+    assert set(got["heights"]) == {"red", "blue"}
+    assert got["heights"]["red"][0] > 0.85  # the ball stands on its origin; its middle is at 1
+    assert got["heights"]["blue"][1] < 1.15
+    assert got["colors"]["red"][0] > 0.5 > got["colors"]["red"][2] + 0.3
+    assert got["hidden"] == [True, True]
+    assert got["prompt"] == "a ball"
+    assert got["materials"] == 1
+    assert got["smooth"]
+    assert got["name"] == "ball remeshed"
+
+
+def test_voxels_where_quadriflow_fails_and_what_goes_wrong_is_one_line(in_blender, tmp_path):
+    got = in_blender(
+        MESH
+        + """
+from pathlib import Path
+import bmesh
+from sjc_blender.background import process
+
+def line(call):
+    try:
+        return call().error
+    except api.SjcError as error:
+        return str(error)
+
+shape = bmesh.new()
+shape.from_mesh(target.data)
+shape.faces.ensure_lookup_table()
+top = max(shape.verts, key=lambda v: v.co.z)
+fin = [shape.verts.new((0.1, 0, 2.5)), shape.verts.new((0, 0.1, 2.5))]
+shape.faces.new([top, *fin])  # three faces at one edge's end: no surface any more
+shape.to_mesh(target.data)
+voxels = api.remesh(target, 300, quads=False, parts=False)
+result = {
+    "voxels": [voxels.state, voxels.report.get("way"), voxels.report.get("quads")],
+    "none": line(lambda: api.remesh(None)),
+    "faces": line(lambda: api.remesh(voxels.result, 3)),
+    "angle": line(lambda: api.remesh(voxels.result, 300, smooth_angle=200)),
+    "ending": line(lambda: api.export(voxels.result, given["home"] + "/a.gltf")),
+    "folder": line(lambda: api.export(voxels.result, given["home"] + "/gone/a.fbx")),
+}
+process.LIMIT = 0.2
+slow = process.BackgroundBlender(limit=0.2)
+slow.start(bpy.app.binary_path, {"action": "remesh"})
+import time
+while slow.poll() == "running":
+    time.sleep(0.05)
+result["slow"] = slow.problem
+broken = process.BackgroundBlender()
+broken.start(bpy.app.binary_path, {"action": "remesh", "blend": "gone.blend", "object": "x"})
+while broken.poll() == "running":
+    time.sleep(0.05)
+result["broken"] = broken.problem
+inside, process.INSIDE = process.INSIDE, Path(given["home"]) / "none.py"
+crashed = process.BackgroundBlender()
+crashed.start(bpy.app.binary_path, {"action": "remesh"})
+while crashed.poll() == "running":
+    time.sleep(0.05)
+result["crashed"] = crashed.problem
+for one in (slow, broken, crashed):
+    one.close()
+process.INSIDE = inside
+fbx = api.export(voxels.result, given["home"] + "/ball.fbx")
+usd = api.export(voxels.result, given["home"] + "/ball.usda")
+result["files"] = [str(fbx.result), fbx.error, str(usd.result), usd.error]
+result["usd"] = bpy.app.build_options.usd
+""",
+        home=str(tmp_path),
+    )
+    assert got["voxels"][0] == "finished"
+    assert got["voxels"][1] == "voxels"
+    assert got["voxels"][2] > 0.9
+    assert got["none"] == "Select a mesh first."
+    assert got["faces"].startswith("3 faces cannot be made")
+    assert got["angle"].startswith("200 is no angle")
+    assert "has no ending of USD or FBX" in got["ending"]
+    assert "does not exist" in got["folder"]
+    assert "took longer than 1 minutes" in got["slow"]
+    assert "could not do it" in got["broken"]
+    assert "ended with code" in got["crashed"]
+    assert (tmp_path / "ball.fbx").stat().st_size > 1000, got["files"]
+    if got["usd"]:
+        assert "def Mesh" in (tmp_path / "ball.usda").read_text("utf-8"), got["files"]
+    else:
+        assert "without USD" in got["files"][3]
