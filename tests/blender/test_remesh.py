@@ -23,8 +23,8 @@ target = ball((0.6, 0.01, 0.01), (0.02, 0.07, 0.6))
 """
 
 
-def test_quads_with_parts_and_colours(in_blender):
-    got = in_blender(
+def test_quads_with_parts_and_colours(each_blender):
+    got = each_blender(
         MESH
         + """
 work = api.remesh(target, 400)
