@@ -37,6 +37,8 @@ QUALITY: tuple[Target, ...] = (
     ('"a red mushroom", prompt to files', "job", ("wall_s",), 1, " s", 40, 20, False),
     ("the small latent model: solid IoU", "colour", ("solid",), 2, "", 0.84, 0.88, True),
     ("the small latent model: colour error, CIEDE2000", "colour", ("decoded",), 1, "", 6, 5, False),
+    ("a texture's colour error on an exact mesh, CIEDE2000", "texture", ("color",), 1, "", 4.5, 3, False),
+    ("a texture's seams over other edges, on flat ground", "texture", ("seams",), 2, "x", 1.5, 1.1, False),
     ("share of a step outside the denoiser", "job", ("share_outside_denoiser",), 2, "", 0.5, 0.2, False),
     ("peak memory of that run", "job", ("peak_gb",), 2, " GB", 2, 1, False),
 )  # fmt: skip

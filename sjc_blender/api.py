@@ -57,7 +57,7 @@ __all__ = [
     "Job", "ModelReport", "SjcError", "Work", "batch", "cancel", "check_model", "clear_finished", "clear_variants",
     "close", "export", "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "refine",
     "remesh", "remove", "resume", "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now",
-    "take_variant", "variants", "words",
+    "take_variant", "texture", "variants", "words",
 ]  # fmt: skip
 
 
@@ -126,6 +126,37 @@ def _free_folder(folder: str | Path | None, chosen: Settings) -> Path:
     """The job folder that somebody named, else one of the output folder that does not exist yet."""
     taken = [record.folder for record in queue().jobs]
     return places.named_path(folder) if folder else free_folder(places.output_folder(), chosen, taken)
+
+
+def texture(
+    objects: Iterable[bpy.types.Object],
+    prompt: str,
+    *,
+    strength: float = 1.0,
+    block: bool | None = None,
+    on_progress: OnProgress | None = None,
+    **settings: Any,
+) -> list[Job]:
+    """Paint mesh objects that are there, each by itself.  Returns a job for each.
+
+    Modifiers are applied to a copy, which gets the texture in a material of its own and stands where the object
+    stands; the object itself is hidden and otherwise as it was, with its materials. strength: 0 to 1, how much of its
+    present colors (those of materials, not of their pictures) to replace. settings: such as `texture_size`. The rest is
+    as in `generate`. Raises SjcError for what cannot be textured; nothing has started then.
+    """
+    from .scene import texturing
+
+    items = list(objects)
+    if not items:
+        raise SjcError("There is nothing to texture: select one or more mesh objects.")
+    given = {**settings, "prompt": prompt, "surface": texturing.SURFACE, "surface_strength": strength}
+    chosen = job_inputs.resolved(given)
+    made = []
+    for item, scanned in [(item, texturing.scan(item)) for item in items]:
+        folder = _free_folder(None, chosen)
+        made.append(_queued(chosen, folder, False, on_progress, None, None, partial(scanned.write, folder)))
+        texturing.wait_for(item, made[-1].record.id)
+    return [job.wait() for job in made] if _blocks(block) else made
 
 
 def _queued(

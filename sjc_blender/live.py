@@ -282,7 +282,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
     """
     import bpy
 
-    from .scene import glb, meshes, volumes
+    from .scene import glb, meshes, texturing, volumes
 
     reading = _readings.pop(record.id, None) or glb.Reading(record.folder / MESH)
     triangles = reading.result()
@@ -303,8 +303,11 @@ def finish(record: JobRecord) -> bpy.types.Object:
         made[COLORS] = "final"
     if not wanted["smooth"]:
         made.data.shade_flat()
-    meshes.smooth(made, wanted["smooth_repeats"])
-    meshes.decimate(made, wanted["decimate"])
+    if record.settings.surface:  # the mesh is somebody's own, and stays as it is
+        texturing.step_aside(record.id, made)
+    else:
+        meshes.smooth(made, wanted["smooth_repeats"])
+        meshes.decimate(made, wanted["decimate"])
     if wanted["mark_as_asset"]:
         meshes.asset_mark(made, record.prompt, tags_of(record.prompt))
     volume = volumes.hide(record.id)

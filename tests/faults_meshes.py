@@ -13,6 +13,13 @@ FAULTS = [
         ("tests/backend/texturing/test_texture_job.py",),
     ),
     Fault(
+        "a-mirrored-object-is-textured-inside-out",
+        "sjc_blender/scene/texturing.py",
+        "x.reshape(-1, 3)[:, ::-1].reshape(-1)",
+        "x",
+        ("tests/blender/test_texture.py",),
+    ),
+    Fault(
         "guidance-to-the-lowest-level",
         f"{TEXTURING}/shared_views.py",
         "self.guided if sigma >= UNGUIDED else self.unguided",

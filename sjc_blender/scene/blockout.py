@@ -61,7 +61,7 @@ def scan(start: str | Iterable[Any], keep: str | Any) -> Scan:
         objects = [item for item in start if item.type == "MESH"]
         if not objects:
             raise SjcError("The start has no mesh: select one or more mesh objects.")
-        angle = _heading(objects[0])
+        angle = heading(objects[0])
         begun = _parts(objects, Matrix.Rotation(-angle, 4, "Z"))
         lows, highs = zip(*(part.bounds() for part in begun), strict=True)
         low, high = np.min(lows, 0), np.max(highs, 0)
@@ -93,7 +93,7 @@ def scan_part(keep: Any, result: Any, low: np.ndarray, high: np.ndarray) -> Scan
     return Scan({"keep": f"{INPUTS}/keep.glb"}, keep=_parts([keep], frame))
 
 
-def _heading(item: Any) -> float:
+def heading(item: Any) -> float:
     """The rotation of an object about Z, where it stands upright and is neither sheared nor a mirror image; else 0."""
     turn = item.matrix_world.to_3x3().normalized()
     x, y, z = turn.col
@@ -108,7 +108,7 @@ def _parts(objects: Sequence[Any], frame: Matrix) -> tuple[Part, ...]:
     Raises SjcError for no faces, for too many, and for points at no place.
     """
     for item in objects:
-        if (count := _triangles(item.data)) >= MOST_FACES:  # before its modifiers make more of them
+        if (count := triangles_of(item.data)) >= MOST_FACES:  # before its modifiers make more of them
             raise SjcError(
                 f"{item.name} has {count} triangles without its modifiers; apply a Decimate modifier that leaves fewer "
                 f"than {MOST_FACES}."
@@ -121,7 +121,7 @@ def _parts(objects: Sequence[Any], frame: Matrix) -> tuple[Part, ...]:
         evaluated = item.evaluated_get(depsgraph)
         mesh = evaluated.to_mesh()
         try:
-            total += _triangles(mesh)
+            total += triangles_of(mesh)
             if total >= MOST_FACES:
                 raise SjcError(
                     f"{item.name} brings the block-out to {total} triangles; decimate it to fewer than {MOST_FACES}."
@@ -137,7 +137,8 @@ def _parts(objects: Sequence[Any], frame: Matrix) -> tuple[Part, ...]:
     return tuple(made)
 
 
-def _triangles(mesh: Any) -> int:
+def triangles_of(mesh: Any) -> int:
+    """How many a mesh has."""
     return len(mesh.loops) - 2 * len(mesh.polygons)
 
 
@@ -155,12 +156,12 @@ def _part(mesh: Any, matrix: np.ndarray) -> Part:
     slots = np.zeros(len(mesh.polygons), np.int32)
     if "material_index" in mesh.attributes:
         mesh.attributes["material_index"].data.foreach_get("value", slots)
-    palette = np.array([_color(material) for material in mesh.materials] or [GRAY], np.float32)
+    palette = np.array([color_of(material) for material in mesh.materials] or [GRAY], np.float32)
     placed = points.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
     return Part(placed.astype(np.float32), corners, first, slots, palette)
 
 
-def _color(material: Any) -> tuple[float, float, float]:
+def color_of(material: Any) -> tuple[float, float, float]:
     """A material's base colour: of its Principled BSDF, else of the viewport."""
     nodes = material.node_tree.nodes if material and material.node_tree else ()
     shader = next((node for node in nodes if node.type == "BSDF_PRINCIPLED"), None)

@@ -54,26 +54,31 @@ class Part:
         return used
 
 
-def glb(parts: Sequence[Part]) -> bytes:
-    """A .glb of all parts as one mesh with linear vertex colours (glTF 2.0: y up)."""
+def glb(parts: Sequence[Part], uv: np.ndarray | None = None) -> bytes:
+    """A .glb of all parts as one mesh with linear vertex colours (glTF 2.0: y up).
+
+    uv: of all points, [W, 2], (0, 0) the upper left.
+    """
     points, faces, colors = zip(*(part.triangles() for part in parts), strict=True)
     begins = np.cumsum([0, *map(len, points[:-1])])
     blocks = {
         "POSITION": to_gltf(np.concatenate(points)).astype("<f4"),
         "COLOR_0": np.concatenate(colors).astype("<f4"),
+        **({} if uv is None else {"TEXCOORD_0": uv.astype("<f4")}),
         "indices": np.concatenate([own + begin for own, begin in zip(faces, begins, strict=True)])
         .astype("<u4")
         .reshape(-1),
     }
     views, accessors, offset = [], [], 0
     for index, (name, block) in enumerate(blocks.items()):
-        kind = (5125, "SCALAR") if name == "indices" else (5126, "VEC3")
+        kind = (5125, "SCALAR") if name == "indices" else (5126, f"VEC{block.shape[1]}")
         bounds = {"min": block.min(0).tolist(), "max": block.max(0).tolist()} if name == "POSITION" else {}
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": block.nbytes})
         shape = {"componentType": kind[0], "type": kind[1], "count": len(block)}
         accessors.append({"bufferView": index, **shape, **bounds})
         offset += block.nbytes
-    primitive = {"attributes": {"POSITION": 0, "COLOR_0": 1}, "indices": 2}
+    attributes = [name for name in blocks if name != "indices"]
+    primitive = {"attributes": {name: index for index, name in enumerate(attributes)}, "indices": len(attributes)}
     document = {
         "asset": {"version": "2.0"},
         "scene": 0,

@@ -1,6 +1,6 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, handover, jobs, lora, output, pictures, report, results, scene, variants, words
+from . import backend, handover, jobs, lora, output, pictures, report, results, scene, texture, variants, words
 
 CLASSES = (
     *jobs.CLASSES,
@@ -14,5 +14,6 @@ CLASSES = (
     *report.CLASSES,
     *words.CLASSES,
     *variants.CLASSES,
+    *texture.CLASSES,
 )
-MENUS = (*scene.MENUS, *results.MENUS, *handover.MENUS)
+MENUS = (*scene.MENUS, *results.MENUS, *handover.MENUS, *texture.MENUS)

@@ -117,6 +117,7 @@ class SJC_PT_start(Child, bpy.types.Panel):
         layout, group = self.layout, context.scene.sjc
         layout.use_property_split, layout.use_property_decorate = True, False
         layout.operator("sjc.generate_from_selection", icon="MESH_CUBE")
+        layout.operator("sjc.texture", text="Texture Selection", icon="TEXTURE")
         layout.prop(group, "start_strength", slider=True)
         column = layout.column(align=True)
         column.use_property_split = False

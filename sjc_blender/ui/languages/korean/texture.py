@@ -1,6 +1,24 @@
-"""Korean: what can be wrong with a mesh that is to be textured."""
+"""Korean: texturing meshes, and what can be wrong with them."""
 
 TEXTURE = {
+    "Texture with SJC": "SJC로 텍스처 입히기",
+    "Texture Selection": "선택한 것에 텍스처 입히기",
+    "Texture": "텍스처 입히기",
+    "Paint the selected meshes, each by itself, as the prompt says; the objects are hidden and otherwise stay":
+        "선택한 메시를 하나씩 프롬프트대로 칠합니다. 원래 오브젝트는 숨겨질 뿐 그대로 남습니다",
+    "Strength": "세기",
+    "What to paint, as a sentence": "무엇을 칠할지, 문장으로",
+    "How much of the present colors to replace: 1 ignores them, less keeps more of them":
+        "지금 색상을 얼마나 바꿀지: 1은 무시하고, 작을수록 더 남깁니다",
+    "Select one or more mesh objects to texture": "텍스처를 입힐 메시 오브젝트를 하나 이상 선택하세요",
+    "Type a prompt that says what to paint.": "무엇을 칠할지 프롬프트를 적으세요.",
+    "{} is no mesh object, so it has no surface to texture; choose a mesh.":
+        "{} 은(는) 메시 오브젝트가 아니라 텍스처를 입힐 표면이 없습니다. 메시를 고르세요.",
+    "{} has no faces, so there is nothing to texture; choose another.": "{} 에 면이 없어 텍스처를 입힐 수 없습니다. 다른 것을 고르세요.",
+    "{} has {} triangles; decimate it to at most {}.": "{} 의 삼각형이 {}개입니다. {}개 이하로 데시메이트하세요.",
+    "{} has points at no place (not a number); apply or repair its modifiers.":
+        "{} 에 자리가 숫자가 아닌 점이 있습니다. 모디파이어를 적용하거나 고치세요.",
+    "{} has no size: all of its points lie in one place; scale it up.": "{} 의 크기가 없습니다. 크게 하세요.",
     "{} is damaged: it does not hold what a glTF file must; export it again.":
         "{} 이(가) 손상되었습니다. glTF 파일에 있어야 할 것이 없습니다. 다시 내보내세요.",
     "No triangle of the mesh covers a texel of {} x {}; use a larger texture_size.":
