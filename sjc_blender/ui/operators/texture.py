@@ -51,9 +51,9 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         if not prompt:
             raise SjcError("Type a prompt that says what to paint.")
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
-        kept = {name: value for name, value in given.items() if name not in NOT_FOR_SURFACES}
+        others = {name: value for name, value in given.items() if name not in NOT_FOR_SURFACES}
         chosen = [item for item in context.selected_objects if item.type == "MESH"]
-        api.texture(chosen, prompt, strength=self.strength, **kept)
+        api.texture(chosen, prompt, strength=self.strength, **others)
         prompts.remember(prompt)
         ui_state.refresh()
 
