@@ -77,8 +77,8 @@ FAULTS = [
     Fault(
         "modifiers-are-evaluated-before-the-limit",
         "sjc_blender/scene/blockout.py",
-        "if (count := _triangles(item.data)) >= MOST_FACES:",
-        "if (count := _triangles(item.data)) > MOST_FACES:",
+        "if (count := triangles_of(item.data)) >= MOST_FACES:",
+        "if (count := triangles_of(item.data)) > MOST_FACES:",
         (f"{BLOCKOUT}::test_what_cannot_be_a_start_is_refused_and_the_scene_stays",),
     ),
     Fault(
