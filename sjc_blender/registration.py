@@ -13,8 +13,10 @@ from .backend.sjc import errors
 from .scene import preview, volumes
 from .ui import (
     backend_task,
+    keys,
     loras,
     model_picker,
+    notices,
     operators,
     panels,
     preferences,
@@ -108,8 +110,9 @@ def register() -> None:
         bpy.utils.register_class(cls)
     properties.attach()
     translations.register()
-    for name, draw in operators.MENUS:
+    for name, draw in (*operators.MENUS, *notices.MENUS):
         getattr(bpy.types, name).append(draw)
+    keys.register()
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).append(handler)
@@ -144,7 +147,8 @@ def unregister() -> None:
     for name, handler in HANDLERS:
         if hasattr(bpy.app.handlers, name):
             getattr(bpy.app.handlers, name).remove(handler)
-    for name, draw in operators.MENUS:
+    keys.unregister()
+    for name, draw in (*operators.MENUS, *notices.MENUS):
         getattr(bpy.types, name).remove(draw)
     translations.unregister()
     properties.detach()

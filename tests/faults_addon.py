@@ -441,4 +441,18 @@ FAULTS = [
         "time.monotonic() - self._began > 60 * self.limit",
         ("tests/blender/test_remesh.py::test_voxels_where_quadriflow_fails_and_what_goes_wrong_is_one_line",),
     ),
+    Fault(
+        "every-job-of-a-queue-is-a-notice",
+        "sjc_blender/ui/notices.py",
+        "if not _ended or AT_WORK & set(states.split()):",
+        "if not _ended:",
+        ("tests/blender/test_notices.py::test_one_notice_for_all_and_the_status_bar",),
+    ),
+    Fault(
+        "a-prompt-is-a-program-of-the-desktop",
+        "sjc_blender/notice.py",
+        'return ["osascript", "-e", script, title, text]',
+        'return ["osascript", "-e", f"display notification \\"{text}\\"", title, text]',
+        ("tests/addon/test_notice.py::test_words_are_arguments",),
+    ),
 ]

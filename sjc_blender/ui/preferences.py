@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..user_preferences import ADD_ON
-from . import backend_task, model_picker
+from . import backend_task, keys, model_picker
 from .panels.backend import draw_backend
 
 
@@ -66,6 +66,12 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         min=10,
         max=1000000,
     )
+    notify: bpy.props.BoolProperty(
+        name="Notify", description="Show a notification of the desktop when a job has ended", default=True
+    )
+    notify_sound: bpy.props.BoolProperty(
+        name="Play Sound", description="Play a sound when a job has ended", default=False
+    )
     start_seconds: bpy.props.IntProperty(
         name="Start Timeout",
         description="How long to wait for a starting worker's first message before ending it (seconds)",
@@ -90,11 +96,13 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
             ("output_folder", "backend_python"),
             ("device", "threads", "cluster_address"),
             ("history_count", "history_mb"),
+            ("notify", "notify_sound"),
             ("start_seconds", "silence_seconds"),
         ):
             column = layout.column(align=True)
             for name in names:
                 column.prop(self, name)
+        keys.draw(layout, context)
 
 
 CLASSES = (SJC_AP_preferences,)

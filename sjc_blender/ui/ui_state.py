@@ -25,7 +25,7 @@ from ..job import Job, job_of
 from ..problems import Problem
 from ..queue.records import JobRecord, State
 from ..scene import plot, preview
-from . import job_history
+from . import job_history, notices
 from .entries import Entries
 
 WORKER_SECONDS = 0.5
@@ -65,6 +65,10 @@ def on_message(record: JobRecord, message: dict[str, Any]) -> None:
         _news.everything = True
     if message["type"] == "done":
         _news.ended.append(record.folder)
+        if message["state"] == "finished":
+            notices.note(record.prompt, well=True)
+    elif message["type"] == "error":
+        notices.note(record.prompt, well=False)
 
 
 def settle() -> None:
@@ -84,6 +88,7 @@ def settle() -> None:
     for folder in news.ended:
         _refresh_past(folder)
     _news = _News()
+    notices.tell(runtime.states)
 
 
 def refresh() -> None:

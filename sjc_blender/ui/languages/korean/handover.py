@@ -1,4 +1,4 @@
-"""Korean: quads, and export by a background Blender."""
+"""Korean: quads, export by a background Blender, and notices."""
 
 HANDOVER = {
     "Make Quads": "쿼드 만들기",
@@ -29,4 +29,13 @@ HANDOVER = {
     "{} is no angle for smooth shading; choose 0 to 180 degrees.": "{} 은(는) 스무스 셰이딩의 각도가 아닙니다. 0도부터 180도까지 고르세요.",
     "{} has no ending of USD or FBX; use one of {}.": "{} 의 확장자가 USD나 FBX가 아닙니다. {} 중 하나를 쓰세요.",
     "{} does not exist; choose another folder.": "{} 이(가) 없습니다. 다른 폴더를 고르세요.",
+    # when a job has ended
+    "The object is ready": "오브젝트가 다 되었습니다",
+    "The job failed": "작업이 실패했습니다",
+    "The queue is done": "대기열이 끝났습니다",
+    "{} finished, {} failed": "{}개 완료, {}개 실패",
+    "Notify": "알림",
+    "Show a notification of the desktop when a job has ended": "작업이 끝나면 데스크톱 알림을 띄웁니다",
+    "Play Sound": "소리 내기",
+    "Play a sound when a job has ended": "작업이 끝나면 소리를 냅니다",
 }  # fmt: skip
