@@ -18,7 +18,7 @@ real, places.preferences = places.preferences, lambda: chosen
 def status():
     bar = Layout()
     notices.draw_status(SimpleNamespace(layout=bar), bpy.context)
-    return [given["text"] for _name, given, _ in bar.calls if "text" in given]
+    return [named["text"] for _name, _given, named in bar.calls if "text" in named]
 fake("ok")
 idle = status()
 bars = []
@@ -27,6 +27,7 @@ second = api.generate("a red tree", preset="test", block=False)
 job.wait(); second.wait()
 both = list(shown)
 shown.clear()
+api.free_memory()
 fake("memory")
 api.generate("a green tree " + "and another one " * 5, preset="test", block=False).wait()
 failed = [*shown, len(played)]
