@@ -29,10 +29,8 @@ def unregister() -> None:
 
 def draw(layout: Any, context: Any) -> None:
     """The entry as the person has it, to be changed; nothing where there are no keys."""
-    import rna_keymap_ui
-
     keys = context.window_manager.keyconfigs.user
     keymap = keys.keymaps.get("Object Mode") if keys else None
-    item = keymap.keymap_items.find_from_operator(OPERATOR) if keymap and len(_items) else None
+    item = keymap.keymap_items.find_from_operator(OPERATOR) if keymap and _items else None
     if item:
-        rna_keymap_ui.draw_kmi(["ADDON", "USER", "DEFAULT"], keys, keymap, item, layout, 0)
+        layout.prop(item, "type", text="Text to 3D (SJC)", full_event=True)

@@ -36,9 +36,12 @@ chosen.notify = chosen.notify_sound = False
 notices.note("x", well=True)
 notices.tell("finished")
 places.preferences = real
+bpy.context.window_manager.keyconfigs.update()
+hotkey = Layout()
+keys.draw(hotkey, bpy.context)
 result = {"idle": idle, "bars": bars, "both": both, "failed": failed, "silent": [*shown, len(played)],
           "operator": hasattr(bpy.types, "SJC_OT_add"), "keys": len(keys._items),
-          "addon keys": bpy.context.window_manager.keyconfigs.addon is not None}
+          "hotkey": len(hotkey.calls), "addon keys": bpy.context.window_manager.keyconfigs.addon is not None}
 api.close()
 """
     )
@@ -49,3 +52,4 @@ api.close()
     assert got["failed"][1] == 2, "a sound each time"
     assert got["silent"] == [2]
     assert got["keys"] == int(got["addon keys"])
+    assert got["hotkey"] > 0
