@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.blender.conftest import RECORDER
+
 # Stands for `sjc variants`: folders with a mesh and a picture each, made by the fake worker's own files.
 VARIANTS = """
 import json, pathlib, shutil, sys
@@ -22,7 +24,9 @@ for number in range(1, count + 1):
 (out / "variants.json").write_text(json.dumps({"variants": rows}))
 (out / "words.json").write_text(json.dumps(words))
 """
-BEGIN = """
+BEGIN = (
+    RECORDER
+    + """
 def refused_count(count):
     try:
         api.variants("a cube", count)
@@ -34,9 +38,13 @@ done = api.generate("a red mushroom", preset="test")
 places.shell_command = lambda name: [given["backend"], "-c", given["command"], str(done.folder)]
 scene.sjc.prompt, scene.sjc.preset = "a red mushroom", "test"
 
+while_made = []
+
 def made_variants(**chosen):
     before = set(api.jobs())
     bpy.ops.sjc.variants(**chosen)
+    ui_state.refresh()
+    while_made.append(draw(main.SJC_PT_main, bpy.context).operators())
     made = [job for job in api.jobs() if job not in before]
     for job in made:
         job.wait()
@@ -45,6 +53,7 @@ def made_variants(**chosen):
     ui_state.refresh()
     return made
 """
+)
 
 
 def test_variants_are_a_row_and_a_click_takes_one_and_removes_the_others(ui):
@@ -55,6 +64,8 @@ made = made_variants(count=3)
 row = [list(job.mesh_object.location)[0] for job in made]
 result = {"states": [job.state for job in made], "row": row, "gallery": len(runtime.variants.split())}
 result["refused"] = refused(bpy.ops.sjc.take_variant, job=done.record.id)
+result["buttons"] = [sorted(set(names) & {"sjc.cancel", "sjc.clear_variants", "sjc.take_variant"})
+                     for names in (while_made[0], draw(main.SJC_PT_main, bpy.context).operators())]
 before = len(bpy.data.meshes)
 bpy.ops.sjc.take_variant(job=made[1].record.id, keep_others=True)
 made[1].wait()
@@ -86,6 +97,7 @@ result |= {
     assert got["row"] == [0.0, 1.5, 3.0]
     assert (got["gallery"], got["left"]) == (3, 2)
     assert "no variant to choose from" in got["refused"]
+    assert got["buttons"] == [["sjc.cancel"], ["sjc.clear_variants", "sjc.take_variant"]]
     assert (got["taken"], got["meshes"], got["short"]) == ("finished", 0, False)
     assert got["before"] == [True] * 3
     assert got["after"] == [False, True, True]

@@ -79,22 +79,25 @@ def draw_variants(layout: Any, runtime: Any) -> None:
     column = layout.box().column()
     row = column.row()
     row.label(text="Variants")
-    row.operator("sjc.clear_variants", text="", icon="X", emboss=False)
+    entries = [entry for name in runtime.variants.split() if (entry := runtime.jobs.get(name)) is not None]
+    made_now = next((entry.name for entry in entries if entry.state in ("starting", "running")), "")
+    if made_now:  # one process makes all of them, and ends with any
+        row.operator("sjc.cancel", icon="CANCEL").job = made_now
+    else:
+        row.operator("sjc.clear_variants", text="", icon="X", emboss=False)
     grid = column.grid_flow(row_major=True, columns=2, even_columns=True)
-    for name in runtime.variants.split():
-        entry = runtime.jobs.get(name)
-        if entry is None:
-            continue
+    for entry in entries:
         cell = grid.column(align=True)
         icon = preview.in_gallery(entry.picture)
         if icon:
             cell.template_icon(icon_value=icon, scale=VARIANT_SCALE)
         if entry.state == "stopped":
-            cell.operator("sjc.take_variant", icon="PLAY").job = name
+            cell.operator("sjc.take_variant", icon="PLAY").job = entry.name
         elif entry.state == "failed":
             cell.label(text="Failed", icon="ERROR")
         else:
-            cell.progress(factor=entry.progress, text=iface_(stage_of(entry)))
+            share = f"{entry.progress:.0%}" if entry.stage == "optimise" else iface_(stage_of(entry))
+            cell.progress(factor=entry.progress, text=share)
 
 
 def draw_running(layout: Any, context: Any, entry: Any) -> None:
