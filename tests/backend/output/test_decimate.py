@@ -71,6 +71,14 @@ def test_what_the_library_tears_is_reduced_all_the_same():
     assert euler(fewer_points, fewer) == euler(points, faces)
 
 
+def test_a_net_keeps_its_holes_and_more_faces_than_would_tear_it():
+    points, faces = thin_net()
+    fewer_points, fewer = decimate._collapsed(points, faces, 300)
+    assert 300 < len(fewer) < len(faces) / 3
+    assert is_closed(fewer)
+    assert euler(fewer_points, fewer) == euler(points, faces)
+
+
 def test_the_rim_of_an_open_surface_stays():
     x, y = np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21), indexing="ij")
     points = np.stack([x.ravel(), y.ravel(), np.zeros(441)], 1)
