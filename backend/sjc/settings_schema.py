@@ -97,7 +97,7 @@ class Settings:
         text="Starting point of the random numbers; change it for another variant, keep it to repeat a run on the "
              "same device.")
     steps: int = _setting(
-        600, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
+        450, "job", basic=True, low=1, high=1_000_000, symbol="n_steps",
         text="Number of optimization steps; more make a better object and take longer, fewer give a rough one soon.")
     early_stop: float = _setting(
         0.0, "job", low=0.001, high=0.5, zero="never",
@@ -408,7 +408,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
     "embedded": {},
     # Less than a quarter of the default's calls of the network; a coarser grid costs so short a run nothing.
     "fast": {"steps": 100, "grid": 48, "learning_rate": 0.5},
-    # Twice the default's calls: a little better outlines (docs/experiments/presets.md).
+    # Two and a half times the default's calls: a little better outlines (docs/experiments/presets.md).
     # A finer grid gains nothing: the network's pictures have 32 pixels.
     "quality": {"steps": 1200},
     # The released code's defaults, all of them (pals-ttic/sjc, run_sjc.py).

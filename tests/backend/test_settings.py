@@ -308,6 +308,6 @@ def test_docs_table():
     for name, spec in SPECS.items():
         assert sum(row.startswith(f"| `{name}`") for row in rows) >= 1
         assert spec.description in table
-    assert "| `steps` | 600 | 100 | 1200 | 10000 | 10000 | 150 | 8 |" in rows
+    assert "| `steps` | 450 | 100 | 1200 | 10000 | 10000 | 150 | 8 |" in rows
     for row in rows:
         assert row.count("|") - row.count("\\|") in (6, len(PRESETS) + 2)
