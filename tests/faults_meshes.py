@@ -13,6 +13,13 @@ FAULTS = [
         ("tests/backend/texturing/test_texture_job.py",),
     ),
     Fault(
+        "a-start-brighter-than-the-model-draws",
+        f"{TEXTURING}/shared_views.py",
+        "present.colors.to(cover) * shade",
+        "present.colors.to(cover)",
+        ("tests/backend/texturing/test_texture_job.py",),
+    ),
+    Fault(
         "a-mirrored-object-is-textured-inside-out",
         "sjc_blender/scene/texturing.py",
         "x.reshape(-1, 3)[:, ::-1].reshape(-1)",

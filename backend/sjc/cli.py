@@ -1,4 +1,4 @@
-"""The command line: sjc generate | refine | texture | batch | variants | resume | export | mcp | models ...
+"""The command line: sjc generate | refine | texture | sharpen | batch | variants | resume | export | mcp | models ...
 
 Exit status: 0; 1 for a model that fails a check; 2 for bad input, with one line that says what is wrong; 130 on Ctrl-C.
 What the commands do stands in commands.py.
@@ -69,6 +69,23 @@ def build_parser() -> argparse.ArgumentParser:
     settings.add_arguments(
         texture, skip=("prompt", "surface", "surface_strength", "start", "start_strength", "keep", "picture", "parent")
     )
+
+    sharpen = subparsers.add_parser(
+        "sharpen",
+        help="sharpen a result's colors",
+        description="Paint a finished result's mesh again from its present colors, in a new job folder: for latent "
+        "models, whose colors look blurred. All other settings are those of the result.",
+    )
+    sharpen.add_argument("folder", type=_path, help="the job folder of the result")
+    sharpen.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-sharpened]")
+    sharpen.add_argument("--strength", metavar="X", help="0 to 1: how much of the present colors to replace [0.6]")
+    _add_common(sharpen)
+    settings.add_arguments(
+        sharpen,
+        skip=(
+            "prompt", "preset", "surface", "surface_strength", "start", "start_strength", "keep", "picture", "parent",
+        ),
+    )  # fmt: skip
 
     batch = subparsers.add_parser(
         "batch",
@@ -232,6 +249,7 @@ def main(argv: list[str] | None = None) -> int:
         "generate": commands.generate,
         "refine": commands.refine,
         "texture": commands.texture,
+        "sharpen": commands.sharpen,
         "batch": commands.batch,
         "variants": commands.variants,
         "resume": commands.resume,

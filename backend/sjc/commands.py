@@ -122,6 +122,17 @@ def texture(args: argparse.Namespace) -> int:
     return generate(args)
 
 
+def sharpen(args: argparse.Namespace) -> int:
+    """sjc sharpen: a finished result's mesh with truer colours, in a new job folder."""
+    from .job import sharpen
+
+    given = settings.overrides(args)
+    if args.strength is not None:
+        given["surface_strength"] = args.strength
+    chosen = inputs.whole(sharpen.settings_of(args.folder, given))
+    return _begin(args.out or sharpen.free_folder(args.folder), chosen, args)
+
+
 def resume(args: argparse.Namespace) -> int:
     """sjc resume: go on with an unfinished job."""
     from .job import run

@@ -15,7 +15,7 @@ from ..output.colour import linear_to_srgb
 from ..output.glb import read_glb, write_glb
 from ..output.mesh import Mesh
 from ..texturing import consensus, painted_mesh, surface, viewpoints
-from ..texturing.shared_views import POWERS, SharedViews
+from ..texturing.shared_views import POWERS, Present, SharedViews
 from . import export, inputs
 from . import folder as job_folder
 from .background import BackgroundWriter
@@ -50,8 +50,12 @@ class TextureRun(JobRun):
         cameras = viewpoints.choose(self.surface, self.settings)
         shadow = consensus.cast(self.surface, cameras, self.denoiser.size)
         self._report_status("texture", f"painting from {len(cameras)} sides")
-        strength = self.settings.surface_strength
-        present = None if strength >= 1 else self._present(shadow)
+        strength, present = self.settings.surface_strength, None
+        if strength < 1:  # a latent model's start is encoded from pictures as large as those that it decodes
+            autoencoder = self.denoiser.autoencoder
+            size = self.denoiser.size * (autoencoder.factor if autoencoder else 1)
+            fine_shadow = consensus.cast(self.surface, cameras, size) if autoencoder else shadow
+            present = Present(fine_shadow, self._present(fine_shadow))
         return cast("Optimization", SharedViews(self.settings, self.denoiser, shadow, present, strength))
 
     @property

@@ -8,6 +8,9 @@ levels each view goes on alone; its details are merged once, at the end.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -30,18 +33,29 @@ only exaggerates colours at those below (Kynkäänniemi et al., arXiv 2404.07724
 GREY = 0.5  # of a surface without colours, sRGB
 
 
+@dataclass(frozen=True)
+class Present:
+    """The surface's present colours, sRGB-encoded in [0, 1], at the places of all pixels of a shadow [V*T*T,3].
+
+    The shadow is the views' own, or for a latent model one of decoded pictures' size.
+    """
+
+    shadow: Shadow
+    colors: Tensor
+
+
 class SharedViews:
     """The state of V views on their way down the noise levels, and its step.
 
     shadow: what they see of the surface.
-    present: the surface's present colours at every pixel's place [V*S*S,3], sRGB-encoded in [0, 1]; None: none.
+    present: what the surface looks like now; None: nothing that counts.
     strength: 1 starts from noise alone, less keeps more of the present colours, 0 keeps them.
 
     pictures: the views' clean pictures [V,C,S,S] after the last level, before they are merged.
     """
 
     def __init__(
-        self, settings: Settings, denoiser: Denoiser, shadow: Shadow, present: Tensor | None, strength: float
+        self, settings: Settings, denoiser: Denoiser, shadow: Shadow, present: Present | None, strength: float
     ) -> None:
         if denoiser.ring:
             raise SjcError(f"{denoiser.name} sees several views at once and cannot texture a mesh; choose another.")
@@ -53,7 +67,8 @@ class SharedViews:
         self.taps, self.around = find(shadow, places), Around(shadow, places)
         self.sigmas = levels(denoiser, strength)
         self.step = 0
-        self.background = self._values(torch.rand(len(shadow.cameras), 3, generator=self.generator))[:, :, None, None]
+        self.behind = torch.rand(len(shadow.cameras), 3, generator=self.generator)
+        self.background = self._values(self.behind)[:, :, None, None]
         start = self._shown(present)
         noise = torch.randn(start.shape, generator=self.generator).to(start)
         self.noised = start + float(self.sigmas[0]) * noise
@@ -82,16 +97,24 @@ class SharedViews:
         device = self.shadow.cover.device
         return (self.backdrop(colors) if self.backdrop else colors * 2 - 1).to(device)
 
-    def _shown(self, present: Tensor | None) -> Tensor:
+    def _shown(self, present: Present | None) -> Tensor:
         """The pictures [V,C,S,S] of the surface as it is, grey where it has no colours."""
+        if present is None:
+            values = self._values(torch.full((1, 3), GREY)).expand(self.shadow.cover.numel(), -1)
+            return self._on_background(self._as_pictures(values))
         shade = float(self.denoiser.card.get("mean_shade", 1.0))
-        colors = torch.full((1, 3), GREY) if present is None else present.cpu() * shade
-        values = self._values(colors).expand(self.shadow.cover.numel(), -1)
-        return self._on_background(self._as_pictures(values))
+        cover = present.shadow.cover[:, None]
+        colors = self._as_pictures(present.colors.to(cover) * shade)
+        shown = (cover * colors + (1 - cover) * self.behind[:, :, None, None].to(cover)) * 2 - 1
+        if self.denoiser.autoencoder is None:
+            return shown
+        with torch.no_grad():
+            return torch.cat([self.denoiser.autoencoder.encode(one) for one in shown.split(1)])
 
     def _as_pictures(self, values: Tensor) -> Tensor:
-        """Values [V*S*S,C] as [V,C,S,S]."""
-        views, size, _ = self.shadow.cover.shape
+        """Values [V*T*T,C] as [V,C,T,T]."""
+        views = len(self.shadow.cameras)
+        size = math.isqrt(len(values) // views)
         return values.view(views, size, size, -1).permute(0, 3, 1, 2).contiguous()
 
     def _on_background(self, pictures: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from torch.nn.functional import max_pool2d
 from sjc import cli
 from sjc.errors import SjcError
 from sjc.field.cameras import look_at
-from sjc.job import texture_run
-from sjc.job.folder import read_settings
+from sjc.job import sharpen, texture_run
+from sjc.job.folder import prepare_folder, read_settings
 from sjc.job.kinds import job_run
 from sjc.job.run import Stopped, reopen
+from sjc.models.loading import load_denoiser
 from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import Mesh
 from sjc.output.texture import Texture
@@ -26,6 +27,7 @@ from sjc.texturing import consensus, painted_mesh, shared_views
 from sjc.texturing.shared_views import SharedViews
 from sjc.texturing.surface import RADIUS, Surface, in_view
 
+LATENT = Path(__file__).parents[2] / "data" / "latent_model"
 CUBE = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
 QUADS = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 FACES = np.array([f for a, b, c, d in QUADS for f in ((a, b, c), (a, c, d))], np.int32)
@@ -58,8 +60,6 @@ def test_a_purple_cube_becomes_purple(made: Path) -> None:
 
 
 def test_a_stopped_job_goes_on_to_the_same_texture(made: Path, tmp_path: Path) -> None:
-    from sjc.job.folder import prepare_folder
-
     settings = resolve(
         None,
         {
@@ -116,6 +116,35 @@ def test_guidance_ends_where_it_only_exaggerates(made: Path, monkeypatch: pytest
     guided = [scale > 1 for scale in asked]
     assert guided == [float(sigma) >= shared_views.UNGUIDED for sigma in views.sigmas]
     assert 0 < sum(guided) < len(guided)
+
+
+def test_a_latent_start_decodes_to_the_present_colours() -> None:
+    surface = Surface(cube(), torch.device("cpu"))
+    denoiser = load_denoiser(str(LATENT))
+    assert denoiser.autoencoder is not None
+    cameras = look_at([30.0, 210], [20.0, 20], 3.0, 36.0)
+    shadow, fine = (consensus.cast(surface, cameras, denoiser.size * k) for k in (1, denoiser.autoencoder.factor))
+    red = torch.tensor([0.85, 0.1, 0.1]).expand(fine.cover.numel(), -1)
+    settings = resolve(None, {"prompt": "a red cube", "preset": "test"})
+    views = SharedViews(settings, denoiser, shadow, shared_views.Present(fine, red), 0.5)
+    with torch.no_grad():
+        shown = denoiser.autoencoder.decode(views.pictures).permute(0, 2, 3, 1)
+    shade = float(denoiser.card.get("mean_shade", 1.0))
+    inside = fine.trust == consensus.TRUST[-1]
+    assert ((shown[inside] + 1) / 2 / shade - red[0]).abs().mean() < 0.05
+
+
+def test_a_result_is_sharpened_with_its_own_words(made: Path, tmp_path: Path) -> None:
+    chosen = sharpen.settings_of(made, {"texture_size": 256})
+    assert (chosen.prompt, chosen.texture_size, chosen.preset) == ("a purple cube", 256, "test")
+    assert (chosen.surface, chosen.surface_strength) == (str(made / "mesh.glb"), sharpen.STRENGTH)
+    assert sharpen.free_folder(made).name == "job-sharpened"
+    unfinished = tmp_path / "unfinished"
+    prepare_folder(unfinished, resolve(None, {"prompt": "a purple cube", "preset": "test"}))
+    with pytest.raises(SjcError, match="is not finished"):
+        sharpen.settings_of(unfinished)
+    with pytest.raises(SjcError):
+        sharpen.settings_of(tmp_path / "none")
 
 
 def test_a_hit_is_where_its_weights_say() -> None:

@@ -1,6 +1,7 @@
 """Korean: texturing meshes, and what can be wrong with them."""
 
 TEXTURE = {
+    "{} has no {}; generate it again to sharpen its colors.": "{} 에 {} 이(가) 없습니다. 색상을 선명하게 하려면 다시 생성하세요.",
     "Texture with SJC": "SJC로 텍스처 입히기",
     "Texture Selection": "선택한 것에 텍스처 입히기",
     "Texture": "텍스처 입히기",

@@ -1,0 +1,52 @@
+"""Sharpen Colours: a finished result's mesh is painted again from its present colours.  Standard library only.
+
+A latent model's colours come through a volume of latents, and look blurred; pictures of the mesh do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import foreign, settings
+from ..errors import SjcError, here
+from ..settings import Settings
+from . import folder as job_folder
+from . import inputs, locks
+
+STRENGTH = 0.6
+"""How much of the present colours to replace. Of 0.25, 0.4 and 0.6 the best on the small latent model."""
+
+
+def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Settings:
+    """The settings of a job that sharpens the colours of the finished result in the job folder `parent`.
+
+    given: settings by name, over those that follow from the parent's.
+
+    Raises SjcError, one line, for a folder that is no job's, is not finished, is at work, or has lost its mesh, and for
+    bad settings.
+    """
+    old = job_folder.read_settings(parent)
+    if not job_folder.finished(parent):
+        if locks.in_use(parent):
+            raise SjcError(f"{parent} is at work; wait until the job has ended there.")
+        raise SjcError(
+            f"{parent} is not finished; "
+            + here(f"finish it with sjc resume {parent} first.", "finish it with Retry or Resume first.")
+        )
+    if not foreign.is_file(parent / job_folder.MESH):
+        raise SjcError(f"{parent} has no {job_folder.MESH}; generate it again to sharpen its colors.")
+    derived: dict[str, object] = {
+        "surface": str(parent.absolute() / job_folder.MESH),
+        "surface_strength": STRENGTH,
+        **dict.fromkeys(("start", "keep", "picture", "parent"), ""),
+        "overwrite": False,
+    }
+    return settings.resolve_job({**asdict(inputs.outside(old, parent)), **derived, **(given or {})})
+
+
+def free_folder(parent: Path, taken: Collection[Path] = ()) -> Path:
+    """A new folder beside the parent: NAME-sharpened, numbered where it exists."""
+    place = parent.absolute()
+    return job_folder.free_name(place.with_name(f"{place.name}-sharpened"), taken)
