@@ -52,7 +52,7 @@ class SJC_OT_take_variant(Button, bpy.types.Operator):
     """Take this variant to full length and remove the others, with their folders. Hold Shift to keep the others"""
 
     bl_idname, bl_label = "sjc.take_variant", "Full Length"
-    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    bl_options = {"UNDO"}  # noqa: RUF012 (no REGISTER: it cannot be done again with other values)
     job: job_property()
     keep_others: bpy.props.BoolProperty(
         name="Keep Others", description="Keep the other variants, to take another one, too", options={"SKIP_SAVE"}
@@ -73,7 +73,7 @@ class SJC_OT_clear_variants(Button, bpy.types.Operator):
     """Remove all of these variants: meshes, entries of the queue and folders"""
 
     bl_idname, bl_label = "sjc.clear_variants", "Remove Variants"
-    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+    bl_options = {"UNDO"}  # noqa: RUF012
 
     @classmethod
     def poll(cls, context: Any) -> bool:
