@@ -147,7 +147,7 @@ def read(*objects):
     return {"low": np.min(low, 0).tolist(), "high": np.max(high, 0).tolist(), "turn": scan.stands.rotation_z,
             "faces": sum(len(part.triangles()[1]) for part in scan.start)}
 
-shear = Matrix(((1, 0.5, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)))
+shear = Matrix(((1, 0, 0, 0), (0.5, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)))
 sheared = cube("sheared")
 sheared.parent = bpy.data.objects.new("parent", None)  # only a parent's scale can shear an object
 bpy.context.scene.collection.objects.link(sheared.parent)
@@ -195,8 +195,8 @@ result["mode"] = turned.mode
 """,
         home=str(tmp_path),
     )
-    np.testing.assert_allclose(got["sheared"]["low"], (-1.5, -1, -1), atol=1e-5)
-    np.testing.assert_allclose(got["sheared"]["high"], (1.5, 1, 1), atol=1e-5)
+    np.testing.assert_allclose(got["sheared"]["low"], (-1, -1.5, -1), atol=1e-5)
+    np.testing.assert_allclose(got["sheared"]["high"], (1, 1.5, 1), atol=1e-5)
     assert got["sheared"]["turn"] == 0, "a sheared object has no front of its own"
     np.testing.assert_allclose(got["turned"]["high"], (1, 1, 1), atol=1e-5)
     np.testing.assert_allclose(got["turned"]["turn"], 0.5, atol=1e-5)

@@ -144,7 +144,6 @@ def test_words_are_changed_from_the_history_and_a_picture_is_added(artist):
         "bpy.context.scene.sjc_pictures[0].image = i"
     )
     artist.picture("65_picture")
-    artist.fill("sjc.prompt", "a mushroom")
     artist.click("sjc.generate", until="len(api.jobs()) == 3")
     at_rest(artist, 3)
     assert artist.ask("result = api.jobs()[2].record.settings.picture").endswith("image-1.png@front")
