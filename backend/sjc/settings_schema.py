@@ -91,7 +91,7 @@ class Settings:
     preset: str = _setting(
         "embedded", "job", basic=True, choices=("embedded", "fast", "quality", "paper", "mvdream", "ablation", "test"),
         text="The set of values that all other settings start from; choose fast for a quick look and quality for "
-             "better colors.")
+             "outlines that are a little truer.")
     seed: int = _setting(
         0, "job", basic=True, low=0, high=2**31 - 1,
         text="Starting point of the random numbers; change it for another variant, keep it to repeat a run on the "

@@ -35,7 +35,7 @@ GROUP_LABELS = {
 PRESET_TOOLTIPS = {
     "embedded": "The default settings, for the included model on a CPU",
     "fast": "A rough result in a fraction of the time",
-    "quality": "More steps and views at lower guidance than the default: better colors, but slower",
+    "quality": "More steps than the default: outlines that are a little truer, but slower",
     "paper": "The defaults of the paper's released code",
     "mvdream": "MVDream's own settings for 3D objects; only for models that see several views at once",
     "ablation": "Quick settings that the project's experiments use to compare variants",

@@ -22,9 +22,9 @@ SETTINGS = {
     ): "Stable Diffusion 2.1이나 SDXL에 쓰는 멀티뷰 어댑터(MV-Adapter, safetensors 파일). 모델이 물체의 여섯 시점을 한꺼번에 봅니다",
     "Preset": "프리셋",
     (
-        "The set of values that all other settings start from; choose fast for a quick look and quality for better "
-        "colors"
-    ): "다른 모든 설정의 출발점이 되는 값 모음. 빨리 보려면 빠르게를, 더 나은 색을 원하면 고품질을 고르세요",
+        "The set of values that all other settings start from; choose fast for a quick look and quality for "
+        "outlines that are a little truer"
+    ): "다른 모든 설정의 출발점이 되는 값 모음. 빨리 보려면 빠르게를, 조금 더 정확한 윤곽을 원하면 고품질을 고르세요",
     "Embedded": "내장",
     "Fast": "빠르게",
     "Quality": "고품질",
@@ -37,7 +37,7 @@ SETTINGS = {
     "A rough result in a fraction of the time": "거친 결과를 훨씬 짧은 시간에 얻습니다",
     "Ablation": "비교 실험",
     "Quick settings that the project's experiments use to compare variants": "프로젝트의 실험이 변형을 비교할 때 쓰는 빠른 설정",
-    "More steps and views at lower guidance than the default: better colors, but slower": "기본보다 많은 스텝과 시점, 낮은 가이던스: 색이 더 좋지만 느립니다",
+    "More steps than the default: outlines that are a little truer, but slower": "기본보다 많은 스텝: 윤곽이 조금 더 정확하지만 느립니다",
     "The defaults of the paper's released code": "논문이 공개한 코드의 기본값",
     "A quick test of every stage, over in seconds; the result is not usable": "모든 단계를 몇 초 만에 시험합니다. 결과는 쓸 수 없습니다",
     "Seed": "시드",
