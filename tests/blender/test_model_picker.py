@@ -309,7 +309,7 @@ def test_a_checkpoint_in_one_file_is_chosen_and_described(in_blender, tmp_path):
         ON
         + RECORDER
         + """
-from sjc_blender import api, places
+from sjc_blender import job_inputs, places
 from sjc_blender.models import lookup
 from sjc_blender.ui import model_picker
 
@@ -324,9 +324,9 @@ bpy.ops.sjc.choose_model(directory=str(home), filename="style.safetensors")
 result = {"chosen": scene.sjc.model, "described": described()}
 result["refused"] = refused(bpy.ops.sjc.choose_model, directory=str(home), filename="paint.safetensors")
 named = {"prompt": "a cone", "model": "//style.safetensors", "lora": "//felt.safetensors:0.5, '//b.safetensors'"}
-result["unsaved"] = api._resolved(named).model
+result["unsaved"] = job_inputs.resolved(named).model
 bpy.ops.wm.save_as_mainfile(filepath=str(home / "scene.blend"))
-chosen = api._resolved(named)
+chosen = job_inputs.resolved(named)
 result["saved"] = [chosen.model, chosen.lora]
 scene.sjc.model = "//style.safetensors"
 result["beside"] = described()
