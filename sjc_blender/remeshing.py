@@ -10,12 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bpy
-
 from . import places, timer
 from .backend.sjc.errors import SjcError
 from .background.process import BackgroundBlender, State
-from .scene import materials
 
 FEWEST, MOST = 20, 1_000_000
 FORMATS = (".usd", ".usda", ".usdc", ".usdz", ".fbx")
@@ -105,6 +102,8 @@ def remesh(
     out = process.folder / "remeshed.blend"
 
     def finish(_work: Work) -> Any:
+        import bpy
+
         original = next((item for item in bpy.data.objects if item.session_uid == identity), None)
         if original is None:
             raise SjcError(GONE)
@@ -153,6 +152,8 @@ def _check_mesh(target: Any) -> None:
 def _begin(
     process: BackgroundBlender, target: Any, request: dict[str, Any], finish: Callable[[Work], Any], block: bool | None
 ) -> Work:
+    import bpy
+
     blend = process.folder / "object.blend"
     bpy.data.libraries.write(str(blend), {target})
     process.start(bpy.app.binary_path, {**request, "blend": str(blend), "object": target.name})
@@ -166,6 +167,10 @@ def _begin(
 
 def _put(path: Path, name: str, original: Any) -> Any:
     """The remeshed object into the scene, where the original stands, which is hidden."""
+    import bpy
+
+    from .scene import materials
+
     with bpy.data.libraries.load(str(path), link=False) as (_there, wanted):
         wanted.objects = [name]
     made = wanted.objects[0]
