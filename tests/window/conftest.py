@@ -1,4 +1,4 @@
-"""The window's tests: one Blender for all of them, because a person too goes on where they are."""
+"""The window's tests: one Blender for all of a file, because a person too goes on where they are."""
 
 import json
 import shutil
@@ -14,25 +14,31 @@ PICTURES = ROOT / "build" / "window"
 
 
 @pytest.fixture(scope="session")
-def desk():
+def pictures():
+    """An empty folder for what the camera takes."""
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
+    return PICTURES
+
+
+@pytest.fixture(scope="module")
+def desk(pictures):
     """The desk, with the extension installed and Blender open."""
     if reason := window.obstacle():
         pytest.skip(reason)
     folder = window.ensure()
     archive = package.build_zip()
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
-    desk = Desk(folder, archive, PICTURES)
+    desk = Desk(folder, archive, pictures)
     try:
         desk.sit_down(archive)
         yield desk
         times = json.dumps({"blender": desk.version, "parts": desk.reports}, indent=1)
-        (PICTURES / "times.json").write_text(times + "\n", "utf-8")
+        (pictures / "times.json").write_text(times + "\n", "utf-8")
     finally:
         desk.stand_up()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def panel(desk):
     """The desk, with the sidebar at the tab SJC and the project's environment chosen in the file browser."""
     desk.choose(Environment().python)
