@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job.placement import Placement
 
@@ -71,7 +73,7 @@ def image_file(image: bpy.types.Image, folder: Path, number: int) -> Path:
     path = folder / f"image-{number}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        copy = image.copy()
+        copy = _copy(image)
         try:
             copy.file_format = "PNG"
             copy.save(filepath=str(path))
@@ -80,3 +82,23 @@ def image_file(image: bpy.types.Image, folder: Path, number: int) -> Path:
     except (OSError, RuntimeError) as error:
         raise SjcError(f"The image {image.name} cannot be written to {path}: {error}") from error
     return path
+
+
+def _copy(image: bpy.types.Image) -> bpy.types.Image:
+    """A new image of the same pixels: Blender's own copy loses what was painted and not saved."""
+    import bpy
+
+    copy = bpy.data.images.new(image.name, *image.size, alpha=True, float_buffer=image.is_float)
+    copy.colorspace_settings.name, copy.alpha_mode = image.colorspace_settings.name, image.alpha_mode
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    copy.pixels.foreach_set(pixels if image.channels == 4 else _with_alpha(pixels, image.channels))
+    return copy
+
+
+def _with_alpha(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Pixels of one to three channels as those of four, opaque."""
+    own = pixels.reshape(-1, channels)
+    opaque = np.ones((len(own), 4), np.float32)
+    opaque[:, :3] = own if channels == 3 else own[:, :1]
+    return opaque.reshape(-1)

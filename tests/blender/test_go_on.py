@@ -147,6 +147,19 @@ api.close()
     assert got["left"] == 1
 
 
+def test_what_was_painted_and_not_saved_is_in_the_file(ui, tmp_path):
+    """Blender's own copy of an image has what the file has, or nothing."""
+    got = ui("""
+from sjc_blender.scene import reference_pictures
+painted = bpy.data.images.new("painted", 8, 8, alpha=True)
+painted.pixels = [0.0, 0.0, 1.0, 1.0] * 32 + [0.0] * 128
+path = reference_pictures.image_file(painted, home, 1)
+again = bpy.data.images.load(str(path))
+result = [list(again.pixels[:4]), list(again.pixels[-4:]), len(bpy.data.images), painted.is_dirty]
+""")
+    assert got == [[0, 0, 1, 1], [0, 0, 0, 0], 2, True]
+
+
 def test_results_stand_below_the_one_that_they_went_on_from(tmp_path):
     from sjc_blender.ui import job_history
 
