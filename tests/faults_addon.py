@@ -455,4 +455,11 @@ FAULTS = [
         'return ["osascript", "-e", f"display notification \\"{text}\\"", title, text]',
         ("tests/addon/test_notice.py::test_words_are_arguments",),
     ),
+    Fault(
+        "a-painted-picture-comes-empty",
+        "sjc_blender/scene/reference_pictures.py",
+        "copy = _copy(image)",
+        "copy = image.copy()",
+        ("tests/blender/test_go_on.py::test_what_was_painted_and_not_saved_is_in_the_file",),
+    ),
 ]
