@@ -137,3 +137,13 @@ def test_words_are_changed_from_the_history_and_a_picture_is_added(artist):
     artist.unfold("SJC_PT_start", below="sjc.generate")
     artist.click("sjc.add_picture", until="len(bpy.context.scene.sjc_pictures) == 1")
     undo(artist, "len(bpy.context.scene.sjc_pictures) == 0")
+    artist.click("sjc.add_picture", until="len(bpy.context.scene.sjc_pictures) == 1")
+    artist.ask(
+        "i = bpy.data.images.new('drawn', 32, 32, alpha=True)\n"
+        "i.pixels = [0.1, 0.2, 0.9, 1.0] * (32 * 16) + [0.0] * (32 * 16 * 4)\n"
+        "bpy.context.scene.sjc_pictures[0].image = i"
+    )
+    artist.picture("65_picture")
+    artist.click("sjc.generate", until="len(api.jobs()) == 3")
+    at_rest(artist, 3)
+    assert artist.ask("result = api.jobs()[2].record.settings.picture").endswith("image-1.png@front")
