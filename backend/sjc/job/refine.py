@@ -57,8 +57,8 @@ def settings_of(parent: Path, prompt: str | None = None, given: Mapping[str, obj
     return settings.resolve_job({**asdict(inputs.outside(old, parent)), **derived, **changes})
 
 
-def check_parent(parent: Path) -> None:
-    """Raises SjcError where no job can go on from what stands in the folder."""
+def check_finished(parent: Path) -> None:
+    """Raises SjcError for a job that is at work, and for one that has not come to its end."""
     if not job_folder.finished(parent):
         if locks.in_use(parent):
             raise SjcError(f"{parent} is at work; wait until the job has ended there.")
@@ -66,6 +66,11 @@ def check_parent(parent: Path) -> None:
             f"{parent} is not finished; "
             + here(f"finish it with sjc resume {parent} first.", "finish it with Retry or Resume first.")
         )
+
+
+def check_parent(parent: Path) -> None:
+    """Raises SjcError where no job can go on from what stands in the folder."""
+    check_finished(parent)
     if not foreign.is_file(parent / job_folder.CHECKPOINT):
         raise SjcError(
             f"{parent} has no {job_folder.CHECKPOINT}, which holds the finished field; generate it again to go on from "

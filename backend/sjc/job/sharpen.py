@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .. import foreign, settings
-from ..errors import SjcError, here
+from ..errors import SjcError
 from ..settings import Settings
 from . import folder as job_folder
-from . import inputs, locks
+from . import inputs
+from .refine import check_finished
 
 STRENGTH = 0.6
 """How much of the present colours to replace. A first guess: it made one object truer and another worse."""
@@ -28,13 +29,7 @@ def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Sett
     bad settings.
     """
     old = job_folder.read_settings(parent)
-    if not job_folder.finished(parent):
-        if locks.in_use(parent):
-            raise SjcError(f"{parent} is at work; wait until the job has ended there.")
-        raise SjcError(
-            f"{parent} is not finished; "
-            + here(f"finish it with sjc resume {parent} first.", "finish it with Retry or Resume first.")
-        )
+    check_finished(parent)
     if not foreign.is_file(parent / job_folder.MESH):
         raise SjcError(f"{parent} has no {job_folder.MESH}; generate it again to sharpen its colors.")
     derived: dict[str, object] = {
