@@ -177,8 +177,13 @@ def _figure(plots: int) -> Figure:
 
     columns = min(plots, 2)
     rows = -(-plots // columns)
-    figure = Figure(figsize=(4.6 * columns + 0.6, 2.2 * rows + 0.6), layout="constrained")
+    width, height = 4.6 * columns + 0.6, 2.2 * rows + 0.6  # inches, as the margins
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
+    # Margins of known width: matplotlib's own layouts draw everything once more to find them.
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - 0.15 / width, bottom=0.55 / height, top=1 - 0.6 / height, wspace=0.22, hspace=0.4
+    )
     for index in range(plots):
         axes: Any = figure.add_subplot(rows, columns, index + 1)
         axes.grid(alpha=0.25)
