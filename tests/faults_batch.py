@@ -4,6 +4,7 @@ from tests.faults import SJC, Fault
 
 DISPATCH = "tests/backend/batch/test_dispatch.py"
 ADDRESS = "tests/backend/batch/test_address.py"
+PLAN = "tests/backend/batch/test_plan.py"
 
 FAULTS = [
     Fault(
@@ -46,7 +47,14 @@ FAULTS = [
         f"{SJC}/batch/plan.py",
         "itertools.product(*grid.values())",
         "zip(*grid.values())",
-        ("tests/backend/batch/test_plan.py::test_a_grid_makes_every_combination_in_order",),
+        (f"{PLAN}::test_a_grid_makes_every_combination_in_order",),
+    ),
+    Fault(
+        "a-model-that-failed-its-check-passes-in-the-next-line",
+        f"{SJC}/batch/plan.py",
+        "            run.check_early(chosen)\n            passed.add(rest)\n",
+        "            passed.add(rest)\n            run.check_early(chosen)\n",
+        (f"{PLAN}::test_a_model_is_checked_once_for_all_lines_that_name_it_and_each_bad_line_is_named",),
     ),
     Fault(
         "a-prompt-runs-in-the-page-of-a-batch",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,16 @@ def plan(text: str, out: Path, common: Mapping[str, object], grid: Varied | None
 
     Raises SjcError with a line for everything that is wrong with them.
     """
-    return _jobs(read_batch(text, lambda own: _resolved(own, common, grid or {})), out)
+    check = _check_once()
+    return _jobs(read_batch(text, lambda own: _resolved(own, common, grid or {}, check)), out)
 
 
 def plan_of(jobs: Iterable[str | Mapping[str, Any]], out: Path, grid: Varied | None = None) -> list[BatchJob]:
     """As `plan`, of prompts and mappings of settings."""
-    made, problems = [], []
+    made, problems, check = [], [], _check_once()
     for number, job in enumerate(jobs, 1):
         try:
-            made.append(_resolved({"prompt": job} if isinstance(job, str) else job, {}, grid or {}))
+            made.append(_resolved({"prompt": job} if isinstance(job, str) else job, {}, grid or {}, check))
         except SjcError as error:
             problems += [f"job {number}: {line}" for line in str(error).splitlines()]
     if problems:
@@ -74,12 +75,25 @@ def plan_of(jobs: Iterable[str | Mapping[str, Any]], out: Path, grid: Varied | N
     return _jobs(made, out)
 
 
-def _resolved(
-    own: Mapping[str, Any], common: Mapping[str, object], grid: Varied
-) -> list[tuple[Settings, dict[str, str]]]:
-    """The settings of one line, and what the grid gave them: one for each of its combinations."""
+def _check_once() -> Callable[[Settings], None]:
+    """`run.check_early`, but asked once for jobs that differ in nothing but prompt and seed, which it does not read."""
     from ..job import run
 
+    passed: set[Settings] = set()
+
+    def check(chosen: Settings) -> None:
+        rest = replace(chosen, prompt="", seed=0)
+        if rest not in passed:
+            run.check_early(chosen)
+            passed.add(rest)
+
+    return check
+
+
+def _resolved(
+    own: Mapping[str, Any], common: Mapping[str, object], grid: Varied, check: Callable[[Settings], None]
+) -> list[tuple[Settings, dict[str, str]]]:
+    """The settings of one line, and what the grid gave them: one for each of its combinations."""
     if twice := sorted(own.keys() & grid):
         raise SjcError(f"{twice[0]} is set here, and --grid varies it; leave one of them out.")
     made: list[tuple[Settings, dict[str, str]]] = []
@@ -87,11 +101,11 @@ def _resolved(
         varied = dict(zip(grid, values, strict=True))
         chosen = inputs.whole(settings.resolve_job({**common, **varied, **own}))
         if not made:
-            run.check_early(chosen)
+            check(chosen)
         made.append((chosen, varied))
     if grid.keys() & {"model", "lora", *inputs.FILES}:
         for chosen, _ in made[1:]:
-            run.check_early(chosen)
+            check(chosen)
     return made
 
 
