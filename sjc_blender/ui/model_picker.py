@@ -13,7 +13,7 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from .. import places
-from ..backend.sjc.models import families, memory_plan
+from ..backend.sjc.models import curated, families, memory_plan
 from ..models import catalogue, checking, fetching, lookup
 from . import labels, paragraph, ui_state
 from .languages.messages import translated
@@ -100,8 +100,8 @@ def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool
     return True, text
 
 
-def _draw_missing(column: Any, context: Any, model: str) -> None:
-    """Where a download would go, or what keeps Blender offline."""
+def _draw_offline(column: Any, context: Any) -> bool:
+    """What keeps Blender offline; whether anything does."""
     variable = lookup.hub_offline()
     if variable:
         text = iface_("The environment variable {} blocks downloads: unset it and restart Blender").format(variable)
@@ -109,7 +109,12 @@ def _draw_missing(column: Any, context: Any, model: str) -> None:
     elif not bpy.app.online_access:
         paragraph.paragraph(column, context, labels.OFFLINE, icon="INTERNET")
         column.operator("screen.userpref_show", text="Open Preferences", icon="PREFERENCES").section = "SYSTEM"
-    else:
+    return bool(variable) or not bpy.app.online_access
+
+
+def _draw_missing(column: Any, context: Any, model: str) -> None:
+    """Where a download would go, or what keeps Blender offline."""
+    if not _draw_offline(column, context):
         download = downloads.get(model.strip())
         if download and download.problem:
             paragraph.paragraph(column, context, translated(download.problem), icon="ERROR", max_lines=4)
@@ -172,6 +177,31 @@ def draw_list(layout: Any, context: Any, hub_model: str) -> None:
             row.operator("sjc.remove_model", text="", icon="TRASH").model = name
         elif info.kind == "missing" and name == hub_model.strip():
             _draw_missing(layout.column(align=True), context, name)
+
+
+def draw_curated(layout: Any, context: Any) -> None:
+    """The short list: what each is good for, what it takes, whether it was tried, and a button that downloads it."""
+    layout.label(text="Models to Begin With")
+    _draw_offline(layout.column(align=True), context)
+    for entry in curated.CURATED:
+        if model_cache.stale(entry.model):
+            _want(model_cache, entry.model)
+        info = model_cache.known(entry.model)
+        here = info is not None and info.kind == "cached"
+        row = layout.row(align=True)
+        row.label(text=_curated_label(entry), icon="CHECKMARK" if here else "IMPORT", translate=False)
+        if here:
+            row.operator("sjc.pick_model", icon="FORWARD").model = entry.model
+        else:
+            row.operator("sjc.fetch_model", icon="IMPORT").model = entry.model
+        paragraph.paragraph(layout, context, f"{translated(entry.good_for)} {translated(entry.tried)}", max_lines=4)
+
+
+def _curated_label(entry: curated.Curated) -> str:
+    """Name, size of the download, memory, licence."""
+    size, memory = lookup.readable_size(entry.size), lookup.readable_size(entry.memory)
+    parts = (entry.name, size, iface_("Needs {} of memory").format(memory), iface_("license {}").format(entry.licence))
+    return "  \N{MIDDLE DOT}  ".join(parts)
 
 
 class SJC_MT_models(bpy.types.Menu):

@@ -91,6 +91,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         box.prop(self, "hub_model")
         model_picker.draw_list(box, context, self.hub_model)
         box.operator("sjc.sign_in", icon="LOCKED")
+        model_picker.draw_curated(layout.box(), context)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),

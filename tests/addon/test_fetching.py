@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from sjc.job import run
-from sjc.models import layout, model_files
+from sjc.models import curated, layout, model_files, model_list
 from sjc.models.loading import load_denoiser
 from sjc.settings import from_json, resolve, to_json
 from sjc_blender.models import catalogue, fetching, lookup
@@ -247,6 +247,37 @@ def test_a_pinned_revision(hub, named, tmp_path):
         assert (loaded.origin.source, loaded.origin.revision) == (pinned, "d" * 40)
         settings = resolve(None, {"prompt": "a red mushroom", "model": pinned})
         run.check_early(from_json(to_json(settings)))
+
+
+def test_a_model_of_the_short_list_is_fetched_by_id_and_revision(hub, monkeypatch):
+    """As its button asks for it; offline, and where the hub lacks that commit, it ends with one line."""
+    one = curated.Curated(ID, "d" * 40, "Some Model", "Pixel", "Good for tests.", "mit", {"unet": 1})
+    monkeypatch.setattr(curated, "CURATED", (one,))
+    cache = lookup.hub_folder()
+    assert [row.model for row in model_list.to_fetch(cache)] == [one.model]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in _failed(one.model)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    hub.held.set()
+    assert "could not be fetched" in _failed(f"{ID}@{'e' * 40}")
+    job = fetching.Fetch(sys.executable, one.model).start()
+    until(lambda: job.poll().state != "running")
+    assert job.poll().state == "done", job.poll().text
+    assert model_list.to_fetch(cache) == []
+    assert lookup.look(one.model).folder.name == one.revision
+
+
+def test_a_download_that_is_cancelled_keeps_what_came(hub):
+    job = fetching.Fetch(sys.executable, ID).start()
+    until(lambda: job.poll().factor > 0 or job.poll().state != "running")
+    job.cancel()
+    job.thread.join(30)
+    assert job.poll().state == "cancelled"
+    assert lookup.cache_folder(ID).is_dir()
+    hub.held.set()
+    again = fetching.Fetch(sys.executable, ID).start()
+    until(lambda: again.poll().state != "running")
+    assert again.poll().state == "done", again.poll().text
 
 
 def test_a_revision_that_the_hub_has_not(hub):

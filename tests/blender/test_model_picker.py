@@ -299,6 +299,76 @@ result["gone"] = listed()
     assert not any(text.startswith("some/model") for text in got["gone"][0])
 
 
+def test_the_preferences_offer_models_to_begin_with(in_blender, tmp_path):
+    """Each with size, memory, licence and what was tried; a button downloads it, and another uses what is here."""
+    got = in_blender(
+        ON
+        + RECORDER
+        + """
+import shutil
+from sjc_blender.backend.sjc.models import curated
+from sjc_blender.models import lookup
+from sjc_blender.ui import model_picker
+os.environ.pop("HF_HUB_OFFLINE", None)
+os.environ["HF_HUB_CACHE"] = str(home / "hub")
+first = curated.CURATED[0].model
+
+class Panel:
+    def draw(self, context):
+        model_picker.draw_curated(self.layout, context)
+
+def listed():
+    draw(Panel, bpy.context)
+    while model_picker.tick():
+        pass
+    layout = draw(Panel, bpy.context)
+    return layout.texts(), layout.operators()
+
+result = {"before": listed(), "refused": refused(bpy.ops.sjc.fetch_model, model=first), "first": first}
+class Online:
+    online_access, background, timers = True, True, bpy.app.timers
+class Face:
+    app, context, types = Online, bpy.context, bpy.types
+model_picker.bpy = backend_task.bpy = Face
+
+class Fetch:
+    def __init__(self, python, model):
+        self.model = model
+    def start(self):
+        return self
+    def poll(self):
+        result["fetched"] = self.model
+        repository = lookup.cache_folder(self.model)
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text("abc")
+        shutil.copytree(lookup.look("embedded").folder, repository / "snapshots" / "abc")
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+backend_task.fetching.Fetch = Fetch
+result["online"] = listed()
+backend_task.fetch(first)
+result["waited"] = backend_task.wait()
+result["after"] = listed()
+bpy.ops.sjc.pick_model(model=first)
+result["field"] = scene.sjc.model
+""",
+        home=tmp_path,
+        backend=sys.executable,
+    )
+    texts, operators = got["before"]
+    text = " ".join(texts)
+    assert "Stable Diffusion 1.5  \N{MIDDLE DOT}  2.1 GB  \N{MIDDLE DOT}  Needs 2.5 GB of memory" in text
+    assert "license openrail++" in text
+    assert text.count("its weights were never run.") == 3
+    assert "allow Online Access" in text
+    assert operators.count("sjc.fetch_model") == 3
+    assert "Allow Online Access" in got["refused"]
+    assert "allow Online Access" not in " ".join(got["online"][0])
+    assert (got["fetched"], got["waited"]) == (got["first"], "")
+    assert got["after"][1].count("sjc.fetch_model") == 2
+    assert got["after"][1].count("sjc.pick_model") == 1
+    assert got["field"] == got["first"]
+
+
 def test_a_checkpoint_in_one_file_is_chosen_and_described(in_blender, tmp_path):
     """By the folder icon, or beside the .blend as // says; jobs get the whole path."""
     from tests.backend.models.test_single_file import CONV, head_alone, shapes_of

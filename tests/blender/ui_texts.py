@@ -11,7 +11,7 @@ LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to transl
 # Which arguments of a call are sentences.
 TAKEN = {
     "SjcError": slice(0, 1), "Verdict": slice(2, None), "Answer": slice(1, 2), "_sentences": slice(0, None),
-    "Unused": slice(0, 2), "Backend": slice(2, 3),
+    "Unused": slice(0, 2), "Backend": slice(2, 3), "Curated": slice(4, 5),
 }  # fmt: skip
 LABELS = "ui/labels.py"
 # Where a job's problems are put into words.

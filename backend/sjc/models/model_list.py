@@ -1,4 +1,4 @@
-"""The models on this machine: the embedded one and the pipelines in the hub's cache.
+"""The models on this machine: the embedded one, the pipelines in the hub's cache; and those of the short list.
 
 Standard library; reads small files.
 """
@@ -15,12 +15,12 @@ from .. import foreign
 from ..errors import SjcError
 from ..machine import streams
 from ..machine.folders import PART, cache_folder
-from . import model_files
+from . import curated, model_files
 from .hub_ids import is_hub_id, split_revision
 from .single_file import SOURCE
 from .small_files import read_json
 
-__all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot"]
+__all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot", "to_fetch"]
 
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _CARD_BYTES, _REF_BYTES = 100_000, 1000
@@ -30,7 +30,8 @@ _CARD_BYTES, _REF_BYTES = 100_000, 1000
 class Row:
     """One model.
 
-    state: embedded, cached, converted (made of the checkpoint `model`), or bad (problem says why).
+    state: embedded, cached, converted (made of the checkpoint `model`), bad (problem says why), or to fetch (on the
+    short list and not here; note says what it is good for).
 
     size: bytes of its weights.  revision: the commit.
     """
@@ -43,6 +44,7 @@ class Row:
     revision: str = ""
     folder: str = ""
     problem: str = ""
+    note: str = ""
 
 
 def cached(cache: Path) -> list[str]:
@@ -115,6 +117,23 @@ def rows(cache: Path, converted: Path) -> list[Row]:
     return [_row(model, folder) for model, folder in folders if folder]
 
 
+def to_fetch(cache: Path) -> list[Row]:
+    """Those of the short list that are not in the hub's cache folder."""
+    missing = [entry for entry in curated.CURATED if not snapshot(cache, entry.model)]
+    return [
+        Row(
+            entry.model,
+            "to fetch",
+            entry.family,
+            entry.size,
+            entry.licence,
+            entry.revision,
+            note=f"{entry.good_for} {entry.tried}",
+        )
+        for entry in missing
+    ]
+
+
 def checkpoints(folder: Path) -> list[tuple[str, Path]]:
     """(the checkpoint's file, the model folder made of it) of every one in our cache."""
     made = []
@@ -147,7 +166,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def table(models: list[Row]) -> list[str]:
-    """The lines of `sjc models list` for a file or a pipe, in columns; a bad model's problem stands on a line below."""
+    """The lines of `sjc models list` for a file or a pipe, in columns; a problem or a note stands on a line below."""
     cells = [_cells(row) for row in models]
     widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
 
@@ -159,7 +178,7 @@ def table(models: list[Row]) -> list[str]:
 
     lines = [line(HEAD)]
     for row, own in zip(models, cells, strict=True):
-        lines += [line(own), *([f"  {row.problem}"] if row.problem else [])]
+        lines += [line(own), *(f"  {text}" for text in (row.problem, row.note) if text)]
     return lines
 
 
@@ -179,13 +198,16 @@ def _draw(models: list[Row]) -> None:
     for row in models:
         if row.problem:
             console.print(Text(f"{row.model}: {row.problem}", "yellow"))
+        elif row.note:
+            console.print(Text(f"{row.model}: {row.note}"))
 
 
 def show(as_json: bool) -> int:
     """`sjc models list`: prints them; the exit status."""
     from huggingface_hub import constants
 
-    models = rows(Path(constants.HF_HUB_CACHE), cache_folder("models"))
+    cache = Path(constants.HF_HUB_CACHE)
+    models = [*rows(cache, cache_folder("models")), *to_fetch(cache)]
     if as_json:
         print(streams.as_json([asdict(row) for row in models]))
     elif sys.stdout.isatty():

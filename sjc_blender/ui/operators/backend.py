@@ -10,6 +10,7 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from ... import places
 from ...backend.sjc.errors import SjcError
+from ...backend.sjc.models import curated
 from ...install import installer
 from ...models import lookup
 from .. import backend_task, model_picker, paragraph
@@ -219,11 +220,11 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
 
     def draw(self, context: Any) -> None:
         """What will happen."""
-        download = model_picker.downloads.get(self.model.strip())
-        if download and download.size:
+        download, entry = model_picker.downloads.get(self.model.strip()), curated.find(self.model)
+        size = download.size if download else entry.size if entry else 0
+        if size:
             template = iface_("This downloads {}, {}, to {}. The model's page on the hub states its license.")
-            size = lookup.readable_size(download.size)
-            text = template.format(self.model, size, lookup.hub_folder())
+            text = template.format(self.model, lookup.readable_size(size), lookup.hub_folder())
         else:
             template = iface_(
                 "This downloads {}, up to several GB, to {}. The model's page on the hub states its license."

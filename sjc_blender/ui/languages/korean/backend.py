@@ -109,4 +109,13 @@ BACKEND = {
     "Get Token": "토큰 받기",
     "Signing in to the hub": "허브에 로그인하는 중",
     "Install the backend first: it downloads and removes the models.": "먼저 백엔드를 설치하세요. 모델은 백엔드가 내려받고 지웁니다.",
+    # the short list of models
+    "Models to Begin With": "처음 쓰기 좋은 모델",
+    "A first large model: the preset Paper has the settings that the paper's authors used with it.":
+        "첫 번째 큰 모델. 프리셋 논문에는 논문 저자들이 이 모델에 쓴 설정이 있습니다.",
+    "Things with a front: it draws four sides at once, which works against a face on every side.":
+        "앞면이 있는 사물. 네 면을 한꺼번에 그려서 모든 면에 얼굴이 생기는 것을 막습니다.",
+    "The largest pictures (1024 pixels), for cards with much memory.": "가장 큰 그림(1024픽셀). 메모리가 많은 카드에 알맞습니다.",
+    "Its own weights were run.": "실제 가중치로 실행해 보았습니다.",
+    "Only its layout was tested; its weights were never run.": "구조만 시험했으며 실제 가중치로 실행한 적은 없습니다.",
 }  # fmt: skip
