@@ -90,7 +90,8 @@ def nodes(count: int) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ.update(ENVIRONMENT)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    without = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}  # they take from the jobs
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **without})
     try:
         made.workers = [made.add_node(num_cpus=1) for _ in range(count)]
         yield made
