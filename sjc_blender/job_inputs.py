@@ -83,7 +83,7 @@ def resolved(given: Mapping[str, Any]) -> Settings:
     chosen = {**user_preferences.defaults(), **given}
     files = {
         name: places.whole_paths(chosen[name])
-        for name in ("model", "lora", "mv_adapter")
+        for name in ("model", "lora", "mv_adapter", "control")
         if isinstance(chosen.get(name), str)
     }
     return resolve_job({**chosen, **files})

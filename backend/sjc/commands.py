@@ -308,7 +308,13 @@ def models(args: argparse.Namespace) -> int:
             else:
                 print(f"{args.model}: {size / 1e6:.1f} MB, as far as it is not here yet", file=sys.stderr)
 
-        model_files.locate(args.model, download=True, tell=tell)
+        folder = model_files.locate(args.model, download=True, tell=tell)
+        if not (folder / "model_index.json").is_file():
+            from .models import control
+
+            control.check(args.model)
+            print(json.dumps({"control": str(folder)}) if args.json else f"{args.model}: a ControlNet, in {folder}")
+            return 0
     rows = model_info(args.model)
     if args.json:
         print(as_json(rows))

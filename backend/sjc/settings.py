@@ -1,8 +1,8 @@
 """Settings of a run: built from a preset and changes, checked, written, read, and shown.  Standard library only.
 
-The knobs themselves stand in settings_schema.py; everybody else imports them from here.  Whatever comes in (strings
-from a command line, numbers from JSON, values from a panel) goes through `resolve`, and everything wrong with it comes
-back at once, one line each.
+The knobs themselves stand in settings_schema.py, the presets in presets.py; everybody else imports them from here.
+Whatever comes in (strings from a command line, numbers from JSON, values from a panel) goes through `resolve`, and
+everything wrong with it comes back at once, one line each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import asdict
 from . import lora_text, paths, picture_text
 from .errors import SjcError
 from .guidance.prompts import check_syntax, clean_prompt
-from .settings_schema import GROUPS, PRESETS, SPECS, Color, Settings, Spec, Value, plain
+from .presets import PRESETS
+from .settings_schema import GROUPS, SPECS, Color, Settings, Spec, Value, plain
 
 __all__ = [
     "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "Color", "Settings", "Spec", "Value", "add_arguments", "coerce",
@@ -208,6 +209,8 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
         )
     if s.keep and not s.start and not {"keep", "start"} & set(wrong):
         lines.append("keep: there is nothing to keep without a start; set start, too.")
+    if s.control and not s.surface and not {"control", "surface"} & set(wrong):
+        lines.append("control: it shows the model a mesh that gets a texture, and there is none; leave it empty.")
     if s.surface and s.start and not {"surface", "start"} & set(wrong):
         lines.append("surface: a job either makes a shape from a start or textures a surface; leave one of them out.")
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):

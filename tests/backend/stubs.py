@@ -16,6 +16,7 @@ class StubDenoiser:
 
     schedule, channels, name, origin, notes, built_in, ring = SCHEDULE, 3, "stub", Origin("stub"), (), None, None
     autoencoder, color_activation, parameterization, distilled = None, "tanh_sigmoid", Epsilon(), False
+    control_size = None
 
     def __init__(self, denoise, size=SIZE, card=None):
         self.denoise, self.size, self.card, self.asked = denoise, size, card or {"measured": "nothing"}, []

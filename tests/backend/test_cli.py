@@ -107,6 +107,7 @@ def test_generate_makes_the_files_and_prints_where_they_are(here, tiny, capsys):
         "loras": [],
         "guidance_built_in": None,
         "mv_adapter": None,
+        "control": None,
     }
     assert record["device"].startswith("cpu")
     assert record["final"]["step"] == 4

@@ -73,8 +73,10 @@ def check_paths(desk: Desk, resolved: Settings) -> None:
     paths = {name: [getattr(resolved, name)] for name in ("start", "keep", "surface", "mv_adapter")}
     paths["lora"] = [str(lora.path) for lora in lora_text.parse(resolved.lora)]
     paths["picture"] = [path for path, _view in picture_text.split(resolved.picture)]
-    if not _HUB_ID.fullmatch(resolved.model) or foreign.kind(desk.root / resolved.model):
-        paths["model"] = [resolved.model]
+    for name in ("model", "control"):
+        text = getattr(resolved, name)
+        if not _HUB_ID.fullmatch(text) or foreign.kind(desk.root / text):
+            paths[name] = [text]
     for name, texts in paths.items():
         for text in filter(None, texts):
             desk.inside(text, name)

@@ -25,13 +25,14 @@ class Origin:
 
     source: what was asked for, "embedded", a folder or a hub id.  revision: the commit in the hub's cache, None for a
     folder.  loras: {"file", "weight", "sha256"} of every LoRA fused into its weights.  views_adapter: "file" and
-    "sha256" of its MV-Adapter, None without.
+    "sha256" of its MV-Adapter, None without.  control: "source" and "revision" of its ControlNet, None without.
     """
 
     source: str = ""
     revision: str | None = None
     loras: tuple[dict[str, Any], ...] = ()
     views_adapter: dict[str, str] | None = None
+    control: dict[str, str | None] | None = None
 
 
 class Autoencoder(Protocol):
@@ -118,6 +119,10 @@ class Denoiser(Protocol):
         """The views that it sees at once; None for a model of single pictures."""
 
     @property
+    def control_size(self) -> int | None:
+        """Pixels along the edge of the pictures that its ControlNet is shown; None without one."""
+
+    @property
     def color_activation(self) -> str:
         """How raw colours of the field become a picture's values: "tanh_sigmoid" for pixels, "identity" for latents."""
 
@@ -169,6 +174,7 @@ class Denoiser(Protocol):
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
         poses: Tensor | None = None,
+        control: Tensor | None = None,
     ) -> Denoise:
         """D(x; sigma) for these prompts under classifier-free guidance.
 
@@ -178,4 +184,5 @@ class Denoiser(Protocol):
         rescale: 0 to 1, how far the spread of the guided output is brought back to that of the conditional one.
         away: for each prompt, the sentences with weights that Perp-Neg pushes away from (perp_neg.py).
         poses: camera to world [V,4,4] for each prompt, which a model of several views needs.
+        control: the picture [V,3,H,H] in [0,1] that a ControlNet is shown for each prompt, H = control_size.
         """

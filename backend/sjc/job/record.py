@@ -26,6 +26,7 @@ def record_of(run: JobRun, mesh: Mesh) -> dict[str, Any]:
             "revision": run.denoiser.origin.revision,
             "loras": list(run.denoiser.origin.loras),
             "mv_adapter": run.denoiser.origin.views_adapter,
+            "control": run.denoiser.origin.control,
             "guidance_built_in": run.denoiser.built_in,
         },
         "device": device_name(run.device),

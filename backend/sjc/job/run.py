@@ -55,12 +55,13 @@ def check_early(settings: Settings, folder: Path = NO_FOLDER) -> None:
 
     folder: the job's, where its inputs are there already.
     """
-    from ..models import lora, model_files, mv_adapter
+    from ..models import control, lora, model_files, mv_adapter
 
     model_files.check_there(settings.model)
     distilled.built_in(settings)
     lora.check(settings.lora)
     mv_adapter.check(settings.mv_adapter)
+    control.check(settings.control)
     inputs.check(settings, folder)
 
 
@@ -201,7 +202,7 @@ class JobRun:
         """What a loaded model depends on."""
         chosen = self.settings
         how = (chosen.runtime, chosen.compile, self.device)
-        return chosen.model, chosen.lora, chosen.mv_adapter, self.built_in, *how, self.given_denoiser
+        return chosen.model, chosen.lora, chosen.mv_adapter, chosen.control, self.built_in, *how, self.given_denoiser
 
     def _loaded_denoiser(self) -> Denoiser:
         from ..models import single_file_conversion
@@ -215,6 +216,7 @@ class JobRun:
             runtime=self.settings.runtime,
             lora=self.settings.lora,
             views_adapter=self.settings.mv_adapter,
+            control=self.settings.control,
             built_in=self.built_in,
             compiling=self.settings.compile == "auto",
             tell=lambda _note: None,  # the run itself warns of what the model has noted
@@ -227,9 +229,8 @@ class JobRun:
         self.denoiser.check_steering(
             settings.negative_prompt, perp_neg=bool(settings.perp_neg), varied_guidance=settings.guidance_varies
         )
-        elevations = (settings.elevation_min, settings.elevation_max)
-        views = settings.steps * settings.views_per_step
-        self.denoiser.prepare(settings.prompt, settings.view_words, settings.negative_prompt, elevations, views)
+        elevations, asked = (settings.elevation_min, settings.elevation_max), settings.steps * settings.views_per_step
+        self.denoiser.prepare(settings.prompt, settings.view_words, settings.negative_prompt, elevations, asked)
 
     # ----------------------------------------------------------------------------------------------------- optimise
 
@@ -343,8 +344,7 @@ class JobRun:
         self.report(event)
 
     def _meta(self, color: str) -> dict[str, Any]:
-        settings = self.settings
-        optimization = self.optimization
+        settings, optimization = self.settings, self.optimization
         steps = optimization.step if optimization.done else settings.steps
         return {"step": optimization.step, "steps": steps, "prompt": settings.prompt, "color": color}
 

@@ -14,7 +14,7 @@ from ..errors import SjcError
 from ..output.colour import linear_to_srgb
 from ..output.glb import read_glb, write_glb
 from ..output.mesh import Mesh
-from ..texturing import consensus, painted_mesh, surface, viewpoints
+from ..texturing import consensus, depth, painted_mesh, surface, viewpoints
 from ..texturing.shared_views import POWERS, Present, SharedViews
 from . import export, inputs
 from . import folder as job_folder
@@ -56,7 +56,9 @@ class TextureRun(JobRun):
             size = self.denoiser.size * (autoencoder.factor if autoencoder else 1)
             fine_shadow = consensus.cast(self.surface, cameras, size) if autoencoder else shadow
             present = Present(fine_shadow, self._present(fine_shadow))
-        return cast("Optimization", SharedViews(self.settings, self.denoiser, shadow, present, strength))
+        edge = self.denoiser.control_size
+        depths = depth.pictures(self.surface, cameras, edge) if edge else None
+        return cast("Optimization", SharedViews(self.settings, self.denoiser, shadow, present, strength, depths))
 
     @property
     def views(self) -> SharedViews:

@@ -27,6 +27,7 @@ class Conditioned:
     guidance: one scale for all prompts, or a tensor with one for each.
     rescale, chunk: as `TextDenoiser.conditioned` takes them.
     cameras: what a multi-view network is told of the camera of each prompt, [count,...].
+    control: the picture that a ControlNet is shown for each prompt, [count,3,H,W].
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Conditioned:
         rescale: float,
         chunk: int | None,
         cameras: Tensor | None = None,
+        control: Tensor | None = None,
     ) -> None:
         self.denoiser, self.conditions, self.count, self.negative_rows = denoiser, conditions, count, negative_rows
         self.guidance, self.rescale, self.chunk, self.cameras = guidance, rescale, chunk, cameras
+        self.control = control
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """D [B,C,h,w]. Raises SjcError where B is no multiple of the prompts."""
@@ -84,6 +87,8 @@ class Conditioned:
             given["guidance"] = self.guidance[prompts].view(-1, 1, 1, 1)
         if self.cameras is not None:
             given["camera"] = self.cameras[prompts]
+        if self.control is not None:
+            given["control"] = self.control[prompts]
         if self.conditions.pooled is not None:
             given["pooled"] = self.conditions.pooled
         push = perp_neg.push(self.negative_rows, prompts)

@@ -17,6 +17,7 @@ from ..errors import SjcError, here
 from . import gated
 from .families import not_a_pipeline
 from .hub_ids import split_revision
+from .known_classes import CONTROL_NET
 from .layout import wanted_files
 from .small_files import first_line, read_json
 
@@ -80,7 +81,7 @@ def download(model: str, revision: str | None, tell: Callable[[int], None]) -> P
 
 
 def check_kind(name: str, revision: str | None, files: Collection[str]) -> None:
-    """Raises SjcError for a repository that is no pipeline, with what it is: its config.json is read for that."""
+    """Raises SjcError for a repository that is no pipeline and no ControlNet: its config.json says what it is."""
     if "model_index.json" in files:
         return
     from huggingface_hub import hf_hub_download
@@ -88,7 +89,8 @@ def check_kind(name: str, revision: str | None, files: Collection[str]) -> None:
     config = {}
     if "config.json" in files:
         config = read_json(Path(hf_hub_download(name, "config.json", revision=revision)))
-    raise SjcError(not_a_pipeline(name, files, config))
+    if config.get("_class_name") != CONTROL_NET or not any(file.endswith(".safetensors") for file in files):
+        raise SjcError(not_a_pipeline(name, files, config))
 
 
 def _missing(name: str, revision: str | None, sizes: Mapping[str, int]) -> int:

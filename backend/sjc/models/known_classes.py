@@ -18,6 +18,7 @@ TOKENIZERS = frozenset(
         "TokenizersBackend",
     }
 )  # fmt: skip
+CONTROL_NET = "ControlNetModel"
 AUTOENCODERS = frozenset({"AutoencoderKL"})
 BETA_SCHEDULERS = frozenset(
     f"{name}Scheduler"

@@ -8,6 +8,8 @@ from ..errors import SjcError
 
 DISTILLED = "distilled.safetensors"
 """An adapter that builds a guidance scale into the network, beside model_index.json (distilled.py)."""
+CONFIG, CONTROL_STEM = "config.json", "diffusion_pytorch_model"
+"""What a ControlNet consists of; it stands at the top of its folder."""
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")
 """Files whose reading can run a program, and other libraries' weights: never read."""
 WEIGHT_STEMS = {
@@ -24,10 +26,12 @@ def wanted_files(names: list[str]) -> list[str]:
     """Of a hub repository's files, those worth fetching.
 
     Configs, tokenizer, and one set of safetensors weights per component: half precision where there is one (half the
-    download; read back as float32 on a CPU).  Raises SjcError for what is no pipeline, and for pickles without
-    safetensors.
+    download; read back as float32 on a CPU).  Of a ControlNet its config and weights.  Raises SjcError for anything
+    else, and for pickles without safetensors.
     """
     if "model_index.json" not in names:
+        if CONFIG in names and (weights := _one_set(names, CONTROL_STEM)):
+            return [CONFIG, *weights]
         raise SjcError("That repository is not a diffusers pipeline: it has no model_index.json.")
     wanted = ["model_index.json"] + [n for n in names if n in ("sjc.json", DISTILLED)]
     wanted += [n for n in names if re.match(r"(tokenizer(_\d)?|scheduler)/", n)]

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import SjcError
 from ..guidance.denoiser import Origin
+from . import control as control_files
 from . import lora as lora_files
 from . import model_files, mv_adapter
 from .memory_fallback import Tell, to_stderr
@@ -35,6 +36,7 @@ def load_denoiser(
     runtime: str = "torch",
     lora: str = "",
     views_adapter: str = "",
+    control: str = "",
     built_in: float | None = None,
     compiling: bool = False,
     tell: Tell = to_stderr,
@@ -50,6 +52,8 @@ def load_denoiser(
         can run.
     lora: files that are fused into the weights, "PATH[:weight], ..." (lora_text.py); torch runs those.
     views_adapter: the file of an MV-Adapter, by which Stable Diffusion 2.1 or SDXL sees six views at once.
+    control: the folder or hub id of a ControlNet for Stable Diffusion 1, 2 or SDXL; the denoiser must then be told the
+        pictures that it is shown.
     built_in: the guidance scale that the model's own adapter is to build into the network (distilled.py); the denoiser
         knows no other then.
     compiling: whether torch.compile may make the network faster, where it can (tuning.py).
@@ -62,22 +66,27 @@ def load_denoiser(
     files = model_files.check(model_files.locate(model, download=download, revision=revision))
     card = model_files.read_card(files.folder)
     schedule, parameterization = read_schedule(files)
+    shown = control_files.check(control)
+    if shown:
+        control_files.check_base(shown, files)
+    if shown and adapter:
+        raise SjcError("control and mv_adapter cannot be used together; leave one of them empty.")
     if adapter:
         mv_adapter.check_base(adapter, files)
         schedule = shifted(schedule)
     device = _checked_device(device)
     dtype = dtype or usual_dtype(files, device)
-    more = mv_adapter.numbers_of(adapter) if adapter else 0
+    more = (mv_adapter.numbers_of(adapter) if adapter else 0) + (shown.numbers if shown else 0)
     placement = Placement(device, plan_for(files, device.type, str(dtype).removeprefix("torch."), more), tell)
     for line in lora_files.bundled(loras):
         placement.note(line)
     loader = NetworkLoader(
         files, dtype, placement, runtime=runtime, loras=loras, built_in=built_in, compiling=compiling,
-        views_adapter=adapter,
+        views_adapter=adapter, control=shown,
     )  # fmt: skip
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
     prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)
-    pictures = picture_format(files, loader.config, card, placement, adapter)
+    pictures = picture_format(files, loader.config, card, placement, adapter, shown)
     in_cache = files.folder.parent.name == "snapshots" or (files.folder / SOURCE).is_file()
     return TextDenoiser(
         loader.load(pictures),
@@ -91,6 +100,7 @@ def load_denoiser(
             files.folder.name if in_cache else revision,
             tuple(lora_files.record(loras)),
             mv_adapter.record(adapter) if adapter else None,
+            shown.record if shown else None,
         ),
     )
 

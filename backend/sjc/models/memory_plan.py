@@ -96,7 +96,7 @@ def plan(parts: Mapping[str, int], kind: str, dtype: str, free: int | None) -> P
 def plan_for(files: ModelFiles, kind: str, dtype: str, more: int = 0) -> Plan:
     """`plan` for a checked folder and what is free on the device now.
 
-    more: numbers that an adapter adds to the UNet.
+    more: numbers that an adapter or a ControlNet adds to the UNet.
     """
     parts = files.numbers_of
     if more:

@@ -147,7 +147,7 @@ def check(folder: Path) -> ModelFiles:
     texts = [name for name in family.texts if name in used]
     parts = [family.network, *texts, *(["vae"] if family.latent else [])]
     for name in ("scheduler", *parts, *map(tokenizer_of, texts)):
-        _check_part(folder / name)
+        check_files(folder / name)
     configs = {name: read_json(folder / name / "config.json") for name in parts}
     configs["scheduler"] = read_json(folder / "scheduler" / "scheduler_config.json")
     for name in map(tokenizer_of, texts):
@@ -156,7 +156,7 @@ def check(folder: Path) -> ModelFiles:
     _check_kind_of_unet(folder, family, configs)
     _check_programs(folder, family, index, configs)
     check_network(folder, family, configs[family.network], configs.get("vae", {}))
-    weights = {name: _weights(folder / name, WEIGHT_STEMS[name]) for name in parts}
+    weights = {name: weights_of(folder / name, WEIGHT_STEMS[name]) for name in parts}
     check_scheduler(folder / "scheduler" / "scheduler_config.json", configs["scheduler"])
     for name, (_, size) in weights.items():
         check_part(folder / name / "config.json", configs[name], size.tensors, size.largest)
@@ -183,7 +183,7 @@ def _check_kind_of_unet(folder: Path, family: Family, configs: dict[str, dict[st
         )
 
 
-def _check_part(folder: Path) -> None:
+def check_files(folder: Path) -> None:
     """Raises SjcError for a component with anything else than regular files, which its library would open."""
     for path in folder.iterdir() if foreign.is_folder(folder) else ():
         if not foreign.is_folder(path):
@@ -214,7 +214,7 @@ def _check_programs(folder: Path, family: Family, index: dict[str, Any], configs
             raise SjcError(f"{adapter} makes an adapter of this part; take the model that it was made for.")
 
 
-class _Size(NamedTuple):
+class Size(NamedTuple):
     """Of weights: bytes on the disk, numbers, tensors, the longest edge of a tensor."""
 
     bytes: int
@@ -223,7 +223,7 @@ class _Size(NamedTuple):
     largest: int
 
 
-def _weights(folder: Path, stem: str) -> tuple[str | None, _Size]:
+def weights_of(folder: Path, stem: str) -> tuple[str | None, Size]:
     """(variant, size) of the safetensors weights in a component's folder.
 
     They are one file or shards, plain or of a variant such as fp16.
@@ -241,7 +241,7 @@ def _weights(folder: Path, stem: str) -> tuple[str | None, _Size]:
             parts = set(_shards(folder / shards))
             if parts and parts <= names:
                 bytes_, numbers, tensors, largest = zip(*(_size(folder / part) for part in parts), strict=True)
-                return variant, _Size(sum(bytes_), sum(numbers), sum(tensors), max(largest))
+                return variant, Size(sum(bytes_), sum(numbers), sum(tensors), max(largest))
             incomplete += sorted(parts - names)
     if incomplete:
         raise SjcError(f"{folder / incomplete[0]} is missing; the model folder is not complete.")
@@ -262,8 +262,8 @@ def _shards(path: Path) -> list[str]:
     return shards
 
 
-def _size(path: Path) -> _Size:
+def _size(path: Path) -> Size:
     """Of a whole safetensors file."""
     shapes = [entry["shape"] for entry in header(path).values()]
     largest = max((edge for shape in shapes for edge in shape), default=0)
-    return _Size(path.stat().st_size, sum(map(math.prod, shapes)), len(shapes), largest)
+    return Size(path.stat().st_size, sum(map(math.prod, shapes)), len(shapes), largest)

@@ -15,13 +15,14 @@ from ..guidance.views import SIX
 from ..lora_text import Lora
 from . import distilled, graphs, networks, onnx_unet, row_attention, tuning
 from . import lora as lora_files
+from .control import SCALE, ControlFiles
 from .families import FLUX, MVDREAM, SD3, SDXL, UNCONDITIONAL
 from .joined_views import join_views
 from .model_files import ModelFiles
 from .mv_adapter import LARGEST_XL
 from .networks import LoadedNetwork, Network, PictureFormat, Residuals
 from .placement import Placement
-from .pretrained import load_network_module
+from .pretrained import load_control, load_network_module
 
 _EXAMPLE_TOKENS = 24
 _CONFIG_KEYS = ("sample_size", "in_channels", "cross_attention_dim", "encoder_hid_dim")
@@ -37,6 +38,7 @@ class NetworkLoader:
     built_in: the guidance scale of the model's own adapter, which is fused into it as well; None without.
     compiling: whether torch.compile may work on it (tuning.py).
     views_adapter: the checked file of an MV-Adapter, which is put into the network.
+    control: the checked folder of a ControlNet. It becomes a module of the network and goes wherever that goes.
 
     Raises SjcError where the folder has no adapter for that scale.
     """
@@ -52,17 +54,18 @@ class NetworkLoader:
         built_in: float | None = None,
         compiling: bool = False,
         views_adapter: Path | None = None,
+        control: ControlFiles | None = None,
     ) -> None:
-        self.compiling, self.views_adapter = compiling, views_adapter
+        self.compiling, self.views_adapter, self.control = compiling, views_adapter, control
         self.residuals: Residuals = networks.no_residuals  # those of the adapter when the module is loaded
         self.files, self.dtype, self.placement = files, dtype, placement
         self.loras, self.built_in = loras, built_in
         self.adapter = None if built_in is None else distilled.adapter(files.folder, built_in)
-        self.onnx_required = runtime == "onnx" and not loras and not views_adapter
+        changed = bool(loras or views_adapter or control)
+        self.onnx_required = runtime == "onnx" and not changed
         self.onnx_allowed = (
             (self.onnx_required or runtime == "auto")
-            and not loras
-            and not views_adapter
+            and not changed
             and files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL, MVDREAM)
             and placement.device.type == "cpu"
             and dtype == torch.float32
@@ -79,6 +82,9 @@ class NetworkLoader:
         if self.views_adapter:
             size = _unet_size(self.files, module.config, self.views_adapter)
             self.residuals = row_attention.attach(self.views_adapter, module, size, family)
+        if self.control:
+            module.control = load_control(self.control, self.dtype)
+            self.residuals = networks.control_residuals(module.control, SCALE)
         module = self.placement.network(module)
         if self.placement.device.type == "cuda" and not self.placement.in_pieces:
             tuning.fuse_projections(module)
@@ -146,16 +152,23 @@ class NetworkLoader:
 
 
 def picture_format(
-    files: ModelFiles, config: Any, card: dict[str, Any], placement: Placement, views_adapter: Path | None = None
+    files: ModelFiles,
+    config: Any,
+    card: dict[str, Any],
+    placement: Placement,
+    views_adapter: Path | None = None,
+    control: ControlFiles | None = None,
 ) -> PictureFormat:
     """What the network of a checked folder takes, by its config.  Raises SjcError for a bad size in sjc.json."""
     flux = files.family is FLUX
+    size = _flux_size(files, card) if flux else _unet_size(files, config, views_adapter)
     return PictureFormat(
         channels=int(config.in_channels) // (4 if flux else 1),  # FLUX packs 2 x 2 latents into one token
-        size=_flux_size(files, card) if flux else _unet_size(files, config, views_adapter),
+        size=size,
         vae=files.folder / "vae" if files.family.latent else None,
         vae_on_host=placement.plan.decoder_on_host,
         ring=SIX if views_adapter else files.family.ring,
+        control_size=size * control.pixels_per_latent if control else None,
     )
 
 

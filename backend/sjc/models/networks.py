@@ -18,8 +18,9 @@ Network = Callable[[Tensor, Tensor, Condition, float], Tensor]
 """network(x_t [B,C,h,w], t [B], condition of B rows, guidance) -> output.  t counts to 1000 in every family."""
 
 
-Residuals = Callable[[Tensor], dict[str, Any]]
-"""What an adapter adds to the arguments of a UNet that is called for x."""
+Residuals = Callable[..., dict[str, Any]]
+"""What an adapter or a ControlNet adds to the arguments of a UNet that is called for (x, t, condition), and, where the
+UNet takes more, with its added_cond_kwargs."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class PictureFormat:
     vae: folder of the autoencoder, None for a network that takes pixels, which lie in [-1,1].
     vae_on_host: whether the autoencoder works on the CPU.
     ring: the views that the network sees at once, None for single pictures.
+    control_size: pixels along the edge of the picture that its ControlNet is shown; None without one.
     """
 
     channels: int
@@ -55,11 +57,27 @@ class PictureFormat:
     vae: Path | None = None
     vae_on_host: bool = False
     ring: ViewRing | None = None
+    control_size: int | None = None
 
 
-def no_residuals(_x: Tensor) -> dict[str, Any]:
+def no_residuals(_x: Tensor, _t: Tensor, _condition: Condition, **_more: Any) -> dict[str, Any]:
     """Nothing is added."""
     return {}
+
+
+def control_residuals(control: Any, scale: float) -> Residuals:
+    """What a ControlNet adds, which is shown the condition's picture; scale: by how much it counts."""
+    dtype = control.dtype
+
+    def residuals(x: Tensor, t: Tensor, condition: Condition, **more: Any) -> dict[str, Any]:
+        assert condition.control is not None
+        down, middle = control(
+            x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype),
+            controlnet_cond=condition.control.to(dtype), conditioning_scale=scale, return_dict=False, **more,
+        )  # fmt: skip
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+
+    return residuals
 
 
 def text_unet(unet: Any, residuals: Residuals = no_residuals) -> Network:
@@ -67,8 +85,8 @@ def text_unet(unet: Any, residuals: Residuals = no_residuals) -> Network:
     dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:
-        states = condition.states.to(dtype)
-        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False, **residuals(x))[0]
+        states, more = condition.states.to(dtype), residuals(x, t, condition)
+        output: Tensor = unet(x.to(dtype), t, encoder_hidden_states=states, return_dict=False, **more)[0]
         return output[:, : x.shape[1]].float()
 
     return network
@@ -100,7 +118,7 @@ def sdxl_unet(unet: Any, pixels: int, residuals: Residuals = no_residuals) -> Ne
         added = {"text_embeds": condition.pooled.to(dtype), "time_ids": sizes.expand(len(x), -1)}
         output: Tensor = unet(
             x.to(dtype), t, encoder_hidden_states=condition.states.to(dtype), added_cond_kwargs=added,
-            return_dict=False, **residuals(x),
+            return_dict=False, **residuals(x, t, condition, added_cond_kwargs=added),
         )[0]  # fmt: skip
         return output[:, : x.shape[1]].float()
 

@@ -20,6 +20,7 @@ from .families import MVDREAM
 from .small_files import HEADER_BYTES, first_line
 
 if TYPE_CHECKING:
+    from .control import ControlFiles
     from .model_files import ModelFiles
 
 OWN_FILES_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -50,6 +51,14 @@ def load_network_module(files: ModelFiles, dtype: torch.dtype) -> Any:
     class_name = files.family.network_class
     network_class = getattr(import_module(f"diffusers.models.{_NETWORK_MODULES[class_name]}"), class_name)
     return _from_pretrained(files, files.family.network, network_class, torch_dtype=dtype)
+
+
+def load_control(files: ControlFiles, dtype: torch.dtype) -> Any:
+    """A ControlNet as diffusers has it, on the CPU.  Raises SjcError, one line."""
+    from diffusers.models.controlnets.controlnet import ControlNetModel
+
+    silence_libraries()
+    return _loaded(files.folder, files.config, files.variant, ControlNetModel, torch_dtype=dtype)
 
 
 def _mvdream(files: ModelFiles, dtype: torch.dtype) -> Any:
@@ -146,13 +155,16 @@ def _check_numbers(path: Path, model_class: Any, config: dict[str, Any]) -> None
 
 def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwargs: Any) -> Any:
     """The component in evaluation mode, without gradients.  Raises SjcError where its weights do not fit its config."""
-    folder = files.folder / component
-    _check_numbers(folder / "config.json", model_class, files.configs[component])
+    return _loaded(files.folder / component, files.configs[component], files.variants[component], model_class, **kwargs)
+
+
+def _loaded(folder: Path, config: dict[str, Any], variant: str | None, model_class: Any, **kwargs: Any) -> Any:
+    _check_numbers(folder / "config.json", model_class, config)
     try:
         with without_marks(folder) as readable:
             model, info = model_class.from_pretrained(
                 str(readable),
-                variant=files.variants[component],
+                variant=variant,
                 use_safetensors=True,
                 output_loading_info=True,
                 **OWN_FILES_ONLY,

@@ -16,6 +16,7 @@ from ..guidance.views import SIX
 from .families import SDXL, Family
 from .mv_adapter import ENCODER
 from .networks import Residuals
+from .text_encoders import Condition
 
 SHIFT = 8.0
 """By what the signal-to-noise ratio is lower at the last time than in the base model (the released settings)."""
@@ -114,7 +115,7 @@ def _residuals(path: Path, unet: Any, tensors: dict[str, Tensor], size: int, fam
         raise _another_base(path) from error
     features = [feature.to(unet.dtype) for feature in encoder(rays(size * PIXELS_PER_LATENT))]
 
-    def residuals(x: Tensor) -> dict[str, Any]:
+    def residuals(x: Tensor, _t: Tensor, _condition: Condition, **_more: Any) -> dict[str, Any]:
         nonlocal features
         features = [feature.to(x.device) for feature in features]  # moved at the first call
         rings = len(x) // len(SIX)

@@ -66,7 +66,7 @@ class TextDenoiser:
         self.distilled, self.built_in = network.distilled, network.built_in
         self.channels, self.size = pictures.channels, pictures.size
         self.vae, self.vae_on_host = pictures.vae, pictures.vae_on_host
-        self.ring = pictures.ring
+        self.ring, self.control_size = pictures.ring, pictures.control_size
         self.prompt_encoder = prompt_encoder
         self.schedule = schedule
         self.parameterization = parameterization
@@ -182,6 +182,7 @@ class TextDenoiser:
         rescale: float = 0.0,
         away: Sequence[Weighted] = (),
         poses: Tensor | None = None,
+        control: Tensor | None = None,
     ) -> Conditioned:
         """D(x; sigma) under classifier-free guidance, eps_u + guidance * (eps_c - eps_u).
 
@@ -196,6 +197,8 @@ class TextDenoiser:
         away: for each prompt, the sentences with weights that Perp-Neg keeps its pictures away from (perp_neg.py), each
             at the cost of one more call of the network per image.
         poses: camera to world [V,4,4] for each prompt; a multi-view network needs them, others make nothing of them.
+        control: the picture that a ControlNet is shown for each prompt, [V,3,H,W] in [0,1]; needed with one, and only
+            then.
 
         The returned function takes x [B,C,h,w] of any floating type and device and sigma [B], and gives D in x's type
         on x's device.  sigma may differ in every image; each is snapped to the nearest tick.  Raises SjcError for
@@ -216,6 +219,12 @@ class TextDenoiser:
                 f"{self.name} sees {len(self.ring)} views at once; {len(prompts)} views cannot be divided into such "
                 "groups."
             )
+        if (control is None) != (self.control_size is None):
+            raise SjcError(
+                f"{self.name} has a ControlNet, which works only where a mesh is textured; leave control empty."
+                if control is None
+                else f"{self.name} has no ControlNet."
+            )
         # Row 0 is the unconditional one, row 1 + i that of prompt i; the sentences of Perp-Neg follow.
         negatives = list(dict.fromkeys(text for pairs in away for text, _ in pairs))
         self.prompt_encoder.unconditional(negative_prompt)  # may be the longest; all rows are as long as that
@@ -223,7 +232,7 @@ class TextDenoiser:
         conditions = joined([self.prompt_encoder.unconditional(negative_prompt), conditional])
         negative_rows = [[(1 + len(prompts) + negatives.index(text), w) for text, w in pairs] for pairs in away]
         cameras = camera_numbers(poses) if self.ring and poses is not None else None
-        return Conditioned(self, conditions, len(prompts), negative_rows, guidance, rescale, chunk, cameras)
+        return Conditioned(self, conditions, len(prompts), negative_rows, guidance, rescale, chunk, cameras, control)
 
     @property
     def obstacle(self) -> str:
@@ -248,7 +257,8 @@ class TextDenoiser:
 
         guidance: a scale for all images, or [B,1,1,1].
         """
-        s, t, rows, camera = given["level"], given["time"], given["rows"], given.get("camera")
+        s, t, rows = given["level"], given["time"], given["rows"]
+        camera, control = given.get("camera"), given.get("control")
         conditions = Condition(given["states"], given.get("pooled"))
         push = perp_neg.Push(*(given[name] for name in PUSH)) if PUSH[0] in given else None
         noised = x.to(self.device, torch.float32)
@@ -256,19 +266,20 @@ class TextDenoiser:
         varied = isinstance(guidance, Tensor)  # whose numbers only the device knows
         scale = 1.0 if isinstance(guidance, Tensor) else guidance  # for networks that take one as an input
         if self.distilled or self.built_in is not None or (scale == 1 and not varied and push is None):
-            output = self._call(scaled, t, conditions.take(rows)._replace(camera=camera), scale, captured)
+            output = self._call(scaled, t, conditions.take(rows, camera, control), scale, captured)
         elif scale == 0:
-            output = self._call(scaled, t, conditions.take(0 * rows)._replace(camera=camera), scale, captured)
+            output = self._call(scaled, t, conditions.take(0 * rows, camera, control), scale, captured)
         else:
-            both_cameras = None if camera is None else torch.cat([camera, camera])
-            halves = conditions.take(torch.cat([0 * rows, rows]))._replace(camera=both_cameras)
+            twice = [None if value is None else torch.cat([value, value]) for value in (camera, control)]
+            halves = conditions.take(torch.cat([0 * rows, rows]), *twice)
             both = self._call(torch.cat([scaled, scaled]), torch.cat([t, t]), halves, scale, captured)
             output_u, output_c = both.chunk(2)
             # D is affine in the output with the same factors in both halves, so guiding here is guiding D or eps.
             direction = output_c - output_u
             if push is not None:
                 at = push.images
-                output_n = self._call(scaled[at], t[at], conditions.take(push.rows), scale, captured)
+                negatives = conditions.take(push.rows, control=None if control is None else control[at])
+                output_n = self._call(scaled[at], t[at], negatives, scale, captured)
                 direction = perp_neg.pushed(direction, output_n - output_u[at], push)
             output = output_u + guidance * direction
             if self.ring and rescale:  # MVDream's recipe does it to the denoised pictures, all views of an object alike

@@ -16,16 +16,18 @@ class Condition(NamedTuple):
     """What a network takes beside the picture: states [N, tokens, width], and in some families a pooled [N, width].
 
     camera: what a multi-view network is told of each picture's camera, [N,...].
+    control: the picture that a ControlNet is shown with each picture, [N,3,H,W] in [0,1].
     """
 
     states: Tensor
     pooled: Tensor | None = None
     camera: Tensor | None = None
+    control: Tensor | None = None
 
-    def take(self, rows: Tensor) -> Condition:
-        """The rows [M] of states and pooled."""
+    def take(self, rows: Tensor, camera: Tensor | None = None, control: Tensor | None = None) -> Condition:
+        """The rows [M] of states and pooled, with the camera and the picture [M,...] that go with each."""
         rows = rows.to(self.states.device)
-        return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows])
+        return Condition(self.states[rows], None if self.pooled is None else self.pooled[rows], camera, control)
 
     def split(self, size: int) -> list[Condition]:
         """Their rows in order, `size` at a time."""

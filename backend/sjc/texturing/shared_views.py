@@ -50,16 +50,23 @@ class SharedViews:
     shadow: what they see of the surface.
     present: what the surface looks like now; None: nothing that counts.
     strength: 1 starts from noise alone, less keeps more of the present colours, 0 keeps them.
+    depths: pictures of depths [V,3,H,H] for a model with a ControlNet, None for one without.
 
     pictures: the views' clean pictures [V,C,S,S] after the last level, before they are merged.
     """
 
     def __init__(
-        self, settings: Settings, denoiser: Denoiser, shadow: Shadow, present: Present | None, strength: float
+        self,
+        settings: Settings,
+        denoiser: Denoiser,
+        shadow: Shadow,
+        present: Present | None,
+        strength: float,
+        depths: Tensor | None = None,
     ) -> None:
         if denoiser.ring:
             raise SjcError(f"{denoiser.name} sees several views at once and cannot texture a mesh; choose another.")
-        self.settings, self.denoiser, self.shadow = settings, denoiser, shadow
+        self.settings, self.denoiser, self.shadow, self.depths = settings, denoiser, shadow, depths
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.backdrop = Backdrop(denoiser.autoencoder) if denoiser.autoencoder else None
         self.solid = shadow.solid.view(-1).nonzero()[:, 0]
@@ -85,6 +92,7 @@ class SharedViews:
             guidance,
             rescale=s.guidance_rescale,
             away=[negatives(*view, s.perp_neg) for view in self._views()],
+            control=self.depths,
         )
 
     def _views(self) -> list[tuple[str, float, float, str]]:

@@ -12,7 +12,7 @@ from ...backend.sjc.errors import SjcError
 from .. import model_picker, prompts, properties, ui_state
 from .common import Button, backend_is_there, selected_meshes
 
-NOT_FOR_SURFACES = ("prompt", "surface", "surface_strength", "start", "keep", "picture", "parent")
+NOT_FOR_SURFACES = ("prompt", "surface", "surface_strength", "start", "keep", "picture", "parent", "control")
 
 
 class SJC_OT_texture(Button, bpy.types.Operator):
@@ -25,6 +25,11 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         description="How much of the present colors to replace: 1 ignores them, less keeps more of them",
         default=1.0, min=0.0, max=1.0, subtype="FACTOR",
     )  # fmt: skip
+    control: bpy.props.StringProperty(
+        name="Depth ControlNet",
+        description="A folder or hub id of a depth ControlNet for the chosen model, which shows it the mesh's shape; "
+        "empty for none",
+    )
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -40,10 +45,10 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=400, confirm_text="Texture")
 
     def draw(self, _context: Any) -> None:
-        """Words and strength."""
+        """Words, strength and ControlNet."""
         self.layout.use_property_split = True
-        self.layout.prop(self, "prompt")
-        self.layout.prop(self, "strength")
+        for name in ("prompt", "strength", "control"):
+            self.layout.prop(self, name)
 
     def act(self, context: Any) -> None:
         """As `api.texture` with what the panel says."""
@@ -53,7 +58,7 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         others = {name: value for name, value in given.items() if name not in NOT_FOR_SURFACES}
         chosen = [item for item in context.selected_objects if item.type == "MESH"]
-        api.texture(chosen, prompt, strength=self.strength, **others)
+        api.texture(chosen, prompt, strength=self.strength, control=self.control.strip(), **others)
         prompts.remember(prompt)
         ui_state.refresh()
 

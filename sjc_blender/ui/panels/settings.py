@@ -35,6 +35,7 @@ ELSEWHERE = (
     "parent",
     "surface",
     "surface_strength",
+    "control",
     "prompt",
     "negative_prompt",
     "preset",

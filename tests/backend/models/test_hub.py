@@ -13,6 +13,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from diffusers.models.controlnets.controlnet import ControlNetModel
 
 from sjc import cli
 from sjc.errors import SjcError
@@ -137,7 +138,7 @@ def test_a_revision_that_nobody_has(hub):
     ("files", "says"),
     [
         ({"config.json": {"model_type": "llama"}, "model.safetensors": 0}, "a language or vision model (llama)"),
-        ({"config.json": {"_class_name": "ControlNetModel"}}, "a single ControlNetModel"),
+        ({"config.json": {"_class_name": "ControlNetModel"}, "x.bin": 0}, "a single ControlNetModel"),
         ({"pytorch_lora_weights.safetensors": 0}, "an adapter (LoRA)"),
         ({"readme.txt": 0}, "is not a diffusers model"),
     ],
@@ -152,6 +153,22 @@ def test_a_repository_of_another_kind_is_named(hub, tmp_path, files, says):
         assert says in line
         assert "no model_index.json" in line
     assert not any(path.endswith("model.safetensors") for path in hub.asked), "no weights were fetched"
+
+
+def test_a_control_net_is_fetched_as_models_are(hub, tmp_path):
+    """Half precision alone; and what is fetched can be used by its id."""
+    hub.root = tmp_path / "control"
+    net = ControlNetModel(
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, attention_head_dim=4, cross_attention_dim=16,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), conditioning_embedding_out_channels=(8, 8),
+    )  # fmt: skip
+    for variant in (None, "fp16"):
+        net.save_pretrained(hub.root, variant=variant)
+    (hub.root / "diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    code, out, _ = asked(hub, "fetch", ID)
+    assert (code, "a ControlNet" in out) == (0, True)
+    fetched = {path.partition("/resolve/")[2].partition("/")[2] for path in hub.asked if "/resolve/" in path}
+    assert {name for name in fetched if name.startswith("diff")} == {"diffusion_pytorch_model.fp16.safetensors"}
 
 
 def test_pickles_alone_are_named_before_the_first_byte(hub, tmp_path):

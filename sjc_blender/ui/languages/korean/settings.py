@@ -85,6 +85,11 @@ SETTINGS = {
     "Surface Strength": "표면 강도",
     "How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them":
         "표면의 지금 색을 얼마나 바꿀지 정합니다. 1은 무시하고, 작을수록 더 많이 남깁니다",
+    "Control": "컨트롤",
+    (
+        "A depth ControlNet that shows the model the shape of the surface: a folder in the diffusers format, or a hub "
+        "id. It must have been made for the same kind of model"
+    ): "모델에게 표면의 형태를 보여 주는 깊이 ControlNet: diffusers 형식의 폴더 또는 허브 ID. 같은 종류의 모델용이어야 합니다",
     "Keep": "유지",
     "A mesh within which alone the start may change, as a .glb file; everything else stays exactly as it is":
         "시작 형태가 바뀌어도 되는 곳을 나타내는 메시의 .glb 파일. 그 밖은 모두 그대로 남습니다",

@@ -9,6 +9,9 @@ TEXTURE = {
         "선택한 메시를 하나씩 프롬프트대로 칠합니다. 원래 오브젝트는 숨겨질 뿐 그대로 남습니다",
     "Strength": "세기",
     "What to paint, as a sentence": "무엇을 칠할지, 문장으로",
+    "Depth ControlNet": "깊이 ControlNet",
+    "A folder or hub id of a depth ControlNet for the chosen model, which shows it the mesh's shape; empty for none":
+        "고른 모델용 깊이 ControlNet의 폴더 또는 허브 ID. 모델에게 메시의 형태를 보여 줍니다. 쓰지 않으려면 비워 두세요",
     "How much of the present colors to replace: 1 ignores them, less keeps more of them":
         "지금 색상을 얼마나 바꿀지: 1은 무시하고, 작을수록 더 남깁니다",
     "Select one or more mesh objects to texture": "텍스처를 입힐 메시 오브젝트를 하나 이상 선택하세요",
