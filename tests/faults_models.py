@@ -12,7 +12,31 @@ HOSTILE = "tests/backend/models/test_hostile_models.py"
 MULTI = "tests/backend/models/test_multi_view.py"
 ADAPTED = "tests/backend/models/test_mv_adapter.py"
 
+CONTROL = "tests/backend/texturing/test_control.py"
+
 FAULTS = [
+    # -------------------------------------------------------------------------------------------------- a ControlNet
+    Fault(
+        "what-is-far-is-bright",
+        f"{SJC}/texturing/depth.py",
+        "behind = ((high - nearness)",
+        "behind = ((nearness - low)",
+        (f"{CONTROL}::test_what_is_near_is_bright",),
+    ),
+    Fault(
+        "every-view-shown-the-first-ones-depths",
+        f"{MODELS}/conditioned.py",
+        'given["control"] = self.control[prompts]',
+        'given["control"] = self.control[0 * prompts]',
+        (f"{CONTROL}::test_the_control_net_is_shown_the_pictures_and_added_within_the_unet",),
+    ),
+    Fault(
+        "a-control-net-of-another-base",
+        f"{MODELS}/control.py",
+        "        if own != its:\n",
+        "        if False:\n",
+        (f"{CONTROL}::test_what_cannot_be_used_is_one_line",),
+    ),
     # ------------------------------------------------------------------------------------------ several views at once
     Fault(
         "columns-in-place-of-rows",

@@ -202,7 +202,7 @@ class JobRun:
         """What a loaded model depends on."""
         chosen = self.settings
         how = (chosen.runtime, chosen.compile, self.device)
-        return chosen.model, chosen.lora, chosen.mv_adapter, chosen.control, self.built_in, *how, self.given_denoiser
+        return chosen.model, chosen.lora, chosen.control, chosen.mv_adapter, self.built_in, *how, self.given_denoiser
 
     def _loaded_denoiser(self) -> Denoiser:
         from ..models import single_file_conversion

@@ -25,7 +25,8 @@ class _Static:
         self, network: Network, x: Tensor, t: Tensor, condition: Condition, guidance: float, record: Record
     ) -> None:
         own_x, own_t = x.clone(), t.clone()
-        own_condition = Condition(*(None if value is None else value.clone() for value in condition))
+        pooled, camera, control = (None if value is None else value.clone() for value in condition[1:])
+        own_condition = Condition(condition.states.clone(), pooled, camera, control)
         self.inputs = [own_x, own_t, *_tensors(own_condition)]
         self.graph = record(lambda: network(own_x, own_t, own_condition, guidance))
 
