@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
-Names: quality, ceiling, colour, start, change, pictures, render, scale, step, job, export, worker, bridge, gpu,
-variants, texture, table, freeze, compare A B.
+Names: quality, ceiling, colour, start, change, pictures, render, scale, step, job, export, worker, bridge, cluster,
+gpu, variants, texture, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks import (
     bridge,
     ceiling,
     change,
+    cluster,
     colour,
     compare,
     export,
@@ -203,6 +204,11 @@ def run_step(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any
     return step.benchmark(settings, arguments.quick)
 
 
+def run_cluster(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Time jobs on a cluster of this computer beside the plain loop."""
+    return cluster.benchmark(settings, arguments.quick)
+
+
 def run_export(arguments: argparse.Namespace, _settings: Settings) -> dict[str, Any]:
     """Time the way from a field to its files."""
     return export.benchmark(arguments.quick)
@@ -268,6 +274,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "export": (run_export, export.text),
     "worker": (run_worker, worker.text),
     "bridge": (run_bridge, bridge.text),
+    "cluster": (run_cluster, cluster.text),
     "gpu": (run_gpu, gpu_text),
     "variants": (run_variants, variants.text),
     "texture": (run_texture, texture.text),

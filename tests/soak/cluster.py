@@ -29,6 +29,7 @@ ENVIRONMENT = {"PYTHONPATH": str(STAGE), "OMP_NUM_THREADS": "1", "RAY_USAGE_STAT
 SETTINGS = ("--preset", "test", "--device", "cpu")
 SAME = ("field.npz", "mesh.glb", "job.json")  # a .vdb has an identity of its own
 SAMPLE = 8
+ATTEMPTS = 4  # to start a node of Ray
 OBJECTS = ("mushroom", "cube", "tree", "duck", "chair", "house", "rocket", "mug", "cone", "lamp")
 COLORS = ("red", "green", "blue", "yellow", "purple")
 KINDS = ("slot", "slot", "head", "node")
@@ -91,12 +92,20 @@ def nodes(count: int) -> Iterator[Any]:
 
     os.environ.update(ENVIRONMENT)
     without = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}  # they take from the jobs
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **without})
+    made = patiently(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **without}))
     try:
-        made.workers = [made.add_node(num_cpus=1) for _ in range(count)]
+        made.workers = [patiently(lambda: made.add_node(num_cpus=1)) for _ in range(count)]
         yield made
     finally:
         made.shutdown()
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """What starts a part of Ray, again where it was too slow: Ray waits 30 seconds, which a busy computer may need."""
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(Exception):  # Ray raises a bare one
+            return start()
+    return start()
 
 
 def compare(list_file: Path, out: Path, plain: Path) -> int:
@@ -173,7 +182,7 @@ def kill(kind: str, watch: Watch, cluster: Any, driver: subprocess.Popen[bytes])
         driver.wait()
     else:
         cluster.remove_node(cluster.workers.pop(0), allow_graceful=False)
-        cluster.workers.append(cluster.add_node(num_cpus=1))
+        cluster.workers.append(patiently(lambda: cluster.add_node(num_cpus=1)))
     return kind
 
 
