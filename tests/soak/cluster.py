@@ -154,9 +154,8 @@ def soak(folder: Path, count: int, minutes: float, dice: random.Random, every: f
             if code is None:
                 driver.send_signal(signal.SIGINT)
                 driver.wait(120)
-    seconds = time.monotonic() - began
-    with (folder / "seconds.jsonl").open("a", encoding="utf-8") as stream:
-        stream.write(f"{seconds:.1f}\n")
+            with (folder / "seconds.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(f"{time.monotonic() - began:.1f}\n")
     lines = kills.read_text("utf-8").splitlines() if kills.exists() else []
     total = sum(float(line) for line in (folder / "seconds.jsonl").read_text("utf-8").split())
     return {
