@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--texture", type=int, default=0, metavar="N", help="bake the colors into a picture of N x N texels [none]"
     )
+    parser.add_argument(
+        "--bake-normals", action="store_true", help="with --texture: the dense mesh's normals as a normal map (glTF)"
+    )
+    parser.add_argument(
+        "--bake-ao", action="store_true", help="with --texture: its ambient occlusion as a picture (glTF)"
+    )
     parser.add_argument("--print-report", action="store_true", help="measure walls and overhangs, too")
     parser.add_argument("--sheet", action="store_true", help="also a sheet with a picture of every result")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
@@ -57,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
         origin=args.origin,
         unit=args.unit,
         texture=args.texture,
+        bake_normals=args.bake_normals,
+        bake_ao=args.bake_ao,
         report=args.print_report,
         overwrite=args.overwrite,
     )

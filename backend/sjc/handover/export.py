@@ -23,6 +23,7 @@ from ..output.stl import write_stl
 from ..output.texture import textured, weld
 from ..output.three_mf import write_3mf
 from .closest import Closest
+from .detail import Detail
 from .options import PER_METRE, Options
 from .printing import PrintReport, print_report
 
@@ -87,23 +88,25 @@ def _levels(mesh: Mesh, options: Options) -> tuple[list[Mesh], list[str]]:
     points, corners = mesh.vertices[first].astype(np.float64), position[mesh.faces].astype(np.int64)
     whole = len(corners)
     closest = Closest(mesh)
+    detail = Detail(mesh, closest, options.bake_ao) if options.bakes else None
     levels: list[Mesh] = []
     notes: list[str] = []
-    for level in range(options.lods + 1):
-        goal = max(FEWEST, (options.faces or whole) >> level)
+    for number in range(options.lods + 1):
+        goal = max(FEWEST, (options.faces or whole) >> number)
         if goal < len(corners):
             points, corners = decimated(points, corners, goal)
         if len(corners) > 1.2 * goal + 16:
             notes.append(f"{len(corners)} faces are left, not {goal}: fewer would tear the surface.")
         if levels and len(corners) == len(levels[-1].faces):
-            notes.append(f"Level {level} is left out: it has the faces of the one before.")
+            notes.append(f"Level {number} is left out: it has the faces of the one before.")
             break
         if len(corners) == whole and not options.texture:
             levels.append(mesh)
             continue
         vertices = points.astype(np.float32)
         reduced = Mesh(vertices, corners.astype(np.int32), closest.colors(vertices))
-        levels.append(textured(reduced, options.texture, closest.colors) if options.texture else reduced)
+        level = textured(reduced, options.texture, closest.colors) if options.texture else reduced
+        levels.append(detail.baked(level, options.bake_normals, options.bake_ao) if detail else level)
     return levels, notes
 
 

@@ -23,7 +23,8 @@ class Options:
     faces: about how many to keep, 0 for all. lods: further levels, each with half the faces of the one before.
     size: metres along the longest side, 0 keeps the volume's own (2 wide). origin: the middle of the base, of the
     whole, or where the volume has it. unit: of the formats that state none, "" for the usual one of each.
-    texture: edge of a baked picture in texels, 0 for colours at the vertices. report: whether to measure how it prints.
+    texture: edge of a baked picture in texels, 0 for colours at the vertices. bake_normals, bake_ao: whether the dense
+    mesh's normals and ambient occlusion become pictures of that size, too. report: whether to measure how it prints.
     """
 
     formats: tuple[str, ...] = ("glb",)
@@ -33,6 +34,8 @@ class Options:
     origin: str = "base"
     unit: str = ""
     texture: int = 0
+    bake_normals: bool = False
+    bake_ao: bool = False
     report: bool = False
     overwrite: bool = False
 
@@ -57,6 +60,16 @@ class Options:
             raise SjcError(f'unit: "{self.unit}" is unknown; there are {", ".join(PER_METRE)}.')
         if self.texture and not 256 <= self.texture <= 4096:
             raise SjcError(f"texture: {self.texture} is out of range; use 256 to 4096 texels, or 0 for none.")
+
+        if self.bakes and not self.texture:
+            raise SjcError("A bake needs a picture to go into; give its edge, too, such as --texture 1024.")
+        if self.bakes and "glb" not in self.formats:
+            raise SjcError("Only glTF carries baked normals and ambient occlusion; add glb to --format.")
+
+    @property
+    def bakes(self) -> bool:
+        """Whether anything of the dense mesh is baked besides its colours."""
+        return self.bake_normals or self.bake_ao
 
     def unit_of(self, ending: str) -> str:
         """The unit in a file of a format."""

@@ -20,9 +20,11 @@ from ..errors import SjcError
 from .colour import srgb_to_linear
 from .files import write_bytes
 from .glb_container import BIN, JSON, MAGIC, container, from_gltf, to_gltf
+from .glb_material import material
 from .measures import vertex_normals
 from .mesh import Mesh
-from .pictures import png_bytes, read_picture
+from .pictures import read_picture
+from .tangents import smooth_normals, tangents
 from .texture import Texture, lookup, weld
 
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -40,8 +42,7 @@ def write_glb(
         raise SjcError(f"{path}: a mesh without faces cannot be written.")
     color = np.ones((len(mesh.vertices), 4))
     color[:, :3] = np.clip(mesh.colors, 0, 1)
-    first, position = weld(mesh.vertices)  # seams of a texture shall not show in the shading
-    normals = vertex_normals(mesh.vertices[first], position[mesh.faces])[position]
+    normals = _normals(mesh)
     blocks = {
         "POSITION": to_gltf(mesh.vertices).astype("<f4"),
         "NORMAL": to_gltf(normals).astype("<f4"),
@@ -50,6 +51,9 @@ def write_glb(
     }
     if mesh.texture:
         blocks["TEXCOORD_0"] = mesh.texture.uv.astype("<f4")
+    if mesh.texture and mesh.texture.normals is not None:
+        sides = tangents(mesh.vertices, mesh.faces, mesh.texture.uv, normals)
+        blocks["TANGENT"] = np.concatenate([to_gltf(sides[:, :3]), sides[:, 3:]], 1).astype("<f4")
     attributes = {key: index for index, key in enumerate(blocks)}
     blocks["indices"] = mesh.faces.astype("<u4").reshape(-1)
     views, accessors, offset = [], [], 0
@@ -57,25 +61,16 @@ def write_glb(
         target = _ELEMENT_ARRAY_BUFFER if key == "indices" else _ARRAY_BUFFER
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": block.nbytes, "target": target})
         accessors.append({"bufferView": index, "count": len(block), **_kind(key, block)})
-        offset += block.nbytes  # multiples of four: 12, 12, 8 and 4 bytes an item
-    image = b""
-    surface: dict[str, Any] = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 1.0}
-    pictures: dict[str, Any] = {}
-    if mesh.texture:
-        image = png_bytes(mesh.texture.picture)
-        surface["baseColorTexture"] = {"index": 0}
-        pictures = {
-            "images": [{"bufferView": len(views), "mimeType": "image/png", "name": name}],
-            "samplers": [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}],
-            "textures": [{"source": 0, "sampler": 0}],
-        }
+        offset += block.nbytes  # multiples of four: 12, 12, 8, 8, 16 and 4 bytes an item
+    document, images = material(name, mesh.texture)
+    for index, image in enumerate(images):
+        document["images"][index]["bufferView"] = len(views)
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(image)})
-        image += b"\0" * (-len(image) % 4)
-        offset += len(image)
+        offset += len(image) + -len(image) % 4
     node: dict[str, Any] = {"mesh": 0, "name": name}
     if extras:
         node["extras"] = extras
-    document = {
+    document |= {
         "asset": {"version": "2.0", "generator": f"sjc_blender {__version__}"},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -88,14 +83,21 @@ def write_glb(
                 ],
             }
         ],
-        "materials": [{"name": name, "pbrMetallicRoughness": surface}],
-        **pictures,
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": offset}],
     }
-    binary = b"".join(block.tobytes() for block in blocks.values()) + image
+    binary = b"".join(block.tobytes() for block in blocks.values())
+    binary += b"".join(image + b"\0" * (-len(image) % 4) for image in images)
     write_bytes(path, container(document, binary))
+
+
+def _normals(mesh: Mesh) -> NDArray[np.float64]:
+    """Unit normals [V, 3]; those that a normal map is stored about, where there is one."""
+    if mesh.texture and mesh.texture.normals is not None:
+        return smooth_normals(mesh.vertices, mesh.faces)
+    first, position = weld(mesh.vertices)  # seams of a texture shall not show in the shading
+    return vertex_normals(mesh.vertices[first], position[mesh.faces])[position]
 
 
 def _kind(key: str, block: NDArray[Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..errors import SjcError
 from .colour import linear_to_srgb, to_uint8
 
 if TYPE_CHECKING:
@@ -26,41 +27,65 @@ ISLAND = 350
 """Triangles in the largest island, about. xatlas flattens an island in more than linear time and cuts what it cannot
 lay flat
 anew: 34,400 triangles took 30 s and 1105 islands without a bound, 2 s and 162 with this one (both cores busy)."""
+NO_AREA = "The mesh has no area that a picture could show, so nothing can be baked; give one with a surface."
 BATCH = 1_000_000  # texels of bounding boxes looked at together
 
 
 @dataclass(frozen=True)
 class Texture:
-    """picture [S,S,3] u8, sRGB-encoded; uv [V,2] f4 in [0, 1], (0, 0) the upper left corner of row 0, as in glTF."""
+    """picture [S,S,3] u8, sRGB-encoded; uv [V,2] f4 in [0, 1], (0, 0) the upper left corner of row 0, as in glTF.
+
+    normals, occlusion: pictures [S,S,3] u8, linear, of a denser mesh (`handover/detail.py`); None where none were
+    baked. normals: about the basis of `tangents.py`, -1 to 1 as 0 to 255. occlusion: the share of open sky, in all three.
+    """
 
     picture: NDArray[np.uint8]
     uv: NDArray[np.float32]
+    normals: NDArray[np.uint8] | None = None
+    occlusion: NDArray[np.uint8] | None = None
 
 
 def textured(mesh: Mesh, size: int, sampler: Sampler) -> Mesh:
-    """The mesh with a texture of size x size texels; vertices are doubled along the seams but not moved."""
+    """The mesh with a texture of size x size texels; vertices are doubled along the seams but not moved.
+
+    Raises SjcError for a mesh of which no texel shows anything.
+    """
     from .measures import vertex_normals
 
+    if not area(mesh) > 0:
+        raise SjcError(NO_AREA)
     normals = vertex_normals(mesh.vertices, mesh.faces)
     origin, faces, uv = unwrap(mesh, size)
     rows, columns, triangle, weights = (np.concatenate(parts) for parts in zip(*texels(uv, faces, size), strict=True))
+    if not len(rows):
+        raise SjcError(NO_AREA)
     corners = origin[faces[triangle]]
     points = np.einsum("tc,tci->ti", weights, mesh.vertices[corners].astype(np.float64))
     facing = np.einsum("tc,tci->ti", weights, normals[corners])
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-12)
-    picture = np.zeros((size, size, 3))
-    picture[rows, columns] = linear_to_srgb(np.clip(sampler(points, facing), 0, 1))
-    empty = np.ones((size, size), bool)
-    empty[rows, columns] = False
-    # What no triangle covers takes the nearest texel's colour: filters and smaller copies read across the edges.
-    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+    picture = to_uint8(linear_to_srgb(np.clip(sampler(points, facing), 0, 1)))
     return replace(
         mesh,
         vertices=mesh.vertices[origin],
         faces=faces,
         colors=mesh.colors[origin],
-        texture=Texture(to_uint8(picture[tuple(nearest)]), uv),
+        texture=Texture(extended(picture, (rows, columns), size), uv),
     )
+
+
+def extended(
+    values: NDArray[np.generic], covered: tuple[NDArray[np.int64], NDArray[np.int64]], size: int
+) -> NDArray[np.uint8]:
+    """A picture [S,S,3] of the values [T,3], 0 to 255, of the texels at `covered` (rows, columns).
+
+    What no triangle covers takes the nearest texel's: filters and smaller copies read across the edges of islands.
+    """
+    picture = np.zeros((size, size, 3), np.uint8)
+    picture[covered] = values
+    empty = np.ones((size, size), bool)
+    empty[covered] = False
+    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
+    return picture[tuple(nearest)]
 
 
 def unwrap(mesh: Mesh, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
