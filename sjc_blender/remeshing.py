@@ -6,7 +6,7 @@ import contextlib
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .backend.sjc.errors import SjcError
 from .background.process import BackgroundBlender, State
 
 FEWEST, MOST = 20, 1_000_000
+SMALLEST, LARGEST = 64, 4096  # texels along an edge of a baked picture
 FORMATS = (".usd", ".usda", ".usdc", ".usdz", ".fbx")
 TICK_SECONDS = 0.05
 NO_MESH = "Select a mesh first."
@@ -81,35 +82,42 @@ def remesh(
     quads: bool = True,
     smooth_angle: float = 40.0,
     parts: bool = True,
+    texture: int = 0,
     block: bool | None = None,
 ) -> Work:
     """Make a copy of a mesh object of about `faces` new faces; it takes the original's place, which is hidden.
 
     quads: by QuadriFlow, and by voxels where that fails; else by voxels at once. smooth_angle: in degrees; edges
-    between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. In the window
-    this returns at once (`block` overrides). Raises SjcError for no mesh, and for numbers that cannot be.
+    between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. texture: edge
+    in texels of pictures of the original's colors, normals and ambient occlusion, which the copy then shows; 0 for
+    none. In the window this returns at once (`block` overrides). Raises SjcError for no mesh, and for numbers that
+    cannot be.
     """
     _check_mesh(target)
     if not FEWEST <= faces <= MOST:
         raise SjcError(f"{faces} faces cannot be made; choose {FEWEST} to {MOST}.")
     if not 0 <= smooth_angle <= 180:
         raise SjcError(f"{smooth_angle} is no angle for smooth shading; choose 0 to 180 degrees.")
+    if texture and not SMALLEST <= texture <= LARGEST:
+        raise SjcError(f"A picture of {texture} texels cannot be baked; choose {SMALLEST} to {LARGEST}, or 0 for none.")
     name, identity = target.name, target.session_uid
     request = {
         "action": "remesh", "faces": faces, "quads": quads, "angle": math.radians(smooth_angle), "parts": parts,
+        "texture": texture,
     }  # fmt: skip
     process = BackgroundBlender()
     out = process.folder / "remeshed.blend"
 
-    def finish(_work: Work) -> Any:
+    def finish(work: Work) -> Any:
         import bpy
 
         original = next((item for item in bpy.data.objects if item.session_uid == identity), None)
         if original is None:
             raise SjcError(GONE)
-        return _put(out, name, original)
+        return _put(out, name, original, work.report.get("maps") or {})
 
-    return _begin(process, target, {**request, "out": str(out)}, finish, block)
+    given = {**request, "out": str(out), "pictures": str(process.folder)}
+    return _begin(process, target, given, finish, block)
 
 
 def export(target: Any, path: str | Path, *, block: bool | None = None) -> Work:
@@ -165,8 +173,11 @@ def _begin(
     return work
 
 
-def _put(path: Path, name: str, original: Any) -> Any:
-    """The remeshed object into the scene, where the original stands, which is hidden."""
+def _put(path: Path, name: str, original: Any, maps: Mapping[str, str]) -> Any:
+    """The remeshed object into the scene, where the original stands, which is hidden.
+
+    maps: files of the pictures that were baked: color, normal, occlusion.
+    """
     import bpy
 
     from .scene import materials
@@ -181,6 +192,11 @@ def _put(path: Path, name: str, original: Any) -> Any:
         home.objects.link(made)
     made.data.materials.clear()
     own = original.data.materials[0] if len(original.data.materials) and not original.data.uv_layers else None
+    if maps:
+        pictures = {name: Path(file).read_bytes() for name, file in maps.items()}
+        own = materials.textured_material(
+            made.name, pictures["color"], original.color[:3], pictures["normal"], pictures["occlusion"]
+        )
     made.data.materials.append(own or materials.mesh_material(made.name, original.color[:3]))
     original.hide_render = True
     with contextlib.suppress(RuntimeError):  # it may be in no view layer

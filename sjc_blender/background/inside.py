@@ -25,6 +25,9 @@ from mathutils.bvhtree import BVHTree
 COLOR = "Color"  # the attribute with the colours of a result's vertices
 FINER = 2.0  # how much finer than the result the voxels are that QuadriFlow starts from
 LIKE = 0.25  # colours nearer than this are one part
+MAPS = {"DIFFUSE": "color", "NORMAL": "normal", "AO": "occlusion"}  # what Cycles calls them
+AO_SAMPLES = 64
+MARGIN = 4  # texels around the islands of a picture
 LEAST, LEAST_MIXED = 0.01, 0.15  # shares of the vertices that make a part; of a mixture of two other parts' colours
 NAMES = {
     "red": (0.8, 0.1, 0.1), "orange": (0.9, 0.5, 0.1), "yellow": (0.9, 0.85, 0.15), "green": (0.2, 0.6, 0.2),
@@ -39,15 +42,17 @@ def remesh(request: dict[str, Any]) -> dict[str, Any]:
     dense = target.data.copy()
     way = _remeshed(target, request["faces"], request["quads"])
     mesh = target.data
+    dense.shade_smooth()
     mesh.materials.clear()
     mesh.shade_smooth()
     mesh.set_sharp_from_angle(angle=request["angle"])
     colors = _take_colors(mesh, dense)
     parts = _group_parts(target, colors) if request["parts"] and colors is not None else []
+    maps = _bake(target, dense, request["texture"], request["pictures"]) if request["texture"] else {}
     bpy.data.libraries.write(request["out"], {target})
     sides = np.empty(len(mesh.polygons), np.int32)
     mesh.polygons.foreach_get("loop_total", sides)
-    return {"way": way, "faces": len(sides), "quads": float((sides == 4).mean()), "parts": parts}
+    return {"way": way, "faces": len(sides), "quads": float((sides == 4).mean()), "parts": parts, "maps": maps}
 
 
 def export(request: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +165,58 @@ def _take_colors(mesh: Any, dense: Any) -> Any:
     mesh.color_attributes.active_color = paint
     mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
     return colors
+
+
+def _bake(target: Any, dense: Any, size: int, folder: str) -> dict[str, str]:
+    """Unwrap the object, and bake the dense mesh's colours, normals and ambient occlusion -> their files, by map."""
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.uv.smart_project(angle_limit=math.radians(66), island_margin=2 * MARGIN / size)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    mesh, scene = target.data, bpy.context.scene
+    if not mesh.uv_layers:
+        raise RuntimeError("the mesh could not be unwrapped; bake no picture")
+    mesh.uv_layers[0].name = "UVMap"
+    source = bpy.data.objects.new("dense", dense)
+    source.matrix_basis = target.matrix_basis
+    scene.collection.objects.link(source)
+    source.select_set(True)
+    bpy.context.view_layer.objects.active = target
+    away = _farthest(mesh, dense)
+    scene.render.engine, scene.cycles.device = "CYCLES", "CPU"
+    material = bpy.data.materials.new("bake")
+    if material.node_tree is None:
+        material.use_nodes = True
+    mesh.materials.append(material)
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    material.node_tree.nodes.active = node
+    files = {}
+    for kind, name in MAPS.items():
+        node.image = bpy.data.images.new(name, size, size, alpha=False)
+        if name != "color":
+            node.image.colorspace_settings.name = "Non-Color"
+        scene.cycles.samples = AO_SAMPLES if kind == "AO" else 1
+        bpy.ops.object.bake(
+            type=kind, pass_filter={"COLOR"}, use_selected_to_active=True, cage_extrusion=away,
+            max_ray_distance=2 * away, margin=MARGIN, normal_space="TANGENT",
+        )  # fmt: skip
+        files[name] = str(Path(folder, f"{name}.png"))
+        node.image.filepath_raw, node.image.file_format = files[name], "PNG"
+        node.image.save()
+    bpy.data.objects.remove(source)
+    mesh.materials.clear()
+    return files
+
+
+def _farthest(mesh: Any, dense: Any) -> float:
+    """How far from the new surface a cage must lie to hold the dense mesh: its farthest vertex, and some."""
+    points = [vertex.co for vertex in mesh.vertices]
+    faces = [face.vertices[:] for face in mesh.polygons]
+    tree = BVHTree.FromPolygons(points, faces)
+    step = max(1, len(dense.vertices) // 20_000)
+    distance = max(tree.find_nearest(dense.vertices[i].co)[3] for i in range(0, len(dense.vertices), step))
+    size = max(max(point[axis] for point in points) - min(point[axis] for point in points) for axis in range(3))
+    return float(max(1.5 * distance, 1e-3 * size))
 
 
 def _barycentric(places: Any, corners: Any) -> Any:

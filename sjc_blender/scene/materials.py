@@ -17,6 +17,8 @@ COLOR_ATTRIBUTE = "Color"  # of meshes
 # Share of its own colour with which the volume shines: with it, it shows its colours in an unlit scene; the rest of its
 # look comes from the light it scatters.
 GLOW = 0.6
+ROUGHNESS = 1.0  # as in the files: colours are the same from all sides, so nothing says how glossy a surface is
+GLTF_OUTPUT = "glTF Material Output"
 
 
 def _shared(kind: str, name: str, build: Any) -> Any:
@@ -46,17 +48,50 @@ def mesh_material(name: str, mean: Sequence[float]) -> Any:
     return material
 
 
-def textured_material(name: str, picture: bytes, mean: Sequence[float]) -> Any:
-    """Matt, in a picture (a PNG file's bytes) that is packed into the .blend.  mean: as for `mesh_material`."""
+def textured_material(
+    name: str, picture: bytes, mean: Sequence[float], normals: bytes = b"", occlusion: bytes = b""
+) -> Any:
+    """Matt, in pictures (PNG files' bytes) that are packed into the .blend.  mean: as for `mesh_material`.
+
+    normals: a normal map in tangent space. occlusion: what lies in its red channel goes where Blender's glTF exporter
+    looks for it; Blender's own renderers compute ambient occlusion themselves.
+    """
+    material, tree = _own(name, mean)
+    color = _node(tree, "ShaderNodeTexImage", -350, 50)
+    color.image = _packed(name, picture, "sRGB")
+    shader = _matt(tree, color)
+    if normals:
+        map_image = _node(tree, "ShaderNodeTexImage", -650, -250)
+        map_image.image = _packed(f"{name} normal", normals, "Non-Color")
+        bent = _node(tree, "ShaderNodeNormalMap", -350, -250)
+        tree.links.new(map_image.outputs["Color"], bent.inputs["Color"])
+        tree.links.new(bent.outputs["Normal"], shader.inputs["Normal"])
+    if occlusion:
+        sky = _node(tree, "ShaderNodeTexImage", -350, -550)
+        sky.image = _packed(f"{name} occlusion", occlusion, "Non-Color")
+        group = _node(tree, "ShaderNodeGroup", 300, -150)
+        group.node_tree = _gltf_output()
+        tree.links.new(sky.outputs["Color"], group.inputs["Occlusion"])
+    return material
+
+
+def _packed(name: str, picture: bytes, space: str) -> Any:
     image = bpy.data.images.new(name, 1, 1)
     image.source = "FILE"
     image.pack(data=picture, data_len=len(picture))
-    image.colorspace_settings.name = "sRGB"
-    material, tree = _own(name, mean)
-    color = _node(tree, "ShaderNodeTexImage", -350, 50)
-    color.image = image
-    _matt(tree, color)
-    return material
+    image.colorspace_settings.name = space
+    return image
+
+
+def _gltf_output() -> Any:
+    """The node group that Blender's glTF exporter knows by its name: what is linked to it is no part of the shading."""
+    known = bpy.data.node_groups.get(GLTF_OUTPUT)
+    if known is not None and known.library is None:
+        return known
+    group = bpy.data.node_groups.new(GLTF_OUTPUT, "ShaderNodeTree")
+    group.interface.new_socket("Occlusion", in_out="INPUT", socket_type="NodeSocketFloat")
+    group.nodes.new("NodeGroupInput")
+    return group
 
 
 def _own(name: str, mean: Sequence[float]) -> tuple[Any, Any]:
@@ -104,9 +139,11 @@ def _build_volume(tree: Any) -> None:
     link(shader.outputs["Volume"], output.inputs["Volume"])
 
 
-def _matt(tree: Any, color: Any) -> None:
+def _matt(tree: Any, color: Any) -> Any:
+    """-> the shader."""
     shader = _node(tree, "ShaderNodeBsdfPrincipled", 0, 100)
-    shader.inputs["Roughness"].default_value = 0.8
+    shader.inputs["Roughness"].default_value = ROUGHNESS
     output = _node(tree, "ShaderNodeOutputMaterial", 300, 100)
     tree.links.new(color.outputs["Color"], shader.inputs["Base Color"])
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    return shader

@@ -6,6 +6,7 @@ import pytest
 from sjc.output.colour import srgb_to_linear
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from tests.blender import shading
 
 READ = """
 bpy.ops.import_scene.gltf(filepath=given["path"])
@@ -137,3 +138,34 @@ def test_colours_span_the_whole_range(in_blender, tmp_path):
     at = np.array(got["points"])[got["corners"]] if got["domain"] == "CORNER" else np.array(got["points"])
     nearest = np.argmin(np.abs(at[:, None] - vertices[None]).sum(-1), axis=1) % len(values)
     np.testing.assert_allclose(np.array(got["encoded"])[:, 0], values[nearest], atol=2 / 255)
+
+
+def test_baked_normals_in_blender_are_those_of_the_dense_mesh(in_blender, tmp_path):
+    """`sjc export --bake-normals` through Blender's importer: it shades few faces with the ball's normals."""
+    import trimesh
+
+    from sjc.handover.export import export
+    from sjc.handover.options import Options
+
+    ball = trimesh.creation.icosphere(5, 0.5)
+    colors = np.full((len(ball.vertices), 3), 0.5, np.float32)
+    write_glb(tmp_path / "ball.glb", Mesh(ball.vertices.astype(np.float32), ball.faces.astype(np.int32), colors))
+    options = Options(faces=60, texture=256, bake_normals=True, bake_ao=True, size=0, origin="keep")
+    export(tmp_path / "ball.glb", options, tmp_path / "few")
+    got = in_blender(
+        shading.OFF_A_BALL
+        + """
+bpy.ops.import_scene.gltf(filepath=given["path"])
+made = next(item for item in bpy.data.objects if item.type == "MESH")
+off = off_a_ball(made, (0, 0, 0), 256)
+result = {
+    "nodes": sorted(node.type for node in made.data.materials[0].node_tree.nodes),
+    "texels": len(off), "median": float(np.median(off)), "most": float(np.quantile(off, 0.99)),
+}
+""",
+        path=str(tmp_path / "few" / "ball.glb"),
+    )
+    assert "NORMAL_MAP" in got["nodes"]
+    assert got["texels"] > 10_000
+    assert got["median"] < 1
+    assert got["most"] < 2

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.blender import shading
+
 MESH = """
 from sjc_blender.scene import glb, meshes
 from sjc_blender import api, remeshing
@@ -62,6 +64,59 @@ result = {
     assert got["materials"] == 1
     assert got["smooth"]
     assert got["name"] == "ball remeshed"
+
+
+def test_a_baked_picture_shows_the_original(in_blender, tmp_path):
+    """Colours, normals and occlusion of the dense ball on few quads: Blender shades with the dense ball's normals."""
+    got = in_blender(
+        MESH
+        + shading.OFF_A_BALL
+        + """
+import json, struct
+
+work = api.remesh(target, 60, texture=128)
+assert work.error is None, work.error
+made = work.result
+made.location = 0, 0, 0
+off = off_a_ball(made, (0, 0, 1), 128)
+
+def pixels(name):
+    image = next(image for image in bpy.data.images if image.name == made.name + name)
+    values = np.empty(4 * 128 * 128, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(-1, 4)
+
+def refused(size):
+    try:
+        api.remesh(target, 60, texture=size)
+    except api.SjcError as error:
+        return str(error)
+
+color, sky = pixels(""), pixels(" occlusion")[:, 0]
+path = given["home"] + "/ball.glb"
+bpy.ops.export_scene.gltf(filepath=path, use_selection=True)
+data = open(path, "rb").read()
+result = {
+    "maps": sorted(work.report["maps"]), "texels": len(off), "median": float(np.median(off)),
+    "most": float(np.quantile(off, 0.95)), "red": float((color[:, 0] > 0.5).mean()),
+    "blue": float((color[:, 2] > 0.5).mean()), "sky": float(np.median(sky[sky > 0])),
+    "bends": float(np.ptp(pixels(" normal")[:, 0])),
+    "gltf": sorted(json.loads(data[20:20 + struct.unpack_from("<I", data, 12)[0]])["materials"][0]),
+    "refused": [refused(7), refused(99999)],
+}
+""",
+        home=str(tmp_path),
+    )
+    assert got["maps"] == ["color", "normal", "occlusion"]
+    assert got["texels"] > 3000
+    assert got["median"] < 2
+    assert got["most"] < 4
+    assert got["red"] > 0.2
+    assert got["blue"] > 0.2
+    assert got["sky"] > 0.97
+    assert got["bends"] > 0.02  # a map without anything in it is even
+    assert {"normalTexture", "occlusionTexture"} <= set(got["gltf"])
+    assert all("choose 64 to 4096, or 0 for none." in line for line in got["refused"])
 
 
 def test_voxels_where_quadriflow_fails_and_what_goes_wrong_is_one_line(in_blender, tmp_path):

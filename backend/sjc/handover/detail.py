@@ -54,7 +54,9 @@ class Detail:
             behind = np.einsum("ti,ti->t", wanted, facing) <= 0  # the other side of a thin wall lies nearer
             wanted[behind] = facing[behind]
             sides = tangents(level.vertices, level.faces, texture.uv, smooth)
-            local = _local(wanted, facing, np.einsum("tc,tci->ti", weights, sides[corners, :3]), sides[corners[:, 0], 3])
+            local = _local(
+                wanted, facing, np.einsum("tc,tci->ti", weights, sides[corners, :3]), sides[corners[:, 0], 3]
+            )
             texture = replace(texture, normals=extended(np.rint(255 * (local + 1) / 2), covered, size))
         if occlusion:
             assert self.open is not None

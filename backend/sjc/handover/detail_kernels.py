@@ -29,11 +29,11 @@ def open_share(
     across = wp.cross(normal, along)
     turn = wp.randf(wp.rand_init(7, i))
     origin = points[i] + away * normal
-    free = int(0)
+    free = wp.int32(0)
     for k in range(count):
         bits = wp.uint32(k)
-        radical = float(0.0)
-        digit = float(0.5)
+        radical = wp.float32(0.0)
+        digit = wp.float32(0.5)
         for _ in range(16):
             if (bits & wp.uint32(1)) == wp.uint32(1):
                 radical += digit

@@ -1,8 +1,10 @@
 """The basis that a normal map is stored about: smooth normals and tangents at the vertices.
 
-As by MikkTSpace, which glTF names for meshes without tangents, and which Blender computes: a vertex's normal is the mean
-of its faces' normals, weighted by the angle of each corner; its tangent that of the directions in which u grows, in the
-plane across the normal, weighted in the same way. https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html 3.7.2.1
+As by MikkTSpace, which glTF names for meshes without tangents, and which Blender computes. A vertex's normal is the
+mean of its faces' normals, weighted by the angle of each corner; its tangent that of the directions in which u grows,
+in the plane across the normal, weighted in the same way.
+
+https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html 3.7.2.1
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from .texture import weld
 
 
 def smooth_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Unit normals [V,3], weighted by angles; vertices in one place, as along a seam, share one; +z where they cancel."""
+    """Unit normals [V,3], by angles; vertices in one place, as along a seam, share one. +z where they cancel."""
     first, position = weld(vertices)
     points, corners = vertices[first].astype(np.float64), position[faces]
     a, b, c = (points[corners[:, i]] for i in range(3))

@@ -36,7 +36,7 @@ class Texture:
     """picture [S,S,3] u8, sRGB-encoded; uv [V,2] f4 in [0, 1], (0, 0) the upper left corner of row 0, as in glTF.
 
     normals, occlusion: pictures [S,S,3] u8, linear, of a denser mesh (`handover/detail.py`); None where none were
-    baked. normals: about the basis of `tangents.py`, -1 to 1 as 0 to 255. occlusion: the share of open sky, in all three.
+    baked. normals: about the basis of `tangents.py`, -1 to 1 as 0 to 255. occlusion: the share of open sky, thrice.
     """
 
     picture: NDArray[np.uint8]

@@ -47,6 +47,12 @@ class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
     )  # fmt: skip
     parts: bpy.props.BoolProperty(name="Parts by Color", description="Make a vertex group of each color", default=True)
 
+    texture: bpy.props.IntProperty(
+        name="Baked Picture", default=0, min=0, max=4096, step=256,
+        description="Edge in texels of pictures of the original's colors, normals and ambient occlusion. 0: none, the "
+        "colors stay at the vertices",
+    )  # fmt: skip
+
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Ask first."""
         return context.window_manager.invoke_props_dialog(self, width=320, confirm_text=self.bl_label)
@@ -54,7 +60,7 @@ class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
     def draw(self, _context: Any) -> None:
         """All of them."""
         self.layout.use_property_split = True
-        for name in ("faces", "quads", "smooth_angle", "parts"):
+        for name in ("faces", "quads", "smooth_angle", "parts", "texture"):
             self.layout.prop(self, name)
 
     def act(self, context: Any) -> None:
@@ -65,6 +71,7 @@ class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
             quads=self.quads,
             smooth_angle=math.degrees(self.smooth_angle),
             parts=self.parts,
+            texture=self.texture,
         )
         if work.error:  # in background Blender it has ended
             raise api.SjcError(work.error)

@@ -13,6 +13,11 @@ HANDOVER = {
     "Edges between faces that meet at a larger angle are sharp": "이보다 큰 각도로 만나는 면 사이의 모서리는 날카롭게 둡니다",
     "Parts by Color": "색별 부분",
     "Make a vertex group of each color": "색마다 버텍스 그룹을 만듭니다",
+    "Baked Picture": "베이크한 그림",
+    "Edge in texels of pictures of the original's colors, normals and ambient occlusion. 0: none, the colors stay at the vertices":
+        "원본의 색, 노멀, 주변 차폐를 담을 그림의 한 변(텍셀). 0: 만들지 않고 색을 버텍스에 둡니다",
+    "A picture of {} texels cannot be baked; choose {} to {}, or 0 for none.":
+        "텍셀 {}개짜리 그림은 베이크할 수 없습니다. {}부터 {}까지, 또는 만들지 않으려면 0을 고르세요.",
     "Export USD or FBX": "USD 또는 FBX로 내보내기",
     "Export the selected mesh as USD or FBX, in a background Blender": "선택한 메시를 백그라운드 Blender에서 USD 또는 FBX로 내보냅니다",
     "Its ending says which format": "확장자가 형식을 정합니다",
