@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks import report
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = ROOT / "build" / "stage" / "sjc_blender" / "backend"
@@ -161,9 +164,11 @@ def soak(folder: Path, count: int, minutes: float, dice: random.Random, every: f
     return {
         "jobs": count,
         "made": watch.look(),
+        "made_twice": 0,  # else `look` has raised
         "kills": dict(Counter(json.loads(line)["kind"] for line in lines)),
-        "hours": round(total / 3600, 2),
+        "seconds": round(total),
         "slots": slots,
+        "mean_seconds_between_kills": every,
         "ended": code,
     }
 
@@ -210,6 +215,15 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 150.0) ->
     return result
 
 
+def write_record(path: Path, words: list[str], result: dict[str, Any]) -> None:
+    """What the documents quote, with what it was made by."""
+    import ray
+
+    made = report.envelope("soak cluster", words, {"preset": "test", "device": "cpu", "threads": 1})
+    command = "python3 build.py soak cluster " + shlex.join(words)
+    report.write({**made, "command": command, "ray": ray.__version__, "summary": result}, path)
+
+
 def main(words: list[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="build.py soak cluster", description=__doc__.split("\n")[0])
@@ -219,6 +233,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--every", type=float, default=60.0, help="mean seconds from one kill to the next")
     parser.add_argument("--slots", type=int, default=2, help="nodes of one slot each, beside the head's")
     parser.add_argument("--folder", type=Path, default=Path("build/soak/cluster"))
+    parser.add_argument("--record", type=Path, help="where the result goes as JSON, once all are made")
     given = parser.parse_args(words)
     try:
         import ray  # noqa: F401
@@ -230,7 +245,9 @@ def main(words: list[str] | None = None) -> int:
         dice = random.Random(f"{given.seed}-{time.time()}")
         result = soak(folder, given.jobs, given.minutes, dice, given.every, given.slots)
         if result["made"] == given.jobs and result["ended"] == 0:
-            result["equal"] = check(folder, given.jobs)
+            result["equal_to_the_plain_loop"] = check(folder, given.jobs)
+            if given.record:
+                write_record(given.record, sys.argv[1:] if words is None else words, result)
     except Failure as failure:
         print(f"soak cluster: FAILED: {failure}")
         return 1

@@ -50,8 +50,10 @@ class FakeRay:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    def start(ray, count=4, **options):
+def prepared(tmp_path, monkeypatch):
+    """(A dispatch of so many jobs, the list of what is over)."""
+
+    def prepare(ray, count=4, stop=lambda: False, **options):
         monkeypatch.setattr(dispatch, "NODES_SECONDS", 0)
         monkeypatch.setattr(dispatch, "BUSY_SECONDS", 0)
 
@@ -64,10 +66,20 @@ def run(tmp_path, monkeypatch):
         over = []
         one = Dispatch(
             ray, jobs, ClusterOptions(cpus_per_job=1, **options), lambda job, row: over.append((job.folder.name, row)),
-            lambda _dispatch: None, lambda: False,
+            lambda _dispatch: None, stop,
         )  # fmt: skip
+        return one, over
+
+    return prepare
+
+
+@pytest.fixture
+def run(prepared):
+    def start(ray, count=4, **options):
+        one, over = prepared(ray, count, **options)
+        names = [task.job.folder.name for task in one.waiting]
         assert one.run()
-        assert sorted(name for name, _ in over) == [job.folder.name for job in jobs], "each is over once"
+        assert sorted(name for name, _ in over) == names, "each is over once"
         return dict(over)
 
     return start
@@ -122,6 +134,28 @@ def test_slots_that_never_start_end_the_batch_with_their_reason(run):
     with pytest.raises(SjcError, match="No slot of the cluster starts: RayError: no torch"):
         run(ray)
     assert len(ray.actors) == dispatch.MOST_STARTS
+
+
+def test_asked_to_stop_every_slot_ends_after_its_step_and_nothing_is_over(prepared, monkeypatch):
+    """A slot's answer comes only after it was asked; what it made meanwhile counts."""
+    monkeypatch.setattr(dispatch, "TURN_SECONDS", 0)
+    answers = {"001-a-red-cube-0": outcome("stopped"), "002-a-red-cube-0": outcome("made")}
+    ray, asked = FakeRay([2], lambda _slot, name, _n: answers[name]), []
+    ray.wait = lambda refs, **_: ([ref for ref in refs if asked or ref not in answers.values()], [])
+    one, over = prepared(ray, stop=lambda: bool(one.working))
+    make = ray_cluster.actor
+
+    def actor(*given):
+        made = make(*given)
+        made.stop.remote = lambda: asked.append(made.number)
+        return made
+
+    monkeypatch.setattr(ray_cluster, "actor", actor)
+    assert one.run() is False
+    assert asked == [0, 1]
+    assert over == [("002-a-red-cube-0", {"state": "finished", "host": "h"})]
+    assert one.working == []
+    assert one.left == 3
 
 
 def test_computers_that_are_gone_for_a_while_are_waited_for(run, monkeypatch):
