@@ -1,4 +1,6 @@
-"""Starts the worker: `python -u -X utf8 -B sjc_worker.py [--fake FAULT]`.
+"""Starts the worker: `python -u -X utf8 -B sjc_worker.py [--other JSON] [--fake FAULT]`.
+
+With --other its jobs are done on another computer (sjc/remote/here.py); Blender's own Python serves for that.
 
 Started by path, so that the `sjc` beside this file comes first, whatever else the interpreter has installed. Before
 anything is imported, file descriptors 0 and 1 are kept for messages. For everybody else 1 points at 2, because
@@ -19,7 +21,9 @@ def main() -> int:
 
     errors.in_blender = True
     commands = os.fdopen(standard_input.take(), "rb")
-    if "--fake" in sys.argv:
+    if "--other" in sys.argv:
+        from sjc.remote import here as worker
+    elif "--fake" in sys.argv:
         from sjc.worker import fake as worker
     else:
         from sjc.worker import serve as worker

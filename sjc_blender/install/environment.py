@@ -22,6 +22,7 @@ from typing import Any
 from ..backend.sjc import causes, foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.paths import user_path
+from ..backend.sjc.remote.ssh import Other
 
 __all__ = ["PACKAGE", "Backend", "clean_environment", "doctor", "find_pythons", "stored", "use", "worker_command"]
 
@@ -70,6 +71,27 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def worker_command(python: str | Path) -> list[str]:
     """How the worker is started. Raises SjcError when there is no such interpreter."""
     return [str(interpreter(python)), "-u", "-X", "utf8", "-B", str(PACKAGE / "sjc_worker.py")]
+
+
+def other_command(other: Other, python: str = "", *words: str) -> list[str]:
+    """How a worker is started whose jobs another computer does: by Blender's own Python, which needs no package.
+
+    python: another one than Blender's. words: further ones for the program there. Raises SjcError without a Python.
+    """
+    program = python or _own_python()
+    if not program:
+        raise SjcError("Blender has no Python program of its own, which jobs on another computer need.")
+    return [
+        program,
+        "-u",
+        "-X",
+        "utf8",
+        "-B",
+        str(PACKAGE / "sjc_worker.py"),
+        "--other",
+        json.dumps(asdict(other)),
+        *words,
+    ]
 
 
 def shell_command(python: str | Path, name: str) -> list[str]:

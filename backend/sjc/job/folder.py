@@ -27,7 +27,8 @@ PREVIEW, TURNTABLE, CURVES = "preview.png", "turntable.mp4", "curves.png"
 SNAPSHOTS = "snapshots"
 RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 LOG = "worker.log"
-SUPERVISOR_FILES = {".lock", LOG}  # written by whoever supervises the job, perhaps before it begins
+REMOTE = ".remote.json"  # where another computer works on the job (`sjc.remote`)
+SUPERVISOR_FILES = {".lock", LOG, REMOTE}  # written by whoever supervises the job, perhaps before it begins
 BEFORE_A_JOB = SUPERVISOR_FILES | {inputs.INPUTS}
 UNNAMED = {"color_rate": 1.0}  # what jobs had that are older than the setting; a job.json names all that there were
 

@@ -101,6 +101,11 @@ def named(settings: Settings) -> Settings:
     return _with(settings, lambda copy: copy.name)
 
 
+def sources(settings: Settings, folder: Path) -> dict[str, Path]:
+    """Where the files lie now, each by its name in the job folder."""
+    return {copy.name: path(folder, copy.source) for copy in _copies(settings)}
+
+
 def path(folder: Path, source: str) -> Path:
     """Where a file lies that the settings of this folder's job name."""
     return folder / source if _INSIDE.fullmatch(source) else Path(source)

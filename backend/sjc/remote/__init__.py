@@ -1,0 +1,1 @@
+"""Jobs on another computer, reached by the system's own ssh: both ends of the line, and its check."""

@@ -1,0 +1,410 @@
+"""The end of the line where the person sits: a worker to Blender, which has its jobs done on another computer.
+
+It speaks the worker's protocol, so Blender needs to know nothing else. For every job it connects if need be, sends what
+the job starts from, and writes what comes back into the job folder here before it passes on the message that tells of
+it. A line that is lost is made again, so many times, and the job goes on from its checkpoint there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from .. import causes, foreign, settings
+from ..errors import SjcError
+from ..job import folder as job_folder
+from ..job import inputs
+from ..job.locks import IN_USE
+from ..output import files
+from ..settings import Settings
+from ..worker import protocol
+from . import ssh, wire
+from .check import wrong_version
+from .link import Event, Link
+from .paths import needed
+from .ssh import Failure, Other
+from .wire import Message
+
+WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each try to have a lost line back
+HELLO_SECONDS = 60.0
+IN_USE_SECONDS, IN_USE_PAUSE = (
+    45.0,
+    1.0,
+)  # there.SILENCE and the worker's GRACE_SECONDS, until the earlier one has ended
+END_SECONDS = 6.0
+ALIVE_SECONDS = 5
+GARBAGE_LINES = 50
+LOST = "The line to {} was lost and did not come back. {}"
+GO_ON = "Press Retry to go on from the last checkpoint there."
+
+
+@dataclass(eq=False)
+class Job:
+    """What Blender has asked for.
+
+    resume: go on with what the folder holds. begun: there is a job folder there, with which a new line goes on.
+    started: the worker there has it. sources: what a new job starts from, by its name in the job folder.
+    """
+
+    folder: Path
+    settings: Settings
+    resume: bool
+    sources: dict[str, Path] = field(default_factory=dict)
+    begun: bool = False
+    started: bool = False
+    paused: bool = False
+    cancelled: bool = False
+    tries: int = 0
+    in_use_until: float = 0.0
+
+
+class Bridge:
+    """Serves one Blender over (commands in, messages out).  words: further ones for the program there."""
+
+    def __init__(self, commands: IO[bytes], messages: IO[bytes], other: Other, *words: str) -> None:
+        self.commands, self.messages, self.other, self.words = commands, messages, other, words
+        self.waits = WAITS
+        self.events: queue.Queue[Event] = queue.Queue(256)
+        self.link: Link | None = None
+        self.job: Job | None = None
+        self.phase = "idle"  # idle, linking, waiting (to try again), opening, running
+        self.due = 0.0  # when the phase has lasted long enough
+        self.ended: float | None = None
+        self._met = False  # whether the other computer has answered once
+        self._uploads: Iterator[Message] = iter(())
+        self._uploading = False
+        self._receiver: wire.Receiver | None = None
+        self._garbage = 0
+        self._out = threading.Lock()
+
+    # ---------------------------------------------------------------------------------------------------- the loop
+
+    def serve(self) -> int:
+        """Say hello and take jobs until shutdown; returns the exit status."""
+        package = Path(__file__).parents[1]
+        self.send(
+            "hello", protocol=protocol.VERSION, pid=os.getpid(), folder=str(package),
+            hash=protocol.source_hash(package), device=self.other.host, versions={},
+        )  # fmt: skip
+        threading.Thread(target=self._listen, name="commands", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        while self.ended is None or time.monotonic() < self.ended:
+            self._turn()
+        self._drop_link()
+        return 0
+
+    def send(self, type_: str, **fields: Any) -> None:
+        """A message to Blender; a gone reader is no error."""
+        with self._out, contextlib.suppress(OSError, ValueError):
+            line = protocol.encode({"type": type_, **fields})
+            while line:
+                line = line[self.messages.write(line) :]
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in self.commands:
+                with contextlib.suppress(SjcError):
+                    self.events.put(("command", None, protocol.decode(line, protocol.UP)))
+        self.events.put(("command", None, {"type": "shutdown"}))
+
+    def _beat(self) -> None:
+        """Blender hears the worker's own heartbeat once it runs; until then, that this process lives."""
+        number = 0
+        while True:
+            if self.phase in ("linking", "waiting", "opening"):
+                self.send("heartbeat", quiet_s=0.0)
+            number += 1
+            link = self.link
+            if link and number % ALIVE_SECONDS == 0:
+                link.send("alive")
+            time.sleep(protocol.HEARTBEAT_SECONDS)
+
+    def _turn(self) -> None:
+        try:
+            kind, link, value = self.events.get(timeout=0.001 if self._uploading else 0.2)
+        except queue.Empty:
+            self._go_on()
+            return
+        try:
+            if kind == "command":
+                self._obey(value)
+            elif link is self.link and kind == "line":
+                self._take_line(value)
+            elif link is self.link:
+                self._line_lost(*value)
+        except SjcError as error:
+            self._fail("input" if self.phase == "idle" else "host", str(error))
+
+    def _go_on(self) -> None:
+        """Nothing has happened: what is due?"""
+        if self._uploading:
+            self._upload()
+        elif self.phase == "waiting" and time.monotonic() > self.due:
+            self._connect()
+        elif self.phase == "linking" and time.monotonic() > self.due:
+            self._fail("host", f"sjc did not start on {self.other.host} within {HELLO_SECONDS:.0f} s.", "Try again.")
+        elif self.phase == "opening" and self.job and self.job.in_use_until and time.monotonic() > self.due:
+            self._open()
+
+    # -------------------------------------------------------------------------------------------------- from Blender
+
+    def _obey(self, command: Message) -> None:
+        kind, job = command["type"], self.job
+        if kind == "start":
+            self._begin(command)
+        elif kind == "shutdown":
+            self.ended = time.monotonic() + (END_SECONDS if self.link and job else 0.0)
+            if self.link:
+                self.link.send("shutdown")
+        elif kind == "cancel" and job and not job.started:
+            self._drop_link()
+            self._done("stopped")
+        elif job and kind in ("pause", "resume", "cancel"):
+            job.paused = kind == "pause"
+            job.cancelled = job.cancelled or kind == "cancel"
+            if self.link and job.started:
+                self.link.send(kind)
+        elif self.link and kind in ("free", "snapshot_now"):
+            self.link.send(kind)
+
+    def _begin(self, command: Message) -> None:
+        if self.job:
+            self.send("warning", text="the worker is busy; start one job at a time")
+            return
+        folder, resume = Path(command["folder"]), command["resume"]
+        self.phase = "idle"
+        self.job = Job(folder, Settings(prompt=""), resume)
+        if resume:
+            self.job.settings, self.job.begun = job_folder.read_settings(folder), True
+        else:
+            chosen = self.job.settings = settings.resolve_job(command["settings"])
+            job_folder.check_folder(folder, chosen)
+            inputs.check(chosen, folder)
+            self.job.sources = inputs.sources(chosen, folder)
+        if self.link:
+            self._open()
+        else:
+            self._connect()
+
+    # ------------------------------------------------------------------------------------------------------ the line
+
+    def _connect(self) -> None:
+        self.send("status", stage="connect", text=f"connecting to {self.other.host}")
+        self.phase, self.due, self._garbage = "linking", time.monotonic() + HELLO_SECONDS, 0
+        try:
+            self.link = Link(self.other, self.events, *self.words)
+        except OSError as error:
+            raise SjcError(f"ssh does not start: {error.strerror or error}.") from error
+
+    def _drop_link(self) -> None:
+        if self.link:
+            self.link.close()
+        self.link, self.phase, self._uploading = None, "idle", False
+        if self._receiver:
+            self._receiver.drop()
+            self._receiver = None
+
+    def _line_lost(self, code: int, failure: Failure) -> None:
+        """ssh has ended: try again, or say what is wrong."""
+        job, connecting = self.job, self.phase == "linking"
+        self._drop_link()
+        if self.ended is not None:
+            self.ended = 0.0
+        elif job is None:
+            pass  # the next job makes a new one
+        elif job.cancelled:
+            self._done("stopped")
+        elif code > 0 and code != ssh.LINE_LOST and not connecting:
+            self._fail_of_end(code, failure)
+        elif not self._met or (connecting and not failure.again):
+            self._fail(failure.code, failure.text, failure.hint)
+        elif job.tries >= len(self.waits):
+            self._fail("host", LOST.format(self.other.host, failure.text), GO_ON)
+        else:
+            self.due, self.phase = time.monotonic() + self.waits[job.tries], "waiting"
+            job.tries, job.started = job.tries + 1, False
+            self.send("status", stage="connect", text=f"the line to {self.other.host} is lost; connecting again")
+
+    def _fail_of_end(self, code: int, failure: Failure) -> None:
+        """The program there has ended by itself, as one that the system has killed."""
+        cause = causes.of_exit(128 - code if code > 128 else code)
+        if cause:
+            self._fail(cause.code, cause.text, cause.hint)
+        else:
+            self._fail(failure.code, failure.text, failure.hint)
+
+    # ----------------------------------------------------------------------------------------------------- from there
+
+    def _take_line(self, line: bytes) -> None:
+        try:
+            message = protocol.decode(line, wire.DOWN)
+        except SjcError:
+            self._garbage += 1  # of a login script, before the first word
+            if self._garbage > GARBAGE_LINES:
+                raise SjcError(f"{self.other.host} sends something that is not a message.") from None
+            return
+        take = getattr(self, f"_take_{message['type']}", None)
+        if take:
+            take(message)
+        elif message["type"] in ("file", "chunk", "whole"):
+            if self._receiver:
+                self._receiver.take(message)
+        else:
+            self.send(message.pop("type"), **message)
+
+    def _take_hello(self, message: Message) -> None:
+        if self.phase != "linking":
+            return
+        if wrong := wrong_version(self.other, str(message.get("sjc", "?")), message["hash"]):
+            raise SjcError(wrong)
+        self._met = True
+        self._open()
+
+    def _open(self) -> None:
+        job = self.job
+        assert job is not None
+        assert self.link is not None
+        if job.begun:
+            have = wire.digests(job.folder)
+        else:
+            have = {name: wire.digest(path, path.parent) for name, path in job.sources.items()}
+        checkpoint = have.get(job_folder.CHECKPOINT, "") if job.begun else ""
+        self.phase, self.due = "opening", time.monotonic() + IN_USE_PAUSE
+        self.link.send(
+            "open", name=self._name_there(job), resume=job.begun, checkpoint=checkpoint, have=have,
+            paths=needed(job.settings),
+        )  # fmt: skip
+
+    def _name_there(self, job: Job) -> str:
+        """The name of the job's folder there, which a file in the folder here remembers."""
+        path = job.folder / job_folder.REMOTE
+        with contextlib.suppress(OSError, SjcError):
+            record = foreign.Record(foreign.read_json(path, within=job.folder), path)
+            if record.text("host") == self.other.host:
+                return record.text("name")
+        name = f"{job_folder.slug(job.folder.name)}-{secrets.token_hex(6)}"
+        files.write_json(path, {"host": self.other.host, "name": name})
+        return name
+
+    def _take_opened(self, message: Message) -> None:
+        job = self.job
+        if self.phase != "opening" or job is None:
+            return
+        job.in_use_until = 0.0
+        self._receiver = wire.Receiver(job.folder)
+        names = [name for name in message["wanted"] if wire.fits(name)]
+        if names:
+            self.send("status", stage="connect", text=f"sending files to {self.other.host}")
+        self._uploads, self._uploading = self._messages_of(job, names), True
+
+    def _messages_of(self, job: Job, names: list[str]) -> Iterator[Message]:
+        for name in names:
+            path = job.sources.get(name, job.folder / name)
+            with foreign.opened(path, foreign.FIELD_BYTES) as stream:
+                yield from wire.messages_of(name, stream)
+
+    def _upload(self) -> None:
+        """Send the next piece; after the last one, start."""
+        job, link = self.job, self.link
+        assert job is not None
+        assert link is not None
+        try:
+            message = next(self._uploads, None)
+        except OSError as error:
+            raise SjcError(f"A file of the job cannot be read: {error.strerror or error}.") from error
+        if message is not None:
+            link.send(message.pop("type"), **message)
+            return
+        self._uploading, self.phase, job.started = False, "running", True
+        chosen = asdict(inputs.named(job.settings))
+        link.send("start", folder=job.folder.name, settings=chosen, resume=job.begun)
+        if job.paused:
+            link.send("pause")
+
+    def _take_refused(self, message: Message) -> None:
+        job = self.job
+        if job is None:
+            return
+        now = time.monotonic()
+        if message["code"] == IN_USE and self.phase == "opening" and now < (job.in_use_until or now + 1):
+            job.in_use_until = job.in_use_until or now + IN_USE_SECONDS  # its earlier line may not have ended there
+            self.due = now + IN_USE_PAUSE
+            return
+        self._fail("host", message["text"], message["hint"])
+
+    def _take_begun(self, _message: Message) -> None:
+        """Only now: what stood in the folder here stays until there is a job there."""
+        job = self.job
+        if job and not job.begun:
+            job_folder.prepare_folder(job.folder, job.settings)
+            job.begun = True
+
+    def _take_files(self, message: Message) -> None:
+        """The folder there is whole, and so is ours: what it no longer has goes here, too."""
+        if self.job and self.job.begun:
+            there = set(message["names"])
+            for name in wire.names_in(self.job.folder):
+                if name.startswith(f"{job_folder.SNAPSHOTS}/") and name not in there:
+                    (self.job.folder / name).unlink(missing_ok=True)
+
+    def _take_progress(self, message: Message) -> None:
+        if self.job:
+            self.job.tries = 0
+        self.send(**_renamed(message))
+
+    def _take_snapshot(self, message: Message) -> None:
+        if self.job:
+            path = self.job.folder / job_folder.SNAPSHOTS / Path(message["path"]).name
+            self.send(**_renamed({**message, "path": str(path)}))
+
+    def _take_result(self, message: Message) -> None:
+        if self.job:
+            self.send(**_renamed({**message, "folder": str(self.job.folder)}))
+
+    def _take_error(self, message: Message) -> None:
+        hint = message["hint"]
+        if message["code"] == "environment":
+            hint = f"Install sjc again on {self.other.host}: a package is missing there."
+        self.send(**_renamed({**message, "hint": hint}))
+
+    def _take_done(self, message: Message) -> None:
+        if message["state"] == "finished" and self.job and self.link:
+            self.link.send("forget")
+            with contextlib.suppress(OSError):
+                (self.job.folder / job_folder.REMOTE).unlink()
+        self._done(message["state"])
+
+    # -------------------------------------------------------------------------------------------------------- endings
+
+    def _fail(self, code: str, text: str, hint: str = "") -> None:
+        if self.phase != "idle":  # else the job has not reached the line, which serves the next one
+            self._drop_link()
+        if self.job:
+            self.send("error", code=code, text=text, hint=hint)
+            self._done("failed")
+
+    def _done(self, state: str) -> None:
+        if self.job:
+            self.job, self.phase = None, "idle"
+            self.send("done", state=state)
+
+
+def _renamed(message: Message) -> dict[str, Any]:
+    """A message as the arguments of `send`."""
+    return {"type_": message["type"], **{key: value for key, value in message.items() if key != "type"}}
+
+
+def main(commands: IO[bytes], messages: IO[bytes]) -> int:
+    """Serve over two streams; returns the exit status."""
+    words = sys.argv[sys.argv.index("--other") + 1 :]
+    return Bridge(commands, messages, Other(**json.loads(words[0])), *words[1:]).serve()
