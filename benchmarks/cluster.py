@@ -108,7 +108,8 @@ def _child(kind: str, settings: Settings, slots: int, jobs: int, number: int) ->
         seeds = range(number * (jobs + 1), number * (jobs + 1) + slots * (jobs + 1))
         source.write_text(json.dumps([{**asdict(settings), "seed": seed} for seed in seeds]), "utf-8")
         words = [sys.executable, "-m", "benchmarks.cluster", kind, str(slots), str(source), name, str(target)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        # Ray would start slots at a low priority, which on a busy computer is another comparison.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
         done = subprocess.run(words, cwd=report.ROOT, env=environment, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise SjcError(f"the jobs of the {kind} failed with exit code {done.returncode}")

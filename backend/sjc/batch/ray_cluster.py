@@ -95,14 +95,24 @@ def joined(address: str) -> Iterator[Any]:
     except Exception as error:  # Ray raises a bare one where its own processes start too slowly
         if isinstance(error, SjcError):
             raise
-        raise SjcError(
-            f"--cluster {address}: no Ray cluster can be joined there ({one_line(error)}). Start one with "
-            "'ray start --head' and give its address, or use --cluster local."
-        ) from error
+        raise SjcError(_not_joined(address, one_line(error))) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _not_joined(address: str, reason: str) -> str:
+    reason = reason.rstrip(".")
+    if address == "local":
+        return (
+            f"--cluster local: Ray did not start on this computer ({reason}). Try again when it is less busy, or leave "
+            "--cluster out."
+        )
+    return (
+        f"--cluster {address}: no Ray cluster can be joined there ({reason}). Start one with 'ray start --head' and "
+        "give its address, or use --cluster local."
+    )
 
 
 def _check_loopback(ray: Any) -> None:

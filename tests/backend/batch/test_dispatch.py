@@ -198,5 +198,28 @@ def test_no_ray_and_no_address_get_one_line(monkeypatch):
         ray_cluster.require_ray()
     with pytest.raises(SjcError, match="use local, auto, or an address"):
         ray_cluster._check_answer("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("local", r"Ray did not start on this computer \(.*it was too slow\)\. Try again when it is less busy"),
+        ("auto", r"no Ray cluster can be joined there \(.*it was too slow\)\. Start one with 'ray start --head'"),
+    ],
+)
+def test_a_ray_that_does_not_start_or_answer_gets_one_line(monkeypatch, address, line):
+    """Ray itself raises a bare exception then."""
+
+    def init(*_words, **_named):
+        raise Exception("it was too slow.")  # noqa: TRY002
+
+    ray = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr(ray_cluster, "require_ray", lambda **_: ray)
+    with pytest.raises(SjcError, match=line) as caught, ray_cluster.joined(address):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_where_nobody_listens_is_told_at_once():
     with pytest.raises(OSError, match="refused"):
         ray_cluster._check_answer("127.0.0.1:1")
