@@ -172,10 +172,10 @@ def plain_loop(jobs: list[dict[str, Any]], out: Path) -> Slots:
 
 def on_ray(jobs: list[dict[str, Any]], out: Path, slots: int) -> Slots:
     """The jobs on that many slots of one thread, of a Ray of this computer."""
-    ray = ray_cluster.require_ray(local=True)
-    ray.init("local", num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="error")
     clock, options = Clock(), ray_cluster.ClusterOptions("local", cpus_per_job=1)
-    return _checked(making.on_cluster(plan.plan_of(jobs, out), Destination(out), options, silent, clock.look), clock)
+    chosen = plan.plan_of(jobs, out)
+    with ray_cluster.joined("local", cpus=slots):
+        return _checked(making.on_cluster(chosen, Destination(out), options, silent, clock.look), clock)
 
 
 def _checked(result: making.Result, clock: Clock) -> Slots:
@@ -200,7 +200,7 @@ def text(record: report.Record) -> str:
     return report.table(rows)
 
 
-def main(words: list[str]) -> None:
+def main(words: list[str]) -> int:
     """One kind in this process; writes its seconds as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=("plain", "cluster"))
@@ -210,9 +210,14 @@ def main(words: list[str]) -> None:
     given = parser.parse_args(words)
     jobs = json.loads(given.source.read_text("utf-8"))
     out = given.out / "out"
-    made = plain_loop(jobs, out) if given.kind == "plain" else on_ray(jobs, out, given.slots)
+    try:
+        made = plain_loop(jobs, out) if given.kind == "plain" else on_ray(jobs, out, given.slots)
+    except SjcError as error:
+        print(f"bench cluster: {error}", file=sys.stderr)
+        return 2
     given.target.write_text(json.dumps(made), "utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main(sys.argv[1:]))

@@ -78,8 +78,13 @@ def require_ray(*, local: bool = False) -> Any:
 
 
 @contextlib.contextmanager
-def joined(address: str) -> Iterator[Any]:
-    """The module, joined to a cluster within the block. Raises SjcError where nothing answers."""
+def joined(address: str, cpus: int | None = None) -> Iterator[Any]:
+    """The module, joined to a cluster within the block.
+
+    cpus: how many cores a local one shares out; None for all.
+
+    Raises SjcError where nothing answers.
+    """
     ray = require_ray(local=address == "local")
     if ray.is_initialized():  # whoever calls has joined one: a script under `ray job submit`, a test
         yield ray
@@ -87,7 +92,7 @@ def joined(address: str) -> Iterator[Any]:
     quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
     try:
         if address == "local":
-            ray.init("local", include_dashboard=False, **quiet)
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **quiet)
             _check_loopback(ray)
         else:
             _check_answer(address)
