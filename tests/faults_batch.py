@@ -78,6 +78,13 @@ FAULTS = [
         (f"{ADDRESS}::test_what_was_half_done_is_sent_with_its_checkpoint_and_run_json_comes_last",),
     ),
     Fault(
+        "a-mistyped-bucket-is-made",
+        f"{SJC}/batch/address.py",
+        "        if parent not in self._made and not has_buckets:\n",
+        "        if parent not in self._made:\n",
+        (f"{ADDRESS}::test_no_bucket_is_made_and_one_that_is_not_there_is_told_before_anything_starts",),
+    ),
+    Fault(
         "a-lease-at-an-address-is-not-read-back",
         f"{SJC}/batch/borrowing.py",
         'if (now := self._read()).get("mark") != self._mark:',

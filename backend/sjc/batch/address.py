@@ -120,9 +120,10 @@ class AddressFolder:
                 raise
 
     def _make_parent(self, name: str) -> None:
-        """Make the folder of a file, on storage that has folders."""
+        """Make the folder of a file, on storage that has folders; elsewhere that would make a bucket."""
         parent = f"{self._root}/{name}".rpartition("/")[0]
-        if parent not in self._made:
+        has_buckets = hasattr(self._files, "split_path")  # into bucket and key: s3fs, gcsfs, adlfs and their like
+        if parent not in self._made and not has_buckets:
             with contextlib.suppress(Exception):  # if it is really missing, the writing says so
                 self._files.makedirs(parent, exist_ok=True)
             self._made.add(parent)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 from ..errors import SjcError
 from ..job import folder as job_folder
@@ -68,6 +69,13 @@ class Destination:
         if self._storage:
             for path in (job.folder / inputs.INPUTS).glob("*"):
                 self._storage.send(path, f"{job.folder.name}/{inputs.INPUTS}/{path.name}")
+
+    def check(self) -> None:
+        """Raises SjcError where nothing can be written at the address."""
+        if self._storage:
+            probe = f".sjc-probe-{token_hex(8)}"
+            self.write(probe, b"")
+            self.remove(probe)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file beside the jobs."""

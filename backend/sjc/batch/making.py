@@ -75,7 +75,10 @@ def here(
     """One job after the other; one that fails does not stop the rest.
 
     during: entered for each job; gives what is asked before every step, and True ends the batch there.
+
+    Raises SjcError for an address where nothing can be written, before anything starts.
     """
+    out.check()
     jobs = out.placed(jobs)
     news: dict[Path, Row] = {}
     slot, stopped = Slot(report), False

@@ -11,7 +11,9 @@ import threading
 import time
 from dataclasses import replace
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from sjc import batch, cli, settings
 from sjc.batch import borrowing
@@ -61,6 +63,43 @@ def test_an_address_that_cannot_be_used_gets_one_line(address, line, tmp_path, c
     assert cli.main(["batch", str(tmp_path / "list.txt"), "--out", address]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert line in error
+
+
+class Buckets(MemoryFileSystem):
+    """An object store as s3fs shows it: makedirs would make the bucket, and nothing can be written without one."""
+
+    protocol = "buckets"
+    cachable = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.removeprefix("buckets://").strip("/")
+
+    def split_path(self, path):
+        bucket, _, key = self._strip_protocol(path)[1:].partition("/")
+        return bucket, key, None
+
+    def makedirs(self, path, exist_ok=False):
+        raise AssertionError("a bucket was made")
+
+    def pipe_file(self, path, value, mode="overwrite", **_):
+        if self.split_path(path)[0] == "mistyped":
+            raise FileNotFoundError("The specified bucket does not exist")
+        return super().pipe_file(path, value, mode=mode)
+
+
+def test_no_bucket_is_made_and_one_that_is_not_there_is_told_before_anything_starts(tmp_path, capsys):
+    fsspec.register_implementation("buckets", Buckets, clobber=True)
+    folder = AddressFolder("buckets://mine/results")
+    folder.write("001/job.json", b"{}")
+    assert folder.create("001/.lock", b"x")
+    assert set(folder.sizes()) == {"001/job.json", "001/.lock"}
+
+    (tmp_path / "list.txt").write_text("a red cube\na blue cone\n")
+    assert cli.main(["batch", str(tmp_path / "list.txt"), "--out", "buckets://mistyped/results"]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "buckets://mistyped/results cannot be used" in error
+    assert "bucket does not exist" in error
 
 
 def test_a_batch_lies_at_its_address_as_in_a_folder(tmp_path):
