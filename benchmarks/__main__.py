@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
 Names: quality, ceiling, colour, start, change, pictures, render, scale, step, job, export, worker, bridge, cluster,
-gpu, variants, texture, table, freeze, compare A B.
+gpu, variants, texture, handover, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks import (
     compare,
     export,
     from_pictures,
+    handover,
     job,
     prompts,
     quality,
@@ -214,6 +215,11 @@ def run_export(arguments: argparse.Namespace, _settings: Settings) -> dict[str, 
     return export.benchmark(arguments.quick)
 
 
+def run_handover(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """What four results become for other programs."""
+    return handover.benchmark(settings, arguments.cache / "handover", arguments.quick)
+
+
 def run_worker(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Time what Blender waits for."""
     return worker.benchmark(settings, arguments.quick)
@@ -272,6 +278,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "step": (run_step, step.text),
     "job": (run_job, job.text),
     "export": (run_export, export.text),
+    "handover": (run_handover, handover.text),
     "worker": (run_worker, worker.text),
     "bridge": (run_bridge, bridge.text),
     "cluster": (run_cluster, cluster.text),

@@ -143,13 +143,21 @@ def export(target: Any, path: str | Path, *, block: bool | None = None) -> Work:
         shutil.move(made / file.name, file)
         return file
 
-    return _begin(process, target, {"action": "export", "out": str(made / file.name)}, finish, block)
+    unit = _metres_of_a_unit()
+    return _begin(process, target, {"action": "export", "out": str(made / file.name), "unit": unit}, finish, block)
 
 
 def close() -> None:
     """Blender quits, or the add-on is switched off: nothing of ours goes on."""
     for work in _working:
         work.cancel()
+
+
+def _metres_of_a_unit() -> float:
+    """How many metres one of Blender's units is in this scene."""
+    import bpy
+
+    return float(bpy.context.scene.unit_settings.scale_length)
 
 
 def _check_mesh(target: Any) -> None:

@@ -111,6 +111,20 @@ FAULTS = [
         ("tests/backend/handover/test_printing.py::test_a_wedge_has_no_wall_at_its_edge",),
     ),
     Fault(
+        "a-normal-map-upside-down",
+        f"{OUTPUT}/tangents.py",
+        "uv.astype(np.float64) * (1, -1)",
+        "uv.astype(np.float64) * (1, 1)",
+        ("tests/blender/test_glb_in_blender.py::test_baked_normals_in_blender_are_those_of_the_dense_mesh",),
+    ),
+    Fault(
+        "a-sky-that-is-brightest-above",
+        "backend/sjc/handover/detail_kernels.py",
+        "radius = wp.sqrt(squared)",
+        "radius = squared",
+        ("tests/backend/handover/test_detail.py::test_the_middle_of_a_round_pit",),
+    ),
+    Fault(
         "stl-in-metres",
         "backend/sjc/handover/options.py",
         '"stl": "mm"',

@@ -59,6 +59,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     """The object as a USD or FBX file, standing at the origin."""
     target = _read(request)
     target.location = 0, 0, 0
+    bpy.context.scene.unit_settings.scale_length = request["unit"]  # what the exporters make real sizes of
     path = request["out"]
     if path.lower().endswith(".fbx"):
         import addon_utils

@@ -12,27 +12,57 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..backend.sjc.job.folder import PREVIEW
+from ..backend.sjc.output.pictures import LABEL, MARGIN, PAPER
 from . import compat
 
 THUMBNAIL = 256  # pixels
+_VIEW = 1  # of the views in a preview.png, in steps of 45 degrees: the front, seen a little from the side
 _SAMPLES = 16
 
 
 def asset_mark(target: Any, prompt: str, tags: Iterable[str] = ()) -> None:
     """Mark `target` as an asset: `prompt` as its description, `tags` without doubles, a rendered thumbnail.
 
-    In the window Blender renders the thumbnail beside everything else; in the background, where it has no job for that,
-    it is rendered here (below a second).
+    The thumbnail is a view of the preview.png in the folder that the object names. Where that is gone or of another
+    making, Blender renders one: in the window beside everything else, in the background, where it has no job for that,
+    here (below a second).
     """
     target.asset_mark()
     data = target.asset_data
     data.description = " ".join(prompt.split())
     for tag in dict.fromkeys(word.strip().lower() for word in tags if word.strip()):
         data.tags.new(tag, skip_if_exists=True)
-    if bpy.app.background:
+    folder = str(target.get("folder", ""))
+    view = view_of(Path(folder) / PREVIEW) if folder else None
+    if view is not None:
+        _set_preview(target, view)
+    elif bpy.app.background:
         _set_preview(target, _render(target))
     else:
         target.asset_generate_preview()
+
+
+def view_of(sheet: Path) -> np.ndarray | None:
+    """A view in a preview.png, [H, W, 4] f4, bottom row first, see-through where nothing stands; None where none is.
+
+    Nothing stands where the row of depths below shows the paper.
+    """
+    if not sheet.is_file():
+        return None
+    try:
+        pixels = _pixels(str(sheet))[::-1]
+    except RuntimeError:  # no picture
+        return None
+    side, odd = divmod(len(pixels) - LABEL - 2 * MARGIN, 2)
+    left = MARGIN + _VIEW * (side + MARGIN)
+    if odd or side < 1 or (pixels.shape[1] - MARGIN) % (side + MARGIN) or left + side > pixels.shape[1]:
+        return None
+    view, depth = (pixels[top : top + side, left : left + side] for top in (LABEL, LABEL + side + MARGIN))
+    stands = np.abs(depth[..., :3] * 255 - PAPER).max(-1) > 1
+    if not stands.any():
+        return None
+    return np.ascontiguousarray(np.concatenate([view[..., :3], stands[..., None]], -1)[::-1].astype(np.float32))
 
 
 def _set_preview(target: Any, pixels: np.ndarray) -> None:

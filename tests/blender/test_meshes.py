@@ -5,6 +5,7 @@ import pytest
 
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh, extract_mesh
+from sjc.output.pictures import contact_sheet
 from sjc.output.texture import textured
 
 COMMON = """
@@ -262,6 +263,52 @@ result = {
     assert got["color"][0] > 2 * max(got["color"][1:3])
     assert got["left"]
     assert (got["scene"], got["collections"]) == ("Scene", ["SJC"])
+
+
+def test_an_asset_shows_the_picture_of_its_job(in_blender, mesh, tmp_path):
+    """The view from preview.png, see-through around the object; a sheet of another making is not taken."""
+    size, views = 64, 8
+    colors = np.full((views, size, size, 3), 255, np.uint8)
+    depths = np.full((views, size, size), np.inf)
+    depths[:, 16:48, 16:48] = 2 + np.linspace(0, 1, 32)
+    colors[:, 16:48, 16:48] = 200, 30, 30
+    colors[1, 16:24, 16:48] = 30, 30, 200  # the upper edge of the view that is shown
+    contact_sheet(colors, depths, tmp_path / "preview.png")
+    write_glb(tmp_path / "mesh.glb", mesh)
+    got = in_blender(
+        COMMON
+        + """
+from sjc_blender.scene import assets
+item = meshes.import_mesh(Path(given["path"]), name="x", location=(0, 0, 0), properties={"folder": given["home"]})
+assets._render = None  # would raise
+images = len(bpy.data.images)
+meshes.asset_mark(item, "a red mushroom", ["red"])
+width, height = item.preview.image_size
+pixels = np.empty(width * height * 4, "f4")
+item.preview.image_pixels_float.foreach_get(pixels)
+picture = pixels.reshape(height, width, 4)
+(Path(given["home"]) / "cut.png").write_bytes((Path(given["home"]) / "preview.png").read_bytes()[:300])
+result = {
+    "size": [width, height], "share": float((picture[..., 3] > 0.5).mean()), "corner": float(picture[0, 0, 3]),
+    "top": picture[44, 32].round(2).tolist(), "middle": picture[32, 32].round(2).tolist(),
+    "left": len(bpy.data.images) - images, "gone": assets.view_of(Path(given["home"]) / "none.png") is None,
+    "cut": assets.view_of(Path(given["home"]) / "cut.png") is None,
+}
+bpy.data.images.new("other", 100, 50).save(filepath=given["home"] + "/other.png")
+result["other"] = assets.view_of(Path(given["home"]) / "other.png") is None
+""",
+        path=tmp_path / "mesh.glb",
+        home=str(tmp_path),
+    )
+    assert got["size"] == [64, 64]
+    assert got["share"] == pytest.approx(0.25, abs=0.01)
+    assert got["corner"] == 0
+    assert got["top"] == pytest.approx([0.12, 0.12, 0.78, 1], abs=0.01)
+    assert got["middle"] == pytest.approx([0.78, 0.12, 0.12, 1], abs=0.01)
+    assert got["left"] == 0
+    assert got["gone"]
+    assert got["cut"]
+    assert got["other"]
 
 
 def test_a_texture_is_packed_and_shown_the_right_way_up(each_blender, mesh, tmp_path):

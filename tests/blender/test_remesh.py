@@ -170,8 +170,21 @@ result["crashed"] = crashed.problem
 for one in (slow, broken, crashed):
     one.close()
 process.INSIDE = inside
+units = bpy.context.scene.unit_settings
+units.scale_length = 0.01  # a scene in centimetres: the ball's two units are 2 cm
 fbx = api.export(voxels.result, given["home"] + "/ball.fbx")
 usd = api.export(voxels.result, given["home"] + "/ball.usda")
+units.scale_length = 1.0
+def size_of(read, path):
+    before = set(bpy.data.objects)
+    read(filepath=path)
+    bpy.context.view_layer.update()
+    return max(max(item.dimensions) for item in set(bpy.data.objects) - before if item.type == "MESH")
+import addon_utils
+addon_utils.enable("io_scene_fbx")
+result["sizes"] = [size_of(bpy.ops.import_scene.fbx, given["home"] + "/ball.fbx")]
+if bpy.app.build_options.usd:
+    result["sizes"].append(size_of(bpy.ops.wm.usd_import, given["home"] + "/ball.usda"))
 result["files"] = [str(fbx.result), fbx.error, str(usd.result), usd.error]
 result["usd"] = bpy.app.build_options.usd
 """,
@@ -188,6 +201,7 @@ result["usd"] = bpy.app.build_options.usd
     assert "took longer than 1 minutes" in got["slow"]
     assert "could not do it" in got["broken"]
     assert "ended with code" in got["crashed"]
+    assert got["sizes"] == pytest.approx([0.02] * len(got["sizes"]), rel=0.15)  # real sizes, whatever the scene's unit
     assert (tmp_path / "ball.fbx").stat().st_size > 1000, got["files"]
     if got["usd"]:
         assert "def Mesh" in (tmp_path / "ball.usda").read_text("utf-8"), got["files"]

@@ -61,6 +61,19 @@ bpy.context.view_layer.objects.active = None
 result["refused"] = [refused(bpy.ops.sjc.refine), refused(bpy.ops.sjc.mark_asset)]
 addon_utils.disable("io_scene_gltf2")
 result["without glTF"] = offered()
+ui_state.refresh_history()
+result["history"] = draw(main.SJC_PT_history, bpy.context).operators()
+folder = runtime.history[0].folder
+before = set(bpy.data.objects)
+bpy.ops.sjc.remesh(folder=folder, faces=60, quads=False, parts=False)
+(copy,) = set(bpy.data.objects) - before
+mesh_name, copy_name = mesh.name, copy.name
+bpy.ops.sjc.remesh(folder=folder, faces=60, quads=False, parts=False)  # of the copy, which is what one sees
+hidden = [item.name for item in (mesh, copy) if item.hide_get()]
+for item in list(bpy.data.objects):
+    bpy.data.objects.remove(item)
+bpy.ops.sjc.remesh(folder=folder, faces=60, quads=False, parts=False)  # imported first
+result["quads"] = [mesh_name, copy_name, hidden, sorted(o.name for o in bpy.data.objects if o.type == "MESH")]
 api.close()
 """
     )
@@ -71,6 +84,11 @@ api.close()
     assert got["after"] == [after, ["LAPLACIANSMOOTH", "DECIMATE"], "a blue tree", ["blue", "tree"]]
     assert all("Select a mesh made by this add-on" in message for message in got["refused"])
     assert got["without glTF"] == always[1:]
+    assert "sjc.remesh" in got["history"]
+    name, copy, hidden, imported = got["quads"]
+    assert copy == f"{name} remeshed"
+    assert hidden == [name, copy]
+    assert len(imported) == 2
     first = next(line for line in Path(got["files"]["cube.obj"]).read_text().splitlines() if line.startswith("v "))
     assert len(first.split()) == 7, "position and colour"
     raw = Path(got["files"]["cube.glb"]).read_bytes()

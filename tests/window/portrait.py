@@ -4,13 +4,15 @@
     panel   docs/images/panel.png               the whole window, a job paused on its way
     guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
     start   docs/images/guide-*.png             the same of block-outs, variants, other words and reference pictures
+    quads   docs/images/quads.png               a result, its quads, its parts and its baked copy; needs no window
 
-Without a name all of them are made. It needs what the window's tests need: Debian, and the root account.
+Without a name all of them are made. They need what the window's tests need: Debian, and the root account.
 """
 
 import argparse
 import contextlib
 import importlib.util
+import json
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,8 @@ from tools.common import ROOT, BuildError
 from tools.environment import Environment
 
 IMAGES = ROOT / "docs" / "images"
-NAMES = ("film", "panel", "guide", "start")
+NAMES = ("film", "panel", "guide", "start", "quads")
+CHAIR = "a blue chair with a yellow seat"
 
 
 @contextlib.contextmanager
@@ -80,6 +83,29 @@ def start():
         return guide_start.make(desk, IMAGES)
 
 
+def quads():
+    """The picture of what becomes of a mesh, rendered by a Blender without a window."""
+    import PIL.Image
+
+    from tests.blender import venvs
+    from tests.window import camera
+    from tools.stage import stage
+
+    stage()
+    with tempfile.TemporaryDirectory() as name:
+        job, picture = Path(name) / "job", Path(name) / "quads.png"
+        subprocess.run([sys.executable, "-m", "sjc", "generate", CHAIR, "--out", str(job)], check=True)
+        given = {
+            "stage": str(ROOT / "build" / "stage"),
+            "mesh": str(job / "mesh.glb"),
+            "name": CHAIR,
+            "picture": str(picture),
+        }
+        program = Path(__file__).with_name("quads.py")
+        subprocess.run([venvs.ensure_bpy(), str(program), json.dumps(given)], check=True)
+        return [camera.save(PIL.Image.open(picture).convert("RGB"), IMAGES / "quads.png")]
+
+
 def main(arguments):
     """Make the named pictures and print where they are -> exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.window.portrait", description=__doc__.partition("\n")[0])
@@ -90,11 +116,12 @@ def main(arguments):
     if importlib.util.find_spec("PIL") is None:  # a system's Python: the project's own has what is needed
         command = [str(Environment().ensure()), "-m", "tests.window.portrait", *names]
         return subprocess.run(command, cwd=ROOT, check=False).returncode
-    if reason := window.obstacle():
+    if names != ["quads"] and (reason := window.obstacle()):
         print(reason, file=sys.stderr)
         return 2
     for name in names or NAMES:
-        for path in {"film": film, "panel": panel, "guide": guide, "start": start}[name]():
+        makers = {"film": film, "panel": panel, "guide": guide, "start": start, "quads": quads}
+        for path in makers[name]():
             print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
     return 0
 

@@ -17,6 +17,7 @@ from ..job import folder as job_folder
 from ..job.texture_run import read
 from ..output.decimate import decimated
 from ..output.glb import write_glb
+from ..output.measures import is_closed
 from ..output.mesh import Mesh
 from ..output.obj import obj_files, write_obj
 from ..output.stl import write_stl
@@ -95,6 +96,8 @@ def _levels(mesh: Mesh, options: Options) -> tuple[list[Mesh], list[str]]:
         goal = max(FEWEST, (options.faces or whole) >> number)
         if goal < len(corners):
             points, corners = decimated(points, corners, goal)
+        if number == 0 and not is_closed(corners):
+            notes.append("The surface is open, so it cannot be printed as it is.")
         if len(corners) > 1.2 * goal + 16:
             notes.append(f"{len(corners)} faces are left, not {goal}: fewer would tear the surface.")
         if levels and len(corners) == len(levels[-1].faces):

@@ -29,11 +29,15 @@ class _ForAMesh(Button):
         return False
 
 
-class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
-    """Make a copy of the selected mesh with new, even faces, in a background Blender; the original is hidden"""
+class SJC_OT_remesh(Button, bpy.types.Operator):
+    """Make a copy of the mesh with new, even faces, in a background Blender; the original is hidden"""
 
     bl_idname, bl_label = "sjc.remesh", "Make Quads"
     bl_options = {"REGISTER"}  # noqa: RUF012
+    folder: bpy.props.StringProperty(
+        name="Folder", description="A job folder; empty: the selected mesh", subtype="DIR_PATH",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )  # fmt: skip
     faces: bpy.props.IntProperty(
         name="Faces", description="About how many faces to make", default=4000, min=20, max=1_000_000
     )
@@ -64,9 +68,9 @@ class SJC_OT_remesh(_ForAMesh, bpy.types.Operator):
             self.layout.prop(self, name)
 
     def act(self, context: Any) -> None:
-        """As `api.remesh`."""
+        """As `api.remesh`; of a job folder, of its mesh in the scene, which is imported where there is none."""
         work = api.remesh(
-            context.active_object,
+            _mesh_of(self.folder, context) if self.folder else context.active_object,
             self.faces,
             quads=self.quads,
             smooth_angle=math.degrees(self.smooth_angle),
@@ -98,6 +102,17 @@ class SJC_OT_export(_ForAMesh, bpy.types.Operator):
         work = api.export(context.active_object, self.filepath)
         if work.error:
             raise api.SjcError(work.error)
+
+
+def _mesh_of(folder: str, context: Any) -> Any:
+    """The visible mesh of a job folder. Raises SjcError where it cannot be imported, or not at once."""
+    for item in context.view_layer.objects:
+        if item.type == "MESH" and item.get("folder") == folder and item.visible_get():
+            return item
+    made = api.import_result(folder).mesh_object
+    if made is None:
+        raise api.SjcError("The mesh is still being read; press Make Quads again when it is there.")
+    return made
 
 
 def show_problem(text: str) -> None:

@@ -276,7 +276,9 @@ class SJC_PT_history(Child, bpy.types.Panel):
             entry = runtime.history[min(max(runtime.active_history, 0), len(runtime.history) - 1)]
             row = layout.row(align=True)
             row.operator("sjc.import_result", text="Import", icon="IMPORT").filepath = entry.folder
-            if not entry.finished:
+            if entry.finished:
+                row.operator("sjc.remesh", text="", icon="MESH_GRID").folder = entry.folder
+            else:
                 row.operator("sjc.resume_folder", icon="PLAY").folder = entry.folder
             row.operator("sjc.open_curves", text="", icon="GRAPH").folder = entry.folder
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = entry.folder

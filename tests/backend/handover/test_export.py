@@ -139,6 +139,16 @@ def test_bad_words_are_one_line(result, capsys, arguments, line):
     assert not (result / "export").exists()
 
 
+def test_an_open_surface_is_named(tmp_path, capsys):
+    half = pill()
+    upper = half.faces[half.vertices[half.faces].max(1)[:, 2] > 0.1]
+    write_glb(tmp_path / "half.glb", Mesh(half.vertices, upper, half.colors))
+    assert sjc("export", tmp_path / "half.glb", "--faces", 100) == 0
+    err = capsys.readouterr().err
+    assert "The surface is open" in err
+    assert err.count("\n") == 1
+
+
 def test_what_is_there_is_not_replaced_unasked(result, capsys):
     assert sjc("export", result) == 0
     before = (result / "export/a-red-pill.glb").read_bytes()

@@ -2,8 +2,10 @@
 
 HANDOVER = {
     "Make Quads": "쿼드 만들기",
-    "Make a copy of the selected mesh with new, even faces, in a background Blender; the original is hidden":
-        "선택한 메시를 고른 새 면으로 복사합니다. 백그라운드 Blender가 만들고 원본은 숨깁니다",
+    "The mesh is still being read; press Make Quads again when it is there.":
+        "메시를 아직 읽는 중입니다. 다 읽은 뒤 쿼드 만들기를 다시 누르세요.",
+    "Make a copy of the mesh with new, even faces, in a background Blender; the original is hidden":
+        "메시를 고른 새 면으로 복사합니다. 백그라운드 Blender가 만들고 원본은 숨깁니다",
     "Faces": "면",
     "About how many faces to make": "만들 면의 대략적인 수",
     "Follow the Shape": "형태 따르기",
