@@ -76,6 +76,19 @@ def test_a_block_out_is_generated_from_and_one_undo_takes_the_result_back(artist
     artist.press_until(MESHES, "ctrl+shift+z")
 
 
+def test_the_hotkey_over_the_viewport_asks_and_starts(artist):
+    artist.fill("sjc.prompt", "a red cube")
+    artist.over_the_viewport()
+    artist.press("ctrl+shift+t")
+    artist.settle()
+    artist.does("sleep 1")
+    artist.picture("60_hotkey")
+    artist.press("Return")
+    artist.wait_for("api.jobs()", "the job that the hotkey begins")
+    at_rest(artist, 1)
+    assert artist.ask("result = api.jobs()[0].prompt") == "a red cube"
+
+
 def test_variants_come_in_one_undo_step_and_a_click_takes_one(artist):
     artist.fill("sjc.prompt", "a red mushroom")
     before = artist.ask(f"result = {MESHES}")
