@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from typing import ClassVar
 
 import fsspec
 import pytest
@@ -79,8 +80,10 @@ class Buckets(MemoryFileSystem):
         bucket, _, key = self._strip_protocol(path)[1:].partition("/")
         return bucket, key, None
 
+    made: ClassVar[list[str]] = []
+
     def makedirs(self, path, exist_ok=False):
-        raise AssertionError("a bucket was made")
+        self.made.append(path)
 
     def pipe_file(self, path, value, mode="overwrite", **_):
         if self.split_path(path)[0] == "mistyped":
@@ -100,6 +103,7 @@ def test_no_bucket_is_made_and_one_that_is_not_there_is_told_before_anything_sta
     (error,) = capsys.readouterr().err.splitlines()
     assert "buckets://mistyped/results cannot be used" in error
     assert "bucket does not exist" in error
+    assert Buckets.made == []
 
 
 def test_a_batch_lies_at_its_address_as_in_a_folder(tmp_path):
