@@ -1,7 +1,7 @@
 """`python3 build.py bench [NAME ...]`; without a name: quality --quick, render and job.
 
 Names: quality, ceiling, colour, start, change, pictures, render, scale, step, job, export, worker, bridge, cluster,
-gpu, variants, texture, handover, table, freeze, compare A B.
+gpu, variants, texture, sharpen, handover, table, freeze, compare A B.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks import (
     prompts,
     quality,
     report,
+    sharpen,
     start,
     step,
     texture,
@@ -66,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=1,
         metavar="N",
-        help="quality, ceiling, colour, variants: runs side by side, for many cores [1]",
+        help="quality, ceiling, colour, sharpen, variants: runs side by side, for many cores [1]",
     )
     made.add_argument("--preset", choices=tuple(PRESETS), help="settings to start from [the default's]")
     made.add_argument("--model", metavar="PATH", help="the diffusion model [embedded]")
@@ -151,6 +152,14 @@ def run_texture(arguments: argparse.Namespace, settings: Settings) -> dict[str, 
     """Score the textures of exact meshes."""
     which, _ = _which(arguments, 1)
     return texture.benchmark(settings, which)
+
+
+def run_sharpen(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Score the colours of short jobs of a latent model before and after Sharpen Colours."""
+    if not arguments.model:
+        settings = replace(settings, model=_portable(str(colour.MODEL)))
+    which = prompts.QUICK if arguments.quick else prompts.SCORED[:8]
+    return sharpen.benchmark(settings, which, arguments.cache / "quality", arguments.at_once)
 
 
 def run_job(arguments: argparse.Namespace, settings: Settings) -> dict[str, Any]:
@@ -285,6 +294,7 @@ BENCHMARKS: dict[str, tuple[Run, Callable[[report.Record], str]]] = {
     "gpu": (run_gpu, gpu_text),
     "variants": (run_variants, variants.text),
     "texture": (run_texture, texture.text),
+    "sharpen": (run_sharpen, sharpen.text),
 }
 BARE = ("quality", "render", "job")  # without a name; the others need more than the environment
 
@@ -300,6 +310,8 @@ def result_path(name: str, arguments: argparse.Namespace, record: report.Record)
         name += f"-{arguments.preset}"
     if name in ("quality", "ceiling", "texture", "start") and arguments.prompts == "tuning":
         name += "-tuning"
+    if name == "texture" and arguments.model:
+        name += f"-{Path(arguments.model).name.replace('_', '-')}"
     card = re.match(r"cuda|mps|xpu", str(record.get("device", "")))
     if card and name != "gpu":  # that one has no other
         name += f"-{card[0]}"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import incoming, job_inputs, live, places, session
 from .backend.sjc.errors import SjcError
 from .backend.sjc.job import refine as refining
+from .backend.sjc.job import sharpen as sharpening
 from .backend.sjc.job.batch import read_batch
 from .backend.sjc.job.folder import free_folder
 from .backend.sjc.settings import Settings
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Job", "ModelReport", "SjcError", "Work", "batch", "cancel", "check_model", "clear_finished", "clear_variants",
     "close", "export", "free_memory", "generate", "import_result", "jobs", "move", "pause", "pump", "queue", "refine",
-    "remesh", "remove", "resume", "resume_folder", "retry", "settings_of", "show_colors", "snapshot_now",
-    "take_variant", "texture", "variants", "words",
+    "remesh", "remove", "resume", "resume_folder", "retry", "settings_of", "sharpen", "show_colors",
+    "snapshot_now", "take_variant", "texture", "variants", "words",
 ]  # fmt: skip
 
 
@@ -120,6 +121,30 @@ def refine(
     prepare = partial(part.write, job_folder) if part.writes else None
     where = location or live.beside(parent)
     return _queued(chosen, job_folder, block, on_progress, folder or job_folder, where, prepare)
+
+
+def sharpen(
+    job: Job | str | Path,
+    *,
+    strength: float = sharpening.STRENGTH,
+    block: bool | None = None,
+    on_progress: OnProgress | None = None,
+    folder: str | Path | None = None,
+    location: tuple[float, float, float] | None = None,
+    **settings: Any,
+) -> Job:
+    """Paint the mesh of a finished result again, from its present colors, in a job of its own: Sharpen Colors.
+
+    For latent models, whose colors come through a coarse volume. The result stays as it is. job: a Job, or a path as
+    for `import_result`. strength: 0 to 1, how much of the present colors to replace. settings: over the result's own,
+    such as `texture_size`. The rest is as in `refine`. Raises SjcError for a job that is not finished or has no mesh.
+    """
+    parent = job.folder if isinstance(job, Job) else places.job_folder(places.named_path(job))
+    chosen = sharpening.settings_of(parent, {**settings, "surface_strength": strength})
+    taken = [record.folder for record in queue().jobs]
+    job_folder = places.named_path(folder) if folder else sharpening.free_folder(parent, taken)
+    where = location or live.beside(parent)
+    return _queued(chosen, job_folder, block, on_progress, folder or job_folder, where)
 
 
 def _free_folder(folder: str | Path | None, chosen: Settings) -> Path:

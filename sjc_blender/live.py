@@ -20,7 +20,7 @@ from . import timer, user_preferences
 from .backend.sjc import foreign
 from .backend.sjc.errors import SjcError, one_line
 from .backend.sjc.job import placement
-from .backend.sjc.job.folder import MESH, RUN, SNAPSHOTS
+from .backend.sjc.job.folder import MESH, PAINTED, RUN, SNAPSHOTS
 from .backend.sjc.settings import to_json
 from .backend.sjc.variants import plan
 from .problems import Problem
@@ -148,6 +148,12 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
         _bring_in(record)
     elif kind == "variant":
         _show_variant(record)
+    elif kind == "painted":
+        _show_painted(record)
+    elif kind == "done" and record.settings.surface:
+        from .scene import texturing
+
+        texturing.drop(record.id)
     tell(record, message)
 
 
@@ -157,10 +163,10 @@ def ready(record: JobRecord, message: dict[str, Any]) -> bool:
 
     from .scene import glb
 
-    if message["type"] != "result" or bpy.app.background:
+    if bpy.app.background or message["type"] not in ("result", "painted"):
         return True
     if record.id not in _readings:
-        _readings[record.id] = glb.Reading(record.folder / MESH)
+        _readings[record.id] = glb.Reading(record.folder / (MESH if message["type"] == "result" else PAINTED))
     return _readings[record.id].done
 
 
@@ -183,6 +189,25 @@ def _show_variant(record: JobRecord) -> None:
     except Exception as error:  # noqa: BLE001 (the folder is there, and the variant can be taken)
         traceback.print_exc()
         text = f"The variant cannot be shown: {one_line(error)}"
+        warn(record, text)
+
+
+def _show_painted(record: JobRecord) -> None:
+    """A mesh that gets a texture, as far as it is, around the object itself, which stays as it is."""
+    from .scene import glb, texturing
+
+    reading, where = _readings.pop(record.id, None) or glb.Reading(record.folder / PAINTED), placement_of(record)
+    stands, size, again = placement.read(record.folder), output_settings()["size"], where.renewed or not where.shown
+    try:
+        painted = not where.gone and reading.result()
+        if painted:
+            shown = texturing.show(record.id, painted, record.prompt, where.location, size, stands, make_again=again)
+            where.renewed, where.shown, where.gone = False, True, shown is None
+    except SjcError:  # painted anew or finished meanwhile; the next one comes soon
+        return
+    except Exception as error:  # noqa: BLE001 (the job goes on, and so do its messages)
+        traceback.print_exc()
+        text = f"The unfinished texture cannot be shown: {one_line(error)}"
         warn(record, text)
 
 
@@ -289,6 +314,7 @@ def finish(record: JobRecord) -> bpy.types.Object:
     where, wanted = placement_of(record), output_settings()
     meshes.drop_incomplete(record.id)
     meshes.drop_variant(record.id)
+    texturing.drop(record.id)
     made = meshes.place(
         triangles,
         job_id=record.id,

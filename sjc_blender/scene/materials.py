@@ -94,6 +94,27 @@ def _gltf_output() -> Any:
     return group
 
 
+def repaint(material: Any, picture: bytes) -> None:
+    """Another picture for a `textured_material`."""
+    for image in _images(material):
+        image.pack(data=picture, data_len=len(picture))
+        image.reload()
+
+
+def remove(material: Any) -> None:
+    """Remove a material that nothing uses, with its pictures."""
+    images = _images(material)
+    bpy.data.materials.remove(material)
+    for image in images:
+        if not image.users:
+            bpy.data.images.remove(image)
+
+
+def _images(material: Any) -> list[Any]:
+    nodes = material.node_tree.nodes if material and material.node_tree else ()
+    return [node.image for node in nodes if node.type == "TEX_IMAGE" and node.image]
+
+
 def _own(name: str, mean: Sequence[float]) -> tuple[Any, Any]:
     """A new material and its empty tree.  mean: what the viewport's Solid shading shows, which reads no attribute."""
     material = bpy.data.materials.new(name)

@@ -15,7 +15,7 @@ from .assets import asset_mark
 
 __all__ = [
     "asset_mark", "begin", "complete", "decimate", "drop_incomplete", "drop_variant", "find", "import_mesh",
-    "mark_variant", "place", "set_threshold", "smooth", "volume_to_mesh",
+    "mark_variant", "place", "remove", "repaint", "set_threshold", "smooth", "volume_to_mesh",
 ]  # fmt: skip
 
 _JOB, _INCOMPLETE, _VARIANT = "sjc_job", "sjc_incomplete", "sjc_variant"
@@ -153,6 +153,29 @@ def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
     else:
         mesh.materials.append(materials.mesh_material(name, _mean(triangles)))
     return mesh
+
+
+def repaint(mesh: Any, triangles: glb.Triangles) -> None:
+    """Give a mesh that `place` made the colours and the picture of the same mesh, painted anew."""
+    paint = mesh.color_attributes.get(materials.COLOR_ATTRIBUTE)
+    if paint and len(paint.data) == len(triangles.colors):
+        paint.data.foreach_set("color", triangles.colors.reshape(-1))
+    for material in mesh.materials:
+        materials.repaint(material, triangles.picture)
+    mesh.update()
+
+
+def remove(target: Any) -> None:
+    """Remove an object that `place` made, with all that only it uses."""
+    mesh = target.data
+    own = list(mesh.materials)
+    bpy.data.objects.remove(target)
+    if mesh.users:
+        return
+    bpy.data.meshes.remove(mesh)
+    for material in own:
+        if material and not material.users:
+            materials.remove(material)
 
 
 def _mean(triangles: glb.Triangles) -> list[float]:

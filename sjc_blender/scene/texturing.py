@@ -6,6 +6,7 @@ the object's origin and turned back about Z by its rotation, so that its front i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from ..backend.sjc.job import placement
 from ..backend.sjc.job.inputs import INPUTS
 from ..backend.sjc.job.placement import Placement
 from ..backend.sjc.output.files import write_bytes
-from . import blockout, parts
+from . import blockout, glb, meshes, parts
 from .parts import Part
 
 SURFACE = f"{INPUTS}/surface.glb"
+ABOVE = 0.003  # how far above the object its painted copy is shown, as a share of its size
 _JOB = "sjc_textured_by"  # property of an object: the id of the job that textures it
+_SHOWN = "sjc_painted_by"  # property of the mesh that shows how far a job is
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,42 @@ def _triangles(mesh: Any, matrix: np.ndarray) -> tuple[Part, np.ndarray | None]:
         placed, corners = placed[corners], np.arange(len(corners), dtype=np.int32)
     palette = np.array([blockout.color_of(material) for material in mesh.materials] or [parts.GRAY], np.float32)
     return Part(placed, corners, np.arange(0, count * 3, 3, dtype=np.int32), slots, palette), uv
+
+
+def show(
+    job_id: str,
+    triangles: glb.Triangles,
+    name: str,
+    location: Sequence[float],
+    size: float,
+    stands: Placement | None,
+    *,
+    make_again: bool,
+) -> Any | None:
+    """The mesh as far as it is painted, in the scene but not in renders; None where the person has removed it.
+
+    It stands where the object stands, a little larger all around, so that it alone is seen. make_again: whether it may
+    come into the scene where it is not there.
+    """
+    shown = next((item for item in bpy.data.objects if item.get(_SHOWN) == job_id and item.users_scene), None)
+    if shown is None and not make_again:
+        return None
+    if shown is None:
+        made = meshes.place(triangles, name=f"{name} preview", location=location, size=size, stands=stands)
+        made[_SHOWN] = job_id
+        made.hide_render = made.hide_select = True
+        around = made.modifiers.new("Around", "DISPLACE")
+        around.mid_level, around.strength = 0.0, ABOVE * max(made.dimensions)
+        return made
+    meshes.repaint(shown.data, triangles)
+    return shown
+
+
+def drop(job_id: str) -> None:
+    """Remove what `show` has brought into the scene."""
+    for item in list(bpy.data.objects):
+        if item.get(_SHOWN) == job_id and item.library is None:
+            meshes.remove(item)
 
 
 def wait_for(item: Any, job_id: str) -> None:

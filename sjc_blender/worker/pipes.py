@@ -67,12 +67,12 @@ def lines_of(stream: IO[bytes], longest: int, wait: Callable[[float], None] = ti
 
 
 def newest(events: list[tuple[Any, Message]]) -> list[tuple[Any, Message]]:
-    """Without the progress and the snapshots that newer ones of the same job have overtaken; (job, message) pairs."""
+    """Without what newer progress, snapshots and paintings of the same job have overtaken; (job, message) pairs."""
     overtaken: set[tuple[int, str]] = set()
     remaining: list[tuple[Any, Message]] = []
     for job, message in reversed(events):
         key = (id(job), message["type"])
-        if message["type"] in {"progress", "snapshot"} and key in overtaken:
+        if message["type"] in {"progress", "snapshot", "painted"} and key in overtaken:
             continue
         overtaken.add(key)
         remaining.append((job, message))

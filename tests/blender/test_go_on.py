@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sjc.job import sharpen
 from tests.blender.conftest import RECORDER
 
 
@@ -59,7 +60,7 @@ result["menu"] = menu.operators()
 api.close()
 """
     )
-    assert {"sjc.refine_result", "sjc.change_words"} <= set(got["buttons"])
+    assert {"sjc.refine_result", "sjc.change_words", "sjc.sharpen_colors"} <= set(got["buttons"])
     assert "has no checkpoint.safetensors" in got["gone"]
     assert got["jobs"] == [
         ["a-blue-tree-0-refined", "finished", "a blue tree", 5, 24, "a-blue-tree-0"],
@@ -79,7 +80,54 @@ api.close()
     assert "own words" in got["same"]
     assert "Type the new words" in got["empty"]
     assert "Select a mesh made by this add-on" in got["none"]
-    assert got["menu"] == ["sjc.refine_result", "sjc.change_words"]
+    assert got["menu"] == ["sjc.refine_result", "sjc.change_words", "sjc.sharpen_colors"]
+
+
+def test_a_results_colors_are_sharpened_from_history_and_from_its_mesh(ui):
+    got = ui(
+        RECORDER
+        + """
+fake("ok")
+scene.sjc.preset, scene.sjc.prompt = "test", "a blue tree"
+bpy.ops.sjc.generate()
+first = api.jobs()[0]
+bpy.ops.sjc.sharpen_colors(folder=str(first.folder), strength=0.25)
+bpy.context.view_layer.objects.active = first.mesh_object
+bpy.ops.sjc.sharpen_colors()
+third = api.sharpen(first.folder, strength=1.0, texture_size=256, folder=first.folder.with_name("mine"))
+jobs = api.jobs()[1:]
+result = {
+    "jobs": [[job.folder.name, job.state, job.record.settings.prompt, round(job.record.settings.surface_strength, 3),
+              (job.folder / "inputs" / "surface.glb").is_file(), job.record.settings.parent] for job in jobs],
+    "texels": third.record.settings.texture_size,
+    "places": [round(job.mesh_object.location.x - first.mesh_object.location.x, 3) for job in jobs[:1]],
+    "shown": not first.mesh_object.hide_get(),
+    "tree": sorted([entry.prompt, entry.depth] for entry in runtime.history),
+    "none": refused(bpy.ops.sjc.sharpen_colors, folder=str(first.folder.parent)),
+}
+(first.folder / "mesh.glb").unlink()
+result["gone"] = refused(bpy.ops.sjc.sharpen_colors, folder=str(first.folder))
+(first.folder / "run.json").unlink()
+result["unfinished"] = refused(bpy.ops.sjc.sharpen_colors, folder=str(first.folder))
+result["left"] = len(api.jobs())
+api.close()
+"""
+    )
+    own = ["finished", "a blue tree"]
+    parent = "a-blue-tree-0"
+    assert got["jobs"] == [
+        [f"{parent}-sharpened", *own, 0.25, True, parent],
+        [f"{parent}-sharpened-2", *own, sharpen.STRENGTH, True, parent],
+        ["mine", *own, 1.0, True, parent],
+    ]
+    assert got["texels"] == 256
+    assert got["places"] == [1.5]
+    assert got["shown"], "the result stays, to be compared"
+    assert got["tree"] == [["a blue tree", 0], *[["a blue tree", 1]] * 3]
+    assert got["none"]
+    assert "has no mesh.glb" in got["gone"]
+    assert "is not finished" in got["unfinished"]
+    assert got["left"] == 4
 
 
 def test_reference_pictures_reach_the_job(ui, tmp_path):

@@ -135,3 +135,102 @@ api.close()
     assert all(len(line.splitlines()) == 1 for line in got["lines"]), json.dumps(got["lines"])
     assert (got["jobs"], got["shown"], got["marked"]) == (0, True, False)
     assert (got["edited"], got["mode"]) == (12, "EDIT")
+
+
+PREVIEW = (
+    SCENE
+    + """
+import time
+def until(there):
+    end = time.monotonic() + 60
+    while not there() and time.monotonic() < end:
+        api.pump()
+        time.sleep(0.02)
+    return there()
+
+def previews():
+    return [item for item in bpy.data.objects if "sjc_painted_by" in item]
+"""
+)
+
+
+def test_a_mesh_is_seen_while_it_is_painted_and_a_cancelled_job_leaves_the_scene(ui):
+    got = ui(
+        PREVIEW
+        + """
+fake("slow:0.2")
+scene.sjc.preset = "test"
+item = cube("wall", (1, 2, 3), (2, 1, 1))
+before = [sorted(one.name for one in kind) for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.materials)]
+job, = api.texture([item], "a red wall", block=False, steps=30, snapshot_every=1)
+result = {"seen": until(previews)}
+shown, = previews()
+low, high = (np.array([shown.matrix_world @ __import__("mathutils").Vector(c) for c in shown.bound_box]).min(0),
+             np.array([item.matrix_world @ __import__("mathutils").Vector(c) for c in item.bound_box]).min(0))
+result["where"] = [round(float(x), 2) for x in low - high]
+result["only seen"] = [shown.hide_render, shown.hide_select, item.hide_get(), item.hide_render, len(shown.modifiers)]
+result["found"] = job.mesh_object is None
+step = job.record.step
+until(lambda: job.record.step > step + 3)
+result["one"] = previews() == [shown]
+job.cancel()
+result["stopped"] = until(lambda: job.state == "stopped")
+until(lambda: not previews())
+after = [sorted(one.name for one in kind) for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.materials)]
+result["as before"] = before == after
+result["shown again"] = not item.hide_get()
+api.retry(job)
+result["again"] = until(previews)
+bpy.data.objects.remove(previews()[0])  # the person does not want to see it
+step = job.record.step
+until(lambda: job.record.step > step + 3)
+result["gone"] = not previews()
+until(lambda: job.state == "finished")
+result["end"] = [job.state, len(previews()), item.hide_get(), job.mesh_object is not None]
+api.close()
+"""
+    )
+    assert got["seen"]
+    assert got["where"] == [0, 0, 0] or max(map(abs, got["where"])) < 1.01, got["where"]
+    assert got["only seen"] == [True, True, False, False, 1]
+    assert got["found"]
+    assert got["one"]
+    assert got["stopped"]
+    assert got["as before"]
+    assert got["shown again"]
+    assert got["again"]
+    assert got["gone"]
+    assert got["end"] == ["finished", 0, True, True]
+
+
+def test_what_is_painted_anew_is_the_same_object_with_another_picture(ui, tmp_path):
+    got = ui(
+        SCENE
+        + """
+from sjc_blender.scene import glb, meshes
+import io, struct, zlib
+
+def png(color):
+    raw = b"".join(b"\\0" + bytes(color) * 2 for _ in range(2))
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\\x89PNG\\r\\n\\x1a\\n" + body
+
+def painted(color):
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 1]], np.float32)
+    return glb.Triangles(points, np.array([[0, 1, 2]], np.int32), np.tile(np.array([*color, 255], np.float32) / 255,
+                         (3, 1)), np.zeros((1, 3, 2), np.float32), png(color))
+
+counts = lambda: [len(kind) for kind in (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images)]
+before = counts()
+first = texturing.show("job", painted((255, 0, 0)), "wall", (0, 0, 0), 1.0, None, make_again=True)
+second = texturing.show("job", painted((0, 0, 255)), "wall", (0, 0, 0), 1.0, None, make_again=False)
+image = next(node.image for node in first.data.materials[0].node_tree.nodes if node.type == "TEX_IMAGE")
+result = {"same": first == second, "pixel": list(image.pixels[:3]),
+          "color": list(first.data.color_attributes["Color"].data[0].color[:3])}
+texturing.drop("job")
+result["left"] = counts() == before
+result["not again"] = texturing.show("job", painted((0, 0, 9)), "", (0, 0, 0), 1.0, None, make_again=False) is None
+"""
+    )
+    assert got == {"same": True, "pixel": [0, 0, 1], "color": [0, 0, 1], "left": True, "not again": True}

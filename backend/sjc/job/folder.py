@@ -24,6 +24,7 @@ from . import inputs
 JOB, RUN, CHECKPOINT = "job.json", "run.json", "checkpoint.safetensors"
 FIELD, VOLUME, MESH = "field.npz", "field.vdb", "mesh.glb"
 PREVIEW, TURNTABLE, CURVES = "preview.png", "turntable.mp4", "curves.png"
+PAINTED = "painted.glb"  # a mesh that gets a texture, as far as it is; gone when that is finished
 SNAPSHOTS = "snapshots"
 RESULTS = (RUN, MESH, FIELD, VOLUME, PREVIEW, TURNTABLE, CURVES)
 LOG = "worker.log"

@@ -16,8 +16,8 @@ from . import folder as job_folder
 from . import inputs
 from .refine import check_finished
 
-STRENGTH = 0.6
-"""How much of the present colours to replace. A first guess: it made one object truer and another worse."""
+STRENGTH = 0.7
+"""How far up from the lowest noise level the pictures begin that tell how true the present colours are."""
 
 
 def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Settings:
@@ -35,7 +35,8 @@ def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Sett
     derived: dict[str, object] = {
         "surface": str(parent.absolute() / job_folder.MESH),
         "surface_strength": STRENGTH,
-        **dict.fromkeys(("start", "keep", "picture", "parent"), ""),
+        "parent": parent.absolute().name,
+        **dict.fromkeys(("start", "keep", "picture"), ""),
         "overwrite": False,
     }
     return settings.resolve_job({**asdict(inputs.outside(old, parent)), **derived, **(given or {})})

@@ -48,7 +48,7 @@ def references(folder: Path, settings: Settings, denoiser: Denoiser) -> tuple[Re
 
 
 def parent(folder: Path, settings: Settings) -> dict[str, str] | None:
-    """Whose result a job went on from: the folder's name, and an id by which its checkpoint is known again."""
+    """Whose result a job went on from: the folder's name, and an id by which its checkpoint or mesh is known again."""
     if not settings.parent:
         return None
-    return {"folder": settings.parent, "id": inputs.digest(folder, settings.start)}
+    return {"folder": settings.parent, "id": inputs.digest(folder, settings.start or settings.surface)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -11,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import SjcError
-from ..output.colour import linear_to_srgb
+from ..output.colour import linear_to_srgb, painted
 from ..output.glb import read_glb, write_glb
 from ..output.mesh import Mesh
 from ..texturing import consensus, depth, painted_mesh, surface, viewpoints
+from ..texturing.correction import Correction
 from ..texturing.shared_views import POWERS, Present, SharedViews
 from . import export, inputs
 from . import folder as job_folder
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ..optimize import Optimization
 
 TEXTURE_SIZE = 1024  # where the settings name none
+MOST_SHOWN = 200_000  # triangles of a mesh that is shown while the job works
 UNSEEN = 0.05  # share of the texels that no view sees, from which on a person is told
 
 
@@ -33,6 +36,7 @@ class TextureRun(JobRun):
 
     mesh: Mesh
     textured: Mesh
+    draft: painted_mesh.Draft | None = None
 
     def load(self) -> None:
         """As `JobRun.load`; reads the mesh, too, so that a bad one costs no folder. Raises SjcError."""
@@ -58,7 +62,14 @@ class TextureRun(JobRun):
             present = Present(fine_shadow, self._present(fine_shadow))
         edge = self.denoiser.control_size
         depths = depth.pictures(self.surface, cameras, edge) if edge else None
-        return cast("Optimization", SharedViews(self.settings, self.denoiser, shadow, present, strength, depths))
+        guided = not self.sharpens
+        views = SharedViews(self.settings, self.denoiser, shadow, present, strength, depths, guided=guided)
+        return cast("Optimization", views)
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether the surface is a finished result's, whose own colours are to become truer (sharpen.py)."""
+        return bool(self.settings.parent)
 
     @property
     def views(self) -> SharedViews:
@@ -75,8 +86,19 @@ class TextureRun(JobRun):
         self.views.advance()
         self._report_new_notes()
         self._report_progress(self.views.step, self.views.steps, {}, self._rate.tick())
+        if self.preview and len(self.mesh.faces) <= MOST_SHOWN and not self.views.done:
+            with contextlib.suppress(Exception):  # the next level can be seen again
+                self._show()
         if self._checkpoint_due():
             self._save_checkpoint()
+
+    def _show(self) -> None:
+        """The mesh as it looks now, for whoever watches: quickly, a latent model's colours by the affine map."""
+        self.draft = self.draft or painted_mesh.Draft(self.mesh, self.surface, self.views.shadow)
+        values = self.views.surface_values(self.views.pictures).float().cpu().numpy()
+        shown = self.draft(painted(values, self.appearance.paint).astype(np.float32))
+        write_glb(self.folder / job_folder.PAINTED, shown, self.settings.prompt, {})
+        self.report({"type": "painted", "step": self.views.step})
 
     def _made(self) -> dict[str, Any]:
         """Nothing: pictures need no more words."""
@@ -91,12 +113,17 @@ class TextureRun(JobRun):
     def _export(self) -> Mesh:
         shadow, colors = self._pictures()
         size = self.settings.texture_size
-        mesh, unseen = painted_mesh.painted(self.mesh, self.surface, shadow, colors, size, POWERS[1])
+        if self.sharpens:
+            correction = Correction(shadow, self._present(shadow), torch.from_numpy(colors))
+            mesh, unseen = painted_mesh.corrected(self.mesh, self.surface, correction, size), 0.0
+        else:
+            mesh, unseen = painted_mesh.painted(self.mesh, self.surface, shadow, colors, size, POWERS[1])
         self.textured = mesh
         if unseen > UNSEEN:
             self._warn(f"No camera sees {100 * unseen:.0f} % of the texture; it has the colors of its neighbors.")
         self._check_stop()
         write_glb(self.folder / job_folder.MESH, mesh, self.settings.prompt, export.mesh_extras(self.settings))
+        (self.folder / job_folder.PAINTED).unlink(missing_ok=True)
         look = painted_mesh.look(mesh, self.surface)
         export.write_pictures(self.folder, look, self.settings, self._warn, self._check_stop)
         return mesh

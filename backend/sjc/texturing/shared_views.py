@@ -51,6 +51,7 @@ class SharedViews:
     present: what the surface looks like now; None: nothing that counts.
     strength: 1 starts from noise alone, less keeps more of the present colours, 0 keeps them.
     depths: pictures of depths [V,3,H,H] for a model with a ControlNet, None for one without.
+    guided: whether guidance decides what there is; without it the present colours do.
 
     pictures: the views' clean pictures [V,C,S,S] after the last level, before they are merged.
     """
@@ -63,6 +64,8 @@ class SharedViews:
         present: Present | None,
         strength: float,
         depths: Tensor | None = None,
+        *,
+        guided: bool = True,
     ) -> None:
         if denoiser.ring:
             raise SjcError(f"{denoiser.name} sees several views at once and cannot texture a mesh; choose another.")
@@ -80,9 +83,9 @@ class SharedViews:
         noise = torch.randn(start.shape, generator=self.generator).to(start)
         self.noised = start + float(self.sigmas[0]) * noise
         self.pictures = start
-        self.guided = self._conditioned(settings.guidance)
         fixed = denoiser.distilled or denoiser.built_in is not None
-        self.unguided = self.guided if fixed else self._conditioned(1.0)
+        self.unguided = self._conditioned(settings.guidance if fixed else 1.0)
+        self.guided = self._conditioned(settings.guidance) if guided and not fixed else self.unguided
 
     def _conditioned(self, guidance: float) -> Denoise:
         s = self.settings

@@ -141,6 +141,10 @@ class FakeWorker(Worker):
             self.send("status", stage="optimise", text="flooding")
 
     def _snapshot(self, folder: Path, step: int, chosen: Settings) -> None:
+        if chosen.surface:
+            files.write_bytes(folder / job_folder.PAINTED, cube(chosen.prompt))
+            self.send("painted", step=step)
+            return
         density, color = ball(step / chosen.steps)
         path = job_folder.next_snapshot(folder)
         meta = {"step": step, "steps": chosen.steps, "prompt": chosen.prompt, "color": "preview"}

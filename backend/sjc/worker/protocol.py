@@ -40,6 +40,8 @@ DOWN: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType({
     # latent model's voxels have no colour of their own and the volume shows the nearest there is; its mesh has true
     # ones.
     "snapshot": {"step": (int,), "path": _TEXT, "shape": (list,), "colors": _TEXT},
+    # A mesh that gets a texture has been painted anew, as far as it is: painted.glb in the job folder.
+    "painted": {"step": (int,)},
     "warning": {"text": _TEXT},
     # code: input, environment (a package is missing), bug, or one of `causes`; hint: what to do. The add-on's own side
     # says "worker" when the process itself has failed.

@@ -1,4 +1,4 @@
-"""Buttons that go on from a finished result: refine it, change its words.
+"""Buttons that go on from a finished result: refine it, change its words, sharpen its colors.
 
 No `from __future__ import annotations` here: Blender reads the annotations themselves.
 """
@@ -10,7 +10,7 @@ import bpy
 
 from ... import api
 from ...backend.sjc.errors import SjcError
-from ...backend.sjc.job import refine
+from ...backend.sjc.job import refine, sharpen
 from ...backend.sjc.job.folder import read_settings
 from ...backend.sjc.settings import SPECS
 from .. import ui_state
@@ -125,9 +125,41 @@ class SJC_OT_change_words(GoOn, bpy.types.Operator):
         ui_state.refresh()
 
 
+class SJC_OT_sharpen_colors(GoOn, bpy.types.Operator):
+    """Paint this result's mesh again in a new job, beginning with its colors; latent models' colors get truer"""
+
+    bl_idname, bl_label = "sjc.sharpen_colors", "Sharpen Colors"
+    strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="How much of the present colors to replace: 1 ignores them, less keeps more of them",
+        default=sharpen.STRENGTH, min=0.0, max=1.0, subtype="FACTOR",
+    )  # fmt: skip
+
+    def begin(self, parent: Path) -> None:
+        """Only whether there is a mesh."""
+        sharpen.settings_of(parent)
+
+    def draw(self, _context: Any) -> None:
+        """How much changes."""
+        self.layout.use_property_split = True
+        self.layout.prop(self, "strength")
+
+    def act(self, context: Any) -> None:
+        """As `api.sharpen`."""
+        api.sharpen(self.parent(context), strength=self.strength)
+        ui_state.refresh()
+
+
+GO_ON = (
+    (SJC_OT_refine_result, "MOD_SUBSURF"),
+    (SJC_OT_change_words, "GREASEPENCIL"),
+    (SJC_OT_sharpen_colors, "BRUSHES_ALL"),
+)
+
+
 def draw_go_on(layout: Any, folder: str = "") -> None:
-    """Both buttons for a result; no folder: for the selected mesh."""
-    for operator, icon in ((SJC_OT_refine_result, "MOD_SUBSURF"), (SJC_OT_change_words, "GREASEPENCIL")):
+    """The buttons for a result; no folder: for the selected mesh."""
+    for operator, icon in GO_ON:
         button = layout.operator(operator.bl_idname, icon=icon)
         if folder:
             button.folder = folder
@@ -142,4 +174,4 @@ def draw_context_menu(self: Any, context: Any) -> None:
 
 
 MENUS = (("VIEW3D_MT_object_context_menu", draw_context_menu),)
-CLASSES = (SJC_OT_refine_result, SJC_OT_change_words)
+CLASSES = tuple(operator for operator, _icon in GO_ON)

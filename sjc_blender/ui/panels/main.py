@@ -284,7 +284,7 @@ class SJC_PT_history(Child, bpy.types.Panel):
             row.operator("sjc.open_folder", text="", icon="FILE_FOLDER").folder = entry.folder
             layout.operator("sjc.reuse_settings", icon="SETTINGS").folder = entry.folder
             if entry.finished:
-                draw_go_on(layout.row(align=True), entry.folder)
+                draw_go_on(layout.column(align=True), entry.folder)
         row = layout.row(align=True)
         row.operator("sjc.refresh_history", icon="FILE_REFRESH")
         row.operator("sjc.import_result", text="Import Other", icon="FILEBROWSER")

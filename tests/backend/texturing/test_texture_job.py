@@ -23,9 +23,9 @@ from sjc.output.glb import read_glb, write_glb
 from sjc.output.mesh import Mesh
 from sjc.output.texture import Texture
 from sjc.settings import resolve
-from sjc.texturing import consensus, painted_mesh, shared_views
+from sjc.texturing import consensus, correction, painted_mesh, shared_views
 from sjc.texturing.shared_views import SharedViews
-from sjc.texturing.surface import RADIUS, Surface, in_view
+from sjc.texturing.surface import RADIUS, Points, Surface, in_view
 
 LATENT = Path(__file__).parents[2] / "data" / "latent_model"
 CUBE = np.stack(np.meshgrid(*[[-1.0, 1.0]] * 3, indexing="ij"), -1).reshape(-1, 3).astype(np.float32)
@@ -145,6 +145,37 @@ def test_a_result_is_sharpened_with_its_own_words(made: Path, tmp_path: Path) ->
         sharpen.settings_of(unfinished)
     with pytest.raises(SjcError):
         sharpen.settings_of(tmp_path / "none")
+
+
+def test_a_sharpened_result_keeps_its_borders_and_is_asked_without_guidance(made: Path, tmp_path: Path) -> None:
+    chosen = sharpen.settings_of(made, {"texture_size": 256, "surface_strength": 0.1})
+    prepare_folder(tmp_path / "job", chosen)
+    job = job_run(tmp_path / "job", read_settings(tmp_path / "job"))
+    record = job.run()
+    assert job.views.guided is job.views.unguided
+    assert record["parent"]["folder"] == "job"
+    before, after = (read_glb(folder / "mesh.glb").colors.mean(0) for folder in (made, tmp_path / "job"))
+    assert np.abs(after - before).max() < 0.1
+
+
+def test_whole_colours_are_corrected_and_borders_stay() -> None:
+    """Pictures that are right about two colours, but have the border between them elsewhere."""
+    surface = Surface(cube(), torch.device("cpu"))
+    cameras = look_at([0.0, 60, 120, 180, 240, 300], [20.0, 40, 20, 40, 20, 40], 3.0, 36.0)
+    shadow = consensus.cast(surface, cameras, 64)
+    true, biased = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.1, 0.9]]), torch.tensor([[0.8, 0.15, 0.2], [0.2, 0.2, 0.8]])
+
+    def halves(position: torch.Tensor, colors: torch.Tensor, border: float = 0.0) -> torch.Tensor:
+        return colors[(position[:, 2] > border).long()]
+
+    at = shadow.places.position
+    truer = correction.Correction(shadow, halves(at, biased), halves(at, true, border=0.1))
+    places = surface.spread(500, torch.Generator().manual_seed(0))
+    places = Points(*(x[places.normal[:, 2] > -0.5] for x in (places.position, places.normal)))
+    made = truer(places, halves(places.position, biased))
+    assert (made - halves(places.position, true)).abs().max() < 0.06  # none has the other half's colour
+    green = torch.tensor([[0.1, 0.8, 0.1]]).expand(len(made), -1)  # of which the pictures say nothing
+    torch.testing.assert_close(truer(places, green), green)
 
 
 def test_a_hit_is_where_its_weights_say() -> None:

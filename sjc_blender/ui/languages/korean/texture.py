@@ -2,6 +2,34 @@
 
 TEXTURE = {
     "{} has no {}; generate it again to sharpen its colors.": "{} 에 {} 이(가) 없습니다. 색상을 선명하게 하려면 다시 생성하세요.",
+    "{} is a whole model, not a ControlNet; it goes into the setting model.":
+        "{} 은(는) ControlNet이 아니라 모델 전체입니다. model 설정에 넣으세요.",
+    "{} has no {}; give the folder of a ControlNet in the diffusers format.":
+        "{} 에 {} 이(가) 없습니다. diffusers 형식의 ControlNet 폴더를 지정하세요.",
+    "{} is a {}; only a {} can be used as control.": "{} 은(는) {} 입니다. control에는 {} 만 쓸 수 있습니다.",
+    "{} takes pictures of {} channels, not 3.": "{} 은(는) 3채널이 아니라 {}채널 그림을 받습니다.",
+    "{} is a file; give the folder of a ControlNet in the diffusers format, or a hub id.":
+        "{} 은(는) 파일입니다. diffusers 형식의 ControlNet 폴더나 허브 ID를 지정하세요.",
+    (
+        'The ControlNet "{}" is neither a folder nor in the local model cache; fetch it with the command line, or give '
+        "a folder."
+    ): 'ControlNet "{}" 은(는) 폴더도 아니고 로컬 모델 캐시에도 없습니다. 명령줄로 내려받거나 폴더를 지정하세요.',
+    "A ControlNet works with Stable Diffusion 1, 2 and SDXL, but the model is of the family {}; leave control empty.":
+        "ControlNet은 Stable Diffusion 1, 2와 SDXL에서 되는데, 모델은 {} 계열입니다. control을 비워 두세요.",
+    "The model changes its text before it reads it, which no ControlNet knows; leave control empty.":
+        "이 모델은 글을 읽기 전에 바꾸는데, ControlNet은 이를 모릅니다. control을 비워 두세요.",
+    (
+        "The ControlNet {} was made for another kind of model: its {} is {}, the model's {}; take one for this model."
+    ): "ControlNet {} 은(는) 다른 종류의 모델용입니다. {} 이(가) {} 인데 모델은 {} 입니다. 이 모델용을 쓰세요.",
+    "control and mv_adapter cannot be used together; leave one of them empty.":
+        "control과 mv_adapter는 함께 쓸 수 없습니다. 하나를 비워 두세요.",
+    "{} has a ControlNet, which works only where a mesh is textured; leave control empty.":
+        "{} 에 ControlNet이 있는데, 메시에 텍스처를 입힐 때만 됩니다. control을 비워 두세요.",
+    "{} has no ControlNet.": "{} 에 ControlNet이 없습니다.",
+    "The unfinished texture cannot be shown: {}": "만들고 있는 텍스처를 보여 줄 수 없습니다: {}",
+    "Sharpen Colors": "색상 선명하게",
+    "Paint this result's mesh again in a new job, beginning with its colors; latent models' colors get truer":
+        "이 결과의 메시를 지금 색에서 시작해 새 작업으로 다시 칠합니다. 잠재 모델의 색이 더 정확해집니다",
     "Texture with SJC": "SJC로 텍스처 입히기",
     "Texture Selection": "선택한 것에 텍스처 입히기",
     "Texture": "텍스처 입히기",
