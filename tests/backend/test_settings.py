@@ -234,12 +234,22 @@ def any_settings(draw):
             "the same noise",
             "keep without",
             "textures a surface",
+            "gets a texture",
         )
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
         related = (*related, "guidance_sigma_min", "guidance_sigma_max")
-        for name in (*related, "coarse_to_fine", "perp_neg", "score_clip_end", "noise_source", "keep", "surface"):
+        for name in (
+            *related,
+            "coarse_to_fine",
+            "perp_neg",
+            "score_clip_end",
+            "noise_source",
+            "keep",
+            "surface",
+            "control",
+        ):
             values.pop(name, None)
         return resolve(None, values)
 
