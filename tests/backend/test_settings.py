@@ -239,7 +239,7 @@ def any_settings(draw):
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
-        related = (*related, "guidance_sigma_min", "guidance_sigma_max")
+        related = (*related, "guidance_sigma_min", "guidance_sigma_max", "surface", "control")
         for name in (
             *related,
             "coarse_to_fine",
