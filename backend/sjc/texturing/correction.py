@@ -38,17 +38,17 @@ class Correction:
         position, trust = shadow.places.position.cpu(), shadow.trust.view(-1).cpu()
         present, made = present.cpu().float(), made.cpu().float()
 
-        def some(mask: Tensor, most: int) -> Tensor:
+        def some(mask: Tensor, limit: int) -> Tensor:
             there = mask.nonzero()[:, 0]
-            return there[torch.randperm(len(there), generator=generator)[:most]]
+            return there[torch.randperm(len(there), generator=generator)[:limit]]
 
         solid = shadow.solid.view(-1).cpu()
-        seen, around = some(solid & (trust >= WELL_SEEN), 3 * ANCHORS), some(solid, AROUND)
-        other = (present[seen, None] - present[around]).abs().amax(2) > OTHER
-        near = torch.cdist(position[seen], position[around]) < BORDER
-        seen = seen[(other & near).sum(1) <= FEW * near.sum(1)][:ANCHORS]
-        self.anchors = _features(position[seen], present[seen])
-        self.trust, self.difference = trust[seen], (made - present)[seen]
+        anchors, around = some(solid & (trust >= WELL_SEEN), 3 * ANCHORS), some(solid, AROUND)
+        other = (present[anchors, None] - present[around]).abs().amax(2) > OTHER
+        near = torch.cdist(position[anchors], position[around]) < BORDER
+        anchors = anchors[(other & near).sum(1) <= FEW * near.sum(1)][:ANCHORS]
+        self.anchors = _features(position[anchors], present[anchors])
+        self.trust, self.difference = trust[anchors], (made - present)[anchors]
 
     def __call__(self, places: Points, colors: Tensor) -> Tensor:
         """The corrected colours of places [P] whose present ones are `colors` [P,3], on the CPU."""
