@@ -34,6 +34,24 @@ FAULTS = [
         ("tests/backend/texturing/test_texture_job.py",),
     ),
     Fault(
+        "corrections-reach-other-colours",
+        f"{TEXTURING}/correction.py",
+        "[position / REACH, color / ALIKE]",
+        "[position / REACH, color]",
+        ("tests/backend/texturing/test_texture_job.py::test_whole_colours_are_corrected_and_borders_stay",),
+    ),
+    Fault(
+        "a-cancelled-preview-stays",
+        "sjc_blender/live.py",
+        """    elif kind == "done" and record.settings.surface:
+""",
+        """    elif False:
+""",
+        (
+            "tests/blender/test_texture.py::test_a_mesh_is_seen_while_it_is_painted_and_a_cancelled_job_leaves_the_scene",
+        ),
+    ),
+    Fault(
         "one-density-marks-the-surface",
         f"{OUTPUT}/mesh.py",
         "values, iso, tau = surface.ratio, 1.0, surface.tau",

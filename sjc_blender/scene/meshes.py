@@ -157,9 +157,9 @@ def _mesh(name: str, triangles: glb.Triangles, size: float) -> Any:
 
 def repaint(mesh: Any, triangles: glb.Triangles) -> None:
     """Give a mesh that `place` made the colours and the picture of the same mesh, painted anew."""
-    paint = mesh.color_attributes.get(materials.COLOR_ATTRIBUTE)
-    if paint and len(paint.data) == len(triangles.colors):
-        paint.data.foreach_set("color", triangles.colors.reshape(-1))
+    paint, colors = mesh.color_attributes.get(materials.COLOR_ATTRIBUTE), triangles.colors
+    if paint and len(paint.data) == len(colors):
+        paint.data.foreach_set("color", colors.reshape(-1))
     for material in mesh.materials:
         materials.repaint(material, triangles.picture)
     mesh.update()
