@@ -19,7 +19,7 @@ def queue() -> Queue:
     global _queue  # noqa: PLW0603 (one Blender, one queue)
     if _queue is None:
         _queue = Queue(
-            places.worker_command,
+            user_preferences.worker_command,
             places.BACKEND / "sjc",
             places.state_file(),
             user_preferences.worker_environment(),
@@ -67,6 +67,13 @@ def turn() -> bool:
 def keep_pumping() -> None:
     """Have the timer pump as long as there is something to do; in background Blender `Job.wait` pumps instead."""
     timer.follow(turn)
+
+
+def renew() -> None:
+    """The worker that is wanted has changed: the next job gets a new one."""
+    if _queue is not None:
+        _queue.free(paused=False)
+        keep_pumping()
 
 
 def complain(record: JobRecord, problem: Problem) -> None:

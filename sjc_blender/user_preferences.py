@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import places
+from .backend.sjc.remote.ssh import Other
+from .install import environment
 from .worker.process import Times
 
 ADD_ON = __package__  # the name under which Blender knows the add-on, e.g. bl_ext.user_default.sjc_blender
@@ -19,6 +21,23 @@ def defaults() -> dict[str, Any]:
 def cluster_address() -> str:
     """Where *Batch on Cluster* makes its jobs, as `api.batch` takes it."""
     return str(getattr(places.preferences(), "cluster_address", "")).strip() or "local"
+
+
+def other_is_used() -> bool:
+    """Whether another computer does the jobs."""
+    return bool(getattr(places.preferences(), "other_use", False))
+
+
+def other_computer() -> Other:
+    """The other computer of the preferences.  Raises SjcError where something is missing."""
+    chosen = places.preferences()
+    names = ("other_host", "other_python", "other_folder")
+    return Other(*(str(getattr(chosen, name, "")).strip() for name in names))
+
+
+def worker_command() -> list[str]:
+    """How to start the worker, here or for another computer. Raises SjcError as `places.worker_command`."""
+    return environment.other_command(other_computer()) if other_is_used() else places.worker_command()
 
 
 def worker_environment() -> dict[str, str]:

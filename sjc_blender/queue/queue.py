@@ -205,14 +205,14 @@ class Queue:
         """Whether the worker process will end with its job."""
         return self._free
 
-    def free(self) -> None:
+    def free(self, paused: bool = True) -> None:
         """End the worker process, and with it whatever it holds of the device; after the job, if one runs.
 
-        A paused one would keep it for ever: it is stopped where it stands, and can be taken up again.
+        paused: a paused job, which would keep it for ever, is stopped where it stands, and can be taken up again.
         """
         if self.current:
             self._free = True
-            if self.current.state is State.PAUSED:
+            if paused and self.current.state is State.PAUSED:
                 self.cancel(self.current)
         elif self.process:
             self.process.stop()
@@ -323,7 +323,7 @@ class Queue:
             self._fail(job, error.problem)
             return
         except SjcError as error:
-            self._fail(job, Problem("backend", str(error)))
+            self._fail(job, Problem(error.code or "backend", str(error)))
             return
         assert self.process is not None
         assert self._folder_lock is not None

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
-from .. import places
+from .. import places, user_preferences
 from ..backend.sjc.errors import SjcError, one_line
+from ..backend.sjc.remote import check as other_check
+from ..backend.sjc.remote.ssh import Other
 from ..install import environment, installer
 from ..models import checking, fetching
 from ..places import report_folder, whole_paths
@@ -64,6 +66,32 @@ class Check:
             self.problem = one_line(error)
 
 
+class CheckOther:
+    """Asks another computer in a thread: it takes seconds, or as long as a computer takes that does not answer."""
+
+    def __init__(self, other: Other) -> None:
+        self.other, self.cancelled = other, False
+        self.answer = other_check.Checked(False, "")
+        self.thread = threading.Thread(target=self._run, name="other computer", daemon=True)
+        self.thread.start()
+
+    def poll(self) -> installer.Progress:
+        """Where it stands."""
+        if self.cancelled or not self.thread.is_alive():
+            return installer.Progress("cancelled" if self.cancelled else "done", "other", 1.0, "")
+        return installer.Progress("running", "other", 0.5, "")
+
+    def cancel(self) -> None:
+        """Wait for it no longer; ssh ends alone."""
+        self.cancelled = True
+
+    def _run(self) -> None:
+        try:
+            self.answer = other_check.check(self.other)
+        except Exception as error:  # noqa: BLE001 (else a check without an answer would count as none)
+            self.answer = other_check.Checked(False, one_line(error))
+
+
 _task: Task | None = None
 
 
@@ -78,6 +106,12 @@ def check(python: str) -> None:
     """Begin to check `python`, which is the backend from then on. Raises SjcError when busy or for no Python."""
     path = str(environment.interpreter(python))
     _begin(lambda: Check(home(), path), "checking")
+
+
+def check_other() -> None:
+    """Begin to check the other computer of the preferences. Raises SjcError when busy, or where a field is empty."""
+    other = user_preferences.other_computer()
+    _begin(lambda: CheckOther(other), "reaching")
 
 
 def fetch(model: str) -> None:
@@ -170,6 +204,8 @@ def tick() -> float | None:
         model_picker.downloads[_task.model] = _task.answer
     if isinstance(_task, checking.CheckModel) and _task.report:
         model_picker.reports[_task.model] = _task.report
+    if isinstance(_task, CheckOther) and not _task.cancelled:
+        runtime.other_text, runtime.other_ok = _task.answer.text, _task.answer.ok
     _task = None
     model_picker.look_again()
     refresh()

@@ -57,6 +57,7 @@ CHOICE_LABELS = {
 }
 
 STAGES = {
+    "connect": "Connecting to the other computer",
     "import": "Loading the libraries",
     "load": "Loading the model",
     "resume": "Reading the checkpoint",
@@ -125,6 +126,7 @@ BACKEND_STATES = {
     "signing in": "Signing in to the hub",
     "removing": "Removing the model",
     "measuring": "Checking the model",
+    "reaching": "Checking the other computer",
     "ready": "The backend is ready",
     "broken": "The backend does not work",
 }

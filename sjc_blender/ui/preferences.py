@@ -7,14 +7,21 @@ from typing import Any
 
 import bpy
 
+from .. import session
 from ..user_preferences import ADD_ON
-from . import backend_task, keys, model_picker
+from . import backend_task, keys, model_picker, paragraph
 from .panels.backend import draw_backend
 
 
 def _changed_python(_self: Any, _context: Any) -> None:
     if not backend_task.running():  # the answer that is awaited says more than the record
         backend_task.refresh()
+
+
+def _changed_other(_self: Any, context: Any) -> None:
+    runtime = context.window_manager.sjc
+    runtime.other_text, runtime.other_ok = "", False
+    session.renew()
 
 
 class SJC_AP_preferences(bpy.types.AddonPreferences):
@@ -52,6 +59,22 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         "the address of a running Ray cluster such as 10.0.0.5:6379",
         default="local",
     )
+    other_use: bpy.props.BoolProperty(
+        name="Use Another Computer", update=_changed_other,
+        description="Compute jobs on another computer, which ssh reaches; results come into the output folder as usual",
+    )  # fmt: skip
+    other_host: bpy.props.StringProperty(
+        name="Host", update=_changed_other, description="User and name of the computer, such as anna@workstation, or a "
+        "name of your ssh configuration",
+    )  # fmt: skip
+    other_python: bpy.props.StringProperty(
+        name="Python There", update=_changed_other, description="Python program on that computer that has sjc, or the "
+        "folder of its environment. ~ stands for the home folder there",
+    )  # fmt: skip
+    other_folder: bpy.props.StringProperty(
+        name="Folder There", update=_changed_other, default="~/sjc-jobs",
+        description="Where jobs are stored on that computer while they are computed",
+    )  # fmt: skip
     history_count: bpy.props.IntProperty(
         name="Snapshots",
         description="Maximum number of snapshots that each job keeps for the timeline",
@@ -92,6 +115,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         model_picker.draw_list(box, context, self.hub_model)
         box.operator("sjc.sign_in", icon="LOCKED")
         model_picker.draw_curated(layout.box(), context)
+        self._draw_other(layout.box(), context)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),
@@ -104,6 +128,20 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
             for name in names:
                 column.prop(self, name)
         keys.draw(layout, context)
+
+    def _draw_other(self, box: Any, context: Any) -> None:
+        """The computer that jobs are done on, and what its check came to."""
+        runtime = context.window_manager.sjc
+        box.prop(self, "other_use")
+        column = box.column(align=True)
+        column.use_property_split, column.use_property_decorate = True, False
+        column.active = self.other_use
+        for name in ("other_host", "other_python", "other_folder"):
+            column.prop(self, name)
+        box.operator("sjc.check_other", icon="VIEWZOOM")
+        if runtime.other_text:
+            icon = "CHECKMARK" if runtime.other_ok else "ERROR"
+            paragraph.paragraph(box, context, runtime.other_text, icon=icon, max_lines=4)
 
 
 CLASSES = (SJC_AP_preferences,)

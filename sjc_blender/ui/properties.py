@@ -275,6 +275,7 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
         "freeing": bpy.props.BoolProperty(),
         "backend_factor": bpy.props.FloatProperty(),
         "backend_stale": bpy.props.BoolProperty(),
+        "other_ok": bpy.props.BoolProperty(),
         **_texts(
             "current",
             "failed",
@@ -285,6 +286,7 @@ class SJC_PG_runtime(bpy.types.PropertyGroup):
             "queue_hint",
             "output_folder",
             "curves_of",
+            "other_text",
         ),
         **_texts("backend_state", "backend_text", "backend_python", "backend_lines", "backend_problem", "backend_code"),
     }

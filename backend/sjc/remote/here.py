@@ -32,7 +32,7 @@ from . import ssh, wire
 from .check import wrong_version
 from .link import Event, Link
 from .paths import needed
-from .ssh import Failure, Other
+from .ssh import HOST, Failure, Other
 from .wire import Message
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each try to have a lost line back
@@ -143,7 +143,7 @@ class Bridge:
             elif link is self.link:
                 self._line_lost(*value)
         except SjcError as error:
-            self._fail("input" if self.phase == "idle" else "host", str(error))
+            self._fail("input" if self.phase == "idle" else HOST, str(error))
 
     def _go_on(self) -> None:
         """Nothing has happened: what is due?"""
@@ -152,7 +152,7 @@ class Bridge:
         elif self.phase == "waiting" and time.monotonic() > self.due:
             self._connect()
         elif self.phase == "linking" and time.monotonic() > self.due:
-            self._fail("host", f"sjc did not start on {self.other.host} within {HELLO_SECONDS:.0f} s.", "Try again.")
+            self._fail(HOST, f"sjc did not start on {self.other.host} within {HELLO_SECONDS:.0f} s.", "Try again.")
         elif self.phase == "opening" and self.job and self.job.in_use_until and time.monotonic() > self.due:
             self._open()
 
@@ -229,7 +229,7 @@ class Bridge:
         elif not self._met or (connecting and not failure.again):
             self._fail(failure.code, failure.text, failure.hint)
         elif job.tries >= len(self.waits):
-            self._fail("host", LOST.format(self.other.host, failure.text), GO_ON)
+            self._fail(HOST, LOST.format(self.other.host, failure.text), GO_ON)
         else:
             self.due, self.phase = time.monotonic() + self.waits[job.tries], "waiting"
             job.tries, job.started = job.tries + 1, False
@@ -340,7 +340,7 @@ class Bridge:
             job.in_use_until = job.in_use_until or now + IN_USE_SECONDS  # its earlier line may not have ended there
             self.due = now + IN_USE_PAUSE
             return
-        self._fail("host", message["text"], message["hint"])
+        self._fail(HOST, message["text"], message["hint"])
 
     def _take_begun(self, _message: Message) -> None:
         """Only now: what stood in the folder here stays until there is a job there."""

@@ -37,6 +37,7 @@ SCRIPT = (
     f'command -v "$p" >/dev/null 2>&1 || {{ echo "sjc: no Python: $p" >&2; exit {NO_PYTHON}; }}; '
     '"$p" -u -X utf8 -B -m sjc.remote "$@"'
 )
+HOST = "host"  # the code of problems with the other computer
 _HOST = re.compile(r"[\w\[][\w.@:%+/\[\]-]*")
 
 
@@ -54,10 +55,15 @@ class Other:
 
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.host):
-            raise SjcError(f'"{self.host}" is no name of a computer; write user@host, or a name of your ssh settings.')
-        for what, text in (("Python", self.python), ("folder", self.folder)):
-            if not text.strip() or any(ord(letter) < 32 for letter in text):
-                raise SjcError(f"Say which {what} to use on {self.host}.")
+            raise SjcError(f'"{self.host}" names no computer; write user@host, or a name of your ssh settings.', HOST)
+        if not _is_one_line(self.python):
+            raise SjcError(f"Say which Python on {self.host} has sjc, in the preferences.", HOST)
+        if not _is_one_line(self.folder):
+            raise SjcError(f"Say which folder on {self.host} is for jobs, in the preferences.", HOST)
+
+
+def _is_one_line(text: str) -> bool:
+    return bool(text.strip()) and not any(ord(letter) < 32 for letter in text)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Failure:
     text: str
     hint: str = ""
     again: bool = False
-    code: str = "host"
+    code: str = HOST
 
 
 def client() -> str:

@@ -28,7 +28,7 @@ from ..job.inputs import INPUTS
 from ..job.locks import FOLDER_LOCK, IN_USE, Lock, Taken
 from ..output import files
 from ..worker import protocol
-from . import wire
+from . import ssh, wire
 from .wire import Message
 
 SILENCE = 30.0  # seconds without a word from the other end: the line is lost, whatever the system says
@@ -115,11 +115,11 @@ class There:
             elif kind != "alive":
                 self._to_worker(line)
         except SjcError as error:
-            self._refuse(error.code or "host", str(error), "")
+            self._refuse(error.code or ssh.HOST, str(error), "")
         except OSError as error:
             reason = error.strerror or error
             text = f"{self.jobs} cannot be written on the other computer: {reason}."
-            self._refuse("host", text, "Choose another folder for jobs in the preferences.")
+            self._refuse(ssh.HOST, text, "Choose another folder for jobs in the preferences.")
 
     def _to_worker(self, line: bytes) -> None:
         with self._in, contextlib.suppress(OSError):

@@ -121,6 +121,25 @@ class SJC_OT_check_backend(_BackendButton, bpy.types.Operator):
         backend_task.check(places.backend().python)
 
 
+class SJC_OT_check_other(_BackendButton, bpy.types.Operator):
+    """Connect to the other computer, and show its version of sjc, its device and its free disk space"""
+
+    bl_idname, bl_label = "sjc.check_other", "Check Other Computer"
+
+    def act(self, _context: Any) -> None:
+        """As `backend_task.check_other`."""
+        backend_task.check_other()
+
+    def execute(self, context: Any) -> set[str]:
+        """Called by Blender."""
+        done = super().execute(context)
+        runtime = context.window_manager.sjc
+        if done == {"FINISHED"} and bpy.app.background and not runtime.other_ok:
+            self.report({"ERROR"}, runtime.other_text)  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        return done
+
+
 class SJC_OT_use_python(_BackendButton, bpy.types.Operator):
     """Use a Python environment of your own: choose its Python program or its folder"""
 
@@ -309,6 +328,7 @@ CLASSES = (
     SJC_OT_install_backend,
     SJC_OT_cancel_install,
     SJC_OT_check_backend,
+    SJC_OT_check_other,
     SJC_OT_use_python,
     SJC_OT_choose_model,
     SJC_OT_pick_model,

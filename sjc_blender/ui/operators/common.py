@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ... import user_preferences
 from ...backend.sjc.errors import SjcError
 from ...job import Job
 from .. import ui_state
@@ -77,6 +78,8 @@ def can_generate(cls: Any, context: Any) -> bool:
 
 def backend_is_there(cls: Any, context: Any) -> bool:
     """Poll: what is known of the backend allows a start; says why not."""
+    if user_preferences.other_is_used():
+        return True
     state = context.window_manager.sjc.backend_state
     if state == "missing":
         cls.poll_message_set("Install the backend first")

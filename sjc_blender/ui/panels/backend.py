@@ -23,9 +23,11 @@ ICONS = {
     "signing in": "SORTTIME",
     "removing": "SORTTIME",
     "measuring": "SORTTIME",
+    "reaching": "SORTTIME",
 }
-AT_WORK = ("installing", "checking", "fetching", "asking", "signing in", "removing", "measuring")
-NO_SHARE = ("fetching", "asking", "signing in", "removing")  # of which nobody here knows how much there is, at first
+AT_WORK = ("installing", "checking", "fetching", "asking", "signing in", "removing", "measuring", "reaching")
+# Of which nobody here knows how much there is, at first.
+NO_SHARE = ("fetching", "asking", "signing in", "removing", "reaching")
 
 
 def draw_backend(layout: Any, context: Any) -> None:

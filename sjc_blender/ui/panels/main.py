@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
+from ... import user_preferences
 from ...scene import preview
 from .. import labels, paragraph, properties
 from ..languages.messages import translated
@@ -34,6 +35,7 @@ FIXES = {
     "processor": (("sjc.use_python", "FILEBROWSER"),),
     "venv": (("sjc.install_backend", "IMPORT"),),
     "bug": (("sjc.copy_report", "COPYDOWN"),),
+    "host": (("sjc.check_other", "VIEWZOOM"),),
 }
 
 
@@ -45,7 +47,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
     def draw(self, context: Any) -> None:
         """Called by Blender."""
         layout, runtime, group = self.layout, context.window_manager.sjc, context.scene.sjc
-        if runtime.backend_state not in ("", "ready", "checking"):
+        if runtime.backend_state not in ("", "ready", "checking", "reaching") and not user_preferences.other_is_used():
             draw_backend(layout, context)
         column = layout.column()
         row = column.row(align=True)
