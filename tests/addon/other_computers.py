@@ -6,9 +6,9 @@ environment's own `sjc` may be another checkout's.
 
 import contextlib
 import getpass
-import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +20,7 @@ import pytest
 
 from sjc_blender.backend.sjc.remote.ssh import Other
 from sjc_blender.install import environment
+from tests.addon.helpers import Watched
 
 HOST = "friend"
 SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))
@@ -58,24 +59,45 @@ class Computer:
         return sorted(self.folder.glob("*/job"))
 
 
-def _script(path, text):
+def queues(computer):
+    """Gives make(*words) -> a queue whose jobs the other computer does; all are closed at the end."""
+    made = []
+
+    def make(*words, **options):
+        class Far(Watched):
+            def _next_command(self):
+                return computer.command(*words)
+
+        made.append(Far(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close(seconds=0.0)
+
+
+def script(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
     path.chmod(0o755)
     return path
 
 
+def python_of(path, *folders, options=""):
+    """A Python that finds packages in these folders first.  options: further ones of its own."""
+    places = os.pathsep.join(map(str, folders))
+    return script(path, f'#!/bin/sh\nPYTHONPATH="{places}" exec "{sys.executable}" {options} "$@"\n')
+
+
 def _computer(home):
-    python = _script(
-        home / "bin there" / "python", f'#!/bin/sh\nPYTHONPATH="{environment.PACKAGE}" exec "{sys.executable}" "$@"\n'
-    )
+    python = python_of(home / "bin there" / "python", environment.PACKAGE)
     return Computer(home, home / "bin", python, home / "jobs there")
 
 
 def played(home, before=""):
     """One that a script plays.  before: shell lines that it runs first."""
     computer = _computer(home)
-    _script(computer.bin / "ssh", PLAYED.format(log=home / "ssh.log", before=before, home=home))
+    script(computer.bin / "ssh", PLAYED.format(log=home / "ssh.log", before=before, home=home))
     return computer
 
 
@@ -89,6 +111,11 @@ class Server:
     config: Path
     key: Path
     known: Path
+    pids: Path
+
+    def cut(self):
+        """End the newest line, as a network does."""
+        os.kill(int(self.pids.read_text("utf-8").split()[-1]), signal.SIGKILL)
 
 
 def free_port():
@@ -120,17 +147,18 @@ def served(home):
     )
     known.write_text(f"[127.0.0.1]:{port} {(home / 'host_key.pub').read_text('utf-8')}", "utf-8")
     config = home / "config"
+    pids = home / "pids"
     config.write_text(
         f"Host {HOST}\n HostName 127.0.0.1\n Port {port}\n User {getpass.getuser()}\n IdentityFile {own}\n"
         f" IdentitiesOnly yes\n IdentityAgent none\n UserKnownHostsFile {known}\n GlobalKnownHostsFile /dev/null\n",
         "utf-8",
     )
-    _script(computer.bin / "ssh", f'#!/bin/sh\nexec {ssh} -F "{config}" "$@"\n')
+    script(computer.bin / "ssh", f'#!/bin/sh\necho $$ >> "{pids}"\nexec {ssh} -F "{config}" "$@"\n')
     with (home / "sshd.log").open("wb") as log:
         process = subprocess.Popen([sshd, "-D", "-e", "-f", settings], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         _wait_for(port, process, home / "sshd.log")
-        yield Server(computer, process, port, config, own, known)
+        yield Server(computer, process, port, config, own, known, pids)
     finally:
         process.terminate()
         process.wait(10)
@@ -144,8 +172,3 @@ def _wait_for(port, process, log):
             return
         time.sleep(0.05)
     raise AssertionError(log.read_text("utf-8"))
-
-
-def edit(path, changes):
-    """Change a JSON file."""
-    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")

@@ -53,7 +53,8 @@ class Job:
     """What Blender has asked for.
 
     resume: go on with what the folder holds. begun: there is a job folder there, with which a new line goes on.
-    started: the worker there has it. sources: what a new job starts from, by its name in the job folder.
+    started: the worker there has it. sources: what a new job starts from, by its name in the job folder. shown: the
+    snapshots that Blender knows of. colors: what the last one said of itself.
     """
 
     folder: Path
@@ -64,6 +65,8 @@ class Job:
     started: bool = False
     paused: bool = False
     cancelled: bool = False
+    shown: set[str] = field(default_factory=set)
+    colors: str = "exact"
     tries: int = 0
     in_use_until: float = 0.0
 
@@ -186,6 +189,7 @@ class Bridge:
         self.job = Job(folder, Settings(prompt=""), resume)
         if resume:
             self.job.settings, self.job.begun = job_folder.read_settings(folder), True
+            self.job.shown = {path.name for path in job_folder.snapshots(folder)}
         else:
             chosen = self.job.settings = settings.resolve_job(command["settings"])
             job_folder.check_folder(folder, chosen)
@@ -350,12 +354,18 @@ class Bridge:
             job.begun = True
 
     def _take_files(self, message: Message) -> None:
-        """The folder there is whole, and so is ours: what it no longer has goes here, too."""
-        if self.job and self.job.begun:
-            there = set(message["names"])
-            for name in wire.names_in(self.job.folder):
-                if name.startswith(f"{job_folder.SNAPSHOTS}/") and name not in there:
-                    (self.job.folder / name).unlink(missing_ok=True)
+        """Our folder is as the one there: what that no longer has goes, and Blender hears of snapshots in between."""
+        job, there = self.job, set(message["names"])
+        if job is None or not job.begun:
+            return
+        for name in wire.names_in(job.folder):
+            if name.startswith(f"{job_folder.SNAPSHOTS}/") and name not in there:
+                (job.folder / name).unlink(missing_ok=True)
+        for path in job_folder.snapshots(job.folder):
+            meta = job_folder.snapshot_meta(path)
+            if path.name not in job.shown and meta:
+                job.shown.add(path.name)
+                self.send("snapshot", step=meta["step"], path=str(path), shape=[], colors=job.colors)
 
     def _take_progress(self, message: Message) -> None:
         if self.job:
@@ -365,6 +375,8 @@ class Bridge:
     def _take_snapshot(self, message: Message) -> None:
         if self.job:
             path = self.job.folder / job_folder.SNAPSHOTS / Path(message["path"]).name
+            self.job.shown.add(path.name)
+            self.job.colors = message["colors"]
             self.send(**_renamed({**message, "path": str(path)}))
 
     def _take_result(self, message: Message) -> None:

@@ -188,6 +188,8 @@ class There:
             for last in ({"type": "result", "folder": str(self.job)}, {"type": "done", "state": "finished"}):
                 self.write(protocol.encode(last))
             return
+        if message["resume"]:  # what was made while the line was lost
+            self._to_send.put({"type": "files", "names": []})
         chosen = {**message["settings"], "overwrite": True}
         self._to_worker(protocol.encode({**message, "folder": str(self.job), "settings": chosen}))
 
@@ -253,7 +255,8 @@ class There:
                 self._send_with_files(message)
             except Exception as error:  # noqa: BLE001 (the message goes all the same)
                 self._say({"type": "warning", "text": f"Files were not sent by the other computer: {error}"})
-            self._say(message)
+            if message["type"] != "files":
+                self._say(message)
 
     def _send_with_files(self, message: Message) -> None:
         kind = message["type"]
@@ -277,10 +280,11 @@ class There:
             value = wire.digest(self.job / name, self.job)
             if not value or self._known.get(name) == value:
                 continue
-            with foreign.opened(self.job / name, foreign.FIELD_BYTES, within=self.job) as stream:
-                for part in wire.messages_of(name, stream):
-                    self._say(part)
-            self._known[name] = value
+            with contextlib.suppress(FileNotFoundError):  # one that the job is about to make again
+                with foreign.opened(self.job / name, foreign.FIELD_BYTES, within=self.job) as stream:
+                    for part in wire.messages_of(name, stream):
+                        self._say(part)
+                self._known[name] = value
 
 
 def run(commands: IO[bytes], messages: IO[bytes], jobs: Path, work: Callable[[Any, Any], int]) -> int:
