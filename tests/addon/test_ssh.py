@@ -30,7 +30,7 @@ def far(server, monkeypatch):
 def test_a_whole_job(far, server, tmp_path):
     q = far()
     job = q.add(chosen(snapshot_every=4), tmp_path / "job")
-    q.run(120)
+    q.run(300)
     assert (job.state, job.problem) == (State.FINISHED, None)
     assert (job.folder / "mesh.glb").read_bytes()[:4] == b"glTF"
     assert (job.folder / "checkpoint.safetensors").stat().st_size > 100_000
