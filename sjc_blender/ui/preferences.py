@@ -115,7 +115,7 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
         model_picker.draw_list(box, context, self.hub_model)
         box.operator("sjc.sign_in", icon="LOCKED")
         model_picker.draw_curated(layout.box(), context)
-        self._draw_other(layout.box(), context)
+        _draw_other(self, layout.box(), context)
         layout.use_property_split, layout.use_property_decorate = True, False
         for names in (
             ("output_folder", "backend_python"),
@@ -129,19 +129,20 @@ class SJC_AP_preferences(bpy.types.AddonPreferences):
                 column.prop(self, name)
         keys.draw(layout, context)
 
-    def _draw_other(self, box: Any, context: Any) -> None:
-        """The computer that jobs are done on, and what its check came to."""
-        runtime = context.window_manager.sjc
-        box.prop(self, "other_use")
-        column = box.column(align=True)
-        column.use_property_split, column.use_property_decorate = True, False
-        column.active = self.other_use
-        for name in ("other_host", "other_python", "other_folder"):
-            column.prop(self, name)
-        box.operator("sjc.check_other", icon="VIEWZOOM")
-        if runtime.other_text:
-            icon = "CHECKMARK" if runtime.other_ok else "ERROR"
-            paragraph.paragraph(box, context, runtime.other_text, icon=icon, max_lines=4)
+
+def _draw_other(chosen: Any, box: Any, context: Any) -> None:
+    """The computer that jobs are done on, and what its check came to."""
+    runtime = context.window_manager.sjc
+    box.prop(chosen, "other_use")
+    column = box.column(align=True)
+    column.use_property_split, column.use_property_decorate = True, False
+    column.active = chosen.other_use
+    for name in ("other_host", "other_python", "other_folder"):
+        column.prop(chosen, name)
+    box.operator("sjc.check_other", icon="VIEWZOOM")
+    if runtime.other_text:
+        icon = "CHECKMARK" if runtime.other_ok else "ERROR"
+        paragraph.paragraph(box, context, runtime.other_text, icon=icon, max_lines=4)
 
 
 CLASSES = (SJC_AP_preferences,)

@@ -198,7 +198,7 @@ def test_cancelled_while_it_connects(far, friend, tmp_path):
 def test_there_is_no_ssh(friend, monkeypatch):
     monkeypatch.setenv("PATH", str(friend.home))
     assert check.check(friend.other) == check.Checked(
-        False, "This computer has no program ssh. Install the package openssh-client."
+        False, "This computer has no program ssh. Install OpenSSH's client (on Debian: openssh-client)."
     )
 
 
@@ -249,7 +249,7 @@ WRONG = {
     ),
     "other sources": (
         lambda friend: python_of(friend.home / "python", changed_copy(friend.home / "copy")),
-        "friend has other sources of sjc ",
+        "but with other sources than this add-on.",
     ),
     "full disk": (with_little_space, "The disk of the other computer is full: "),
 }
@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_written(friend, tmp_path):
         job = q.add(chosen(), tmp_path / "job")
         q.run()
         assert job.problem.text.startswith(f"{friend.folder} cannot be written on the other computer: ")
-        assert job.problem.hint == "Choose another folder for jobs in the preferences."
+        assert job.problem.text.endswith(" Choose another folder for jobs.")
 
 
 def test_files_that_only_this_computer_has(far, friend, tmp_path):
@@ -322,7 +322,7 @@ def test_a_check_says_what_is_wrong(friend):
     assert check.check(blocked).text.startswith(f"{friend.python}/jobs cannot be written on the other computer: ")
     nobody = Other(friend.other.host, "~/no python", "~/jobs")
     assert check.check(nobody).text == (
-        "friend has no Python ~/no python. Give the path of the Python there that has sjc."
+        "friend has no Python ~/no python.\nGive the path of the Python there that has sjc."
     )
     again(friend, "echo hello; exit 0")
     assert check.check(friend.other).text == 'friend answered something else: "hello".'

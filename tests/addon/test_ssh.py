@@ -67,7 +67,7 @@ def settings_of_ssh(server):
 def answer(server, monkeypatch):
     """The check's line."""
     monkeypatch.setenv("PATH", server.computer.path)
-    return check.check(server.computer.other).text
+    return check.check(server.computer.other).text.replace("\n", " ")
 
 
 def test_a_computer_that_ssh_does_not_know(settings_of_ssh, monkeypatch):

@@ -229,7 +229,7 @@ def draw_all(folded=False):
 
 CODES = (
     "input", "folder", "locked", "memory", "disk", "backend", "worker", "driver", "card", "runtime", "processor",
-    "venv", "certificate", "bug", "strange",
+    "venv", "certificate", "bug", "host", "strange",
 )  # fmt: skip
 
 
@@ -272,7 +272,7 @@ runtime.queue_problem, runtime.queue_hint = "The list is locked.", "Close the ot
 result["locked list"] = draw_all()
 fields = {}
 class Preferences:
-    layout, hub_model = Layout(), ""
+    layout, hub_model, other_use = Layout(), "", True
     bl_rna = preferences.SJC_AP_preferences.bl_rna
 preferences.SJC_AP_preferences.draw(Preferences, bpy.context)
 result["preferences"] = [given[1] for name, given, _ in Preferences.layout.calls if name == "prop"]
@@ -310,6 +310,7 @@ result["touched"] = touched
         "processor": ["sjc.use_python"],
         "venv": ["sjc.install_backend"],
         "bug": ["sjc.copy_report"],
+        "host": ["sjc.check_other"],
     }
     for code in CODES:
         operators = got[f"failed {code}"][main]["operators"]

@@ -11,7 +11,8 @@ LEAST_LETTERS = 8  # as `translated` has it: what is less has no words to transl
 # Which arguments of a call are sentences.
 TAKEN = {
     "SjcError": slice(0, 1), "Verdict": slice(2, None), "Answer": slice(1, 2), "_sentences": slice(0, None),
-    "Unused": slice(0, 2), "Backend": slice(2, 3), "Curated": slice(4, 5),
+    "Unused": slice(0, 2), "Backend": slice(2, 3), "Failure": slice(0, 2), "Checked": slice(1, 2),
+    "_fail": slice(1, 3), "_refuse": slice(1, 2), "Curated": slice(4, 5),
 }  # fmt: skip
 LABELS = "ui/labels.py"
 # Where a job's problems are put into words.
@@ -28,6 +29,7 @@ BIGGER_MODEL = " For other words choose a bigger model, such as {} from the Hugg
 BUILT = {
     "job/extras.py": ("{} is missing from the result: {}",),
     "job/batch.py": ("line {}: {}",),
+    "remote/here.py": ("Install sjc again on {}: a package is missing there.",),
     "models/prompt_encoder.py": (
         "{} does not know {}." + BIGGER_MODEL,
         "{} does not know {}; it knows {}." + BIGGER_MODEL,

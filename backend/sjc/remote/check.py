@@ -13,7 +13,7 @@ from .. import __version__, foreign
 from ..errors import SjcError, one_line
 from ..worker import protocol
 from . import ssh
-from .ssh import Other
+from .ssh import Failure, Other
 
 SECONDS = 120.0  # torch may come from a cold network drive
 PACKAGE = Path(__file__).parents[1]
@@ -42,7 +42,7 @@ def check(other: Other, package: Path = PACKAGE) -> Checked:
         return Checked(False, f"ssh does not start: {error.strerror or error}.")
     if done.returncode != 0:
         failure = ssh.failure(other, done.returncode, done.stderr.decode("utf-8", "replace").splitlines())
-        return Checked(False, f"{failure.text} {failure.hint}")
+        return _wrong(failure)
     return _understood(other, done.stdout, package)
 
 
@@ -56,19 +56,29 @@ def _understood(other: Other, output: bytes, package: Path) -> Checked:
     except (ValueError, SjcError):
         return Checked(False, f"{other.host} answered something else: {foreign.shown(lines[-1])}.")
     if wrong := wrong_version(other, version, digest, package):
-        return Checked(False, wrong)
+        return _wrong(wrong)
     if problem:
         return Checked(False, problem)
     return Checked(True, f"sjc {version}, {device}; {free / 1e9:.0f} GB free in {folder}")
 
 
-def wrong_version(other: Other, version: str, digest: str, package: Path = PACKAGE) -> str:
-    """What is wrong with the `sjc` there, "" where it is ours."""
+def _wrong(failure: Failure) -> Checked:
+    return Checked(False, "\n".join(filter(None, (failure.text, failure.hint))))
+
+
+def wrong_version(other: Other, version: str, digest: str, package: Path = PACKAGE) -> Failure | None:
+    """What is wrong with the `sjc` there, None where it is ours."""
     if version != __version__:
-        return f"{other.host} has sjc {version}, but this add-on needs {__version__}: install that version there."
+        return Failure(
+            f"{other.host} has sjc {version}, but this add-on needs {__version__}.",
+            "Install the version there that this add-on has.",
+        )
     if digest != protocol.source_hash(package):
-        return f"{other.host} has other sources of sjc {version} than this add-on: install the same ones there."
-    return ""
+        return Failure(
+            f"{other.host} has sjc {version}, but with other sources than this add-on.",
+            "Install the version there that this add-on has.",
+        )
+    return None
 
 
 # ------------------------------------------------------------------------------------------------- on the other side
@@ -76,36 +86,35 @@ def wrong_version(other: Other, version: str, digest: str, package: Path = PACKA
 
 def answer(folder: Path) -> bytes:
     """What this computer says of itself, as a line of JSON."""
-    problem = _folder_problem(folder)
-    device, device_problem = _device()
-    free = 0 if problem else shutil.disk_usage(folder).free
-    record = {
-        "sjc": __version__,
-        "hash": protocol.source_hash(PACKAGE),
-        "device": device,
-        "free": free,
-        "folder": str(folder),
-        "problem": problem or device_problem,
-    }
-    return json.dumps(record).encode() + b"\n"
+    record = {"sjc": __version__, "hash": protocol.source_hash(PACKAGE), "folder": str(folder)}
+    try:
+        measured = {"free": _free(folder), "device": _device(), "problem": ""}
+    except SjcError as error:
+        measured = {"free": 0, "device": "", "problem": str(error)}
+    return json.dumps({**record, **measured}).encode() + b"\n"
 
 
-def _folder_problem(folder: Path) -> str:
+def _free(folder: Path) -> int:
+    """Bytes that are left in the folder, which is made. Raises SjcError where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = error.strerror or error
-        return f"{folder} cannot be written on the other computer: {reason}. Choose another folder for jobs."
-    return ""
+        raise SjcError(
+            f"{folder} cannot be written on the other computer: {reason}. Choose another folder for jobs."
+        ) from error
+    return shutil.disk_usage(folder).free
 
 
-def _device() -> tuple[str, str]:
-    """(the device, what is wrong with it)."""
+def _device() -> str:
+    """The device. Raises SjcError where nothing can be computed."""
     try:
         from ..machine.devices import choose_device, device_name
 
-        return device_name(choose_device("auto")), ""
-    except Exception as error:  # noqa: BLE001 (whatever it is, the person reads it)
-        return "", f"The Python of the other computer cannot compute: {one_line(error)}. Install sjc again there."
+        return device_name(choose_device("auto"))
+    except Exception as error:
+        raise SjcError(
+            f"sjc cannot compute on the other computer: {one_line(error)}. Install it again there."
+        ) from error

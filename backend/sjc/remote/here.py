@@ -44,8 +44,6 @@ IN_USE_SECONDS, IN_USE_PAUSE = (
 END_SECONDS = 6.0
 ALIVE_SECONDS = 5
 GARBAGE_LINES = 50
-LOST = "The line to {} was lost and did not come back. {}"
-GO_ON = "Press Retry to go on from the last checkpoint there."
 
 
 @dataclass(eq=False)
@@ -233,7 +231,11 @@ class Bridge:
         elif not self._met or (connecting and not failure.again):
             self._fail(failure.code, failure.text, failure.hint)
         elif job.tries >= len(self.waits):
-            self._fail(HOST, LOST.format(self.other.host, failure.text), GO_ON)
+            self._fail(
+                HOST,
+                f"The line to {self.other.host} was lost and did not come back: {failure.text}",
+                "Press Retry to go on from the last checkpoint there.",
+            )
         else:
             self.due, self.phase = time.monotonic() + self.waits[job.tries], "waiting"
             job.tries, job.started = job.tries + 1, False
@@ -270,7 +272,8 @@ class Bridge:
         if self.phase != "linking":
             return
         if wrong := wrong_version(self.other, str(message.get("sjc", "?")), message["hash"]):
-            raise SjcError(wrong)
+            self._fail(wrong.code, wrong.text, wrong.hint)
+            return
         self._met = True
         self._open()
 
@@ -344,7 +347,7 @@ class Bridge:
             job.in_use_until = job.in_use_until or now + IN_USE_SECONDS  # its earlier line may not have ended there
             self.due = now + IN_USE_PAUSE
             return
-        self._fail(HOST, message["text"], message["hint"])
+        self._fail(HOST, message["text"])
 
     def _take_begun(self, _message: Message) -> None:
         """Only now: what stood in the folder here stays until there is a job there."""

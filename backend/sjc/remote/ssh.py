@@ -80,12 +80,12 @@ def client() -> str:
     """The program. Raises SjcError where there is none."""
     program = shutil.which("ssh")
     if program is None:
-        advice = (
-            "Add it under Settings > System > Optional features > OpenSSH Client."
-            if sys.platform == "win32"
-            else "Install the package openssh-client."
-        )
-        raise SjcError(f"This computer has no program ssh. {advice}")
+        if sys.platform == "win32":
+            raise SjcError(
+                "This computer has no program ssh. Add OpenSSH Client under Settings > System > Optional features.",
+                HOST,
+            )
+        raise SjcError("This computer has no program ssh. Install OpenSSH's client (on Debian: openssh-client).", HOST)
     return program
 
 

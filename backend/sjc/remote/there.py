@@ -115,25 +115,27 @@ class There:
             elif kind != "alive":
                 self._to_worker(line)
         except SjcError as error:
-            self._refuse(error.code or ssh.HOST, str(error), "")
+            self._refuse(error.code or ssh.HOST, str(error))
         except OSError as error:
             reason = error.strerror or error
-            text = f"{self.jobs} cannot be written on the other computer: {reason}."
-            self._refuse(ssh.HOST, text, "Choose another folder for jobs in the preferences.")
+            self._refuse(
+                ssh.HOST,
+                f"{self.jobs} cannot be written on the other computer: {reason}. Choose another folder for jobs.",
+            )
 
     def _to_worker(self, line: bytes) -> None:
         with self._in, contextlib.suppress(OSError):
             while line and self._write_end >= 0:
                 line = line[os.write(self._write_end, line) :]
 
-    def _refuse(self, code: str, text: str, hint: str) -> None:
+    def _refuse(self, code: str, text: str) -> None:
         self._receiver = None
-        self._say({"type": "refused", "code": code, "text": text, "hint": hint})
+        self._say({"type": "refused", "code": code, "text": text})
 
     def _open(self, message: Message) -> None:
         """Make a job's folder ready, or say what is in the way."""
         if not _NAME.fullmatch(message["name"]):
-            raise SjcError("The name of the job's folder is none.")
+            raise SjcError("That is no name of a job's folder.")
         for setting, path in message["paths"].items():
             if not foreign.kind(str(path)):
                 raise SjcError(

@@ -54,7 +54,7 @@ UP = MappingProxyType({
 DOWN = MappingProxyType({
     **protocol.DOWN, **_FILES,
     "opened": {"folder": _TEXT, "wanted": (list,), "resume": (bool,)},
-    "refused": {"code": _TEXT, "text": _TEXT, "hint": _TEXT},
+    "refused": {"code": _TEXT, "text": _TEXT},
     "begun": {},
     "files": {"names": (list,)},
 })  # fmt: skip

@@ -10,6 +10,7 @@ from .files import FILES
 from .foreign import FOREIGN
 from .go_on import GO_ON
 from .handover import HANDOVER
+from .other import OTHER
 from .settings import SETTINGS
 from .start import START
 from .texture import TEXTURE
@@ -30,6 +31,7 @@ KOREAN = {
     **VARIANTS,
     **GO_ON,
     **HANDOVER,
+    **OTHER,
     # panels
     "Text to 3D": "텍스트를 3D로",
     "Text to 3D (SJC)": "텍스트를 3D로 (SJC)",
