@@ -1,12 +1,14 @@
-"""What only the operating system can give: shared libraries for bpy's wheels, Node.js for the glTF validator."""
+"""What only the operating system can give: libraries for bpy's wheels, Node.js for the glTF validator, an sshd."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .common import BuildError, run, say
@@ -28,7 +30,9 @@ LIBRARIES = {
 DRIVERS = ("/usr/lib/*/dri/*_dri.so", "/usr/lib/dri/*_dri.so", "/usr/lib64/dri/*_dri.so")
 DRIVERS_PACKAGE = "libgl1-mesa-dri"
 INSTALL = ["apt-get", "install", "-y", "--no-install-recommends"]
-PROGRAMS = {"node": "nodejs", "npm": "npm"}
+PROGRAMS = {"node": "nodejs", "npm": "npm", "ssh": "openssh-client", "sshd": "openssh-server"}
+SERVERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+NO_START = Path("/usr/sbin/policy-rc.d")  # Debian asks it whether a package that it installs may start its service
 
 VALIDATOR = "gltf-validator"
 VALIDATOR_VERSION = "2.0.0-dev.3.10"
@@ -36,7 +40,7 @@ VALIDATOR_VERSION = "2.0.0-dev.3.10"
 
 def missing_packages() -> list[str]:
     """Return the Debian names of what the tests need from the system and do not find."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program, path=SERVERS) is None]
     if sys.platform == "linux":
         missing += [package for library, package in LIBRARIES.items() if not _loads(library)]
         if not any(any(Path("/").glob(pattern.lstrip("/"))) for pattern in DRIVERS):
@@ -67,7 +71,22 @@ def install(packages: list[str]) -> bool:
     """Install Debian packages, as root; whether apt says that it did."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-qq"], **quiet)
-    return run([*INSTALL, *packages, "-qq"], **quiet) == 0
+    with _no_service_starts():
+        return run([*INSTALL, *packages, "-qq"], **quiet) == 0
+
+
+@contextlib.contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """The tests start an sshd of their own; nobody has asked for one that listens to the network."""
+    ours = not NO_START.exists()
+    if ours:
+        NO_START.write_text("#!/bin/sh\nexit 101\n", "utf-8")
+        NO_START.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            NO_START.unlink()
 
 
 def ensure_validator(root: Path) -> Path:

@@ -1,6 +1,8 @@
 """Jobs on another computer from Blender: the preferences, the check, and a job through a real sshd."""
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,8 @@ from sjc_blender.install import environment
 from tests.addon.other_computers import python_of, script, served
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the other computer is no Windows one")
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "for-artists.md"
 
 SWITCH_ON = """
 import os
@@ -24,6 +28,22 @@ chosen, runtime = places.preferences(), bpy.context.window_manager.sjc
 bpy.context.scene.sjc.prompt = "a red mushroom"
 bpy.context.scene.sjc.preset = "test"
 """
+
+
+def example(folder, python):
+    """The one of the page, with our other computer and a short job."""
+    source = re.search(r"^```python\n(.*?other_host.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)[1]
+    ours = {
+        "anna@workstation": "friend",
+        "~/sjc_blender/.venv": str(python),
+        "~/sjc-jobs": str(folder),
+        "bl_ext.user_default.sjc_blender": "sjc_blender",
+        '"a red mushroom"': '"a red mushroom", preset="test"',
+    }
+    for theirs, mine in ours.items():
+        assert theirs in source
+        source = source.replace(theirs, mine)
+    return source
 
 
 def test_a_job_by_the_preferences(in_blender, tmp_path, monkeypatch):
@@ -53,7 +73,10 @@ result["no python"] = refused(), runtime.other_text, runtime.other_ok
 chosen.other_python = given["there"]
 result["forgotten"] = runtime.other_text
 result["check"] = list(bpy.ops.sjc.check_other()), runtime.other_text, runtime.other_ok
-job = api.generate("a red mushroom", preset="test")
+chosen.other_use, chosen.other_host, chosen.other_python = False, "", ""
+names = {}
+exec(given["example"], names)
+job = names["job"]
 result["job"] = job.state, job.error, str(job.folder), job.mesh_object is not None, job.volume_object is not None
 result["worker"] = session.queue().hello["device"]
 chosen.other_use = False
@@ -62,6 +85,7 @@ addon_utils.disable("sjc_blender", default_set=True)
 """,
             home=home,
             there=python,
+            example=example(server.computer.folder, python),
             folder=server.computer.folder,
         )
     assert got["offered"] == [False, True]
