@@ -1,17 +1,20 @@
 """Jobs on another computer, which a script in the place of ssh plays: the line, the files, and what can go wrong."""
 
+import os
 import shutil
 import sys
+import threading
 
 import pytest
 
 from sjc_blender.backend.sjc.errors import SjcError
-from sjc_blender.backend.sjc.remote import check, ssh
+from sjc_blender.backend.sjc.remote import check, here, ssh
 from sjc_blender.backend.sjc.remote.ssh import Other
+from sjc_blender.backend.sjc.worker import protocol
 from sjc_blender.install import environment
 from sjc_blender.queue.records import State
 from tests.addon.helpers import QUICK, Watched, chosen, fake, until
-from tests.addon.other_computers import played, python_of, queues
+from tests.addon.other_computers import played, python_of, queues, script
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the other computer is no Windows one")
 
@@ -202,7 +205,7 @@ def test_there_is_no_ssh(friend, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("host", ["", "-oProxyCommand=touch x", "a b", "friend;ls", "friend\nls"])
+@pytest.mark.parametrize("host", ["", "-V", "-oProxyCommand=touch x", "a b", "friend;ls", "friend\nls"])
 def test_no_host_is_taken_for_an_option(host):
     with pytest.raises(SjcError, match="names no computer"):
         Other(host, "python", "~/jobs")
@@ -305,6 +308,38 @@ def test_a_worker_that_is_killed_there(far, friend, tmp_path):
     q.run()
     assert (job.state, job.problem.code) == (State.FAILED, "memory")  # what the system most likely did
     assert friend.jobs()
+
+
+def test_a_line_that_does_not_come_back(friend, tmp_path, monkeypatch):
+    """So many tries, then one line; the job there can be gone on with."""
+    gone = friend.home / "gone"
+    script(
+        friend.bin / "ssh",
+        f'#!/bin/sh\nif [ -e "{gone}" ]; then echo "ssh: No route to host" >&2; exit 255; fi\ntouch "{gone}"\n'
+        'for line; do :; done\nsh -c "$line"\nexit 255\n',
+    )
+    monkeypatch.setattr(here, "WAITS", (0.05, 0.05))
+    read_end, write_end = os.pipe()
+    lines = tmp_path / "messages"
+    with os.fdopen(read_end, "rb") as commands, lines.open("wb", buffering=0) as messages:
+        settings = {"prompt": "a red mushroom", "preset": "test"}
+        start = {"type": "start", "folder": str(tmp_path / "job"), "settings": settings, "resume": False}
+        os.write(write_end, protocol.encode(start))
+        bridge = here.Bridge(commands, messages, friend.other, "--fake", "crash:3")
+        thread = threading.Thread(target=bridge.serve)
+        thread.start()
+        until(lambda: b'"done"' in lines.read_bytes())
+        os.close(write_end)
+        thread.join(10)
+    spoken = [protocol.decode(line, protocol.DOWN) for line in lines.read_bytes().splitlines()]
+    assert [m["text"] for m in spoken if m["type"] == "status"].count("connecting to friend") == 3
+    error, done = [message for message in spoken if message["type"] in ("error", "done")]
+    assert error["text"] == (
+        "The line to friend was lost and did not come back: friend does not answer: ssh: No route to host"
+    )
+    assert error["hint"] == "Press Retry to go on from the last checkpoint there."
+    assert done["state"] == "failed"
+    assert (friend.jobs()[0] / "fake.json").is_file()
 
 
 # ------------------------------------------------------------------------------------------------------------ the check

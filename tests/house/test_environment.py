@@ -1,6 +1,7 @@
 """Making .venv: what happens on machines that are not ready, and on environments that broke half-way."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -206,21 +207,34 @@ def test_subprocesses_see_no_foreign_python_settings(monkeypatch):
 
 
 @pytest.mark.parametrize(("root", "installs"), [(True, 2), (False, 0)])
-def test_system_packages_are_installed_by_root_and_named_to_others(monkeypatch, capsys, root, installs):
+def test_system_packages_are_installed_by_root_and_named_to_others(monkeypatch, capsys, tmp_path, root, installs):
     recorder = Recorder()
+    monkeypatch.setattr(system, "NO_START", tmp_path / "policy-rc.d")
     monkeypatch.setattr(system, "run", recorder)
     monkeypatch.setattr(system, "missing_packages", lambda: ["libgl1", "nodejs"])
     monkeypatch.setattr(system, "is_debian", lambda: True)
-    monkeypatch.setattr(system.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(system.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(system.os, "geteuid", lambda: 0 if root else 1000, raising=False)
     assert system.ensure_packages() == ["libgl1", "nodejs"]
     assert len(recorder.commands) == installs
     assert "sudo apt-get install -y --no-install-recommends libgl1 nodejs" in capsys.readouterr().out
 
 
+def test_a_service_that_is_installed_does_not_start(monkeypatch, tmp_path):
+    """Debian asks this file; there is an sshd for the tests then, and none that listens to the network."""
+    policy, answers = tmp_path / "policy-rc.d", []
+    monkeypatch.setattr(system, "NO_START", policy)
+    monkeypatch.setattr(
+        system, "run", lambda _words, **_: answers.append(subprocess.call([policy]) if policy.exists() else None) or 0
+    )
+    assert system.install(["openssh-server"])
+    assert answers == [None, 101]
+    assert not policy.exists()
+
+
 def test_missing_libraries_and_programs_are_named_by_their_package(monkeypatch):
     monkeypatch.setattr(system.sys, "platform", "linux")
-    monkeypatch.setattr(system.shutil, "which", lambda name: None if name == "npm" else name)
+    monkeypatch.setattr(system.shutil, "which", lambda name, **_: None if name == "npm" else name)
     monkeypatch.setattr(system, "LIBRARIES", {"libc.so.6": "libc6", "libnowhere.so.9": "libnowhere9"})
     monkeypatch.setattr(system, "DRIVERS", ("/nowhere/*.so",))
     assert system.missing_packages() == ["npm", "libnowhere9", "libgl1-mesa-dri"]

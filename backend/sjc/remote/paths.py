@@ -10,11 +10,12 @@ from ..settings import Settings
 def needed(settings: Settings) -> dict[str, str]:
     """{setting: path} of models, LoRAs and adapters that are files or folders; they are not sent.
 
-    A model that is neither here counts as one of the hub, or of the other computer alone.
+    A model that does not lie here counts as one of the hub, or as one that only the other computer has.
     """
     paths: dict[str, str] = {}
-    if settings.model != "embedded" and foreign.kind(user_path(settings.model)):
-        paths["model"] = str(user_path(settings.model).absolute())
+    for setting, given in (("model", settings.model), ("control", settings.control)):
+        if given not in ("", "embedded") and foreign.kind(user_path(given)):
+            paths[setting] = str(user_path(given).absolute())
     for number, lora in enumerate(lora_text.parse(settings.lora), 1):
         paths["lora" if number == 1 else f"lora {number}"] = str(lora.path)
     if settings.mv_adapter:
