@@ -58,9 +58,9 @@ def test_a_line_that_is_lost_is_made_again(far, server, tmp_path):
 @pytest.fixture
 def settings_of_ssh(server):
     """The client's files, which the test may change."""
-    kept = {path: path.read_bytes() for path in (server.config, server.known)}
+    originals = {path: path.read_bytes() for path in (server.config, server.known)}
     yield server
-    for path, content in kept.items():
+    for path, content in originals.items():
         path.write_bytes(content)
 
 
