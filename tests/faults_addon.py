@@ -173,7 +173,7 @@ FAULTS = [
     Fault(
         "paused-job-keeps-the-memory",
         "sjc_blender/queue/queue.py",
-        "            if self.current.state is State.PAUSED:\n                self.cancel(self.current)\n",
+        "            if paused and self.current.state is State.PAUSED:\n                self.cancel(self.current)\n",
         "",
         (f"{JOBS}::test_free_does_not_wait_for_a_paused_job",),
     ),
