@@ -158,16 +158,18 @@ def texture(
     prompt: str,
     *,
     strength: float = 1.0,
+    together: bool = False,
     block: bool | None = None,
     on_progress: OnProgress | None = None,
     **settings: Any,
 ) -> list[Job]:
-    """Paint mesh objects that are there, each by itself.  Returns a job for each.
+    """Paint mesh objects that are there, each by itself or all together.  Returns a job for each, or one.
 
     Modifiers are applied to a copy, which gets the texture in a material of its own and stands where the object
     stands; the object itself is hidden and otherwise as it was, with its materials. strength: 0 to 1, how much of its
-    present colors (those of materials, not of their pictures) to replace. settings: such as `texture_size`. The rest is
-    as in `generate`. Raises SjcError for what cannot be textured; nothing has started then.
+    present colors (those of materials, not of their pictures) to replace. together: whether they are one object, whose
+    textured copy is one mesh. settings: such as `texture_size`. The rest is as in `generate`. Raises SjcError for what
+    cannot be textured; nothing has started then.
     """
     from .scene import texturing
 
@@ -177,10 +179,12 @@ def texture(
     given = {**settings, "prompt": prompt, "surface": texturing.SURFACE, "surface_strength": strength}
     chosen = job_inputs.resolved(given)
     made = []
-    for item, scanned in [(item, texturing.scan(item)) for item in items]:
+    groups = [items] if together else [[item] for item in items]
+    for group, scanned in [(group, texturing.scan(group)) for group in groups]:
         folder = _free_folder(None, chosen)
         made.append(_queued(chosen, folder, False, on_progress, None, None, partial(scanned.write, folder)))
-        texturing.wait_for(item, made[-1].record.id)
+        for item in group:
+            texturing.wait_for(item, made[-1].record.id)
     return [job.wait() for job in made] if _blocks(block) else made
 
 

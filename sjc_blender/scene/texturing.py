@@ -13,7 +13,7 @@ from typing import Any
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import placement
@@ -31,32 +31,45 @@ _SHOWN = "sjc_painted_by"  # property of the mesh that shows how far a job is
 
 @dataclass(frozen=True)
 class Scan:
-    """A mesh to texture, still to be written, and where its textured copy will stand.
+    """Meshes to texture as one, still to be written, and where their textured copy will stand.
 
-    uv: of its points, (0, 0) the upper left as in glTF; None for a mesh without.
+    uv: of their points, (0, 0) the upper left as in glTF; None for a mesh without, and for several.
     """
 
-    part: Part
+    parts: tuple[Part, ...]
     uv: np.ndarray | None
     stands: Placement
 
     def write(self, folder: Path) -> None:
         """The mesh and its place into a job folder; asks nothing of Blender. Raises SjcError."""
-        write_bytes(folder / SURFACE, parts.glb([self.part], self.uv))
+        write_bytes(folder / SURFACE, parts.glb(self.parts, self.uv))
         placement.write(folder, self.stands)
 
 
-def scan(item: Any) -> Scan:
-    """Read a mesh object; writes nothing. Raises SjcError, one line, for what cannot be textured."""
+def scan(items: Sequence[Any]) -> Scan:
+    """Read mesh objects that become one; writes nothing. Raises SjcError, one line, for what cannot be textured.
+
+    The first one's origin and rotation about Z are those of all.
+    """
+    angle, origin = blockout.heading(items[0]), items[0].matrix_world.translation.copy()
+    read = [_read(item, angle, origin) for item in items]
+    count = sum(len(part.first) for part, _ in read)
+    if count > blockout.MOST_FACES:
+        raise SjcError(f"The objects have {count} triangles; decimate them to at most {blockout.MOST_FACES} together.")
+    uv = read[0][1] if len(read) == 1 else None  # of several, islands would lie upon each other
+    x, y, z = origin
+    return Scan(tuple(part for part, _ in read), uv, Placement((x, y, z), 1.0, angle))
+
+
+def _read(item: Any, angle: float, origin: Vector) -> tuple[Part, np.ndarray | None]:
+    """An object's triangles and UVs, its modifiers applied, about an origin and turned back by an angle about Z."""
     if item.type != "MESH":
         raise SjcError(f"{item.name} is no mesh object, so it has no surface to texture; choose a mesh.")
     if (count := blockout.triangles_of(item.data)) > blockout.MOST_FACES:  # before its modifiers make more of them
         raise SjcError(f"{item.name} has {count} triangles; decimate it to at most {blockout.MOST_FACES}.")
     if item.mode == "EDIT":
         item.update_from_editmode()
-    angle = blockout.heading(item)
-    matrix = Matrix.Rotation(-angle, 4, "Z") @ item.matrix_world
-    matrix.translation = (0, 0, 0)
+    matrix = Matrix.Rotation(-angle, 4, "Z") @ Matrix.Translation(-origin) @ item.matrix_world
     evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
@@ -72,8 +85,7 @@ def scan(item: Any) -> Scan:
         raise SjcError(f"{item.name} has points at no place (not a number); apply or repair its modifiers.")
     if not (high - low).max() > 0:
         raise SjcError(f"{item.name} has no size: all of its points lie in one place; scale it up.")
-    x, y, z = item.matrix_world.translation
-    return Scan(part, uv, Placement((x, y, z), 1.0, angle))
+    return part, uv
 
 
 def _triangles(mesh: Any, matrix: np.ndarray) -> tuple[Part, np.ndarray | None]:
@@ -82,7 +94,7 @@ def _triangles(mesh: Any, matrix: np.ndarray) -> tuple[Part, np.ndarray | None]:
     triangles, count = mesh.loop_triangles, len(mesh.loop_triangles)
     points = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.attributes["position"].data.foreach_get("vector", points)
-    placed = (points.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T).astype(np.float32)
+    placed = (points.reshape(-1, 3).astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
     corners, loops, slots = np.empty(count * 3, np.int32), np.empty(count * 3, np.int32), np.empty(count, np.int32)
     triangles.foreach_get("vertices", corners)
     triangles.foreach_get("loops", loops)

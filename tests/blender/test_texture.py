@@ -118,7 +118,7 @@ lines.append(refused(bpy.ops.sjc.texture))
 result = {"lines": lines, "jobs": len(api.jobs()), "shown": not good.hide_get(), "marked": "sjc_textured_by" in good}
 bpy.context.view_layer.objects.active = good
 bpy.ops.object.mode_set(mode="EDIT")
-result["edited"] = len(texturing.scan(good).part.first)
+result["edited"] = len(texturing.scan([good]).parts[0].first)
 result["mode"] = good.mode
 api.close()
 """
@@ -135,6 +135,59 @@ api.close()
     assert all(len(line.splitlines()) == 1 for line in got["lines"]), json.dumps(got["lines"])
     assert (got["jobs"], got["shown"], got["marked"]) == (0, True, False)
     assert (got["edited"], got["mode"]) == (12, "EDIT")
+
+
+def test_several_objects_as_one_and_objects_of_other_files(ui, tmp_path):
+    """Linked, overridden, not manifold, with a loose edge, and a kilometre large far from the origin."""
+    got = ui(
+        SCENE
+        + """
+fake("ok")
+scene.sjc.preset = "test"
+first, second = cube("first", (10, 0, 0), turn=0.5), cube("second", (10, 3, 0), (1, 2, 1))
+job, = api.texture([first, second], "a red wall", together=True)
+made = job.mesh_object
+result = {"one": [len(api.jobs()), made.location.to_tuple(1), round(made.rotation_euler.z, 3)],
+          "surface": str(job.folder / "inputs/surface.glb"),
+          "hidden": [item.hide_get() for item in (first, second)]}
+library = given["folder"] + "/library.blend"
+other = cube("other")
+bpy.data.libraries.write(library, {other}, fake_user=True)
+bpy.data.objects.remove(other)
+with bpy.data.libraries.load(library, link=True) as (source, target):
+    target.objects = ["other"]
+linked = target.objects[0]
+scene.collection.objects.link(linked)
+bpy.context.view_layer.update()
+jobs = api.texture([linked], "a red wall")
+override = linked.override_create(remap_local_usages=True)
+bpy.context.view_layer.update()
+jobs += api.texture([override], "a red wall")
+fan = bpy.data.meshes.new("fan")
+fan.from_pydata([(0, 0, 0), (0, 0, 1), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (5, 5, 5)],
+                [(0, 5)], [(0, 1, 2), (0, 1, 3), (0, 1, 4)])
+fan = bpy.data.objects.new("fan", fan)
+scene.collection.objects.link(fan)
+huge = cube("huge", (1e5, 0, 0), (500, 500, 500))
+jobs += api.texture([fan, huge], "a red wall")
+result["states"] = [one.state for one in jobs]
+result["huge"] = str(jobs[-1].folder / "inputs/surface.glb")
+result["where"] = jobs[-1].mesh_object.location.to_tuple(0)
+result["library"] = [item.library is not None or item.override_library is not None for item in (linked, override)]
+api.close()
+""",
+        folder=str(tmp_path),
+    )
+    assert got["one"][0] == 1
+    assert got["one"][2] == 0.5
+    assert got["hidden"] == [True, True]
+    both = read_glb(got["surface"])
+    assert len(both.faces) == 24
+    assert np.ptp(both.vertices, axis=0).max() > 4  # they stand as they stood to each other
+    assert got["states"] == ["finished"] * 4
+    np.testing.assert_allclose(np.ptp(read_glb(got["huge"]).vertices, axis=0), 1000, rtol=1e-4)
+    assert abs(got["where"][0] - 1e5) < 2
+    assert got["library"] == [True, True]
 
 
 PREVIEW = (

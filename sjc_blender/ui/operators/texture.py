@@ -16,7 +16,7 @@ NOT_FOR_SURFACES = ("prompt", "surface", "surface_strength", "start", "keep", "p
 
 
 class SJC_OT_texture(Button, bpy.types.Operator):
-    """Paint the selected meshes, each by itself, as the prompt says; the objects are hidden and otherwise stay"""
+    """Paint the selected meshes as the prompt says; the objects are hidden and otherwise stay"""
 
     bl_idname, bl_label = "sjc.texture", "Texture with SJC"
     prompt: bpy.props.StringProperty(name="Prompt", description="What to paint, as a sentence")
@@ -25,6 +25,9 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         description="How much of the present colors to replace: 1 ignores them, less keeps more of them",
         default=1.0, min=0.0, max=1.0, subtype="FACTOR",
     )  # fmt: skip
+    together: bpy.props.BoolProperty(
+        name="As One Object", description="Paint all selected meshes as one object, whose textured copy is one mesh"
+    )
     control: bpy.props.StringProperty(
         name="Depth ControlNet",
         description="A folder or hub id of a depth ControlNet for the chosen model, which shows it the mesh's shape; "
@@ -44,10 +47,11 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         self.prompt = context.scene.sjc.prompt
         return context.window_manager.invoke_props_dialog(self, width=400, confirm_text="Texture")
 
-    def draw(self, _context: Any) -> None:
+    def draw(self, context: Any) -> None:
         """Words, strength and ControlNet."""
         self.layout.use_property_split = True
-        for name in ("prompt", "strength", "control"):
+        several = len([item for item in context.selected_objects if item.type == "MESH"]) > 1
+        for name in ("prompt", "strength", *(("together",) if several else ()), "control"):
             self.layout.prop(self, name)
 
     def act(self, context: Any) -> None:
@@ -58,7 +62,8 @@ class SJC_OT_texture(Button, bpy.types.Operator):
         given = {**properties.settings_from(context.scene), **model_picker.taken_over(context)}
         others = {name: value for name, value in given.items() if name not in NOT_FOR_SURFACES}
         chosen = [item for item in context.selected_objects if item.type == "MESH"]
-        api.texture(chosen, prompt, strength=self.strength, control=self.control.strip(), **others)
+        how = {"strength": self.strength, "together": self.together, "control": self.control.strip()}
+        api.texture(chosen, prompt, **how, **others)
         prompts.remember(prompt)
         ui_state.refresh()
 

@@ -33,8 +33,13 @@ TEXTURE = {
     "Texture with SJC": "SJC로 텍스처 입히기",
     "Texture Selection": "선택한 것에 텍스처 입히기",
     "Texture": "텍스처 입히기",
-    "Paint the selected meshes, each by itself, as the prompt says; the objects are hidden and otherwise stay":
-        "선택한 메시를 하나씩 프롬프트대로 칠합니다. 원래 오브젝트는 숨겨질 뿐 그대로 남습니다",
+    "Paint the selected meshes as the prompt says; the objects are hidden and otherwise stay":
+        "선택한 메시를 프롬프트대로 칠합니다. 원래 오브젝트는 숨겨질 뿐 그대로 남습니다",
+    "As One Object": "한 오브젝트로",
+    "Paint all selected meshes as one object, whose textured copy is one mesh":
+        "선택한 메시를 모두 한 오브젝트로 칠합니다. 텍스처가 입혀진 사본도 메시 하나입니다",
+    "The objects have {} triangles; decimate them to at most {} together.":
+        "오브젝트들의 삼각형이 {}개입니다. 모두 합해 {}개 이하로 데시메이트하세요.",
     "Strength": "세기",
     "What to paint, as a sentence": "무엇을 칠할지, 문장으로",
     "Depth ControlNet": "깊이 ControlNet",
