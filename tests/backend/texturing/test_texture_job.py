@@ -72,9 +72,18 @@ def test_a_stopped_job_goes_on_to_the_same_texture(made: Path, tmp_path: Path) -
     )
     asked = iter([False] * 5 + [True] * 99)
     prepare_folder(tmp_path / "job", settings)
+    events: list[dict[str, object]] = []
+    first = job_run(tmp_path / "job", settings, events.append, stop=lambda: next(asked))
+    first.preview = True  # as for Blender
     with pytest.raises(Stopped):
-        job_run(tmp_path / "job", settings, stop=lambda: next(asked)).run()
+        first.run()
+    assert [event["step"] for event in events if event["type"] == "painted"] == [1, 2, 3, 4, 5]
+    shown = read_glb(tmp_path / "job/painted.glb", keep_uv=True)
+    assert shown.texture is not None
+    assert shown.texture.picture.shape[0] == painted_mesh.DRAFT
+    assert np.ptp(shown.texture.picture.astype(int), axis=(0, 1)).max() > 20  # half-made, not empty
     job_run(tmp_path / "job", reopen(tmp_path / "job")).run()
+    assert not (tmp_path / "job/painted.glb").exists()
     assert (tmp_path / "job/mesh.glb").read_bytes() == (made / "mesh.glb").read_bytes()
 
 
