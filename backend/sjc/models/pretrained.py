@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import inspect
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -35,13 +36,15 @@ _NETWORK_MODULES = {
 
 
 def silence_libraries() -> None:
-    """No progress bars and no warnings of diffusers and transformers: what goes wrong is said by SjcError."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
+    """No progress bars and no warnings of diffusers and transformers: what goes wrong is said by SjcError.
 
-    for logging in (diffusers_logging, transformers_logging):
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()
+    A library that nobody has imported yet is left alone, because importing it takes a second or more.
+    """
+    for library in ("diffusers", "transformers"):
+        if library in sys.modules:
+            logging = import_module(f"{library}.utils.logging")
+            logging.disable_progress_bar()
+            logging.set_verbosity_error()
 
 
 def load_network_module(files: ModelFiles, dtype: torch.dtype) -> Any:
@@ -160,6 +163,7 @@ def _from_pretrained(files: ModelFiles, component: str, model_class: Any, **kwar
 
 def _loaded(folder: Path, config: dict[str, Any], variant: str | None, model_class: Any, **kwargs: Any) -> Any:
     _check_numbers(folder / "config.json", model_class, config)
+    silence_libraries()
     try:
         with without_marks(folder) as readable:
             model, info = model_class.from_pretrained(
