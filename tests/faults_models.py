@@ -5,6 +5,7 @@ from tests.faults import LOOP, MODELS, SJC, Fault
 SINGLE = "tests/backend/models/test_single_file.py"
 STEP = "tests/backend/test_step.py"
 TUNING = "tests/backend/models/test_tuning.py"
+ONNX = "tests/backend/models/test_onnx.py"
 DISTILLED = "tests/backend/models/test_distilled.py"
 BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 
@@ -317,6 +318,27 @@ FAULTS = [
         "if self.distilled or self.built_in is not None or (scale == 1 and not varied and push is None):",
         "if self.distilled or (scale == 1 and not varied and push is None):",
         (f"{DISTILLED}::test_the_network_sees_every_view_once",),
+    ),
+    Fault(
+        "padding-is-read-by-onnx",
+        f"{MODELS}/onnx_text.py",
+        "mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask",
+        "mask = torch.ones_like(input_ids)",
+        (f"{ONNX}::test_sentences_are_read_as_torch_reads_them",),
+    ),
+    Fault(
+        "a-start-imports-the-libraries-models",
+        f"{MODELS}/pretrained.py",
+        "config_class = _library_class(_CONFIGS[files.class_of(component)])",
+        "config_class = _library_class(files.class_of(component)).config_class",
+        (f"{ONNX}::test_a_start_imports_no_model_of_the_libraries",),
+    ),
+    Fault(
+        "the-cosine-without-its-cap",
+        f"{MODELS}/schedule_config.py",
+        "abar(tick / ticks), 0.999) for tick",
+        "abar(tick / ticks), 0.9999) for tick",
+        ("tests/backend/models/test_schedule_config.py::test_levels_are_those_of_diffusers",),
     ),
     Fault(
         "one-graph-for-two-networks",

@@ -107,9 +107,9 @@ def _renderer() -> Answer:
 
 
 def _runtime() -> Answer:
-    from .models import onnx_unet
+    from .models import onnx_graph
 
-    if onnx_unet.available():
+    if onnx_graph.available():
         import onnxruntime
 
         return Answer(True, f"ONNX Runtime {onnxruntime.__version__}")

@@ -85,7 +85,9 @@ def load_denoiser(
         views_adapter=adapter, control=shown,
     )  # fmt: skip
     name = "The embedded model" if model == "embedded" else f'The model "{model}"'
-    prompts = load_prompt_encoder(files, loader.config, dtype, placement, loras, card=card, name=name)
+    prompts = load_prompt_encoder(
+        files, loader.config, dtype, placement, loras, card=card, name=name, onnx=loader.onnx_allowed
+    )
     pictures = picture_format(files, loader.config, card, placement, adapter, shown)
     in_cache = files.folder.parent.name == "snapshots" or (files.folder / SOURCE).is_file()
     return TextDenoiser(

@@ -33,6 +33,12 @@ _NETWORK_MODULES = {
     "FluxTransformer2DModel": "transformers.transformer_flux",
 }
 """Where diffusers.models has a class, so that no other module of it is imported."""
+_CONFIGS = {
+    "CLIPTextModel": "CLIPTextConfig",
+    "CLIPTextModelWithProjection": "CLIPTextConfig",
+    "T5EncoderModel": "T5Config",
+}
+"""The configuration of each text encoder that families.py knows."""
 
 
 def silence_libraries() -> None:
@@ -76,14 +82,15 @@ def _mvdream(files: ModelFiles, dtype: torch.dtype) -> Any:
 def load_text_encoder(files: ModelFiles, component: str, dtype: torch.dtype) -> Any:
     """A text encoder as transformers has it, on the CPU.  Raises SjcError, one line."""
     # Wrong shapes are let through here and reported by `_from_pretrained`; the library only points at its log.
-    encoder_class = _text_encoder_class(files, component)
+    encoder_class = _library_class(files.class_of(component))
     return _from_pretrained(files, component, encoder_class, dtype=dtype, ignore_mismatched_sizes=True)
 
 
 def load_text_config(files: ModelFiles, component: str) -> Any:
     """The configuration of a text encoder as transformers has it.  Raises SjcError, one line."""
     folder = files.folder / component
-    config_class = _text_encoder_class(files, component).config_class
+    # By name, not by the encoder's class: importing that takes two seconds.
+    config_class = _library_class(_CONFIGS[files.class_of(component)])
     try:
         with without_marks(folder) as readable:
             config = config_class.from_pretrained(str(readable), **OWN_FILES_ONLY)
@@ -141,11 +148,11 @@ def _is_marked(path: Path) -> bool:
         return file.read(3) == codecs.BOM_UTF8
 
 
-def _text_encoder_class(files: ModelFiles, component: str) -> Any:
+def _library_class(name: str) -> Any:
     import transformers
 
     silence_libraries()
-    return getattr(transformers, files.class_of(component))
+    return getattr(transformers, name)
 
 
 def _check_numbers(path: Path, model_class: Any, config: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from ..errors import SjcError
 from ..lora_text import Lora
 from ..machine.folders import cache_folder
 from . import lora as lora_files
-from . import text_encoders
+from . import onnx_text, text_encoders
 from .families import FLUX, MVDREAM, SD3, SDXL, STABLE_DIFFUSION, tokenizer_of
 from .memory_fallback import MemoryFallback
 from .model_files import ModelFiles
@@ -36,6 +36,7 @@ def load_prompt_encoder(
     *,
     card: dict[str, Any],
     name: str,
+    onnx: bool = False,
 ) -> PromptEncoder | NoPrompt:
     """What reads prompts for a model.
 
@@ -44,10 +45,12 @@ def load_prompt_encoder(
     placement: where the encoders go.
     loras: checked LoRAs that are fused into the encoders.
     card, name: see `PromptEncoder`.
+    onnx: whether ONNX Runtime may run a small encoder.
 
     Raises SjcError, one line, for encoders that cannot be loaded or do not fit the network.
     """
-    encoders = _text_encoders(files, dtype, placement, loras)
+    large = sum(files.bytes_of.get(component, 0) for component in files.family.texts) > LARGE_TEXT
+    encoders = _text_encoders(files, dtype, placement, loras, onnx=onnx and not large)
     if not encoders:
         return NoPrompt(name, card)
     prompts = PromptEncoder(
@@ -62,7 +65,7 @@ def load_prompt_encoder(
     )
     _check_fit(files, network_config, encoders)
     prompts.fallback = MemoryFallback(placement.cheaper_encoding(prompts), TEXTS_FULL, placement.note)
-    if sum(files.bytes_of.get(component, 0) for component in encoders) > LARGE_TEXT:
+    if large:
         digest = fingerprint(files, str(dtype), lora_files.fingerprint(loras))
         prompts.cache = TextCache(cache_folder("text") / digest)
     else:
@@ -77,7 +80,7 @@ def _reads_pieces(encoder: TextEncoder) -> bool:
 
 
 def _text_encoders(
-    files: ModelFiles, dtype: torch.dtype, placement: Placement, loras: Sequence[Lora]
+    files: ModelFiles, dtype: torch.dtype, placement: Placement, loras: Sequence[Lora], onnx: bool
 ) -> dict[str, TextEncoder]:
     """The text encoders by component, not loaded yet."""
     encoders = {}
@@ -85,11 +88,6 @@ def _text_encoders(
         if component not in files.configs:
             continue
         config = load_text_config(files, component)
-
-        def load(component: str = component) -> Any:
-            encoder = load_text_encoder(files, component, dtype)
-            lora_files.fuse(loras, files.family, {component: encoder})
-            return placement.text_encoder(encoder)
 
         tokenizer = load_tokenizer(files, tokenizer_of(component))
         # T5 is trained with the padding masked; CLIP pipelines leave the mask out unless the config asks for it, those
@@ -100,6 +98,16 @@ def _text_encoders(
         tokens = _MAX_TOKENS.get((files.family.name, component), 77)
         if tokens <= 77:
             tokens = min(int(tokenizer.model_max_length), tokens)
+
+        def load(component: str = component, tokens: int = tokens) -> Any:
+            def by_torch() -> Any:
+                encoder = load_text_encoder(files, component, dtype)
+                lora_files.fuse(loras, files.family, {component: encoder})
+                return placement.text_encoder(encoder)
+
+            graph = onnx_text.encoder(files, component, tokens, by_torch) if onnx else None
+            return graph or by_torch()
+
         encoders[component] = TextEncoder(tokenizer, config, load, tokens, masked)
     return encoders
 
