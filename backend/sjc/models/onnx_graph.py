@@ -45,7 +45,7 @@ def opened(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def kept(path: Path) -> Any | None:
+def earlier_session(path: Path) -> Any | None:
     """A session of a graph that an earlier start wrote; None where there is none, or it is damaged."""
     if available() and path.is_file():
         with contextlib.suppress(Exception):  # it is written anew
@@ -53,7 +53,7 @@ def kept(path: Path) -> Any | None:
     return None
 
 
-def written(path: Path, write: Write) -> Any:
+def new_session(path: Path, write: Write) -> Any:
     """A session of a new graph, which is kept at `path` if anything can be. Raises what the exporter raises."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

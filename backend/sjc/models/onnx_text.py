@@ -43,11 +43,11 @@ def encoder(files: ModelFiles, component: str, tokens: int, load: Callable[[], A
     tokens: in a sentence, with its padding. load: gives the encoder of the transformers library, in float32 on the CPU.
     """
     path = onnx_graph.path_of(sorted((files.folder / component).iterdir()), component, str(tokens))
-    session = onnx_graph.kept(path)
+    session = onnx_graph.earlier_session(path)
     if session is None and onnx_graph.available():
         module = load()
         with contextlib.suppress(Exception):  # as in onnx_unet.network
-            session = onnx_graph.written(path, lambda part: _write(module, tokens, part))
+            session = onnx_graph.new_session(path, lambda part: _write(module, tokens, part))
     return GraphEncoder(session) if session else None
 
 

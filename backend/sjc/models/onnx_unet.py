@@ -28,7 +28,7 @@ def cached(files: ModelFiles, adapter: Path | None = None) -> Network | None:
 
     adapter: file of the adapter that is fused into the network (distilled.py), None without.
     """
-    session = onnx_graph.kept(graph_path(files, adapter))
+    session = onnx_graph.earlier_session(graph_path(files, adapter))
     return _network(session) if session else None
 
 
@@ -42,7 +42,7 @@ def network(files: ModelFiles, unet: Any, tokens: int, adapter: Path | None = No
     if not onnx_graph.available() or weights > LARGEST or next(unet.parameters()).dtype != torch.float32:
         return None
     with contextlib.suppress(Exception):  # a graph that cannot be written, an unloadable library, a full disk ...
-        return _network(onnx_graph.written(graph_path(files, adapter), lambda path: _write(unet, tokens, path)))
+        return _network(onnx_graph.new_session(graph_path(files, adapter), lambda path: _write(unet, tokens, path)))
     return None
 
 

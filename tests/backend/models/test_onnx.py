@@ -81,7 +81,7 @@ def test_graph_is_kept_and_the_next_start_needs_no_unet(tmp_path, cache, monkeyp
     first = denoised(folder, "onnx", ["mushroom"], 2)
     graphs = sorted(cache.iterdir())
     assert len(graphs) == 2  # the network's and the text encoder's
-    monkeypatch.setattr(onnx_graph, "written", lambda *_: pytest.fail("written a second time"))
+    monkeypatch.setattr(onnx_graph, "new_session", lambda *_: pytest.fail("written a second time"))
     monkeypatch.setattr(network_loading, "load_network_module", lambda *_: pytest.fail("loaded in vain"))
     monkeypatch.setattr(prompt_loading, "load_text_encoder", lambda *_: pytest.fail("loaded in vain"))
     assert torch.equal(denoised(folder, "auto", ["mushroom"], 2), first)
