@@ -81,7 +81,12 @@ CARD: tuple[Target, ...] = (
     ("launches outside the graph in that step", "gpu", ("embedded_launches",), 0, "", 10, 3, False),
     ('"a red mushroom", prompt to files, embedded model, warm disk', "job-cuda", ("wall_s",), 1, " s", 12, 6, False),
 )  # fmt: skip
-CARD_COMMANDS = {"render-cuda": "bench render", "gpu": "bench gpu", "job-cuda": "bench job"}  # need a CUDA device
+COMMANDS = {
+    # need a CUDA device
+    "render-cuda": "bench render", "gpu": "bench gpu", "job-cuda": "bench job",
+    "texture-latent-model": "bench texture --model tests/data/latent_model", "sharpen": "bench sharpen --preset fast",
+}  # fmt: skip
+"""Of results that are not called after their benchmark, or are not measured with its defaults."""
 
 
 def envelope(name: str, command: list[str], settings: dict[str, Any]) -> Record:
@@ -150,7 +155,7 @@ def summary_table(targets: tuple[Target, ...], folder: Path = RESULTS) -> str:
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         if record is None or value is None:
-            command = CARD_COMMANDS.get(source, f"bench {source}")
+            command = COMMANDS.get(source, f"bench {source}")
             rows.append([name, "not yet measured", f"{must:g}{unit}", f"{aim:g}{unit}", f"`{command}`"])
             continue
         sources[source] = record

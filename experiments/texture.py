@@ -38,7 +38,7 @@ from training.truth import ground_truth
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PROMPTS = ("a green car", "a pink chair", "a blue mushroom with a yellow stem")
+PROMPTS = ("a green car", "a blue mushroom with a yellow stem")
 LATENT = "tests/data/latent_model"
 KINDS = {"painted": "embedded", "painted, latent": LATENT, "sharpened": LATENT}
 SIZE, EDGE, RAYS, VIEWS = 512, 48, 4, (0.0, 120.0, 240.0)
