@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import SjcError
-from ..output.colour import linear_to_srgb, painted
+from ..output.colour import painted
 from ..output.glb import read_glb, write_glb
 from ..output.mesh import Mesh
 from ..texturing import consensus, depth, painted_mesh, surface, viewpoints
@@ -78,9 +78,9 @@ class TextureRun(JobRun):
 
     def _present(self, shadow: consensus.Shadow) -> torch.Tensor:
         """The mesh's present colours at every pixel's place, sRGB-encoded."""
-        corners = self.mesh.colors[self.mesh.faces[shadow.face.cpu().numpy()]]
-        linear = np.einsum("pc,pci->pi", shadow.weights.cpu().numpy(), corners)
-        return torch.from_numpy(linear_to_srgb(linear.clip(0, 1)).astype(np.float32))
+        return torch.from_numpy(
+            painted_mesh.present(self.mesh, shadow.face.cpu().numpy(), shadow.weights.cpu().numpy())
+        )
 
     def _step(self, _writer: BackgroundWriter) -> None:
         self.views.advance()

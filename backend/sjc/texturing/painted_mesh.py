@@ -131,10 +131,19 @@ def _present_texels(
 ) -> tuple[NDArray[Any], NDArray[Any], Points, NDArray[np.float32]]:
     """Rows, columns and places of the texels that the mesh covers, and its present colours there, sRGB [T,3]."""
     rows, columns, triangle, weights = _texels(mesh, size)
-    linear = np.einsum("tc,tci->ti", weights, mesh.colors[mesh.faces[triangle]])
     device = surface.vertices.device
     face, within = (torch.from_numpy(x).to(device) for x in (triangle, weights.astype(np.float32)))
-    return rows, columns, surface.at(face, within), linear_to_srgb(linear.clip(0, 1)).astype(np.float32)
+    return rows, columns, surface.at(face, within), present(mesh, triangle, weights)
+
+
+def present(mesh: Mesh, face: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float32]:
+    """The mesh's own colours at places of its faces [P] with barycentric weights [P,3], sRGB: its picture's, if any."""
+    corners = mesh.faces[face]
+    if mesh.texture is not None and len(mesh.texture.picture) > 1:
+        uv = np.einsum("pc,pci->pi", weights, mesh.texture.uv[corners])
+        return lookup(mesh.texture.picture / 255, uv).astype(np.float32)
+    linear = np.einsum("pc,pci->pi", weights, mesh.colors[corners])
+    return linear_to_srgb(linear.clip(0, 1)).astype(np.float32)
 
 
 def _texels(mesh: Mesh, size: int) -> tuple[NDArray[Any], ...]:

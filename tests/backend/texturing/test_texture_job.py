@@ -187,6 +187,21 @@ def test_whole_colours_are_corrected_and_borders_stay() -> None:
     torch.testing.assert_close(truer(places, green), green)
 
 
+def test_a_result_with_a_texture_keeps_what_is_not_corrected() -> None:
+    laid = painted_mesh.laid_out(cube(), 64)
+    assert laid.texture is not None
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    picture = np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[:, None], (1, 64)), np.full((64, 64), 99, np.uint8)], -1)
+    mesh = Mesh(laid.vertices, laid.faces, laid.colors, texture=Texture(picture, laid.texture.uv))
+    surface = Surface(mesh, torch.device("cpu"))
+    shadow = consensus.cast(surface, look_at([0.0, 120, 240], [20.0, 40, 20], 3.0, 36.0), 32)
+    own = torch.from_numpy(painted_mesh.present(mesh, shadow.face.numpy(), shadow.weights.numpy()))
+    made = painted_mesh.corrected(mesh, surface, correction.Correction(shadow, own, own), 64).texture
+    assert made is not None
+    rows, columns, *_ = painted_mesh._texels(mesh, 64)
+    assert np.abs(made.picture[rows, columns].astype(int) - picture[rows, columns]).max() <= 1
+
+
 def test_a_hit_is_where_its_weights_say() -> None:
     surface = Surface(cube(), torch.device("cpu"))
     hits = surface.rays(torch.tensor([[0.1, -3.0, 0.2], [0.0, -3.0, 2.0]]), torch.tensor([[0.0, 1, 0]] * 2))
