@@ -154,6 +154,7 @@ def handle(record: JobRecord, message: dict[str, Any]) -> None:
         from .scene import texturing
 
         texturing.drop(record.id)
+        placement_of(record).shown = False  # not the person's doing: it comes back if the job goes on
     tell(record, message)
 
 

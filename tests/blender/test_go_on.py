@@ -125,7 +125,7 @@ api.close()
     assert got["shown"], "the result stays, to be compared"
     assert got["tree"] == [["a blue tree", 0], *[["a blue tree", 1]] * 3]
     assert got["none"]
-    assert "has no mesh.glb" in got["gone"]
+    assert "is not finished" in got["gone"]
     assert "is not finished" in got["unfinished"]
     assert got["left"] == 4
 

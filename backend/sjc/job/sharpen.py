@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import foreign, settings
-from ..errors import SjcError
+from .. import settings
 from ..settings import Settings
 from . import folder as job_folder
 from . import inputs
@@ -25,13 +24,11 @@ def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Sett
 
     given: settings by name, over those that follow from the parent's.
 
-    Raises SjcError, one line, for a folder that is no job's, is not finished, is at work, or has lost its mesh, and for
-    bad settings.
+    Raises SjcError, one line, for a folder that is no job's, is not finished (one without its mesh is not), or is at
+    work, and for bad settings.
     """
     old = job_folder.read_settings(parent)
     check_finished(parent)
-    if not foreign.is_file(parent / job_folder.MESH):
-        raise SjcError(f"{parent} has no {job_folder.MESH}; generate it again to sharpen its colors.")
     derived: dict[str, object] = {
         "surface": str(parent.absolute() / job_folder.MESH),
         "surface_strength": STRENGTH,

@@ -1,7 +1,6 @@
 """Korean: texturing meshes, and what can be wrong with them."""
 
 TEXTURE = {
-    "{} has no {}; generate it again to sharpen its colors.": "{} 에 {} 이(가) 없습니다. 색상을 선명하게 하려면 다시 생성하세요.",
     "{} is a whole model, not a ControlNet; it goes into the setting model.":
         "{} 은(는) ControlNet이 아니라 모델 전체입니다. model 설정에 넣으세요.",
     "{} has no {}; give the folder of a ControlNet in the diffusers format.":
