@@ -82,6 +82,7 @@ def _read(request: dict[str, Any]) -> Any:
         wanted.objects = [request["object"]]
     target = wanted.objects[0]
     target.parent = None
+    target.hide_render = target.hide_viewport = False  # nothing is baked onto what is hidden
     scene = bpy.context.scene
     scene.collection.objects.link(target)
     bpy.context.view_layer.objects.active = target

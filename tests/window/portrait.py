@@ -4,7 +4,7 @@
     panel   docs/images/panel.png               the whole window, a job paused on its way
     guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
     start   docs/images/guide-*.png             the same of block-outs, variants, other words and reference pictures
-    quads   docs/images/quads.png               a result, its quads, its parts and its baked copy; needs no window
+    quads   docs/images/quads.webp              a result, its quads, its parts and its baked copy; needs no window
 
 Without a name all of them are made. They need what the window's tests need: Debian, and the root account.
 """
@@ -88,7 +88,6 @@ def quads():
     import PIL.Image
 
     from tests.blender import venvs
-    from tests.window import camera
     from tools.stage import stage
 
     stage()
@@ -103,7 +102,9 @@ def quads():
         }
         program = Path(__file__).with_name("quads.py")
         subprocess.run([venvs.ensure_bpy(), str(program), json.dumps(given)], check=True)
-        return [camera.save(PIL.Image.open(picture).convert("RGB"), IMAGES / "quads.png")]
+        with PIL.Image.open(picture) as image:
+            image.convert("RGB").save(IMAGES / "quads.webp", quality=80, method=6)
+        return [IMAGES / "quads.webp"]
 
 
 def main(arguments):

@@ -1,4 +1,4 @@
-"""docs/images/quads.png: a result as it came, its quads, its parts and its baked copy, rendered in the bpy wheel.
+"""docs/images/quads.webp: a result as it came, its quads, its parts and its baked copy, rendered in the bpy wheel.
 
 `python -m tests.window.portrait quads` makes the result and calls this by an interpreter that has bpy:
 `python quads.py JSON`, {stage, mesh, name, picture}.
@@ -66,7 +66,7 @@ def wires(bpy, item) -> None:
     made.data.materials.clear()
     made.data.materials.append(material(bpy, WIRE))
     modifier = made.modifiers.new("wires", "WIREFRAME")
-    modifier.thickness = THICK
+    modifier.thickness, modifier.use_even_offset = THICK, False
 
 
 def material(bpy, color):

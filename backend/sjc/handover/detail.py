@@ -74,9 +74,10 @@ def _local(
     basis = np.stack([along, across, facing], 2)
     flat = np.abs(np.linalg.det(basis)) < 1e-12
     basis[flat] = np.eye(3)
-    local: NDArray[np.float64] = np.linalg.solve(basis, wanted[..., None])[..., 0]
+    local = np.linalg.solve(basis, wanted[..., None])[..., 0].astype(np.float64)
     local[flat | (local[:, 2] <= 0)] = 0, 0, 1
-    return local / np.linalg.norm(local, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = local / np.linalg.norm(local, axis=1, keepdims=True)
+    return unit
 
 
 def _open_share(

@@ -3,10 +3,12 @@
 No `from __future__ import annotations` here: Warp reads the annotations of kernels as objects.
 """
 
+import math
 from typing import Any
 
 import warp as wp
 
+TURN = 2 * math.pi
 Vectors: Any = wp.array(dtype=wp.vec3)
 Floats: Any = wp.array(dtype=wp.float32)
 
@@ -40,7 +42,7 @@ def open_share(
             digit *= 0.5
             bits = bits >> wp.uint32(1)
         squared = (float(k) + 0.5) / float(count)
-        angle = 2.0 * wp.pi * (radical + turn)
+        angle = TURN * (radical + turn)
         radius = wp.sqrt(squared)
         direction = radius * (wp.cos(angle) * along + wp.sin(angle) * across) + wp.sqrt(1.0 - squared) * normal
         if not wp.mesh_query_ray_anyhit(mesh, origin, direction, farthest):
