@@ -205,7 +205,7 @@ def remove_files(folder: Path, more: Collection[str] = ()) -> None:
         raise SjcError(f"{folder / inputs.INPUTS} is a link that leads out of the job folder; nothing is removed.")
     _remove_made(folder)
     taken_in = [f"{inputs.INPUTS}/{path.name}" for path in (folder / inputs.INPUTS).glob("*")]
-    for name in (*more, *taken_in, LOG, JOB):
+    for name in (*more, *taken_in, LOG, REMOTE, JOB):
         _remove(folder / name)
 
 

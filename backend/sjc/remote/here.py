@@ -43,6 +43,7 @@ IN_USE_SECONDS, IN_USE_PAUSE = (
 )  # there.SILENCE and the worker's GRACE_SECONDS, until the earlier one has ended
 END_SECONDS = 6.0
 ALIVE_SECONDS = 5
+DEAF_SECONDS = 2.0 * ssh.ALIVE_SECONDS * ssh.ALIVE_MISSED  # by then ssh has noticed that the line is lost
 GARBAGE_LINES = 50
 
 
@@ -75,13 +76,13 @@ class Bridge:
     def __init__(self, commands: IO[bytes], messages: IO[bytes], other: Other, *words: str) -> None:
         self.commands, self.messages, self.other, self.words = commands, messages, other, words
         self.waits = WAITS
-        self.events: queue.Queue[Event] = queue.Queue(256)
+        self.events: queue.Queue[Event] = queue.Queue(64)
         self.link: Link | None = None
         self.job: Job | None = None
         self.phase = "idle"  # idle, linking, waiting (to try again), opening, running
         self.due = 0.0  # when the phase has lasted long enough
         self.ended: float | None = None
-        self._met = False  # whether the other computer has answered once
+        self._heard = 0.0  # when the other computer last said something
         self._uploads: Iterator[Message] = iter(())
         self._uploading = False
         self._receiver: wire.Receiver | None = None
@@ -119,10 +120,11 @@ class Bridge:
         self.events.put(("command", None, {"type": "shutdown"}))
 
     def _beat(self) -> None:
-        """Blender hears the worker's own heartbeat once it runs; until then, that this process lives."""
+        """Blender hears the worker's own heartbeat once it runs; else, that this process lives, and ssh still tries."""
         number = 0
         while True:
-            if self.phase in ("linking", "waiting", "opening"):
+            unheard = 2 * protocol.HEARTBEAT_SECONDS < time.monotonic() - self._heard < DEAF_SECONDS
+            if self.phase in ("linking", "waiting", "opening") or unheard:
                 self.send("heartbeat", quiet_s=0.0)
             number += 1
             link = self.link
@@ -228,7 +230,7 @@ class Bridge:
             self._done("stopped")
         elif code > 0 and code != ssh.LINE_LOST and not connecting:
             self._fail_of_end(code, failure)
-        elif not self._met or (connecting and not failure.again):
+        elif connecting and not (job.tries and failure.again):
             self._fail(failure.code, failure.text, failure.hint)
         elif job.tries >= len(self.waits):
             self._fail(
@@ -252,6 +254,7 @@ class Bridge:
     # ----------------------------------------------------------------------------------------------------- from there
 
     def _take_line(self, line: bytes) -> None:
+        self._heard = time.monotonic()
         try:
             message = protocol.decode(line, wire.DOWN)
         except SjcError:
@@ -274,7 +277,6 @@ class Bridge:
         if wrong := wrong_version(self.other, str(message.get("sjc", "?")), message["hash"]):
             self._fail(wrong.code, wrong.text, wrong.hint)
             return
-        self._met = True
         self._open()
 
     def _open(self) -> None:

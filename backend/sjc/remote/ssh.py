@@ -25,6 +25,7 @@ OPTIONS = (
     "-o", f"ServerAliveInterval={ALIVE_SECONDS}",
     "-o", f"ServerAliveCountMax={ALIVE_MISSED}",
     "-o", "ClearAllForwardings=yes",
+    "-o", "ControlMaster=no",
     "-o", "RemoteCommand=none",
     "-o", "LogLevel=ERROR",
 )  # fmt: skip

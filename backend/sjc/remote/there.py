@@ -170,7 +170,10 @@ class There:
         try:
             lock.take()
         except Taken as error:
-            raise SjcError(f"{self.job} on the other computer is in use by {error}.", IN_USE) from error
+            raise SjcError(
+                f"{self.job} on the other computer is in use by {error}. Wait until that has ended, then press Retry.",
+                IN_USE,
+            ) from error
         self._lock = lock
 
     def _release(self) -> None:

@@ -172,6 +172,9 @@ def draw_error(layout: Any, context: Any, entry: Any) -> None:
     paragraph.paragraph(column, context, entry.problem_text)
     if entry.problem_hint:
         paragraph.paragraph(column, context, entry.problem_hint, icon="INFO")
+    checked = context.window_manager.sjc.other_text
+    if entry.problem_code == "host" and checked:
+        paragraph.paragraph(column, context, checked, icon="VIEWZOOM", max_lines=4)
     row = column.row(align=True)
     row.operator("sjc.retry", icon="FILE_REFRESH").job = entry.name
     fixes = FIXES.get(entry.problem_code, ())

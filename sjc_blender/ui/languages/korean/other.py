@@ -61,7 +61,7 @@ OTHER = {
     "No job is open on the other computer.": "다른 컴퓨터에 열린 작업이 없습니다.",
     "The disk of the other computer is full: {} has {} MB left. Free some space there, or choose another folder for jobs.": "다른 컴퓨터의 디스크가 가득 찼습니다: {}에 {} MB 남았습니다. 그쪽에 공간을 만들거나 작업 폴더를 다르게 고르세요.",
     "{}: {} is not on the other computer; copy it there under the same path, or choose another one.": "{}: {}이(가) 다른 컴퓨터에 없습니다. 같은 경로로 복사하거나 다른 것을 고르세요.",
-    "{} on the other computer is in use by {}.": "다른 컴퓨터의 {}을(를) {}이(가) 쓰고 있습니다.",
+    "{} on the other computer is in use by {}. Wait until that has ended, then press Retry.": "다른 컴퓨터의 {}을(를) {}이(가) 쓰고 있습니다. 끝날 때까지 기다린 뒤 다시 시도를 누르세요.",
     "The other computer sent a file that no job has, {}; it is refused.": "다른 컴퓨터가 작업에 없는 파일 {}을(를) 보냈습니다. 받지 않습니다.",
     "{} was damaged on the way from the other computer.": "{}이(가) 다른 컴퓨터에서 오는 길에 손상되었습니다.",
 }
