@@ -11,25 +11,23 @@ import contextlib
 import json
 import os
 import queue
-import secrets
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from .. import causes, foreign, settings
+from .. import causes
 from ..errors import SjcError
 from ..job import folder as job_folder
 from ..job import inputs
 from ..job.locks import IN_USE
-from ..output import files
-from ..settings import Settings
 from ..worker import protocol
 from . import ssh, wire
 from .check import wrong_version
+from .job_here import Job
 from .link import Event, Link
 from .paths import needed
 from .ssh import HOST, Failure, Other
@@ -37,37 +35,11 @@ from .wire import Message
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before each try to have a lost line back
 HELLO_SECONDS = 60.0
-IN_USE_SECONDS, IN_USE_PAUSE = (
-    45.0,
-    1.0,
-)  # there.SILENCE and the worker's GRACE_SECONDS, until the earlier one has ended
+IN_USE_SECONDS, IN_USE_PAUSE = 45.0, 1.0  # within these an earlier line has ended there (there.SILENCE)
 END_SECONDS = 6.0
 ALIVE_SECONDS = 5
 DEAF_SECONDS = 2.0 * ssh.ALIVE_SECONDS * ssh.ALIVE_MISSED  # by then ssh has noticed that the line is lost
 GARBAGE_LINES = 50
-
-
-@dataclass(eq=False)
-class Job:
-    """What Blender has asked for.
-
-    resume: go on with what the folder holds. begun: there is a job folder there, with which a new line goes on.
-    started: the worker there has it. sources: what a new job starts from, by its name in the job folder. shown: the
-    snapshots that Blender knows of. colors: what the last one said of itself.
-    """
-
-    folder: Path
-    settings: Settings
-    resume: bool
-    sources: dict[str, Path] = field(default_factory=dict)
-    begun: bool = False
-    started: bool = False
-    paused: bool = False
-    cancelled: bool = False
-    shown: set[str] = field(default_factory=set)
-    colors: str = "exact"
-    tries: int = 0
-    in_use_until: float = 0.0
 
 
 class Bridge:
@@ -112,6 +84,9 @@ class Bridge:
             while line:
                 line = line[self.messages.write(line) :]
 
+    def _pass_on(self, message: Message) -> None:
+        self.send(message.pop("type"), **message)
+
     def _listen(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             for line in self.commands:
@@ -146,7 +121,7 @@ class Bridge:
             elif link is self.link:
                 self._line_lost(*value)
         except SjcError as error:
-            self._fail("input" if self.phase == "idle" else HOST, str(error))
+            self._fail(HOST, str(error))
 
     def _go_on(self) -> None:
         """Nothing has happened: what is due?"""
@@ -184,17 +159,12 @@ class Bridge:
         if self.job:
             self.send("warning", text="the worker is busy; start one job at a time")
             return
-        folder, resume = Path(command["folder"]), command["resume"]
-        self.phase = "idle"
-        self.job = Job(folder, Settings(prompt=""), resume)
-        if resume:
-            self.job.settings, self.job.begun = job_folder.read_settings(folder), True
-            self.job.shown = {path.name for path in job_folder.snapshots(folder)}
-        else:
-            chosen = self.job.settings = settings.resolve_job(command["settings"])
-            job_folder.check_folder(folder, chosen)
-            inputs.check(chosen, folder)
-            self.job.sources = inputs.sources(chosen, folder)
+        try:
+            self.job = Job.asked(Path(command["folder"]), command["settings"], command["resume"])
+        except SjcError as error:
+            self.send("error", code="input", text=str(error), hint="")
+            self.send("done", state="failed")
+            return
         if self.link:
             self._open()
         else:
@@ -240,7 +210,7 @@ class Bridge:
             )
         else:
             self.due, self.phase = time.monotonic() + self.waits[job.tries], "waiting"
-            job.tries, job.started = job.tries + 1, False
+            job.tries, job.started, job.in_use_until = job.tries + 1, False, 0.0
             self.send("status", stage="connect", text=f"the line to {self.other.host} is lost; connecting again")
 
     def _fail_of_end(self, code: int, failure: Failure) -> None:
@@ -269,7 +239,7 @@ class Bridge:
             if self._receiver:
                 self._receiver.take(message)
         else:
-            self.send(message.pop("type"), **message)
+            self._pass_on(message)
 
     def _take_hello(self, message: Message) -> None:
         if self.phase != "linking":
@@ -283,27 +253,13 @@ class Bridge:
         job = self.job
         assert job is not None
         assert self.link is not None
-        if job.begun:
-            have = wire.digests(job.folder)
-        else:
-            have = {name: wire.digest(path, path.parent) for name, path in job.sources.items()}
-        checkpoint = have.get(job_folder.CHECKPOINT, "") if job.begun else ""
+        if not job.in_use_until:  # else it was looked through a moment ago
+            job.look()
         self.phase, self.due = "opening", time.monotonic() + IN_USE_PAUSE
         self.link.send(
-            "open", name=self._name_there(job), resume=job.begun, checkpoint=checkpoint, have=have,
-            paths=needed(job.settings),
+            "open", name=job.name_there(self.other.host), resume=job.begun, have=job.have, paths=needed(job.settings),
+            checkpoint=job.have.get(job_folder.CHECKPOINT, "") if job.begun else "",
         )  # fmt: skip
-
-    def _name_there(self, job: Job) -> str:
-        """The name of the job's folder there, which a file in the folder here remembers."""
-        path = job.folder / job_folder.REMOTE
-        with contextlib.suppress(OSError, SjcError):
-            record = foreign.Record(foreign.read_json(path, within=job.folder), path)
-            if record.text("host") == self.other.host:
-                return record.text("name")
-        name = f"{job_folder.slug(job.folder.name)}-{secrets.token_hex(6)}"
-        files.write_json(path, {"host": self.other.host, "name": name})
-        return name
 
     def _take_opened(self, message: Message) -> None:
         job = self.job
@@ -311,16 +267,9 @@ class Bridge:
             return
         job.in_use_until = 0.0
         self._receiver = wire.Receiver(job.folder)
-        names = [name for name in message["wanted"] if wire.fits(name)]
-        if names:
+        if message["wanted"]:
             self.send("status", stage="connect", text=f"sending files to {self.other.host}")
-        self._uploads, self._uploading = self._messages_of(job, names), True
-
-    def _messages_of(self, job: Job, names: list[str]) -> Iterator[Message]:
-        for name in names:
-            path = job.sources.get(name, job.folder / name)
-            with foreign.opened(path, foreign.FIELD_BYTES) as stream:
-                yield from wire.messages_of(name, stream)
+        self._uploads, self._uploading = job.messages_of(message["wanted"]), True
 
     def _upload(self) -> None:
         """Send the next piece; after the last one, start."""
@@ -352,60 +301,42 @@ class Bridge:
         self._fail(HOST, message["text"])
 
     def _take_begun(self, _message: Message) -> None:
-        """Only now: what stood in the folder here stays until there is a job there."""
-        job = self.job
-        if job and not job.begun:
-            job_folder.prepare_folder(job.folder, job.settings)
-            job.begun = True
+        if self.job:
+            self.job.begin()
 
     def _take_files(self, message: Message) -> None:
-        """Our folder is as the one there: what that no longer has goes, and Blender hears of snapshots in between."""
-        job, there = self.job, set(message["names"])
-        if job is None or not job.begun:
-            return
-        for name in wire.names_in(job.folder):
-            if name.startswith(f"{job_folder.SNAPSHOTS}/") and name not in there:
-                (job.folder / name).unlink(missing_ok=True)
-        for path in job_folder.snapshots(job.folder):
-            meta = job_folder.snapshot_meta(path)
-            if path.name not in job.shown and meta:
-                job.shown.add(path.name)
-                self.send("snapshot", step=meta["step"], path=str(path), shape=[], colors=job.colors)
+        for news in self.job.follow(message["names"]) if self.job else ():
+            self._pass_on(news)
 
     def _take_progress(self, message: Message) -> None:
         if self.job:
             self.job.tries = 0
-        self.send(**_renamed(message))
+        self._pass_on(message)
 
     def _take_snapshot(self, message: Message) -> None:
         if self.job:
-            path = self.job.folder / job_folder.SNAPSHOTS / Path(message["path"]).name
-            self.job.shown.add(path.name)
-            self.job.colors = message["colors"]
-            self.send(**_renamed({**message, "path": str(path)}))
+            self._pass_on(self.job.snapshot(message))
 
     def _take_result(self, message: Message) -> None:
         if self.job:
-            self.send(**_renamed({**message, "folder": str(self.job.folder)}))
+            self._pass_on({**message, "folder": str(self.job.folder)})
 
     def _take_error(self, message: Message) -> None:
         hint = message["hint"]
         if message["code"] == "environment":
             hint = f"Install sjc again on {self.other.host}: a package is missing there."
-        self.send(**_renamed({**message, "hint": hint}))
+        self._pass_on({**message, "hint": hint})
 
     def _take_done(self, message: Message) -> None:
         if message["state"] == "finished" and self.job and self.link:
             self.link.send("forget")
-            with contextlib.suppress(OSError):
-                (self.job.folder / job_folder.REMOTE).unlink()
+            self.job.forget_name()
         self._done(message["state"])
 
     # -------------------------------------------------------------------------------------------------------- endings
 
     def _fail(self, code: str, text: str, hint: str = "") -> None:
-        if self.phase != "idle":  # else the job has not reached the line, which serves the next one
-            self._drop_link()
+        self._drop_link()
         if self.job:
             self.send("error", code=code, text=text, hint=hint)
             self._done("failed")
@@ -414,11 +345,6 @@ class Bridge:
         if self.job:
             self.job, self.phase = None, "idle"
             self.send("done", state=state)
-
-
-def _renamed(message: Message) -> dict[str, Any]:
-    """A message as the arguments of `send`."""
-    return {"type_": message["type"], **{key: value for key, value in message.items() if key != "type"}}
 
 
 def main(commands: IO[bytes], messages: IO[bytes]) -> int:
