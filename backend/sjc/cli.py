@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         "sharpen",
         help="sharpen a result's colors",
         description="Paint a finished result's mesh again from its present colors, in a new job folder: for latent "
-        "models, whose colors look blurred. All other settings are those of the result.",
+        "models, whose colors guidance exaggerates. All other settings are those of the result.",
     )
     sharpen.add_argument("folder", type=_path, help="the job folder of the result")
     sharpen.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-sharpened]")

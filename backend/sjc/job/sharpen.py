@@ -1,6 +1,7 @@
 """Sharpen Colours: a finished result's mesh is painted again from its present colours.  Standard library only.
 
-A latent model's colours come through a volume of latents, and look blurred; pictures of the mesh do not.
+Guidance exaggerates a latent model's colours; pictures of the mesh that are made without it say by how much
+(texturing/correction.py).
 """
 
 from __future__ import annotations
