@@ -1,9 +1,11 @@
 """`bench handover`: what its rows hold, and what its summary makes of them."""
 
+import json
+
 import numpy as np
 import trimesh
 
-from benchmarks import handover
+from benchmarks import handover, report
 from sjc.job import folder as job_folder
 from sjc.output.glb import write_glb
 from sjc.output.mesh import Mesh
@@ -43,3 +45,11 @@ def test_a_row_of_triangles(tmp_path, monkeypatch):
     assert 180 <= made["triangles"] <= 200
     assert made["bytes"]["glb_baked"] > made["bytes"]["glb"] > 0
     assert set(made["bytes"]) == {"glb", "obj", "stl", "3mf", "glb_baked", "glb_dense"}
+
+
+def test_the_record_says_what_the_docs_quote():
+    record = json.loads((report.RESULTS / "handover.json").read_text("utf-8"))
+    assert record["summary"] == handover.summarise(record["rows"])
+    assert len({row["prompt"] for row in record["rows"]}) == 4
+    page = (report.ROOT / "benchmarks" / "README.md").read_text("utf-8")
+    assert handover.text(record) in page
