@@ -199,7 +199,7 @@ def until(there):
     while not there() and time.monotonic() < end:
         api.pump()
         time.sleep(0.02)
-    return there()
+    return bool(there())
 
 def previews():
     return [item for item in bpy.data.objects if "sjc_painted_by" in item]
