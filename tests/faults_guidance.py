@@ -53,27 +53,6 @@ FAULTS = [
         ("tests/backend/field/test_surface_noise.py::test_a_pixel_that_touches_one_cell_has_its_number",),
     ),
     Fault(
-        "pruning-cuts-at-the-meshs-level",
-        f"{FIELD}/pruning.py",
-        "FLAT, RISE = 0.05, 2.0",
-        "FLAT, RISE = 0.6, 2.0",
-        ("tests/backend/field/test_pruning.py::test_what_is_faint_goes_and_what_is_not_stays",),
-    ),
-    Fault(
-        "a-result-to-go-on-from-is-pruned",
-        "backend/sjc/optimize.py",
-        "is_block_out(settings.start) or settings.parent",
-        "is_block_out(settings.start)",
-        ("tests/backend/field/test_pruning.py::test_what_begins_with_a_shape_is_never_pruned",),
-    ),
-    Fault(
-        "moments-of-a-skin-that-is-gone",
-        "backend/sjc/optimize.py",
-        "prune(self.field):\n            self.optimizer = self._make_optimizer()",
-        "prune(self.field):\n            self._make_optimizer()",
-        ("tests/backend/field/test_pruning.py::test_a_run_prunes_once_and_resumes_to_the_bit",),
-    ),
-    Fault(
         "a-plateau-ends-the-run",
         f"{FIELD}/stillness.py",
         "if self.solid is None or change(self.solid, now) > self.tolerance:",

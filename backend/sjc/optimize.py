@@ -21,7 +21,6 @@ from .errors import SjcError
 from .field import render_reference
 from .field.finished import FinishedField
 from .field.grid import VoxelField
-from .field.pruning import prune
 from .field.render import around_kernels, renderer
 from .field.start import Start, is_block_out
 from .field.stillness import Stillness
@@ -91,17 +90,11 @@ def grid_size(settings: Settings, step: int) -> int:
     return max(2, settings.grid >> (k - done))
 
 
-def prune_step(settings: Settings) -> int | None:
-    """The step before which the field is pruned; None for a run that never is, as it begins with a shape."""
-    shaped = is_block_out(settings.start) or settings.parent
-    return None if shaped or not settings.prune_at else round(settings.prune_at * settings.steps)
-
-
 def last_planned_change(settings: Settings) -> int:
-    """The step by which the grid is full, the field pruned, and the emptiness loss has its last weight."""
+    """The step by which the grid is full and the emptiness loss has its last weight."""
     grown = COARSE_SHARE if settings.coarse_to_fine and not is_block_out(settings.start) else 0.0
     switched = settings.emptiness_switch if settings.emptiness_multiplier != 1 and settings.emptiness_weight else 0.0
-    return max(math.ceil(max(grown, switched) * settings.steps), prune_step(settings) or 0)
+    return math.ceil(max(grown, switched) * settings.steps)
 
 
 class Optimization:
@@ -206,11 +199,6 @@ class Optimization:
             self.field.resample(size)
             self.optimizer = self._make_optimizer()
 
-    def _prune(self) -> None:
-        """Take the field's skin away when it is time; what the optimiser knows of it means nothing then."""
-        if self.step == prune_step(self.settings) and prune(self.field):
-            self.optimizer = self._make_optimizer()
-
     def advance(self) -> Losses:
         """One step. Raises SjcError if a number of the field is no longer finite."""
         with around_kernels(self.settings.renderer, self.device):
@@ -218,7 +206,6 @@ class Optimization:
 
     def _advance(self) -> Losses:
         self._refine()
-        self._prune()
         drawn = self.draw(self.step)
         given = self.staging(drawn.tensors)
         if self.graphs and not self._obstacle(drawn):

@@ -30,7 +30,7 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
         "learning_rate": 0.05, "learning_rate_end": 1.0, "background_learning_rate": 1e-4,
         "emptiness_weight": 1e4, "emptiness_multiplier": 20.0, "emptiness_switch": 0.5, "emptiness_beta": 10.0,
         "center_depth_weight": 0.0, "center_depth_ratio": 50 / 64, "tv_weight": 0.0, "carving_weight": 0.0,
-        "prune_at": 0.0, "opacity_entropy_weight": 0.0,
+        "opacity_entropy_weight": 0.0,
     },
     # MVDream's released settings for text to 3D (bytedance/MVDream-threestudio, configs/mvdream-sd21.yaml); what is not
     # named here, such as the regularizers and the optimizer, belongs to the volume and is as in the defaults.
@@ -41,11 +41,11 @@ PRESETS: MappingProxyType[str, dict[str, Value]] = MappingProxyType({
             "unclear, cropped, lowres, low quality, artifacts, duplicate, morbid, mutilated, poorly drawn face, "
             "deformed, dehydrated, bad proportions",
         "sigma_schedule": "falling", "sigma_max": 0.0, "sigma_min": 0.0, "framing": 0.9, "fov_min": 15.0,
-        "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0, "prune_at": 0.0,
+        "fov_max": 60.0, "elevation_min": 0.0, "elevation_max": 30.0,
     },
     # What the experiments compare variants on: ten seconds on one core.
     "ablation": {"steps": 150, "grid": 48, "guidance": 1.0, "learning_rate": 0.2, "color_rate": 1.0, "sigma_min": 0.7,
-                 "prune_at": 0.0, "turntable": False},
+                 "turntable": False},
     # Seconds: every stage runs, nothing gets good.
     "test": {
         "steps": 8, "views_per_step": 1, "grid": 16, "snapshot_every": 2, "checkpoint_every": 4, "turntable": False,

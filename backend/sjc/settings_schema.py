@@ -357,10 +357,6 @@ class Settings:
         0.1, "regularizers", low=0, high=1000,
         text="How strongly to clear opaque space that the model wants clearer, falling to 0 over the run; raise it "
              "if shapes come out too fat.")
-    prune_at: float = _setting(
-        0.5, "regularizers", low=0, high=1, zero="never",
-        text="When the faint skin around the object is taken away, once, as a fraction of the run; it makes flat sides "
-             "and thin parts less fat.")
     opacity_entropy_weight: float = _setting(
         100.0, "regularizers", low=0, high=1e9,
         text="How strongly to make every pixel either clear or solid; raise it if the object stays see-through.")

@@ -50,7 +50,6 @@ def settings(**given):
         "score_weight": "1/sigma",
         "emptiness_weight": 50,
         "carving_weight": 0,
-        "prune_at": 0,
         "opacity_entropy_weight": 0,
     }
     return resolve("test", {"prompt": "a red mushroom", "device": "cpu", "renderer": "reference", **fixed, **given})

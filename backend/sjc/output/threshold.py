@@ -53,8 +53,22 @@ def find_surface(density: Lattice, fine: Lattice, candidates: int = 97) -> Surfa
     Raises SjcError when nothing stands out of the haze.
     """
     haze = _haze(density)
-    clear, peak = _cleared(density, haze)
-    ratio, solid = _over_level(fine, haze, len(density), FLAT, RISE)
+    clear = np.maximum(density - np.float32(haze), 0)
+    voxel = 2 / len(density)
+    peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
+    if peak < FAINT:
+        raise SjcError(
+            f"The field is fog: it is at most {100 * peak:.1f} % opaque from any side, so there is no surface to "
+            f"mesh. Train for more steps, or give a threshold below {density.max():.3g}."
+        )
+    depth = least_depth(np.maximum(fine - np.float32(haze), 0), 2 / len(fine))
+    thinness = min(1.0, THIN * float(depth.max()) / FLAT)
+    twice = len(fine) == 2 * len(density)
+    log_depth = np.log(np.maximum(depth, LEAST))
+    coarse = blocks(log_depth).mean((1, 3, 5)) if twice else log_depth
+    log_level = RISE * edgeness(coarse - np.float32(np.log(TYPICAL * thinness))) + np.float32(np.log(FLAT * thinness))
+    solid = coarse > log_level
+    ratio = np.asarray(depth / np.exp(doubled(log_level) if twice else log_level), np.float32)
     top = float(clear.max())
     taus = np.geomspace(1e-4 * top, top, candidates, endpoint=False)
     scores = _agreement(clear, solid, taus)
@@ -67,41 +81,6 @@ def find_surface(density: Lattice, fine: Lattice, candidates: int = 97) -> Surfa
     while high < candidates - 1 and plateau[high + 1]:
         high += 1
     return Surface(ratio, haze + float(np.sqrt(taus[low] * taus[high])), float(scores[best]), peak)
-
-
-def solid_voxels(density: Lattice, fine: Lattice, flat: float, rise: float) -> NDArray[np.bool_]:
-    """[N, N, N] what light reaches only through more than flat e^(rise edgeness), in place of FLAT and RISE.
-
-    Arguments and errors as of `find_surface`.
-    """
-    haze = _haze(density)
-    _cleared(density, haze)
-    return _over_level(fine, haze, len(density), flat, rise)[1]
-
-
-def _cleared(density: Lattice, haze: float) -> tuple[Lattice, float]:
-    """The density without its haze, and the largest opacity along an axis. Raises SjcError where that is FAINT."""
-    clear = np.maximum(density - np.float32(haze), 0)
-    voxel = 2 / len(density)
-    peak = max(float(1 - np.exp(-voxel * clear.sum(axis).max())) for axis in range(3))
-    if peak < FAINT:
-        raise SjcError(
-            f"The field is fog: it is at most {100 * peak:.1f} % opaque from any side, so there is no surface to "
-            f"mesh. Train for more steps, or give a threshold below {density.max():.3g}."
-        )
-    return clear, peak
-
-
-def _over_level(fine: Lattice, haze: float, voxels: int, flat: float, rise: float) -> tuple[Lattice, NDArray[np.bool_]]:
-    """Depth over its level on the refined lattice, and where it is above it among the N voxels along an edge."""
-    depth = least_depth(np.maximum(fine - np.float32(haze), 0), 2 / len(fine))
-    thinness = min(1.0, THIN * float(depth.max()) / flat)
-    twice = len(fine) == 2 * voxels
-    log_depth = np.log(np.maximum(depth, LEAST))
-    coarse = blocks(log_depth).mean((1, 3, 5)) if twice else log_depth
-    log_level = rise * edgeness(coarse - np.float32(np.log(TYPICAL * thinness))) + np.float32(np.log(flat * thinness))
-    ratio = depth / np.exp(doubled(log_level) if twice else log_level)
-    return np.asarray(ratio, np.float32), coarse > log_level
 
 
 def _haze(density: Lattice) -> float:

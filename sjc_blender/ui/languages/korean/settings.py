@@ -318,11 +318,6 @@ SETTINGS = {
     ): "모델이 더 투명하기를 바라는 불투명한 공간을 비우는 세기. 형태가 너무 뚱뚱하면 올리세요. 실행 동안 0으로 줄어듭니다",
     "How strongly to make every pixel either clear or solid; raise it if the object stays see-through":
         "모든 픽셀을 투명하거나 불투명하게 만드는 세기. 물체가 비쳐 보이면 올리세요",
-    "Prune At": "가지치기 시점",
-    (
-        "When the faint skin around the object is taken away, once, as a fraction of the run; it makes flat sides and "
-        "thin parts less fat. 0: never"
-    ): "물체를 둘러싼 옅은 껍질을 한 번 걷어 내는 시점의 실행에 대한 비율. 평평한 면과 가는 부분이 덜 뚱뚱해집니다. 0: 안 함",
     # output
     "Checkpoint Every": "체크포인트 간격",
     "Steps between checkpoints, from which an interrupted run can be resumed. 0: automatic":
