@@ -326,10 +326,12 @@ def test_a_line_that_does_not_come_back(friend, tmp_path, monkeypatch):
         start = {"type": "start", "folder": str(tmp_path / "job"), "settings": settings, "resume": False}
         os.write(write_end, protocol.encode(start))
         bridge = here.Bridge(commands, messages, friend.other, "--fake", "crash:3")
-        thread = threading.Thread(target=bridge.serve)
+        thread = threading.Thread(target=bridge.serve, daemon=True)
         thread.start()
-        until(lambda: b'"done"' in lines.read_bytes())
-        os.close(write_end)
+        try:
+            until(lambda: b'"done"' in lines.read_bytes() or lines.read_bytes().count(b"connecting to") > 3)
+        finally:
+            os.close(write_end)
         thread.join(10)
     spoken = [protocol.decode(line, protocol.DOWN) for line in lines.read_bytes().splitlines()]
     assert [m["text"] for m in spoken if m["type"] == "status"].count("connecting to friend") == 3
