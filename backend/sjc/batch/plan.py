@@ -103,7 +103,7 @@ def _resolved(
         if not made:
             check(chosen)
         made.append((chosen, varied))
-    if grid.keys() & {"model", "lora", *inputs.FILES}:
+    if grid.keys() & {"model", "lora", "control", "mv_adapter", *inputs.FILES}:
         for chosen, _ in made[1:]:
             check(chosen)
     return made

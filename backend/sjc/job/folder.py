@@ -212,7 +212,7 @@ def remove_files(folder: Path, more: Collection[str] = ()) -> None:
 def _remove_made(folder: Path) -> None:
     """All that a job has made so far."""
     clear_temporary(folder)
-    for name in (*RESULTS, CHECKPOINT):
+    for name in (*RESULTS, CHECKPOINT, PAINTED):
         _remove(folder / name)
     for path in [*folder.glob("*.sjc"), *_snapshot_files(folder)]:
         _remove(path)

@@ -34,6 +34,7 @@ _ALIKE: dict[str, Any] = {
 }  # fmt: skip
 """What must be the UNet's, for what is added to have its shapes, with diffusers' defaults."""
 _EMBEDDING = (16, 32, 96, 256)  # diffusers' default
+MOST_STAGES = 6  # of the picture's way down to latents, each but the first half as large: 32 pixels a latent
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,12 @@ def check(text: str) -> ControlFiles | None:
     if name != CONTROL_NET:
         raise SjcError(f"{folder} is a {foreign.shown(name)}; only a {CONTROL_NET} can be used as control.")
     check_config(path, config)
+    channels = config.get("conditioning_embedding_out_channels") or _EMBEDDING
+    if not isinstance(channels, list | tuple) or len(channels) > MOST_STAGES:
+        raise SjcError(
+            f"{path}: conditioning_embedding_out_channels is {foreign.shown(channels)}; it must be a list of at most "
+            f"{MOST_STAGES} numbers."
+        )
     variant, size = weights_of(folder, CONTROL_STEM)
     check_part(path, config, size.tensors, size.largest)
     if config.get("conditioning_channels", 3) != 3:

@@ -1,7 +1,7 @@
 """A small text encoder on a CPU by its ONNX graph, so that a start does without the transformers library's models.
 
 Importing one of them takes two seconds, of which reading the sentences takes a hundredth. Only the last states are
-known. Whatever goes wrong here, torch can do the same: the functions then give None.
+known. Whatever goes wrong here, torch does the same.
 """
 
 from __future__ import annotations
@@ -37,18 +37,20 @@ class GraphEncoder:
         return SimpleNamespace(last_hidden_state=torch.from_numpy(states))
 
 
-def encoder(files: ModelFiles, component: str, tokens: int, load: Callable[[], Any]) -> GraphEncoder | None:
-    """A component's graph, from an earlier start or written now; None where it cannot be.
+def encoder(files: ModelFiles, component: str, tokens: int, load: Callable[[], Any]) -> Any:
+    """A component's graph, from an earlier start or written now; the library's encoder where there can be none.
 
     tokens: in a sentence, with its padding. load: gives the encoder of the transformers library, in float32 on the CPU.
     """
     path = onnx_graph.path_of(sorted((files.folder / component).iterdir()), component, str(tokens))
     session = onnx_graph.earlier_session(path)
-    if session is None and onnx_graph.available():
-        module = load()
+    if session:
+        return GraphEncoder(session)
+    module = load()
+    if onnx_graph.available():
         with contextlib.suppress(Exception):  # as in onnx_unet.network
-            session = onnx_graph.new_session(path, lambda part: _write(module, tokens, part))
-    return GraphEncoder(session) if session else None
+            return GraphEncoder(onnx_graph.new_session(path, lambda part: _write(module, tokens, part)))
+    return module
 
 
 class _LastStates(nn.Module):

@@ -105,8 +105,7 @@ def _text_encoders(
                 lora_files.fuse(loras, files.family, {component: encoder})
                 return placement.text_encoder(encoder)
 
-            graph = onnx_text.encoder(files, component, tokens, by_torch) if onnx else None
-            return graph or by_torch()
+            return onnx_text.encoder(files, component, tokens, by_torch) if onnx else by_torch()
 
         encoders[component] = TextEncoder(tokenizer, config, load, tokens, masked)
     return encoders

@@ -122,6 +122,12 @@ class Bridge:
                 self._line_lost(*value)
         except SjcError as error:
             self._fail(HOST, str(error))
+        except OSError as error:  # a file of the job folder that another program has open, a full disk
+            self._fail(
+                HOST,
+                f"The job folder here cannot be written: {error.strerror or error}.",
+                "Close what has its files open, then press Retry.",
+            )
 
     def _go_on(self) -> None:
         """Nothing has happened: what is due?"""
@@ -342,6 +348,9 @@ class Bridge:
             self._done("failed")
 
     def _done(self, state: str) -> None:
+        if self._receiver:  # what still comes is of a job that has ended
+            self._receiver.drop()
+            self._receiver = None
         if self.job:
             self.job, self.phase = None, "idle"
             self.send("done", state=state)

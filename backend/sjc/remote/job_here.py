@@ -90,14 +90,15 @@ class Job:
             self.begun = True
 
     def follow(self, there: Collection[Any]) -> Iterator[Message]:
-        """Remove snapshots that are no longer there; gives the news of those that Blender has not heard of.
+        """Remove previews that are no longer there; gives the news of those that Blender has not heard of.
 
         there: all names in the folder there.
         """
         if not self.begun:
             return
         for name in wire.names_in(self.folder):
-            if name.startswith(f"{job_folder.SNAPSHOTS}/") and name not in there:
+            preview = name.startswith(f"{job_folder.SNAPSHOTS}/") or name == job_folder.PAINTED
+            if preview and name not in there:
                 (self.folder / name).unlink(missing_ok=True)
         for path in job_folder.snapshots(self.folder):
             meta = job_folder.snapshot_meta(path)
@@ -106,8 +107,11 @@ class Job:
                 yield {"type": "snapshot", "step": meta["step"], "path": str(path), "shape": [], "colors": self.colors}
 
     def snapshot(self, message: Message) -> Message:
-        """The news of a snapshot there as that of the one here."""
-        path = self.folder / job_folder.SNAPSHOTS / Path(message["path"]).name
+        """The news of a snapshot there as that of the one here. Raises SjcError for what is none."""
+        name = f"{job_folder.SNAPSHOTS}/{Path(message['path']).name}"
+        if not wire.fits(name):
+            raise SjcError(f"The other computer tells of a snapshot that no job has, {foreign.shown(name)}.")
+        path = self.folder / name
         self.shown.add(path.name)
         self.colors = message["colors"]
         return {**message, "path": str(path)}

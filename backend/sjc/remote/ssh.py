@@ -19,12 +19,13 @@ from ..errors import SjcError
 
 CONNECT_SECONDS, ALIVE_SECONDS, ALIVE_MISSED = 10, 5, 3
 OPTIONS = (
-    "-T", "-a", "-x",
+    "-T", "-a", "-x", "-k",
     "-o", "BatchMode=yes",
     "-o", f"ConnectTimeout={CONNECT_SECONDS}",
     "-o", f"ServerAliveInterval={ALIVE_SECONDS}",
     "-o", f"ServerAliveCountMax={ALIVE_MISSED}",
     "-o", "ClearAllForwardings=yes",
+    "-o", "Tunnel=no",
     "-o", "ControlMaster=no",
     "-o", "RemoteCommand=none",
     "-o", "LogLevel=ERROR",
@@ -33,7 +34,7 @@ LINE_LOST = 255  # exit code of ssh itself; any other is that of the program the
 NO_PYTHON = 127
 # For `sh`, whatever shell the account has. In `/`, where no folder called sjc shadows the installed one.
 SCRIPT = (
-    'cd / || exit 1; p=$1; shift; case $p in "~/"*) p=$HOME/${p#"~/"};; esac; '
+    'cd / || exit 1; p=$1; shift; case $p in "~/"*) p=$HOME/${p#"~/"};; /*) ;; */*) p=$HOME/$p;; esac; '
     'if [ -d "$p" ]; then p=$p/bin/python; fi; '
     f'command -v "$p" >/dev/null 2>&1 || {{ echo "sjc: no Python: $p" >&2; exit {NO_PYTHON}; }}; '
     '"$p" -u -X utf8 -B -m sjc.remote "$@"'
@@ -115,7 +116,10 @@ def failure(other: Other, code: int, lines: Iterable[str]) -> Failure:
             return Failure(f"{host} has an older version of sjc.", "Install the version there that this add-on has.")
         return Failure(f"{other.python} on {host} has no sjc.", "Install it there, or give another Python.")
     if code != LINE_LOST and code >= 0:
-        return Failure(f"The program on {host} ended: {last}", "Press Check in the preferences to see what is wrong.")
+        return Failure(
+            f"The program on {host} ended: {last}",
+            "Press Check Other Computer in the preferences to see what is wrong.",
+        )
     return _line_failure(other, output, last)
 
 
@@ -124,7 +128,7 @@ def _line_failure(other: Other, output: str, last: str) -> Failure:
     if "IDENTIFICATION HAS CHANGED" in output:
         return Failure(
             f"The key of {host} is not the one that ssh knows.",
-            f'Ask who runs it. If it has a new key, type in a terminal: "ssh-keygen -R {bare(host)}".',
+            f'Ask who runs it. If it has a new key, type in a terminal: "ssh-keygen -R {_known_as(other)}".',
         )
     if "Host key verification failed" in output:
         return Failure(
@@ -177,6 +181,9 @@ def _answer(words: list[str]) -> str:
     return done.stdout
 
 
-def bare(host: str) -> str:
-    """A host without its user."""
-    return host.rpartition("@")[2]
+def _known_as(other: Other) -> str:
+    """Under which name ssh keeps the key of a computer: that of its settings, with a port that is not the usual one."""
+    lines = _answer([client(), "-G", "--", other.host]).splitlines()
+    settings = dict(line.split(" ", 1) for line in lines if " " in line)
+    name, port = settings.get("hostname", other.host.rpartition("@")[2]), settings.get("port", "22")
+    return name if port == "22" else shlex.quote(f"[{name}]:{port}")

@@ -234,12 +234,12 @@ class There:
         kind = message["type"]
         if kind == "hello":
             message["sjc"] = __version__
-        if kind in ("snapshot", "result", "done"):
+        if kind in ("progress", "snapshot", "painted", "result") and not self._begun:
+            self._begun = True  # before any file of it: the folder at the other end is made anew then
+            self._say({"type": "begun"})
+        if kind in ("snapshot", "painted", "result", "done"):
             self._to_send.put(message)
             return len(data)
-        if kind == "progress" and not self._begun:
-            self._begun = True
-            self._say({"type": "begun"})
         self._say(message)
         return len(data)
 
@@ -270,19 +270,34 @@ class There:
             names = [f"{job_folder.SNAPSHOTS}/{stem}{suffix}" for suffix in (".vdb", ".png", ".npz")]
             self._send_files([name for name in names if foreign.is_file(self.job / name)])
             return
+        if kind == "painted":
+            self._send_files([name for name in (job_folder.PAINTED,) if foreign.is_file(self.job / name)])
+            return
         names = wire.names_in(self.job)
-        self._send_files(names)
+        unread = self._send_files(names)
         if len(names) <= wire.MOST_NAMES:
             self._say({"type": "files", "names": names})
         if kind == "done":
             self._note_checkpoint(self._known.get(job_folder.CHECKPOINT, ""))
             self._ended = message["state"]
+            if unread:
+                self._ended = "unread"
+                self._say(
+                    {
+                        "type": "warning",
+                        "text": f"{unread[0]} cannot be read on the other computer; the job stays there in {self.job}.",
+                    }
+                )
             if self._ended != "finished":
                 self._release()
 
-    def _send_files(self, names: list[str]) -> None:
+    def _send_files(self, names: list[str]) -> list[str]:
+        """Send what the other end has not; gives the names of those that are there and cannot be read."""
+        unread = []
         for name in names:
             value = wire.digest(self.job / name, self.job)
+            if not value and foreign.is_file(self.job / name):
+                unread.append(name)
             if not value or self._known.get(name) == value:
                 continue
             with contextlib.suppress(FileNotFoundError):  # one that the job is about to make again
@@ -290,6 +305,7 @@ class There:
                     for part in wire.messages_of(name, stream):
                         self._say(part)
                 self._known[name] = value
+        return unread
 
 
 def run(commands: IO[bytes], messages: IO[bytes], jobs: Path, work: Callable[[Any, Any], int]) -> int:

@@ -27,7 +27,7 @@ Message = dict[str, Any]
 Names = dict[str, str]
 """Name of a file in a job folder -> its digest."""
 
-CHUNK = 256 * 1024  # bytes of a file in one message; in base64 a third more, which protocol.LONGEST_LINE must hold
+CHUNK = 64 * 1024  # bytes of a file in one message; in base64 a third more, which protocol.LONGEST_LINE must hold
 MOST_NAMES = 5000  # of a list in one message; a folder with more is sent without regard to what is there
 SUFFIXES = (".json", ".npz", ".vdb", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".glb", ".mp4", ".sjc",
             ".safetensors")  # fmt: skip

@@ -1,7 +1,9 @@
 """A job that another computer works on, as it stands here: what is sent, and what is taken over from there."""
 
 import numpy as np
+import pytest
 
+from sjc.errors import SjcError
 from sjc.job import folder as job_folder
 from sjc.output.npz import write_npz
 from sjc.remote.job_here import Job
@@ -41,6 +43,24 @@ def test_snapshots_that_were_made_while_nobody_listened(tmp_path):
     assert [(news["step"], news["path"]) for news in job.follow(there)] == [(4, str(paths[1])), (6, str(paths[2]))]
     assert [path.exists() for path in paths] == [True, True, True, False]
     assert list(job.follow(there)) == []  # only once
+
+
+def test_a_painted_mesh_goes_with_its_job(tmp_path):
+    job = job_in(tmp_path / "job", begun=True)
+    (job.folder / job_folder.PAINTED).write_bytes(b"glTF")
+    list(job.follow([job_folder.PAINTED]))
+    assert (job.folder / job_folder.PAINTED).exists()
+    list(job.follow(["mesh.glb"]))
+    assert not (job.folder / job_folder.PAINTED).exists()
+
+
+def test_a_snapshot_is_a_file_of_the_job(tmp_path):
+    job = job_in(tmp_path / "job", begun=True)
+    news = {"type": "snapshot", "step": 1, "shape": [], "colors": "exact"}
+    assert job.snapshot({**news, "path": "/there/f_0001.npz"})["path"] == str(job.folder / "snapshots" / "f_0001.npz")
+    for path in ("..", "/there/run.sh"):
+        with pytest.raises(SjcError, match="a snapshot that no job has"):
+            job.snapshot({**news, "path": path})
 
 
 def test_the_name_there_is_remembered_for_each_computer(tmp_path):

@@ -107,6 +107,39 @@ def test_a_job_that_finished_while_the_line_was_lost_is_sent(there):
     assert not (there.jobs / JOB).exists()
 
 
+def test_the_folder_here_is_made_before_the_first_file_arrives(there):
+    """On a card a step is told late: the first snapshot, or a mesh that is painted, may come before any progress."""
+    opened(there, resume=False)
+    there._sender.start()
+    written(there, "snapshots/f_0001.npz")
+    written(there, "painted.glb")
+    there.write(protocol.encode({"type": "snapshot", "step": 1, "path": "f_0001.npz", "shape": [], "colors": "exact"}))
+    there.write(protocol.encode({"type": "painted", "step": 1}))
+    there.write(protocol.encode({"type": "progress", "step": 1, "total": 8, "it_s": 1.0, "eta_s": 7.0, "metrics": {}}))
+    there.close()
+    kinds = there.line_out.kinds()
+    assert kinds.count("begun") == 1
+    assert kinds.index("begun") < kinds.index("file")
+    sent = [message["name"] for message in there.line_out.messages if message["type"] == "file"]
+    assert sent == ["snapshots/f_0001.npz", "painted.glb"]
+
+
+def test_what_cannot_be_read_stays_there(there, monkeypatch):
+    """The only copy of a file is not removed because it could not be sent."""
+    opened(there)
+    there._sender.start()
+    written(there, "run.json")
+    written(there, "mesh.glb")
+    readable = wire.digest
+    monkeypatch.setattr(wire, "digest", lambda path, *more: "" if path.name == "mesh.glb" else readable(path, *more))
+    there.write(protocol.encode({"type": "done", "state": "finished"}))
+    there.close()
+    (warning,) = [message["text"] for message in there.line_out.messages if message["type"] == "warning"]
+    assert warning.startswith("mesh.glb cannot be read on the other computer; the job stays there")
+    tell(there, type="forget")
+    assert (there.job / "mesh.glb").exists()
+
+
 def test_two_lines_do_not_work_on_one_job(there, tmp_path):
     opened(there)
     second = There(io.BytesIO(), Line(), tmp_path / "jobs")
@@ -153,7 +186,7 @@ def test_names_that_are_taken(name):
 def test_a_file_damaged_on_its_way_is_none(tmp_path):
     receiver = wire.Receiver(tmp_path)
     (tmp_path / "mesh.glb").write_bytes(b"old")
-    messages = list(wire.messages_of("mesh.glb", io.BytesIO(bytes(600_000))))
+    messages = list(wire.messages_of("mesh.glb", io.BytesIO(bytes(2 * wire.CHUNK + 1))))
     assert [message["type"] for message in messages] == ["file", "chunk", "chunk", "chunk", "whole"]
     for message in messages[:2]:
         receiver.take(message)

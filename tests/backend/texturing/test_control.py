@@ -148,6 +148,14 @@ BAD: dict[str, tuple[Spoil, str]] = {
     "another base": (lambda _, net, to: changed(net, to, cross_attention_dim=48), "another kind of model"),
     "another class": (lambda _, net, to: changed(net, to, _class_name="SD3ControlNetModel"), "only a ControlNetModel"),
     "a program": (lambda _, net, to: changed(net, to, auto_map={"AutoModel": "x.y"}), "never done"),
+    "a number for a list": (
+        lambda _, net, to: changed(net, to, conditioning_embedding_out_channels=7),
+        "must be a list",
+    ),
+    "too long a list": (
+        lambda _, net, to: changed(net, to, conditioning_embedding_out_channels=[1] * 10_000),
+        "at most 6 numbers",
+    ),
     "a whole model": (lambda base, *_: str(base), "whole model"),
     "a file": (lambda _base, net, _to: str(net / "config.json"), "is a file"),
     "nothing": (lambda *_: "no/where/at/all", "There is no ControlNet folder"),

@@ -36,7 +36,7 @@ OTHER = {
     "{} on {} has no sjc.": "{} ({})에 sjc가 없습니다.",
     "Install it there, or give another Python.": "그쪽에 설치하거나 다른 Python을 적으세요.",
     "The program on {} ended: {}": "{}의 프로그램이 끝났습니다: {}",
-    "Press Check in the preferences to see what is wrong.": "무엇이 잘못되었는지 환경 설정의 확인을 눌러 보세요.",
+    "Press Check Other Computer in the preferences to see what is wrong.": "무엇이 잘못되었는지 환경 설정의 다른 컴퓨터 확인을 눌러 보세요.",
     "The key of {} is not the one that ssh knows.": "{}의 키가 ssh가 아는 것과 다릅니다.",
     'Ask who runs it. If it has a new key, type in a terminal: "ssh-keygen -R {}".': '관리자에게 물어보세요. 키가 바뀐 것이 맞으면 터미널에 "ssh-keygen -R {}"을(를) 입력하세요.',
     "ssh does not know {} yet.": "ssh가 아직 {}을(를) 모릅니다.",
