@@ -135,9 +135,10 @@ def sharpen(
 ) -> Job:
     """Paint the mesh of a finished result again, from its present colors, in a job of its own: Sharpen Colors.
 
-    For latent models, whose colors come through a coarse volume. The result stays as it is. job: a Job, or a path as
-    for `import_result`. strength: 0 to 1, how much of the present colors to replace. settings: over the result's own,
-    such as `texture_size`. The rest is as in `refine`. Raises SjcError for a job that is not finished or has no mesh.
+    For latent models, whose colors guidance exaggerates. The result stays as it is. job: a Job, or a path as for
+    `import_result`. strength: 0 to 1, how freely the pictures are made that correct the colors. settings: over the
+    result's own, such as `texture_size`. The rest is as in `refine`. Raises SjcError for a job that is not finished or
+    has no mesh.
     """
     parent = job.folder if isinstance(job, Job) else places.job_folder(places.named_path(job))
     chosen = sharpening.settings_of(parent, {**settings, "surface_strength": strength})

@@ -81,9 +81,23 @@ FAULTS = [
     Fault(
         "a-result-comes-before-its-files",
         f"{REMOTE}/there.py",
-        'if kind in ("snapshot", "result", "done"):',
-        'if kind in ("snapshot", "done"):',
+        'if kind in ("snapshot", "painted", "result", "done"):',
+        'if kind in ("snapshot", "painted", "done"):',
         (f"{THERE}::test_a_job_that_finished_while_the_line_was_lost_is_sent",),
+    ),
+    Fault(
+        "a-folder-is-made-after-its-first-file",
+        f"{REMOTE}/there.py",
+        'if kind in ("progress", "snapshot", "painted", "result") and not self._begun:',
+        'if kind == "progress" and not self._begun:',
+        (f"{THERE}::test_the_folder_here_is_made_before_the_first_file_arrives",),
+    ),
+    Fault(
+        "the-only-copy-is-removed",
+        f"{REMOTE}/there.py",
+        "            if unread:",
+        "            if not names:",
+        (f"{THERE}::test_what_cannot_be_read_stays_there",),
     ),
     Fault(
         "two-lines-work-on-one-job",

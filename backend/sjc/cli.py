@@ -78,7 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sharpen.add_argument("folder", type=_path, help="the job folder of the result")
     sharpen.add_argument("--out", type=_path, help="job folder [beside the result, <its name>-sharpened]")
-    sharpen.add_argument("--strength", metavar="X", help="0 to 1: how much of the present colors to replace [0.7]")
+    sharpen.add_argument(
+        "--strength", metavar="X", help="0 to 1: how freely the pictures are made that correct the colors [0.7]"
+    )
     _add_common(sharpen)
     settings.add_arguments(
         sharpen,

@@ -131,7 +131,8 @@ class SJC_OT_sharpen_colors(GoOn, bpy.types.Operator):
     bl_idname, bl_label = "sjc.sharpen_colors", "Sharpen Colors"
     strength: bpy.props.FloatProperty(
         name="Strength",
-        description="How much of the present colors to replace: 1 ignores them, less keeps more of them",
+        description="How freely the pictures are made that correct the colors: more corrects more, less stays nearer "
+        "to the present colors",
         default=sharpen.STRENGTH, min=0.0, max=1.0, subtype="FACTOR",
     )  # fmt: skip
 

@@ -115,8 +115,8 @@ def test_the_folder_here_is_made_before_the_first_file_arrives(there):
     written(there, "painted.glb")
     there.write(protocol.encode({"type": "snapshot", "step": 1, "path": "f_0001.npz", "shape": [], "colors": "exact"}))
     there.write(protocol.encode({"type": "painted", "step": 1}))
-    there.write(protocol.encode({"type": "progress", "step": 1, "total": 8, "it_s": 1.0, "eta_s": 7.0, "metrics": {}}))
     there.close()
+    there.write(protocol.encode({"type": "progress", "step": 1, "total": 8, "it_s": 1.0, "eta_s": 7.0, "metrics": {}}))
     kinds = there.line_out.kinds()
     assert kinds.count("begun") == 1
     assert kinds.index("begun") < kinds.index("file")

@@ -44,6 +44,10 @@ TEXTURE = {
     "Depth ControlNet": "깊이 ControlNet",
     "A folder or hub id of a depth ControlNet for the chosen model, which shows it the mesh's shape; empty for none":
         "고른 모델용 깊이 ControlNet의 폴더 또는 허브 ID. 모델에게 메시의 형태를 보여 줍니다. 쓰지 않으려면 비워 두세요",
+    (
+        "How freely the pictures are made that correct the colors: more corrects more, less stays nearer to the present "
+        "colors"
+    ): "색을 고치는 그림을 얼마나 자유롭게 만들지. 크면 더 많이 고치고, 작으면 지금 색에 더 가깝습니다",
     "How much of the present colors to replace: 1 ignores them, less keeps more of them":
         "지금 색상을 얼마나 바꿀지: 1은 무시하고, 작을수록 더 남깁니다",
     "Select one or more mesh objects to texture": "텍스처를 입힐 메시 오브젝트를 하나 이상 선택하세요",
