@@ -3,6 +3,8 @@
 TEXTURE = {
     "{} is a whole model, not a ControlNet; it goes into the setting model.":
         "{} 은(는) ControlNet이 아니라 모델 전체입니다. model 설정에 넣으세요.",
+    "{}: conditioning_embedding_out_channels is {}; it must be a list of at most {} numbers.":
+        "{}: conditioning_embedding_out_channels의 값이 {} 입니다. 수를 {} 개까지 담은 목록이어야 합니다.",
     "{} has no {}; give the folder of a ControlNet in the diffusers format.":
         "{} 에 {} 이(가) 없습니다. diffusers 형식의 ControlNet 폴더를 지정하세요.",
     "{} is a {}; only a {} can be used as control.": "{} 은(는) {} 입니다. control에는 {} 만 쓸 수 있습니다.",
