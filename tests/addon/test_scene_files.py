@@ -105,7 +105,7 @@ def test_a_foreign_or_damaged_glb_is_one_line(tmp_path, mesh):
     cases = {
         "other names": whole.replace(b"COLOR_0", b"COLOR_9"),
         "moved": whole.replace(b'"nodes":[{"mesh":0', b'"nodes":[{"scale":0'),
-        "no JSON": whole.replace(b'{"asset"', b'["asset"'),
+        "no JSON": whole.replace(b'JSON{"', b'JSON["'),
         "lines": whole.replace(b'"mode":4', b'"mode":1'),
         "half a point": whole[:-2] + b"\xff\xff",  # an index far beyond the points
         "no GLB": b"x" * 100,

@@ -9,6 +9,7 @@ import pytest
 
 from sjc import cli
 from sjc.models import model_files, model_list
+from sjc.models.curated import CURATED
 from tests.backend.tiny_models import word_model
 
 ID, OLD, NEW = "some-people/some-model", "a" * 40, "b" * 40
@@ -64,15 +65,16 @@ def test_the_list_is_a_table(cache, capsys, saved):
     starts = [head.index(name) for name in ("model", "family", "state", "licence", "revision")]
     assert head.split() == list(model_list.HEAD)
     size = f"{model_files.check(saved).weight_bytes / 1e6:.1f} MB"
-    for line, name, revision in zip(lines[1:], (ID, f"{ID}@v1"), (NEW, OLD), strict=True):
+    for line, name, revision in zip(lines[1:3], (ID, f"{ID}@v1"), (NEW, OLD), strict=True):
         assert [line[at:].split()[0] for at in starts] == [name, "pixel", "cached", "mit", revision]
         assert size in line
     assert lines[0].split()[0] == "embedded"
     assert asked("list", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [(row["model"], row["licence"], row["revision"]) for row in rows[1:]] == [
+    assert [(row["model"], row["licence"], row["revision"]) for row in rows[1:3]] == [
         (ID, "mit", NEW), (f"{ID}@v1", "mit", OLD)
     ]  # fmt: skip
+    assert [(row["model"], row["state"]) for row in rows[3:]] == [(one.model, "to fetch") for one in CURATED]
 
 
 @pytest.mark.parametrize("columns", ["60", "160"])
@@ -85,8 +87,8 @@ def test_a_terminal_gets_it_as_wide_as_it_is(cache, capsys, monkeypatch, columns
     lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()  # its colours
     assert max(map(len, lines)) <= int(columns)
     bars = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert "".join(cells[0] for cells in bars) == "embedded" + ID + f"{ID}@v1"
-    assert "".join(cells[-1] for cells in bars) == NEW + OLD
+    assert "".join(cells[0] for cells in bars).startswith("embedded" + ID + f"{ID}@v1" + CURATED[0].model)
+    assert "".join(cells[-1] for cells in bars).startswith(NEW + OLD)
     below = "".join(lines[next(i for i, line in enumerate(lines) if line.startswith("└")) + 1 :])
     assert below.startswith(f"{ID}: ")
     assert "config.json" in below
