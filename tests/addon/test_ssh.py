@@ -80,9 +80,9 @@ def test_a_computer_that_ssh_does_not_know(settings_of_ssh, monkeypatch):
 def test_a_computer_whose_key_has_changed(settings_of_ssh, monkeypatch):
     host = settings_of_ssh.known.read_text("utf-8").split()[0]
     settings_of_ssh.known.write_text(f"{host} {settings_of_ssh.key.with_suffix('.pub').read_text('utf-8')}", "utf-8")
-    said = answer(settings_of_ssh, monkeypatch)
-    assert said.startswith("The key of friend is not the one that ssh knows. Ask who ")
-    assert said.endswith(f"\"ssh-keygen -R '[127.0.0.1]:{settings_of_ssh.port}'\".")  # as ssh itself knows it
+    advice = answer(settings_of_ssh, monkeypatch)
+    assert advice.startswith("The key of friend is not the one that ssh knows. Ask who ")
+    assert advice.endswith(f"\"ssh-keygen -R '[127.0.0.1]:{settings_of_ssh.port}'\".")  # as ssh itself knows it
 
 
 def test_a_key_with_a_passphrase(settings_of_ssh, tmp_path, monkeypatch):
