@@ -337,7 +337,7 @@ def test_a_line_that_does_not_come_back(friend, tmp_path, monkeypatch):
     assert [m["text"] for m in spoken if m["type"] == "status"].count("connecting to friend") == 3
     error, done = [message for message in spoken if message["type"] in ("error", "done")]
     assert error["text"] == (
-        "The line to friend was lost and did not come back: friend does not answer: ssh: No route to host"
+        "The connection to friend was lost and did not come back: friend does not answer: ssh: No route to host"
     )
     assert error["hint"] == "Press Retry to go on from the last checkpoint there."
     assert done["state"] == "failed"

@@ -47,7 +47,7 @@ def test_a_line_that_is_lost_is_made_again(far, server, tmp_path):
     q.run()
     assert (job.state, job.problem) == (State.FINISHED, None)
     texts = [message["text"] for message in q.messages(job, "status")]
-    assert "the line to friend is lost; connecting again" in texts
+    assert "the connection to friend is lost; connecting again" in texts
     resumed = [text for text in texts if text.startswith("resuming at step ")]
     assert len(resumed) == 1
     assert int(resumed[0].split()[3]) >= 3  # nothing is done twice

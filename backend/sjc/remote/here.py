@@ -211,13 +211,13 @@ class Bridge:
         elif job.tries >= len(self.waits):
             self._fail(
                 HOST,
-                f"The line to {self.other.host} was lost and did not come back: {failure.text}",
+                f"The connection to {self.other.host} was lost and did not come back: {failure.text}",
                 "Press Retry to go on from the last checkpoint there.",
             )
         else:
             self.due, self.phase = time.monotonic() + self.waits[job.tries], "waiting"
             job.tries, job.started, job.in_use_until = job.tries + 1, False, 0.0
-            self.send("status", stage="connect", text=f"the line to {self.other.host} is lost; connecting again")
+            self.send("status", stage="connect", text=f"the connection to {self.other.host} is lost; connecting again")
 
     def _fail_of_end(self, code: int, failure: Failure) -> None:
         """The program there has ended by itself, as one that the system has killed."""

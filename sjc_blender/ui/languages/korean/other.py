@@ -56,7 +56,7 @@ OTHER = {
     "sjc did not start on {} within {} s.": "{}에서 sjc가 {}초 안에 시작되지 않았습니다.",
     "Try again.": "다시 시도하세요.",
     "{} sends something that is not a message.": "{}이(가) 메시지가 아닌 것을 보냅니다.",
-    "The line to {} was lost and did not come back: {}": "{}와의 연결이 끊긴 뒤 되살아나지 않았습니다: {}",
+    "The connection to {} was lost and did not come back: {}": "{}와의 연결이 끊긴 뒤 되살아나지 않았습니다: {}",
     "Press Retry to go on from the last checkpoint there.": "다시 시도를 누르면 그쪽의 마지막 체크포인트에서 계속합니다.",
     "Install sjc again on {}: a package is missing there.": "{}에 sjc를 다시 설치하세요. 그쪽에 패키지가 없습니다.",
     "A file of the job cannot be read: {}.": "작업의 파일을 읽을 수 없습니다: {}.",
