@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import ROOT
-from experiments import index, on_cluster, sample2d
+from experiments import index, on_cluster, sample2d, texture
 from experiments.rows import ROWS
 from experiments.world_pictures import WORLD, bank
 from sjc.errors import SjcError
@@ -21,7 +21,7 @@ MOST_AT_ONCE = 64
 
 def known() -> dict[str, Experiment]:
     """All experiments, in the order of the index page."""
-    rows = (sample2d.EXPERIMENT, *(row.experiment() for row in ROWS))
+    rows = (sample2d.EXPERIMENT, *(row.experiment() for row in ROWS), texture.EXPERIMENT)
     return {**command.experiments(), **{row.name: row for row in rows}}
 
 

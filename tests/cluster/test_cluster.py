@@ -28,7 +28,7 @@ def cluster():
 
 
 def test_whatever_is_killed_every_folder_is_made_once(cluster, tmp_path):
-    """A slot, the head, and a node; the plain loop makes the same fields."""
+    """A slot, the head, and a node, with a Ctrl-C in between; the plain loop makes the same fields."""
     list_file, out, lines = tmp_path / "prompts.txt", tmp_path / "out", soak.jobs(COUNT)
     list_file.write_text("\n".join(lines), "utf-8")
     watch = soak.Watch(out)
@@ -40,15 +40,22 @@ def test_whatever_is_killed_every_folder_is_made_once(cluster, tmp_path):
 
         driver = start()
         os.kill(wait_for(watch.holder, "a job that is being made"), signal.SIGKILL)
-        wait_for(lambda: watch.look() >= 2, "two results")
+        wait_for(lambda: watch.look() >= 1, "a result")
+        wait_for(watch.holder, "a job that is being made")
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(100) == 130, (tmp_path / "log.txt").read_text()[-3000:]
+        assert "stopped; the same command goes on at" in (tmp_path / "log.txt").read_text()
+        stopped = watch.look()
+        driver = start()
+        wait_for(lambda: watch.look() > stopped, "another result")
         wait_for(watch.holder, "a job that is being made")
         driver.kill()
         driver.wait()
         watch.look()
         driver = start()
-        wait_for(lambda: watch.look() >= 5, "five results")
+        wait_for(lambda: watch.look() >= stopped + 3, "results of the next head")
         cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
-        wait_for(lambda: watch.look() >= 7, "seven results without the node")
+        wait_for(lambda: watch.look() >= stopped + 5, "results without the node")
         cluster.workers.append(cluster.add_node(num_cpus=1))
         wait_for(lambda: watch.look() >= COUNT or driver.poll() is not None, "all results")
         assert driver.wait(100) == 0, (tmp_path / "log.txt").read_text()[-3000:]

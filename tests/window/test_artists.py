@@ -49,6 +49,20 @@ def moved(desk):
     return desk.ask(f"result = abs({CUBE}.location.x - 1) < 1e-5")
 
 
+def search(desk, words):
+    """F3 over the viewport, and what is found."""
+    desk.over_the_viewport()
+    desk.press("F3")
+    desk.settle()
+    desk.does("sleep 1")
+    desk.type(words)
+    desk.does("sleep 1")
+    desk.picture(f"66_search_{words.split(' ')[0]}")
+    desk.press("Return")
+    desk.settle()
+    desk.does("sleep 1")
+
+
 def confirm(desk, name, until):
     """Press a button that opens a dialog, and Return in it."""
     desk.click_at(*desk.find(name))
@@ -151,6 +165,8 @@ def test_words_are_changed_from_the_history_and_a_picture_is_added(artist):
     artist.click("sjc.add_picture", until="len(bpy.context.scene.sjc_pictures) == 1")
     undo(artist, "len(bpy.context.scene.sjc_pictures) == 0")
     artist.click("sjc.add_picture", until="len(bpy.context.scene.sjc_pictures) == 1")
+    artist.click("sjc.remove_picture", until="len(bpy.context.scene.sjc_pictures) == 0")
+    artist.click("sjc.add_picture", until="len(bpy.context.scene.sjc_pictures) == 1")
     artist.ask(
         "i = bpy.data.images.new('drawn', 32, 32, alpha=True)\n"
         "i.pixels = [0.1, 0.2, 0.9, 1.0] * (32 * 16) + [0.0] * (32 * 16 * 4)\n"
@@ -160,3 +176,38 @@ def test_words_are_changed_from_the_history_and_a_picture_is_added(artist):
     artist.click("sjc.generate", until="len(api.jobs()) == 3")
     at_rest(artist, 3)
     assert artist.ask("result = api.jobs()[2].record.settings.picture").endswith("image-1.png@front")
+
+
+def test_a_mesh_is_textured_in_its_place_and_a_result_is_refined(artist):
+    artist.fill("sjc.prompt", "a red cube")
+    search(artist, "texture with sjc")
+    artist.picture("67_texture")
+    artist.press("Return")
+    artist.wait_for("api.jobs()", "the job that the dialog begins")
+    at_rest(artist, 1)
+    assert artist.ask("result = api.jobs()[0].record.settings.surface") == "inputs/surface.glb"
+    made = "api.jobs()[0].mesh_object"
+    assert artist.ask(f"result = [*{made}.matrix_world.translation][:2]") == pytest.approx([1, 6], abs=0.1)
+    painted = f"any(n.type == 'TEX_IMAGE' for n in {made}.data.materials[0].node_tree.nodes)"
+    assert artist.ask(f"result = [{painted}, {CUBE}.hide_get(), len({CUBE}.data.vertices)]") == [True, True, 8]
+    artist.picture("68_textured")
+    undo(artist, f"not {MESHES}")
+    assert artist.ask(f"result = {CUBE}.hide_get()") is False
+    assert moved(artist)
+
+    artist.fill("sjc.prompt", "a red mushroom")
+    artist.click("sjc.generate", until="len(api.jobs()) == 2")
+    at_rest(artist, 2)
+    result = artist.ask(f"result = {MESHES}")
+    artist.ask(
+        "for item in bpy.context.selected_objects:\n    item.select_set(False)\n"
+        "made = api.jobs()[1].mesh_object\nmade.select_set(True)\nbpy.context.view_layer.objects.active = made"
+    )
+    search(artist, "refine")
+    artist.press("Return")
+    artist.wait_for("len(api.jobs()) == 3", "the job that refines")
+    at_rest(artist, 3)
+    assert artist.ask("result = api.jobs()[2].record.settings.parent") == artist.ask(
+        "result = api.jobs()[1].folder.name"
+    )
+    undo(artist, f"{MESHES} == {result}")
