@@ -65,6 +65,8 @@ SPEED: tuple[Target, ...] = (
     ("peak memory, 100^3", "job-100", ("peak_gb",), 2, " GB", 1.2, 0.8, False),
     ("mesh, texture and files, 100^3", "export", ("100",), 1, " s", 10, 4, False),
     ("mesh, texture and files, 200^3", "export", ("200",), 1, " s", 40, 15, False),
+    ("share that a cluster adds to a job's time", "cluster", ("overhead",), 3, "", 0.05, 0.02, False),
+    ("jobs on a cluster of two slots, on two cores, over one", "cluster", ("scaling",), 2, "x", 1.8, 2, True),
 )  # fmt: skip
 CARD: tuple[Target, ...] = (
     ("renderer against the torch reference on the card: uniform fog", "render-cuda", ("fog",), 1, "x", 8, 20, True),
@@ -85,6 +87,7 @@ COMMANDS = {
     # need a CUDA device
     "render-cuda": "bench render", "gpu": "bench gpu", "job-cuda": "bench job",
     "texture-latent-model": "bench texture --model tests/data/latent_model", "sharpen": "bench sharpen --preset fast",
+    "cluster": "bench cluster --preset fast",
 }  # fmt: skip
 """Of results that are not called after their benchmark, or are not measured with its defaults."""
 
