@@ -114,8 +114,8 @@ def read_list(parent: Path) -> list[Path]:
 
 
 def untouched(folder: Path) -> bool:
-    """Whether a variant is as it stopped: nobody has taken it to full length, or begun to."""
-    if not foreign.is_file(folder / PICTURE) or job_folder.finished(folder):
+    """Whether a variant is as it stopped, or was stopped before: nobody has taken it to full length, or begun to."""
+    if job_folder.finished(folder):
         return False
     newest = job_folder.snapshots(folder)[-1:]
     meta = job_folder.snapshot_meta(newest[0]) if newest else {"step": 0}

@@ -73,6 +73,14 @@ def test_one_taken_to_full_length_is_the_whole_job_and_clearing_leaves_it(tmp_pa
     assert [path.name for path in spared.iterdir()] == ["notes.txt"]
 
 
+def test_variants_that_were_stopped_on_their_way_are_cleared_too(tmp_path):
+    model = StubDenoiser(bent)
+    made = making.make(short_jobs(2), tmp_path / "v", lambda _event: None, lambda: bool(model.asked), denoiser=model)
+    assert made.stopped
+    assert not any((folder / plan.PICTURE).exists() for folder in made.folders)
+    assert plan.clear(tmp_path / "v") == made.folders
+
+
 def test_a_variant_that_somebody_goes_on_with_or_that_is_damaged_is_not_cleared(tmp_path):
     where = placement.Placement((1.0, 2.0, 3.0), 1.5, 0.3)  # Blender writes it for all of them
     placement.write(tmp_path / "v", where)
