@@ -9,6 +9,13 @@ JOBS, JOB_LIST, PROCESS, WORKER = (f"tests/addon/test_{name}.py" for name in ("q
 WRITER = "tests/addon/test_list_writer.py"
 
 FAULTS = [
+    Fault(
+        "a-guess-stands-for-the-size-that-the-hub-names",
+        "sjc_blender/ui/model_picker.py",
+        "    if download and download.size:\n        return lookup",
+        "    if download and not download.size:\n        return lookup",
+        ("tests/blender/test_model_picker.py::test_the_preferences_offer_models_to_begin_with",),
+    ),
     # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
         "a-token-stands-in-blenders-log",

@@ -198,11 +198,14 @@ class SignIn(Remove):
 
 
 class Fetch(Work):
-    """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on."""
+    """One download.  python: the backend's; model: a hub id. Broken off and started again, it goes on.
+
+    `total` is what the hub says of its size, in bytes, once it has been asked; 0 before.
+    """
 
     def __init__(self, python: str | Path, model: str) -> None:
         super().__init__(command_for(python, "fetch", model), "fetch")
-        self.folder = lookup.cache_folder(model)
+        self.model, self.folder = model.strip(), lookup.cache_folder(model)
         self.state, self.text, self.factor, self.total = "running", "", 0.0, 0
 
     def poll(self) -> Progress:

@@ -202,6 +202,8 @@ def tick() -> float | None:
     code = getattr(_task, "code", "")
     if isinstance(_task, fetching.Ask) and _task.answer:
         model_picker.downloads[_task.model] = _task.answer
+    if isinstance(_task, fetching.Fetch) and _task.total:
+        model_picker.note_size(_task.model, _task.total)
     if isinstance(_task, checking.CheckModel) and _task.report:
         model_picker.reports[_task.model] = _task.report
     if isinstance(_task, CheckOther) and not _task.cancelled:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -115,16 +116,41 @@ def _draw_offline(column: Any, context: Any) -> bool:
 def _draw_missing(column: Any, context: Any, model: str) -> None:
     """Where a download would go, or what keeps Blender offline."""
     if not _draw_offline(column, context):
-        download = downloads.get(model.strip())
-        if download and download.problem:
-            paragraph.paragraph(column, context, translated(download.problem), icon="ERROR", max_lines=4)
-        elif download and download.gated:
-            paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", max_lines=6)
-        if download and (download.gated or download.problem):
-            column.operator("sjc.sign_in", icon="LOCKED")
-        if download is None or download.problem:
+        _draw_answer(column, context, model)
+        if not _sized(model):
             column.operator("sjc.ask_size", icon="QUESTION").model = model
         column.operator("sjc.fetch_model", icon="IMPORT").model = model
+
+
+def _sized(model: str) -> bool:
+    """Whether the hub has said how large a model is."""
+    download = downloads.get(model.strip())
+    return download is not None and not download.problem
+
+
+def _draw_answer(column: Any, context: Any, model: str) -> None:
+    """Why the hub said nothing of a model, or that it gives it only to some accounts; nothing where all is well."""
+    download = downloads.get(model.strip())
+    if download is None or not (download.problem or download.gated):
+        return
+    if download.problem:
+        paragraph.paragraph(column, context, translated(download.problem), icon="ERROR", max_lines=4)
+    else:
+        paragraph.paragraph(column, context, labels.GATED, icon="LOCKED", max_lines=6)
+    column.operator("sjc.sign_in", icon="LOCKED")
+
+
+def note_size(model: str, size: int) -> None:
+    """Remember what the hub said of a model's size when its download began."""
+    downloads[model] = replace(downloads.get(model, fetching.DownloadInfo()), size=size, problem="")
+
+
+def size_text(model: str) -> str:
+    """How large a download is: by the hub's word, else about what the short list says; "" where nobody knows."""
+    entry, download = curated.find(model), downloads.get(model.strip())
+    if download and download.size:
+        return lookup.readable_size(download.size)
+    return iface_("about {}").format(lookup.readable_size(entry.size)) if entry else ""
 
 
 def description_of(info: lookup.ModelInfo, download: fetching.DownloadInfo | None = None) -> str:
@@ -189,18 +215,24 @@ def draw_curated(layout: Any, context: Any) -> None:
         info = model_cache.known(entry.model)
         here = info is not None and info.kind == "cached"
         row = layout.row(align=True)
-        row.label(text=_curated_label(entry), icon="CHECKMARK" if here else "IMPORT", translate=False)
+        size = lookup.readable_size(info.size) if info and here else size_text(entry.model)
+        row.label(text=_curated_label(entry, size), icon="CHECKMARK" if here else "IMPORT", translate=False)
         if here:
             row.operator("sjc.pick_model", icon="FORWARD").model = entry.model
         else:
+            if not _sized(entry.model):
+                row.operator("sjc.ask_size", text="", icon="QUESTION").model = entry.model
             row.operator("sjc.fetch_model", icon="IMPORT").model = entry.model
+            _draw_answer(layout.column(align=True), context, entry.model)
         paragraph.paragraph(layout, context, f"{translated(entry.good_for)} {translated(entry.tried)}", max_lines=4)
 
 
-def _curated_label(entry: curated.Curated) -> str:
-    """Name, size of the download, memory, licence."""
-    size, memory = lookup.readable_size(entry.size), lookup.readable_size(entry.memory)
-    parts = (entry.name, size, iface_("Needs {} of memory").format(memory), iface_("license {}").format(entry.licence))
+def _curated_label(entry: curated.Curated, size: str) -> str:
+    """Name, size, memory, licence."""
+    download = downloads.get(entry.model)
+    licence = (download.licence if download else "") or entry.licence
+    memory = iface_("Needs {} of memory").format(lookup.readable_size(entry.memory))
+    parts = (entry.name, size, memory, iface_("license {}").format(licence))
     return "  \N{MIDDLE DOT}  ".join(parts)
 
 

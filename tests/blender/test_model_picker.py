@@ -83,7 +83,7 @@ for name in ("unasked", "sized"):
 
 class Fetch:
     def __init__(self, python, model):
-        self.given = [str(python), model]
+        self.given, self.total = [str(python), model], 0
     def start(self):
         return self
     def poll(self):
@@ -300,7 +300,10 @@ result["gone"] = listed()
 
 
 def test_the_preferences_offer_models_to_begin_with(in_blender, tmp_path):
-    """Each with size, memory, licence and what was tried; a button downloads it, and another uses what is here."""
+    """Each with size, memory, licence and what was tried; buttons ask the hub, download it, and use what is here.
+
+    The written-down size is called "about" until the hub, or the disk, has said what it is.
+    """
     got = in_blender(
         ON
         + RECORDER
@@ -331,9 +334,24 @@ class Face:
     app, context, types = Online, bpy.context, bpy.types
 model_picker.bpy = backend_task.bpy = Face
 
+class Ask:
+    def __init__(self, python, model):
+        self.model, self.answer = model, answers.pop(0)
+    def start(self):
+        return self
+    def poll(self):
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+backend_task.fetching.Ask = Ask
+DownloadInfo = backend_task.fetching.DownloadInfo
+answers = [DownloadInfo(problem="The hub did not answer in time; try again later."), DownloadInfo(2_700_000_000, "mit")]
+for name in ("unreached", "asked"):
+    backend_task.ask_size(first)
+    backend_task.wait()
+    result[name] = listed()
+
 class Fetch:
     def __init__(self, python, model):
-        self.model = model
+        self.model, self.total = model, 2_800_000_000
     def start(self):
         return self
     def poll(self):
@@ -347,6 +365,7 @@ backend_task.fetching.Fetch = Fetch
 result["online"] = listed()
 backend_task.fetch(first)
 result["waited"] = backend_task.wait()
+result["size"], result["here"] = model_picker.size_text(first), lookup.readable_size(lookup.look("embedded").size)
 result["after"] = listed()
 bpy.ops.sjc.pick_model(model=first)
 result["field"] = scene.sjc.model
@@ -356,13 +375,23 @@ result["field"] = scene.sjc.model
     )
     texts, operators = got["before"]
     text = " ".join(texts)
-    assert "Stable Diffusion 1.5  \N{MIDDLE DOT}  2.1 GB  \N{MIDDLE DOT}  Needs 2.5 GB of memory" in text
+    assert "Stable Diffusion 1.5  \N{MIDDLE DOT}  about 2.1 GB  \N{MIDDLE DOT}  Needs 2.5 GB of memory" in text
     assert "license openrail++" in text
     assert text.count("its weights were never run.") == 3
     assert "allow Online Access" in text
     assert operators.count("sjc.fetch_model") == 3
     assert "Allow Online Access" in got["refused"]
     assert "allow Online Access" not in " ".join(got["online"][0])
+    unreached, asked, here = (" ".join(got[name][0]) for name in ("unreached", "asked", "after"))
+    assert "about 2.1 GB" in unreached
+    assert unreached.count("The hub did not answer in time; try again later.") == 1
+    assert got["unreached"][1].count("sjc.ask_size") == 3
+    assert "Stable Diffusion 1.5  \N{MIDDLE DOT}  2.7 GB  \N{MIDDLE DOT}  Needs 2.5 GB of memory" in asked
+    assert "license mit" in asked
+    assert "did not answer" not in asked
+    assert got["asked"][1].count("sjc.ask_size") == 2
+    assert got["size"] == "2.8 GB"  # the download itself has asked, too
+    assert f"Stable Diffusion 1.5  \N{MIDDLE DOT}  {got['here']}" in here
     assert (got["fetched"], got["waited"]) == (got["first"], "")
     assert got["after"][1].count("sjc.fetch_model") == 2
     assert got["after"][1].count("sjc.pick_model") == 1

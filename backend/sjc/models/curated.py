@@ -1,6 +1,7 @@
 """The short list of models to begin with: read by `sjc models list`, Blender's preferences and docs/models.md.
 
-Standard library only. Sizes are those of their parts in half precision, which is what `sjc models fetch` takes.
+Standard library only. Sizes are those of their parts in half precision, which is what `sjc models fetch` takes where
+the hub has it: about what a download will be. How large one really is, the hub says (`download_info.ask`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Curated:
 
     @property
     def size(self) -> int:
-        """Bytes of the weights in half precision."""
+        """Bytes of the weights in half precision: about what is downloaded."""
         return BYTES["float16"] * sum(self.numbers.values())
 
     @property
@@ -98,5 +99,5 @@ def table() -> list[str]:
     for entry in CURATED:
         size, memory = (f"{number / 1e9:.1f} GB" for number in (entry.size, entry.memory))
         tried = "yes" if entry.run else "layout only"
-        lines.append(f"| `{entry.model}` | {entry.good_for} | {size} | {memory} | {entry.licence} | {tried} |")
+        lines.append(f"| `{entry.model}` | {entry.good_for} | about {size} | {memory} | {entry.licence} | {tried} |")
     return lines

@@ -22,6 +22,7 @@ from .small_files import read_json
 
 __all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot", "to_fetch"]
 
+TO_FETCH = "to fetch"
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _CARD_BYTES, _REF_BYTES = 100_000, 1000
 
@@ -33,7 +34,7 @@ class Row:
     state: embedded, cached, converted (made of the checkpoint `model`), bad (problem says why), or to fetch (on the
     short list and not here; note says what it is good for).
 
-    size: bytes of its weights.  revision: the commit.
+    size: bytes of its weights; of one to fetch, about.  revision: the commit.
     """
 
     model: str
@@ -123,7 +124,7 @@ def to_fetch(cache: Path) -> list[Row]:
     return [
         Row(
             entry.model,
-            "to fetch",
+            TO_FETCH,
             entry.family,
             entry.size,
             entry.licence,
@@ -162,6 +163,8 @@ HEAD = ("model", "family", "size", "state", "licence", "revision")
 def _cells(row: Row) -> tuple[str, ...]:
     """What stands in the columns of HEAD."""
     size = f"{row.size / 1e6:.1f} MB" if row.size else ""
+    if row.state == TO_FETCH:
+        size = f"about {row.size / 1e9:.1f} GB"
     return row.model, row.family, size, row.state, row.licence, row.revision
 
 

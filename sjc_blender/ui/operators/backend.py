@@ -10,7 +10,6 @@ from bpy.app.translations import pgettext_iface as iface_
 
 from ... import places
 from ...backend.sjc.errors import SjcError
-from ...backend.sjc.models import curated
 from ...install import installer
 from ...models import lookup
 from .. import backend_task, model_picker, paragraph
@@ -239,11 +238,9 @@ class SJC_OT_fetch_model(_HubButton, bpy.types.Operator):
 
     def draw(self, context: Any) -> None:
         """What will happen."""
-        download, entry = model_picker.downloads.get(self.model.strip()), curated.find(self.model)
-        size = download.size if download else entry.size if entry else 0
-        if size:
+        if size := model_picker.size_text(self.model):
             template = iface_("This downloads {}, {}, to {}. The model's page on the hub states its license.")
-            text = template.format(self.model, lookup.readable_size(size), lookup.hub_folder())
+            text = template.format(self.model, size, lookup.hub_folder())
         else:
             template = iface_(
                 "This downloads {}, up to several GB, to {}. The model's page on the hub states its license."

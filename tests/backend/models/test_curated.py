@@ -49,3 +49,4 @@ def test_the_list_names_what_is_not_here(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert f"  {others[0].good_for}" in shown
     assert "to fetch" in shown
+    assert f"about {others[0].size / 1e9:.1f} GB" in shown

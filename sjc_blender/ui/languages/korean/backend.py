@@ -48,6 +48,7 @@ BACKEND = {
     "multi-view": "멀티뷰",
     "This model sees {} views at once": "이 모델은 시점 {}개를 한꺼번에 봅니다",
     "Needs {} of memory": "메모리 {} 필요",
+    "about {}": "약 {}",
     "Needs {} of memory, {} available": "메모리 {} 필요, 사용 가능 {}",
     "too little, choose a smaller model": "부족합니다. 더 작은 모델을 고르세요",
     "text encoders and autoencoder run on the CPU": "텍스트 인코더와 오토인코더는 CPU에서 작동합니다",
