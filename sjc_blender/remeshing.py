@@ -82,16 +82,18 @@ def remesh(
     quads: bool = True,
     smooth_angle: float = 40.0,
     parts: bool = True,
+    separate: bool = False,
     texture: int = 0,
     block: bool | None = None,
 ) -> Work:
     """Make a copy of a mesh object of about `faces` new faces; it takes the original's place, which is hidden.
 
     quads: by QuadriFlow, and by voxels where that fails; else by voxels at once. smooth_angle: in degrees; edges
-    between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. texture: edge
-    in texels of pictures of the original's colors, normals and ambient occlusion, which the copy then shows; 0 for
-    none. In the window this returns at once (`block` overrides). Raises SjcError for no mesh, and for numbers that
-    cannot be.
+    between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. separate:
+    whether each color becomes an object of its own instead; `result` is then an empty object, and they are its
+    children. A mesh of one color stays whole. texture: edge in texels of pictures of the original's colors, normals
+    and ambient occlusion, which the copy then shows; 0 for none. In the window this returns at once (`block`
+    overrides). Raises SjcError for no mesh, and for numbers that cannot be.
     """
     _check_mesh(target)
     if not FEWEST <= faces <= MOST:
@@ -103,7 +105,7 @@ def remesh(
     name, identity = target.name, target.session_uid
     request = {
         "action": "remesh", "faces": faces, "quads": quads, "angle": math.radians(smooth_angle), "parts": parts,
-        "texture": texture,
+        "separate": separate, "texture": texture,
     }  # fmt: skip
     process = BackgroundBlender()
     out = process.folder / "remeshed.blend"
@@ -114,7 +116,7 @@ def remesh(
         original = next((item for item in bpy.data.objects if item.session_uid == identity), None)
         if original is None:
             raise SjcError(GONE)
-        return _put(out, name, original, work.report.get("maps") or {})
+        return _put(out, name, original, work.report)
 
     given = {**request, "out": str(out), "pictures": str(process.folder)}
     return _begin(process, target, given, finish, block)
@@ -181,34 +183,55 @@ def _begin(
     return work
 
 
-def _put(path: Path, name: str, original: Any, maps: Mapping[str, str]) -> Any:
-    """The remeshed object into the scene, where the original stands, which is hidden.
+def _put(path: Path, name: str, original: Any, report: Mapping[str, Any]) -> Any:
+    """What was remeshed into the scene, where the original stands, which is hidden -> the object, or that of its parts.
 
-    maps: files of the pictures that were baked: color, normal, occlusion.
+    report: of the background Blender. Its maps are the files of pictures that were baked (color, normal, occlusion),
+    its objects the names of the parts' objects, where each part has one.
     """
     import bpy
 
-    from .scene import materials
-
+    parts: Mapping[str, str] = report.get("objects") or {}
     with bpy.data.libraries.load(str(path), link=False) as (_there, wanted):
-        wanted.objects = [name]
-    made = wanted.objects[0]
+        wanted.objects = list(parts.values()) or [name]
+    meshes = list(wanted.objects)
+    made = bpy.data.objects.new(name, None) if parts else meshes[0]
     made.name = f"{name} remeshed"
     made.parent, made.matrix_parent_inverse = original.parent, original.matrix_parent_inverse
     made.matrix_basis = original.matrix_basis
+    if parts:
+        for part, item in zip(parts, meshes, strict=True):
+            _put_below(item, made, f"{part}: {name}")
     for home in original.users_collection:
-        home.objects.link(made)
-    made.data.materials.clear()
-    own = original.data.materials[0] if len(original.data.materials) and not original.data.uv_layers else None
-    if maps:
-        pictures = {name: Path(file).read_bytes() for name, file in maps.items()}
-        own = materials.textured_material(
-            made.name, pictures["color"], original.color[:3], pictures["normal"], pictures["occlusion"]
-        )
-    made.data.materials.append(own or materials.mesh_material(made.name, original.color[:3]))
+        for item in dict.fromkeys((made, *meshes)):
+            home.objects.link(item)
+    shown = _material(made.name, original, report.get("maps") or {})
+    for item in meshes:
+        item.data.materials.clear()
+        item.data.materials.append(shown)
     original.hide_render = True
     with contextlib.suppress(RuntimeError):  # it may be in no view layer
         original.hide_set(True)
     if not bpy.app.background:
         bpy.ops.ed.undo_push(message="Remesh")
     return made
+
+
+def _put_below(item: Any, whole: Any, name: str) -> None:
+    """Make a part a child that stands where the whole stands. It is no result any more: the job's mesh is the whole."""
+    item.id_properties_clear()
+    item.name, item.parent = name, whole
+    item.location, item.rotation_euler, item.scale = (0, 0, 0), (0, 0, 0), (1, 1, 1)
+
+
+def _material(name: str, original: Any, maps: Mapping[str, str]) -> Any:
+    """The material of a copy: with the baked pictures, else the original's own, else one that shows vertex colors."""
+    from .scene import materials
+
+    if maps:
+        pictures = {name: Path(file).read_bytes() for name, file in maps.items()}
+        return materials.textured_material(
+            name, pictures["color"], original.color[:3], pictures["normal"], pictures["occlusion"]
+        )
+    own = original.data.materials[0] if len(original.data.materials) and not original.data.uv_layers else None
+    return own or materials.mesh_material(name, original.color[:3])

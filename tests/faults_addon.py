@@ -10,6 +10,13 @@ WRITER = "tests/addon/test_list_writer.py"
 
 FAULTS = [
     Fault(
+        "parts-show-where-they-were-cut",
+        "sjc_blender/background/inside.py",
+        "        piece.data.normals_split_custom_set(normals[stays[face]].tolist())\n",
+        "",
+        ("tests/blender/test_remesh.py::test_each_colour_becomes_an_object_and_undo_takes_them_back",),
+    ),
+    Fault(
         "a-guess-stands-for-the-size-that-the-hub-names",
         "sjc_blender/ui/model_picker.py",
         "    if download and download.size:\n        return lookup",

@@ -47,12 +47,17 @@ def remesh(request: dict[str, Any]) -> dict[str, Any]:
     mesh.shade_smooth()
     mesh.set_sharp_from_angle(angle=request["angle"])
     colors = _take_colors(mesh, dense)
-    parts = _group_parts(target, colors) if request["parts"] and colors is not None else []
+    wants_parts = (request["parts"] or request["separate"]) and colors is not None
+    parts, part = _group_parts(target, colors) if wants_parts else ([], None)
     maps = _bake(target, dense, request["texture"], request["pictures"]) if request["texture"] else {}
-    bpy.data.libraries.write(request["out"], {target})
+    pieces = _separate(target, parts, part, colors) if request["separate"] and len(parts) > 1 else {}
+    bpy.data.libraries.write(request["out"], set(pieces.values()) or {target})
     sides = np.empty(len(mesh.polygons), np.int32)
     mesh.polygons.foreach_get("loop_total", sides)
-    return {"way": way, "faces": len(sides), "quads": float((sides == 4).mean()), "parts": parts, "maps": maps}
+    return {
+        "way": way, "faces": len(sides), "quads": float((sides == 4).mean()), "parts": parts, "maps": maps,
+        "objects": {name: piece.name for name, piece in pieces.items()},
+    }  # fmt: skip
 
 
 def export(request: dict[str, Any]) -> dict[str, Any]:
@@ -232,8 +237,11 @@ def _barycentric(places: Any, corners: Any) -> Any:
     return weights / weights.sum(1, keepdims=True)
 
 
-def _group_parts(target: Any, colors: Any) -> list[str]:
-    """A vertex group for each colour that covers enough of the object -> their names, the largest first."""
+def _group_parts(target: Any, colors: Any) -> tuple[list[str], Any]:
+    """A vertex group for each colour that covers enough of the object.
+
+    -> their names, the largest first, and the number of each vertex's part [V].
+    """
     encoded = np.clip(colors[:, :3], 0, 1) ** (1 / 2.2)
     _, index, count = np.unique(np.rint(encoded * 8), axis=0, return_inverse=True, return_counts=True)
     index = index.reshape(-1)
@@ -250,14 +258,49 @@ def _group_parts(target: Any, colors: Any) -> list[str]:
         mixed = any(_between(leaders[i], leaders[a], leaders[b]) for a in large for b in large if a < b)
         if shares[i] >= (LEAST_MIXED if mixed else LEAST):
             large.append(i)
-    part = np.array(large)[distance[:, large].argmin(1)]
+    part = distance[:, large].argmin(1)
     names = []
-    for leader in large:
+    for number, leader in enumerate(large):
         words = min(NAMES, key=lambda name: np.linalg.norm(leaders[leader] - NAMES[name]))
         group = target.vertex_groups.new(name=words)
-        group.add(np.flatnonzero(part == leader).tolist(), 1.0, "REPLACE")
+        group.add(np.flatnonzero(part == number).tolist(), 1.0, "REPLACE")
         names.append(group.name)
-    return names
+    return names, part
+
+
+def _separate(target: Any, names: list[str], part: Any, colors: Any) -> dict[str, Any]:
+    """An object of each part: the faces that have most of their corners in it -> the objects by the parts' names.
+
+    Their normals stay those of the whole, so that the border between two parts is shaded as if it were not there.
+    """
+    mesh = target.data
+    sizes, corners = np.empty(len(mesh.polygons), np.int32), np.empty(len(mesh.loops), np.int32)
+    normals = np.empty((len(mesh.loops), 3), np.float32)
+    mesh.polygons.foreach_get("loop_total", sizes)
+    mesh.loops.foreach_get("vertex_index", corners)
+    mesh.corner_normals.foreach_get("vector", normals.reshape(-1))
+    face = np.repeat(np.arange(len(sizes)), sizes)
+    votes = np.zeros((len(sizes), len(names)), np.int32)
+    np.add.at(votes, (face, part[corners]), 1)
+    chosen = votes.argmax(1)
+    made = {}
+    for number, name in enumerate(names):
+        stays = chosen == number
+        if not stays.any():
+            continue
+        piece = target.copy()
+        piece.data = mesh.copy()
+        shape = bmesh.new()
+        shape.from_mesh(piece.data)
+        bmesh.ops.delete(shape, geom=[f for f, own in zip(shape.faces, stays, strict=True) if not own], context="FACES")
+        shape.to_mesh(piece.data)
+        shape.free()
+        piece.data.normals_split_custom_set(normals[stays[face]].tolist())
+        piece.vertex_groups.clear()
+        piece.color = (*colors[part == number, :3].mean(0).tolist(), 1.0)
+        piece.name = name
+        made[name] = piece
+    return made
 
 
 def _between(color: Any, one: Any, other: Any) -> bool:

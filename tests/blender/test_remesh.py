@@ -66,6 +66,75 @@ result = {
     assert got["name"] == "ball remeshed"
 
 
+def test_each_colour_becomes_an_object_and_undo_takes_them_back(in_blender):
+    """Together they are the whole, in place and shaded as one; a job's mesh is not mistaken for one of them."""
+    got = in_blender(
+        MESH
+        + """
+target.rotation_euler.z = 1.0
+bpy.ops.ed.undo_push(message="before")
+bpy.context.view_layer.update()
+low, high = np.array(target.bound_box).min(0), np.array(target.bound_box).max(0)
+work = api.remesh(target, 300, separate=True)
+whole, name = work.result, target.name
+bpy.context.view_layer.update()
+pieces = {item.name: item for item in whole.children}
+
+def corners(item):
+    mesh = item.data
+    return [[[round(x, 4) for x in (*mesh.vertices[mesh.loops[i].vertex_index].co, *mesh.corner_normals[i].vector)]
+             for i in face.loop_indices] for face in mesh.polygons]
+
+def at_the_border():
+    \"\"\"Normals at places that both parts have: {place: [normal, normal]}.\"\"\"
+    places = {}
+    for item in pieces.values():
+        own = {tuple(corner[:3]): corner[3:] for face in corners(item) for corner in face}
+        for place, normal in own.items():
+            places.setdefault(place, []).append(normal)
+    return [normals for normals in places.values() if len(normals) == 2]
+
+border = at_the_border()
+result = {
+    "error": work.error, "type": whole.type, "names": sorted(pieces), "place": list(whole.matrix_world.translation),
+    "turned": whole.rotation_euler.z, "faces": work.report["faces"],
+    "sum": sum(len(item.data.polygons) for item in pieces.values()),
+    "loose": [len(item.data.vertices) - len({i for face in item.data.polygons for i in face.vertices})
+              for item in pieces.values()],
+    "border": len(border), "off": max(float(np.abs(np.subtract(a, b)).max()) for a, b in border),
+    "bounds": [np.array([v.co for item in pieces.values() for v in item.data.vertices]).min(0).tolist(), low.tolist()],
+    "groups": [len(item.vertex_groups) for item in pieces.values()],
+    "matrix": [item.matrix_world == whole.matrix_world for item in pieces.values()],
+    "results": [item.name for item in bpy.data.objects if "sjc_job" in item],
+    "color": [round(x, 1) for x in pieces["red: ball"].color], "materials": len(bpy.data.materials),
+}
+bpy.ops.ed.undo_push(message="Remesh")
+bpy.ops.ed.undo()
+result["undone"] = sorted((item.name, item.hide_get()) for item in bpy.data.objects)
+bpy.ops.ed.redo()
+result["redone"] = sorted((item.name, item.hide_get()) for item in bpy.data.objects)
+"""
+    )
+    assert (got["error"], got["type"]) == (None, "EMPTY")
+    assert got["names"] == ["blue: ball", "red: ball"]
+    assert got["place"] == [1, 2, 0]
+    assert got["turned"] == pytest.approx(1.0)
+    assert got["sum"] == got["faces"]
+    assert got["loose"] == [0, 0]
+    assert got["border"] > 8
+    assert got["off"] < 0.02
+    assert got["bounds"][0] == pytest.approx(got["bounds"][1], abs=0.05)
+    assert got["groups"] == [0, 0]
+    assert got["matrix"] == [True, True]
+    assert got["results"] == ["ball"]
+    assert got["color"] == [0.6, 0.0, 0.0, 1.0]
+    assert got["materials"] == 1
+    assert got["undone"] == [["ball", False]]
+    assert got["redone"] == [
+        ["ball", True], ["ball remeshed", False], ["blue: ball", False], ["red: ball", False],
+    ]  # fmt: skip
+
+
 def test_a_baked_picture_shows_the_original(in_blender, tmp_path):
     """Colours, normals and occlusion of the dense ball on few quads: Blender shades with the dense ball's normals."""
     got = in_blender(

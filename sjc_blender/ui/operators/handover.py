@@ -50,7 +50,9 @@ class SJC_OT_remesh(Button, bpy.types.Operator):
         default=math.radians(40), min=0.0, max=math.pi, subtype="ANGLE",
     )  # fmt: skip
     parts: bpy.props.BoolProperty(name="Parts by Color", description="Make a vertex group of each color", default=True)
-
+    separate: bpy.props.BoolProperty(
+        name="Separate Objects", description="Make an object of each color instead, below an empty object",
+    )  # fmt: skip
     texture: bpy.props.IntProperty(
         name="Baked Picture", default=0, min=0, max=4096, step=256,
         description="Edge in texels of pictures of the original's colors, normals and ambient occlusion. 0: none, the "
@@ -64,7 +66,7 @@ class SJC_OT_remesh(Button, bpy.types.Operator):
     def draw(self, _context: Any) -> None:
         """All of them."""
         self.layout.use_property_split = True
-        for name in ("faces", "quads", "smooth_angle", "parts", "texture"):
+        for name in ("faces", "quads", "smooth_angle", "parts", "separate", "texture"):
             self.layout.prop(self, name)
 
     def act(self, context: Any) -> None:
@@ -75,6 +77,7 @@ class SJC_OT_remesh(Button, bpy.types.Operator):
             quads=self.quads,
             smooth_angle=math.degrees(self.smooth_angle),
             parts=self.parts,
+            separate=self.separate,
             texture=self.texture,
         )
         if work.error:  # in background Blender it has ended

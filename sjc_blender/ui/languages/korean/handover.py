@@ -15,6 +15,8 @@ HANDOVER = {
     "Edges between faces that meet at a larger angle are sharp": "이보다 큰 각도로 만나는 면 사이의 모서리는 날카롭게 둡니다",
     "Parts by Color": "색별 부분",
     "Make a vertex group of each color": "색마다 버텍스 그룹을 만듭니다",
+    "Separate Objects": "따로 된 오브젝트",
+    "Make an object of each color instead, below an empty object": "버텍스 그룹 대신 색마다 오브젝트를 만들어 엠프티 아래에 둡니다",
     "Baked Picture": "베이크한 그림",
     "Edge in texels of pictures of the original's colors, normals and ambient occlusion. 0: none, the colors stay at the vertices":
         "원본의 색, 노멀, 주변 차폐를 담을 그림의 한 변(텍셀). 0: 만들지 않고 색을 버텍스에 둡니다",
