@@ -12,10 +12,10 @@ from typing import Any
 
 from . import places, timer
 from .backend.sjc.errors import SjcError
+from .backend.sjc.settings import TEXTURE_EDGES
 from .background.process import BackgroundBlender, State
 
 FEWEST, MOST = 20, 1_000_000
-SMALLEST, LARGEST = 64, 4096  # texels along an edge of a baked picture
 FORMATS = (".usd", ".usda", ".usdc", ".usdz", ".fbx")
 TICK_SECONDS = 0.05
 NO_MESH = "Select a mesh first."
@@ -100,8 +100,9 @@ def remesh(
         raise SjcError(f"{faces} faces cannot be made; choose {FEWEST} to {MOST}.")
     if not 0 <= smooth_angle <= 180:
         raise SjcError(f"{smooth_angle} is no angle for smooth shading; choose 0 to 180 degrees.")
-    if texture and not SMALLEST <= texture <= LARGEST:
-        raise SjcError(f"A picture of {texture} texels cannot be baked; choose {SMALLEST} to {LARGEST}, or 0 for none.")
+    low, high = TEXTURE_EDGES
+    if texture and not low <= texture <= high:
+        raise SjcError(f"A picture of {texture} texels cannot be baked; choose {low} to {high}, or 0 for none.")
     name, identity = target.name, target.session_uid
     request = {
         "action": "remesh", "faces": faces, "quads": quads, "angle": math.radians(smooth_angle), "parts": parts,

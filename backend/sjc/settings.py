@@ -19,12 +19,12 @@ from . import lora_text, paths, picture_text
 from .errors import SjcError
 from .guidance.prompts import check_syntax, clean_prompt
 from .presets import PRESETS
-from .settings_schema import GROUPS, SPECS, Color, Settings, Spec, Value, plain
+from .settings_schema import GROUPS, SPECS, TEXTURE_EDGES, Color, Settings, Spec, Value, plain
 
 __all__ = [
-    "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "Color", "Settings", "Spec", "Value", "add_arguments", "coerce",
-    "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job", "to_argument",
-    "to_arguments", "to_json", "validate",
+    "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "TEXTURE_EDGES", "Color", "Settings", "Spec", "Value",
+    "add_arguments", "coerce", "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job",
+    "to_argument", "to_arguments", "to_json", "validate",
 ]  # fmt: skip
 
 DEFAULT_PRESET = "embedded"

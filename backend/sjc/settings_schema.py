@@ -16,6 +16,7 @@ Color = tuple[float, float, float]
 Value = str | int | float | bool | Color
 T = TypeVar("T")
 
+TEXTURE_EDGES = (256, 4096)  # texels: of a baked picture, whether of colours, normals or ambient occlusion
 GROUPS = ("job", "start", "guidance", "noise", "field", "camera", "optimizer", "regularizers", "output")
 
 
@@ -374,7 +375,7 @@ class Settings:
         0, "output", basic=True, low=100, high=10_000_000, zero="no reduction",
         text="Number of faces to reduce the mesh to, if it is to be lighter.")
     texture_size: int = _setting(
-        0, "output", low=256, high=4096, zero="vertex colors only", unit="texels",
+        0, "output", low=TEXTURE_EDGES[0], high=TEXTURE_EDGES[1], zero="vertex colors only", unit="texels",
         text="Edge of the mesh's texture; set one for meshes with few faces.")
     rgb_grid: bool = _setting(
         True, "output",

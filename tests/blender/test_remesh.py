@@ -144,15 +144,15 @@ def test_a_baked_picture_shows_the_original(in_blender, tmp_path):
 import json, struct
 
 target.hide_render = True  # as after an earlier remesh
-work = api.remesh(target, 60, texture=128)
+work = api.remesh(target, 60, texture=256)
 assert work.error is None, work.error
 made = work.result
 made.location = 0, 0, 0
-off = off_a_ball(made, (0, 0, 1), 128)
+off = off_a_ball(made, (0, 0, 1), 128)  # read at half the size
 
 def pixels(name):
     image = next(image for image in bpy.data.images if image.name == made.name + name)
-    values = np.empty(4 * 128 * 128, np.float32)
+    values = np.empty(4 * 256 * 256, np.float32)
     image.pixels.foreach_get(values)
     return values.reshape(-1, 4)
 
@@ -172,7 +172,7 @@ result = {
     "blue": float((color[:, 2] > 0.5).mean()), "sky": float(np.median(sky[sky > 0])),
     "bends": float(np.ptp(pixels(" normal")[:, 0])),
     "gltf": sorted(json.loads(data[20:20 + struct.unpack_from("<I", data, 12)[0]])["materials"][0]),
-    "refused": [refused(7), refused(99999)],
+    "refused": [refused(255), refused(4097)],
 }
 """,
         home=str(tmp_path),
@@ -186,7 +186,7 @@ result = {
     assert got["sky"] > 0.97
     assert got["bends"] > 0.02  # a map without anything in it is even
     assert {"normalTexture", "occlusionTexture"} <= set(got["gltf"])
-    assert all("choose 64 to 4096, or 0 for none." in line for line in got["refused"])
+    assert all("choose 256 to 4096, or 0 for none." in line for line in got["refused"])
 
 
 def test_voxels_where_quadriflow_fails_and_what_goes_wrong_is_one_line(in_blender, tmp_path):

@@ -16,7 +16,7 @@ from ..handover.options import FORMATS, ORIGINS, Options
 from ..job import folder as job_folder
 from ..job import refine as job_refine
 from ..paths import local_path
-from ..settings import Settings
+from ..settings import TEXTURE_EDGES, Settings
 from ..variants import plan as variant_plan
 from .arguments import Argument, checked
 from .jobs import AgentJob, Jobs, command
@@ -265,7 +265,7 @@ TOOLS = {
             Argument("lods", "whole", "Further levels of detail, each with half the faces.", 0, 0, 8),
             Argument("size", "number", "Metres along the longest side; 0 keeps the volume's own.", 1.0, 0, 1e4),
             Argument("origin", "text", f"Where the origin is: {', '.join(ORIGINS)}.", "base"),
-            Argument("texture", "whole", "Edge of a baked picture in texels; 0 for none.", 0, 0, 4096),
+            Argument("texture", "whole", "Edge of a baked picture in texels; 0 for none.", 0, 0, TEXTURE_EDGES[1]),
             Argument("print_report", "flag", "Whether to measure walls and overhangs, too.", False),
             Argument("overwrite", "flag", "Whether to replace files that are there.", False),
         ),

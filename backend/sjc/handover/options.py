@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import SjcError
+from ..settings import TEXTURE_EDGES
 
 FORMATS = ("glb", "obj", "stl", "3mf")
 IN_BLENDER = {"usd", "usda", "usdc", "usdz", "fbx"}
@@ -58,9 +59,9 @@ class Options:
             raise SjcError(f'origin: "{self.origin}" is unknown; there are {", ".join(ORIGINS)}.')
         if self.unit and self.unit not in PER_METRE:
             raise SjcError(f'unit: "{self.unit}" is unknown; there are {", ".join(PER_METRE)}.')
-        if self.texture and not 256 <= self.texture <= 4096:
-            raise SjcError(f"texture: {self.texture} is out of range; use 256 to 4096 texels, or 0 for none.")
-
+        low, high = TEXTURE_EDGES
+        if self.texture and not low <= self.texture <= high:
+            raise SjcError(f"texture: {self.texture} is out of range; use {low} to {high} texels, or 0 for none.")
         if self.bakes and not self.texture:
             raise SjcError("A bake needs a picture to go into; give its edge, too, such as --texture 1024.")
         if self.bakes and "glb" not in self.formats:

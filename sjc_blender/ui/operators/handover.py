@@ -9,7 +9,8 @@ from typing import Any
 
 import bpy
 
-from ... import api
+from ... import api, remeshing
+from ...backend.sjc.settings import TEXTURE_EDGES
 from ..languages.messages import translated
 from .common import Button
 from .output import is_result
@@ -39,7 +40,7 @@ class SJC_OT_remesh(Button, bpy.types.Operator):
         options={"HIDDEN", "SKIP_SAVE"},
     )  # fmt: skip
     faces: bpy.props.IntProperty(
-        name="Faces", description="About how many faces to make", default=4000, min=20, max=1_000_000
+        name="Faces", description="About how many faces to make", default=4000, min=remeshing.FEWEST, max=remeshing.MOST
     )
     quads: bpy.props.BoolProperty(
         name="Follow the Shape", default=True,
@@ -54,7 +55,7 @@ class SJC_OT_remesh(Button, bpy.types.Operator):
         name="Separate Objects", description="Make an object of each color instead, below an empty object",
     )  # fmt: skip
     texture: bpy.props.IntProperty(
-        name="Baked Picture", default=0, min=0, max=4096, step=256,
+        name="Baked Picture", default=0, min=0, max=TEXTURE_EDGES[1], step=256,
         description="Edge in texels of pictures of the original's colors, normals and ambient occlusion. 0: none, the "
         "colors stay at the vertices",
     )  # fmt: skip
