@@ -23,8 +23,8 @@ from .settings_schema import GROUPS, SPECS, TEXTURE_EDGES, Color, Settings, Spec
 
 __all__ = [
     "DEFAULT_PRESET", "GROUPS", "PRESETS", "SPECS", "TEXTURE_EDGES", "Color", "Settings", "Spec", "Value",
-    "add_arguments", "coerce", "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve", "resolve_job",
-    "to_argument", "to_arguments", "to_json", "validate",
+    "add_arguments", "coerce", "docs_table", "from_json", "from_namespace", "overrides", "plain", "resolve",
+    "resolve_job", "to_argument", "to_arguments", "to_json", "validate",
 ]  # fmt: skip
 
 DEFAULT_PRESET = "embedded"
