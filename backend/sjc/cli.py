@@ -67,8 +67,12 @@ def build_parser() -> argparse.ArgumentParser:
     texture.add_argument("--strength", metavar="X", help="0 to 1: how much of the present colors to replace [1]")
     _add_common(texture)
     settings.add_arguments(
-        texture, skip=("prompt", "surface", "surface_strength", "start", "start_strength", "keep", "picture", "parent")
-    )
+        texture,
+        skip=(
+            "prompt", "surface", "surface_strength", "sharpen_colors", "start", "start_strength", "keep", "picture",
+            "parent",
+        ),
+    )  # fmt: skip
 
     sharpen = subparsers.add_parser(
         "sharpen",
@@ -85,7 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     settings.add_arguments(
         sharpen,
         skip=(
-            "prompt", "preset", "surface", "surface_strength", "start", "start_strength", "keep", "picture", "parent",
+            "prompt", "preset", "surface", "surface_strength", "sharpen_colors", "start", "start_strength", "keep",
+            "picture", "parent",
         ),
     )  # fmt: skip
 

@@ -211,6 +211,8 @@ def _relations(s: Settings, wrong: Collection[str]) -> list[str]:
         lines.append("keep: there is nothing to keep without a start; set start, too.")
     if s.control and not s.surface and not {"control", "surface"} & set(wrong):
         lines.append("control: it shows the model a mesh that gets a texture, and there is none; leave it empty.")
+    if s.sharpen_colors and not s.surface and not {"sharpen_colors", "surface"} & set(wrong):
+        lines.append("sharpen_colors: there is no surface whose colors could become truer; set surface, too.")
     if s.surface and s.start and not {"surface", "start"} & set(wrong):
         lines.append("surface: a job either makes a shape from a start or textures a surface; leave one of them out.")
     if s.perp_neg and s.view_words == "none" and not {"perp_neg", "view_words"} & set(wrong):

@@ -155,6 +155,9 @@ class Settings:
     surface: str = _setting("", "start", text="A mesh that gets a texture, as a .glb file; no shape is made then.")
     surface_strength: float = _setting(1.0, "start", low=0, high=1,
         text="How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them.")
+    sharpen_colors: bool = _setting(
+        False, "start",
+        text="Make the present colors of the surface truer instead of painting new ones.")
     control: str = _setting(
         "", "start",
         text="A depth ControlNet that shows the model the shape of the surface: a folder in the diffusers format, or a "

@@ -18,8 +18,8 @@ from . import labels, loras, prompts, reference_pictures
 # What a change of the preset leaves alone: what is made, with what, and where.
 UNCHANGED = (
     "prompt", "negative_prompt", "model", "lora", "mv_adapter", "preset", "seed", "device", "renderer", "runtime",
-    "compile", "start", "start_strength", "keep", "picture", "parent", "surface", "surface_strength", "control",
-    "overwrite",
+    "compile", "start", "start_strength", "keep", "picture", "parent", "surface", "surface_strength",
+    "sharpen_colors", "control", "overwrite",
 )  # fmt: skip
 SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
 PLACEHOLDER = "a red mushroom"

@@ -344,7 +344,8 @@ for cls in (main.SJC_PT_main, settings.SJC_PT_settings, settings.SJC_PT_advanced
     result += [given[1] for name, given, _ in calls if name == "prop" and given[0] == scene.sjc]
 """
     )
-    files = {"start", "keep", "picture", "parent", "surface", "surface_strength", "control"}  # drawn where they are set
+    # drawn where they are set
+    files = {"start", "keep", "picture", "parent", "surface", "surface_strength", "sharpen_colors", "control"}
     assert sorted(got) == sorted(set(SPECS) - {"overwrite", "lora"} - files)  # LoRA files are a list: test_loras
 
 

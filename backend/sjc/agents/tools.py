@@ -21,7 +21,7 @@ from ..variants import plan as variant_plan
 from .arguments import Argument, checked
 from .jobs import AgentJob, Jobs, command
 
-OURS = {"prompt", "parent", "overwrite", "surface", "surface_strength"}
+OURS = {"prompt", "parent", "overwrite", "surface", "surface_strength", "sharpen_colors"}
 """Settings that no client gives as such: arguments stand for them, or nothing does."""
 _HUB_ID = re.compile(r"embedded|[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
 LISTED = 500

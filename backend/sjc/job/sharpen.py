@@ -33,6 +33,7 @@ def settings_of(parent: Path, given: Mapping[str, object] | None = None) -> Sett
     derived: dict[str, object] = {
         "surface": str(parent.absolute() / job_folder.MESH),
         "surface_strength": STRENGTH,
+        "sharpen_colors": True,
         "parent": parent.absolute().name,
         **dict.fromkeys(("start", "keep", "picture"), ""),
         "overwrite": False,

@@ -62,14 +62,9 @@ class TextureRun(JobRun):
             present = Present(fine_shadow, self._present(fine_shadow))
         edge = self.denoiser.control_size
         depths = depth.pictures(self.surface, cameras, edge) if edge else None
-        guided = not self.sharpens
+        guided = not self.settings.sharpen_colors
         views = SharedViews(self.settings, self.denoiser, shadow, present, strength, depths, guided=guided)
         return cast("Optimization", views)
-
-    @property
-    def sharpens(self) -> bool:
-        """Whether the surface is a finished result's, whose own colours are to become truer (sharpen.py)."""
-        return bool(self.settings.parent)
 
     @property
     def views(self) -> SharedViews:
@@ -113,7 +108,7 @@ class TextureRun(JobRun):
     def _export(self) -> Mesh:
         shadow, colors = self._pictures()
         size = self.settings.texture_size
-        if self.sharpens:
+        if self.settings.sharpen_colors:
             correction = Correction(shadow, self._present(shadow), torch.from_numpy(colors))
             mesh, unseen = painted_mesh.corrected(self.mesh, self.surface, correction, size), 0.0
         else:

@@ -12,7 +12,9 @@ from ...backend.sjc.errors import SjcError
 from .. import model_picker, prompts, properties, ui_state
 from .common import Button, backend_is_there, selected_meshes
 
-NOT_FOR_SURFACES = ("prompt", "surface", "surface_strength", "start", "keep", "picture", "parent", "control")
+NOT_FOR_SURFACES = (
+    "prompt", "surface", "surface_strength", "sharpen_colors", "start", "keep", "picture", "parent", "control",
+)  # fmt: skip
 
 
 class SJC_OT_texture(Button, bpy.types.Operator):

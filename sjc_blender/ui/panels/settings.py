@@ -35,6 +35,7 @@ ELSEWHERE = (
     "parent",
     "surface",
     "surface_strength",
+    "sharpen_colors",
     "control",
     "prompt",
     "negative_prompt",

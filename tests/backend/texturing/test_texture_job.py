@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,13 +148,24 @@ def test_a_result_is_sharpened_with_its_own_words(made: Path, tmp_path: Path) ->
     chosen = sharpen.settings_of(made, {"texture_size": 256})
     assert (chosen.prompt, chosen.texture_size, chosen.preset) == ("a purple cube", 256, "test")
     assert (chosen.surface, chosen.surface_strength) == (str(made / "mesh.glb"), sharpen.STRENGTH)
+    assert (chosen.sharpen_colors, chosen.parent) == (True, "job")
     assert sharpen.free_folder(made).name == "job-sharpened"
+    with pytest.raises(SjcError, match="sharpen_colors: there is no surface"):
+        resolve(None, {"prompt": "a purple cube", "sharpen_colors": True})
     unfinished = tmp_path / "unfinished"
     prepare_folder(unfinished, resolve(None, {"prompt": "a purple cube", "preset": "test"}))
     with pytest.raises(SjcError, match="is not finished"):
         sharpen.settings_of(unfinished)
     with pytest.raises(SjcError):
         sharpen.settings_of(tmp_path / "none")
+
+
+def test_a_textured_mesh_that_came_from_a_result_is_painted_anew(made: Path) -> None:
+    """A parent alone says where a mesh came from, not that its colours shall stay."""
+    job = job_run(made, replace(read_settings(made), parent="older"))
+    job.load()
+    views = job._begun()
+    assert views.guided is not views.unguided
 
 
 def test_a_sharpened_result_keeps_its_borders_and_is_asked_without_guidance(made: Path, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ SETTINGS = {
     "Surface Strength": "표면 강도",
     "How much of the present colors of the surface to replace: 1 ignores them, less keeps more of them":
         "표면의 지금 색을 얼마나 바꿀지 정합니다. 1은 무시하고, 작을수록 더 많이 남깁니다",
+    "Make the present colors of the surface truer instead of painting new ones":
+        "새로 칠하지 않고 표면의 지금 색을 더 참되게 고칩니다",
     "Control": "컨트롤",
     (
         "A depth ControlNet that shows the model the shape of the surface: a folder in the diffusers format, or a hub "
