@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .colour import linear_to_srgb, to_uint8
 if TYPE_CHECKING:
     from .mesh import Mesh
 
+Number = TypeVar("Number", bound=np.generic)
 Sampler = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.floating]]
 """Points [T,3] of the surface and unit normals [T,3] there to colours [T,3], scene-linear."""
 
@@ -84,6 +85,11 @@ def extended(
     picture[covered] = values
     empty = np.ones((size, size), bool)
     empty[covered] = False
+    return filled(picture, empty)
+
+
+def filled(picture: NDArray[Number], empty: NDArray[np.bool_]) -> NDArray[Number]:
+    """The picture [S,S,3] with the nearest texel's values where `empty` [S,S] says that it has none."""
     nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
     return picture[tuple(nearest)]
 

@@ -27,7 +27,7 @@ from ..job.locks import IN_USE
 from ..worker import protocol
 from . import ssh, wire
 from .check import wrong_version
-from .job_here import Job
+from .job_here import JobHere
 from .link import Event, Link
 from .paths import needed
 from .ssh import HOST, Failure, Other
@@ -50,7 +50,7 @@ class Bridge:
         self.waits = WAITS
         self.events: queue.Queue[Event] = queue.Queue(64)
         self.link: Link | None = None
-        self.job: Job | None = None
+        self.job: JobHere | None = None
         self.phase = "idle"  # idle, linking, waiting (to try again), opening, running
         self.due = 0.0  # when the phase has lasted long enough
         self.ended: float | None = None
@@ -166,7 +166,7 @@ class Bridge:
             self.send("warning", text="the worker is busy; start one job at a time")
             return
         try:
-            self.job = Job.asked(Path(command["folder"]), command["settings"], command["resume"])
+            self.job = JobHere.asked(Path(command["folder"]), command["settings"], command["resume"])
         except SjcError as error:
             self.send("error", code="input", text=str(error), hint="")
             self.send("done", state="failed")

@@ -20,7 +20,7 @@ from .wire import Message
 
 
 @dataclass(eq=False)
-class Job:
+class JobHere:
     """What Blender has asked for.
 
     sources: what a new job starts from, by its name in the job folder. begun: there is a job folder there, with which a
@@ -42,7 +42,7 @@ class Job:
     colors: str = "exact"
 
     @classmethod
-    def asked(cls, folder: Path, given: dict[str, Any], resume: bool) -> Job:
+    def asked(cls, folder: Path, given: dict[str, Any], resume: bool) -> JobHere:
         """The job of Blender's `start`. Raises SjcError for what a worker here would refuse, too."""
         if resume:
             shown = {path.name for path in job_folder.snapshots(folder)}

@@ -16,7 +16,7 @@ from ..errors import SjcError
 from ..field.cameras import Cameras, pixel_rays
 from ..output.colour import linear_to_srgb, srgb_to_linear, to_uint8
 from ..output.mesh import Mesh
-from ..output.texture import Texture, lookup, texels, unwrap
+from ..output.texture import Texture, filled, lookup, texels, unwrap
 from .consensus import Around, Shadow, find
 from .correction import Correction
 from .surface import Points, Surface
@@ -102,7 +102,7 @@ def corrected(mesh: Mesh, surface: Surface, correction: Correction, size: int) -
     difference, empty = np.zeros((coarse, coarse, 3), np.float32), np.ones((coarse, coarse), bool)
     difference[rows, columns] = correction(points, torch.from_numpy(present)).numpy() - present
     empty[rows, columns] = False
-    difference = _filled(difference, empty)
+    difference = filled(difference, empty)
     rows, columns, _, present = _present_texels(mesh, surface, size)
     at = (np.stack([rows, columns]) + 0.5) * (coarse / size) - 0.5
     between = [ndimage.map_coordinates(difference[..., i], at, order=1, mode="nearest") for i in range(3)]
@@ -155,13 +155,7 @@ def _texels(mesh: Mesh, size: int) -> tuple[NDArray[Any], ...]:
 def _with_picture(mesh: Mesh, colors: NDArray[np.float32], picture: NDArray[np.float32], empty: NDArray[Any]) -> Mesh:
     """The mesh in these colours, with the picture [S,S,3], in which empty texels take the nearest one's colour."""
     assert mesh.texture is not None
-    return replace(mesh, colors=colors, texture=Texture(to_uint8(_filled(picture, empty)), mesh.texture.uv))
-
-
-def _filled(picture: NDArray[np.float32], empty: NDArray[Any]) -> NDArray[np.float32]:
-    """The picture [S,S,3] with the nearest texel's values where it is empty."""
-    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
-    return picture[tuple(nearest)]
+    return replace(mesh, colors=colors, texture=Texture(to_uint8(filled(picture, empty)), mesh.texture.uv))
 
 
 class Draft:

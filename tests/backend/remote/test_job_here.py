@@ -6,14 +6,14 @@ import pytest
 from sjc.errors import SjcError
 from sjc.job import folder as job_folder
 from sjc.output.npz import write_npz
-from sjc.remote.job_here import Job
+from sjc.remote.job_here import JobHere
 from sjc.remote.paths import needed
 from sjc.settings import Settings, resolve
 
 
 def job_in(folder, **changes):
     folder.mkdir(exist_ok=True)
-    return Job(folder, Settings(prompt="a red mushroom"), **changes)
+    return JobHere(folder, Settings(prompt="a red mushroom"), **changes)
 
 
 def test_only_files_of_the_job_are_sent(tmp_path):
