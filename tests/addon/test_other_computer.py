@@ -287,7 +287,8 @@ def test_files_that_only_this_computer_has(far, friend, tmp_path):
     job = q.add(chosen(lora=f"{gone}:0.5"), tmp_path / "job")
     q.run()
     assert job.problem.text == (
-        f"lora: {gone} is not on the other computer; copy it there under the same path, or choose another one."
+        f"lora: {gone} is not on the other computer; copy it there under the same path, or give the path that it "
+        "has there."
     )
     del friend
 
@@ -362,4 +363,6 @@ def test_a_check_says_what_is_wrong(friend):
         "friend has no Python ~/no python.\nGive the path of the Python there that has sjc."
     )
     again(friend, "echo hello; exit 0")
-    assert check.check(friend.other).text == 'friend answered something else: "hello".'
+    assert check.check(friend.other).text == (
+        'friend answered something else: "hello".\nGive the path of the Python there that has sjc.'
+    )

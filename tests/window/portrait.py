@@ -4,6 +4,7 @@
     panel   docs/images/panel.png               the whole window, a job paused on its way
     guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
     start   docs/images/guide-*.png             the same of block-outs, variants, other words and reference pictures
+    preferences  docs/images/guide-preferences.png  models to begin with, another computer
     quads   docs/images/quads.webp              a result, its quads, its parts and its baked copy; needs no window
 
 Without a name all of them are made. They need what the window's tests need: Debian, and the root account.
@@ -23,7 +24,7 @@ from tools.common import ROOT, BuildError
 from tools.environment import Environment
 
 IMAGES = ROOT / "docs" / "images"
-NAMES = ("film", "panel", "guide", "start", "quads")
+NAMES = ("film", "panel", "guide", "start", "preferences", "quads")
 CHAIR = "a blue chair with a yellow seat"
 
 
@@ -83,6 +84,15 @@ def start():
         return guide_start.make(desk, IMAGES)
 
 
+def preferences():
+    """The cut-out of the preferences."""
+    from tests.window import guide_preferences
+
+    with seated(guide_preferences.SIZE) as desk:
+        ready(desk)
+        return guide_preferences.make(desk, IMAGES)
+
+
 def quads():
     """The picture of what becomes of a mesh, rendered by a Blender without a window."""
     import PIL.Image
@@ -121,7 +131,9 @@ def main(arguments):
         print(reason, file=sys.stderr)
         return 2
     for name in names or NAMES:
-        makers = {"film": film, "panel": panel, "guide": guide, "start": start, "quads": quads}
+        makers = {
+            "film": film, "panel": panel, "guide": guide, "start": start, "preferences": preferences, "quads": quads,
+        }  # fmt: skip
         for path in makers[name]():
             print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB", flush=True)
     return 0

@@ -76,7 +76,7 @@ def check(text: str) -> ControlFiles | None:
     config = read_json(path)
     name = config.get("_class_name")
     if name != CONTROL_NET:
-        raise SjcError(f"{folder} is a {foreign.shown(name)}; only a {CONTROL_NET} can be used as control.")
+        raise SjcError(f"{folder} is a {foreign.shown(name)}; give a {CONTROL_NET} as control, or leave it empty.")
     check_config(path, config)
     channels = config.get("conditioning_embedding_out_channels") or _EMBEDDING
     if not isinstance(channels, list | tuple) or len(channels) > MOST_STAGES:
@@ -87,7 +87,8 @@ def check(text: str) -> ControlFiles | None:
     variant, size = weights_of(folder, CONTROL_STEM)
     check_part(path, config, size.tensors, size.largest)
     if config.get("conditioning_channels", 3) != 3:
-        raise SjcError(f"{folder} takes pictures of {foreign.shown(config['conditioning_channels'])} channels, not 3.")
+        channels = foreign.shown(config["conditioning_channels"])
+        raise SjcError(f"{folder} takes pictures of {channels} channels, not 3; take a ControlNet for depths.")
     return ControlFiles(text, folder, config, variant, size.numbers)
 
 

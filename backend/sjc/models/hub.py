@@ -147,7 +147,7 @@ def reason(error: BaseException, model: str) -> str:
             return causes.CERTIFICATE.advice()
     if any(_no_connection(cause) for cause in _causes(error)):
         return "the hub cannot be reached; look at the network, then fetch it again: what came whole is kept."
-    return first_line(error)
+    return f"{first_line(error).rstrip('.')}. Look at the model's page on the hub, or try again later."
 
 
 def is_gated(error: BaseException) -> bool:

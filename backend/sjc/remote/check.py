@@ -37,9 +37,11 @@ def check(other: Other, package: Path = PACKAGE) -> Checked:
     except SjcError as error:
         return Checked(False, str(error))
     except subprocess.TimeoutExpired:
-        return Checked(False, f"{other.host} did not answer within {SECONDS:.0f} s.")
+        return _wrong(
+            Failure(f"{other.host} did not answer within {SECONDS:.0f} s.", "Look whether it is busy, then try again.")
+        )
     except OSError as error:
-        return Checked(False, f"ssh does not start: {error.strerror or error}.")
+        return _wrong(Failure(f"ssh does not start: {error.strerror or error}.", ssh.NO_START))
     if done.returncode != 0:
         failure = ssh.failure(other, done.returncode, done.stderr.decode("utf-8", "replace").splitlines())
         return _wrong(failure)
@@ -54,7 +56,12 @@ def _understood(other: Other, output: bytes, package: Path) -> Checked:
         version, digest, device = record.text("sjc"), record.text("hash"), record.text("device")
         free, folder = record.whole("free", 0, 10**18), record.text("folder")
     except (ValueError, SjcError):
-        return Checked(False, f"{other.host} answered something else: {foreign.shown(lines[-1])}.")
+        return _wrong(
+            Failure(
+                f"{other.host} answered something else: {foreign.shown(lines[-1])}.",
+                "Give the path of the Python there that has sjc.",
+            )
+        )
     if wrong := wrong_version(other, version, digest, package):
         return _wrong(wrong)
     if problem:

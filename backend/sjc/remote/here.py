@@ -184,7 +184,7 @@ class Bridge:
         try:
             self.link = Link(self.other, self.events, *self.words)
         except OSError as error:
-            raise SjcError(f"ssh does not start: {error.strerror or error}.") from error
+            self._fail(HOST, f"ssh does not start: {error.strerror or error}.", ssh.NO_START)
 
     def _drop_link(self) -> None:
         if self.link:
@@ -236,7 +236,11 @@ class Bridge:
         except SjcError:
             self._garbage += 1  # of a login script, before the first word
             if self._garbage > GARBAGE_LINES:
-                raise SjcError(f"{self.other.host} sends something that is not a message.") from None
+                self._fail(
+                    HOST,
+                    f"{self.other.host} sends something that is not a message.",
+                    "Press Check Other Computer in the preferences to see what is wrong.",
+                )
             return
         take = getattr(self, f"_take_{message['type']}", None)
         if take:

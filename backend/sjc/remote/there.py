@@ -139,8 +139,8 @@ class There:
         for setting, path in message["paths"].items():
             if not foreign.kind(str(path)):
                 raise SjcError(
-                    f"{setting}: {path} is not on the other computer; copy it there under the same path, or choose "
-                    "another one."
+                    f"{setting}: {path} is not on the other computer; copy it there under the same path, or give the "
+                    "path that it has there."
                 )
         self._release()
         self.place = self.jobs / message["name"]

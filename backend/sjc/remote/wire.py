@@ -144,7 +144,7 @@ class Receiver:
             data = b""
         self._bytes += len(data)
         if self._stream is None or not data or self._bytes > foreign.FIELD_BYTES:
-            raise SjcError(f"{self._name} was damaged on the way from the other computer.")
+            raise SjcError(f"{self._name} was damaged on the way from the other computer; press Retry.")
         try:
             self._stream.write(data)
         except OSError as error:
@@ -154,7 +154,7 @@ class Receiver:
 
     def _end(self, message: Message) -> tuple[str, str]:
         if self._stream is None or self._sum.hexdigest() != message["sha256"]:
-            raise SjcError(f"{self._name} was damaged on the way from the other computer.")
+            raise SjcError(f"{self._name} was damaged on the way from the other computer; press Retry.")
         stack, self._open, self._stream = self._open, contextlib.ExitStack(), None
         stack.close()
         return self._name, self._sum.hexdigest()

@@ -16,6 +16,8 @@ OTHER = {
     "Blender has no Python program of its own, which jobs on another computer need.": "Blender에 자체 Python 프로그램이 없습니다. 다른 컴퓨터에서 작업하려면 필요합니다.",
     # the check
     "sjc {}, {}; {} GB free in {}": "sjc {}, {}; {} GB 남음: {}",
+    "Look whether it is busy, then try again.": "바쁜지 확인한 뒤 다시 시도하세요.",
+    "Look whether ssh runs in a terminal.": "터미널에서 ssh가 실행되는지 확인하세요.",
     "{} did not answer within {} s.": "{}이(가) {}초 안에 응답하지 않았습니다.",
     "{} answered something else: {}.": "{}의 응답을 알 수 없습니다: {}.",
     "{} has sjc {}, but this add-on needs {}.": "{}의 sjc는 {}인데 이 애드온에는 {}이(가) 필요합니다.",
@@ -63,8 +65,8 @@ OTHER = {
     "That is no name of a job's folder.": "작업 폴더의 이름이 아닙니다.",
     "No job is open on the other computer.": "다른 컴퓨터에 열린 작업이 없습니다.",
     "The disk of the other computer is full: {} has {} MB left. Free some space there, or choose another folder for jobs.": "다른 컴퓨터의 디스크가 가득 찼습니다: {}에 {} MB 남았습니다. 그쪽에 공간을 만들거나 작업 폴더를 다르게 고르세요.",
-    "{}: {} is not on the other computer; copy it there under the same path, or choose another one.": "{}: {}이(가) 다른 컴퓨터에 없습니다. 같은 경로로 복사하거나 다른 것을 고르세요.",
+    "{}: {} is not on the other computer; copy it there under the same path, or give the path that it has there.": "{}: {}이(가) 다른 컴퓨터에 없습니다. 같은 경로로 복사하거나 그쪽에 있는 경로를 쓰세요.",
     "{} on the other computer is in use by {}. Wait until that has ended, then press Retry.": "다른 컴퓨터의 {}을(를) {}이(가) 쓰고 있습니다. 끝날 때까지 기다린 뒤 다시 시도를 누르세요.",
     "The other computer sent a file that no job has, {}; it is refused.": "다른 컴퓨터가 작업에 없는 파일 {}을(를) 보냈습니다. 받지 않습니다.",
-    "{} was damaged on the way from the other computer.": "{}이(가) 다른 컴퓨터에서 오는 길에 손상되었습니다.",
+    "{} was damaged on the way from the other computer; press Retry.": "{}이(가) 다른 컴퓨터에서 오는 길에 손상되었습니다. 다시 시도를 누르세요.",
 }

@@ -7,8 +7,8 @@ TEXTURE = {
         "{}: conditioning_embedding_out_channels의 값이 {} 입니다. 수를 {} 개까지 담은 목록이어야 합니다.",
     "{} has no {}; give the folder of a ControlNet in the diffusers format.":
         "{} 에 {} 이(가) 없습니다. diffusers 형식의 ControlNet 폴더를 지정하세요.",
-    "{} is a {}; only a {} can be used as control.": "{} 은(는) {} 입니다. control에는 {} 만 쓸 수 있습니다.",
-    "{} takes pictures of {} channels, not 3.": "{} 은(는) 3채널이 아니라 {}채널 그림을 받습니다.",
+    "{} is a {}; give a {} as control, or leave it empty.": "{} 은(는) {} 입니다. control에는 {} 을(를) 주거나 비워 두세요.",
+    "{} takes pictures of {} channels, not 3; take a ControlNet for depths.": "{} 은(는) 3채널이 아니라 {}채널 그림을 받습니다. 깊이용 ControlNet을 쓰세요.",
     "{} is a file; give the folder of a ControlNet in the diffusers format, or a hub id.":
         "{} 은(는) 파일입니다. diffusers 형식의 ControlNet 폴더나 허브 ID를 지정하세요.",
     (
