@@ -41,7 +41,8 @@ def check(other: Other, package: Path = PACKAGE) -> Checked:
             Failure(f"{other.host} did not answer within {SECONDS:.0f} s.", "Look whether it is busy, then try again.")
         )
     except OSError as error:
-        return _wrong(Failure(f"ssh does not start: {error.strerror or error}.", ssh.NO_START))
+        failure = Failure(f"ssh does not start: {error.strerror or error}.", "Look whether ssh runs in a terminal.")
+        return _wrong(failure)
     if done.returncode != 0:
         failure = ssh.failure(other, done.returncode, done.stderr.decode("utf-8", "replace").splitlines())
         return _wrong(failure)

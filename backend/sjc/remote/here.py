@@ -184,7 +184,7 @@ class Bridge:
         try:
             self.link = Link(self.other, self.events, *self.words)
         except OSError as error:
-            self._fail(HOST, f"ssh does not start: {error.strerror or error}.", ssh.NO_START)
+            self._fail(HOST, f"ssh does not start: {error.strerror or error}.", "Look whether ssh runs in a terminal.")
 
     def _drop_link(self) -> None:
         if self.link:

@@ -68,10 +68,6 @@ def _is_one_line(text: str) -> bool:
     return bool(text.strip()) and not any(ord(letter) < 32 for letter in text)
 
 
-NO_START = "Look whether ssh runs in a terminal."
-"""What to do where the program is there and does not start."""
-
-
 @dataclass(frozen=True)
 class Failure:
     """Why the line is not there.  code: of a problem; again: whether another try may help by itself."""
