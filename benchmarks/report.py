@@ -82,12 +82,16 @@ CARD: tuple[Target, ...] = (
     ("waits for the card in that step", "gpu", ("embedded_synchronisations",), 1, "", 0, 0, False),
     ("launches outside the graph in that step", "gpu", ("embedded_launches",), 0, "", 10, 3, False),
     ('"a red mushroom", prompt to files, embedded model, warm disk', "job-cuda", ("wall_s",), 1, " s", 12, 6, False),
+    ("a texture by a model of Stable Diffusion 1.5's size, once it is loaded",
+     "texture-sd15-cuda", ("seconds",), 1, " s", 10, 10, False),
 )  # fmt: skip
 COMMANDS = {
     # need a CUDA device
     "render-cuda": "bench render", "gpu": "bench gpu", "job-cuda": "bench job",
     "texture-latent-model": "bench texture --model tests/data/latent_model", "sharpen": "bench sharpen --preset fast",
     "cluster": "bench cluster --preset fast",
+    "texture-sd15-cuda": "bench texture --model stable-diffusion-v1-5/stable-diffusion-v1-5 --out "
+    "benchmarks/results/texture-sd15-cuda.json",
 }  # fmt: skip
 """Of results that are not called after their benchmark, or are not measured with its defaults."""
 
