@@ -184,7 +184,7 @@ def menu_label(name: str, info: lookup.ModelInfo) -> str:
         info = lookup.ModelInfo("missing", info.folder, downloads[name].size)
     size = lookup.readable_size(info.size) if info.size else ""
     several = iface_("multi-view") if info.views > 1 else ""
-    return "  \N{MIDDLE DOT}  ".join(part for part in (shown, info.family, several, size, state) if part)
+    return _joined(shown, info.family, several, size, state)
 
 
 def draw_list(layout: Any, context: Any, hub_model: str) -> None:
@@ -216,7 +216,7 @@ def draw_curated(layout: Any, context: Any) -> None:
         here = info is not None and info.kind == "cached"
         row = layout.row(align=True)
         size = lookup.readable_size(info.size) if info and here else size_text(entry.model)
-        row.label(text=_curated_label(entry, size), icon="CHECKMARK" if here else "IMPORT", translate=False)
+        row.label(text=_joined(entry.name, size), icon="CHECKMARK" if here else "IMPORT", translate=False)
         if here:
             row.operator("sjc.pick_model", icon="FORWARD").model = entry.model
         else:
@@ -224,16 +224,16 @@ def draw_curated(layout: Any, context: Any) -> None:
                 row.operator("sjc.ask_size", text="", icon="QUESTION").model = entry.model
             row.operator("sjc.fetch_model", icon="IMPORT").model = entry.model
             _draw_answer(layout.column(align=True), context, entry.model)
-        paragraph.paragraph(layout, context, f"{translated(entry.good_for)} {translated(entry.tried)}", max_lines=4)
+        download = downloads.get(entry.model)
+        licence = (download.licence if download else "") or entry.licence
+        memory = iface_("Needs {} of memory").format(lookup.readable_size(entry.memory))
+        column = layout.column(align=True)
+        column.label(text=_joined(memory, iface_("license {}").format(licence)), translate=False)
+        paragraph.paragraph(column, context, f"{translated(entry.good_for)} {translated(entry.tried)}", max_lines=4)
 
 
-def _curated_label(entry: curated.Curated, size: str) -> str:
-    """Name, size, memory, licence."""
-    download = downloads.get(entry.model)
-    licence = (download.licence if download else "") or entry.licence
-    memory = iface_("Needs {} of memory").format(lookup.readable_size(entry.memory))
-    parts = (entry.name, size, memory, iface_("license {}").format(licence))
-    return "  \N{MIDDLE DOT}  ".join(parts)
+def _joined(*parts: str) -> str:
+    return "  \N{MIDDLE DOT}  ".join(filter(None, parts))
 
 
 class SJC_MT_models(bpy.types.Menu):

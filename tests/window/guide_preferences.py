@@ -16,7 +16,7 @@ bpy.context.preferences.active_section = 'ADDONS'
 bpy.context.window_manager.addon_search = "SJC"
 bpy.ops.preferences.addon_expand(module=addon)
 """
-MARGIN = 8  # pixels beside the boxes
+MARGIN = 14  # pixels beside the boxes
 
 
 def make(desk, folder):
@@ -29,5 +29,5 @@ def make(desk, folder):
     desk.point(left + width // 2, 2)
     time.sleep(guide.SLID)
     desk.settle()
-    box = (left + MARGIN, top + UNIT, left + width - MARGIN, bottom + UNIT)
+    box = (left + MARGIN, top + UNIT, left + width - MARGIN, bottom + UNIT // 2)
     return [camera.save(camera.grab(desk).crop(box), folder / "guide-preferences.png")]

@@ -147,7 +147,10 @@ def reason(error: BaseException, model: str) -> str:
             return causes.CERTIFICATE.advice()
     if any(_no_connection(cause) for cause in _causes(error)):
         return "the hub cannot be reached; look at the network, then fetch it again: what came whole is kept."
-    return f"{first_line(error).rstrip('.')}. Look at the model's page on the hub, or try again later."
+    if isinstance(error, SjcError):  # which says what to do
+        return str(error)
+    advice = "Look at the model's page on the hub, or try again later." if model else "Try again later."
+    return f"{first_line(error)}. {advice}"
 
 
 def is_gated(error: BaseException) -> bool:

@@ -265,7 +265,10 @@ def test_causes_are_looked_through():
     assert "the disk is full" in sjc_hub.reason(outer, ID)
     outer.__cause__ = ring = ValueError("x")
     ring.__cause__ = outer
-    assert sjc_hub.reason(outer, ID).startswith("An error happened")
+    line = sjc_hub.reason(outer, ID)
+    assert line.startswith("An error happened")
+    assert line.endswith("on the Hub. Look at the model's page on the hub, or try again later.")
+    assert sjc_hub.reason(SjcError("It is off; switch it on."), ID) == "It is off; switch it on."
 
 
 def test_room_is_that_of_the_disk_where_the_cache_will_be(tmp_path):
