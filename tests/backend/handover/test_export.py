@@ -1,10 +1,14 @@
 """`sjc export`: what the files hold, and one line for what cannot be."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from sjc.cli import main
 from sjc.handover.closest import Closest
@@ -17,6 +21,10 @@ from sjc.output.measures import is_closed, mesh_volume
 from sjc.output.mesh import Mesh
 from sjc.settings import resolve_job
 
+PAGE = Path(__file__).parents[3] / "docs" / "for-scripters.md"
+EXAMPLES = re.findall(
+    r"^sjc export outputs/.*", PAGE.read_text("utf-8").split("### Hand a result over")[1], re.MULTILINE
+)
 RED, BLUE = (0.8, 0.05, 0.05), (0.05, 0.05, 0.8)
 
 
@@ -107,8 +115,6 @@ def test_the_print_report_as_json(result, capsys):
 
 
 def test_many_and_a_sheet(result, tmp_path, capsys):
-    from PIL import Image
-
     Image.new("RGB", (64, 16), "red").save(result / job_folder.PREVIEW)
     (tmp_path / "empty").mkdir()
     assert sjc("export", result, tmp_path / "empty", "--out", tmp_path / "out", "--sheet") == 2
@@ -117,6 +123,20 @@ def test_many_and_a_sheet(result, tmp_path, capsys):
     assert str(tmp_path / "out/sheet.png") in out
     assert "empty is not a job folder" in err
     assert Image.open(tmp_path / "out/sheet.png").getpixel((8, 8))[:2] == (255, 0)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_documents(result, tmp_path, monkeypatch, capsys, example):
+    """As they stand there, with a smaller picture."""
+    (tmp_path / "outputs").mkdir()
+    result.rename(tmp_path / "outputs/mushroom-7")
+    Image.new("RGB", (64, 16), "red").save(tmp_path / "outputs/mushroom-7" / job_folder.PREVIEW)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(example.replace("--texture 1024", "--texture 256"), comments=True)[1:]
+    assert sjc(*(path for word in words for path in (Path().glob(word) if "*" in word else [word]))) == 0
+    files = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("outputs", "for-the-game"))]
+    assert len(files) == (3 if "--lods" in words else 2 if {"--sheet", "stl,3mf"} & set(words) else 1)
+    assert all((tmp_path / name).is_file() for name in files)
 
 
 @pytest.mark.parametrize(
