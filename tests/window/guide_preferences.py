@@ -1,4 +1,4 @@
-"""The picture of the preferences: models to begin with, and the computer that jobs are computed on."""
+"""The pictures of what is not in the panel: the prompt bar, and the preferences with models and another computer."""
 
 import time
 
@@ -20,7 +20,12 @@ MARGIN = 14  # pixels beside the boxes
 
 
 def make(desk, folder):
-    """From below the models that there are to the check of the other computer -> its path."""
+    """The bar at the mouse, then from below the models that there are to the check of the other computer -> paths."""
+    desk.open_tab("SJC")
+    desk.ask(guide.SCENE)
+    shots = guide.Shots(desk, folder)
+    with shots.pop_up("prompt-bar"):
+        desk.press("ctrl+shift+t")
     desk.ask(OPEN)
     time.sleep(guide.LOOKED)
     area = ("PREFERENCES", "WINDOW")
@@ -30,4 +35,5 @@ def make(desk, folder):
     time.sleep(guide.SLID)
     desk.settle()
     box = (left + MARGIN, top + UNIT, left + width - MARGIN, bottom + UNIT // 2)
-    return [camera.save(camera.grab(desk).crop(box), folder / "guide-preferences.png")]
+    shots.paths.append(camera.save(camera.grab(desk).crop(box), folder / "guide-preferences.png"))
+    return shots.paths

@@ -4,7 +4,7 @@
     panel   docs/images/panel.png               the whole window, a job paused on its way
     guide   docs/images/guide-*.png             what docs/for-artists.md speaks of, cut out of the window
     start   docs/images/guide-*.png             the same of block-outs, variants, other words and reference pictures
-    preferences  docs/images/guide-preferences.png  models to begin with, another computer
+    preferences  docs/images/guide-*.png        the same of the prompt bar and the preferences
     quads   docs/images/quads.webp              a result, its quads, its parts and its baked copy; needs no window
 
 Without a name all of them are made. They need what the window's tests need: Debian, and the root account.
@@ -85,7 +85,7 @@ def start():
 
 
 def preferences():
-    """The cut-out of the preferences."""
+    """The cut-outs of what is not in the panel."""
     from tests.window import guide_preferences
 
     with seated(guide_preferences.SIZE) as desk:
