@@ -235,11 +235,12 @@ def any_settings(draw):
             "keep without",
             "textures a surface",
             "gets a texture",
+            "could become truer",
         )
         for line in str(error).splitlines():
             assert any(words in line for words in phrases), line
         related = ("fov_min", "fov_max", "elevation_min", "elevation_max", "sigma_min", "sigma_max", "grid")
-        related = (*related, "guidance_sigma_min", "guidance_sigma_max", "surface", "control")
+        related = (*related, "guidance_sigma_min", "guidance_sigma_max", "surface", "sharpen_colors", "control")
         for name in (
             *related,
             "coarse_to_fine",
