@@ -214,7 +214,8 @@ def draw_curated(layout: Any, context: Any) -> None:
             _want(model_cache, entry.model)
         info = model_cache.known(entry.model)
         here = info is not None and info.kind == "cached"
-        row = layout.row(align=True)
+        column = layout.column(align=True)
+        row = column.row(align=True)
         size = lookup.readable_size(info.size) if info and here else size_text(entry.model)
         row.label(text=_joined(entry.name, size), icon="CHECKMARK" if here else "IMPORT", translate=False)
         if here:
@@ -223,11 +224,10 @@ def draw_curated(layout: Any, context: Any) -> None:
             if not _sized(entry.model):
                 row.operator("sjc.ask_size", text="", icon="QUESTION").model = entry.model
             row.operator("sjc.fetch_model", icon="IMPORT").model = entry.model
-            _draw_answer(layout.column(align=True), context, entry.model)
+            _draw_answer(column, context, entry.model)
         download = downloads.get(entry.model)
         licence = (download.licence if download else "") or entry.licence
         memory = iface_("Needs {} of memory").format(lookup.readable_size(entry.memory))
-        column = layout.column(align=True)
         column.label(text=_joined(memory, iface_("license {}").format(licence)), translate=False)
         paragraph.paragraph(column, context, f"{translated(entry.good_for)} {translated(entry.tried)}", max_lines=4)
 
