@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from benchmarks.prompts import QUICK as PROMPTS
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error
 from benchmarks.texture import colour_error, exact_mesh, seam_ratios
@@ -38,7 +39,6 @@ from training.truth import ground_truth
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PROMPTS = ("a green car", "a blue mushroom with a yellow stem")
 LATENT = "tests/data/latent_model"
 KINDS = {"painted": "embedded", "painted, latent": LATENT, "sharpened": LATENT}
 SIZE, EDGE, RAYS, VIEWS = 512, 48, 4, (0.0, 120.0, 240.0)
