@@ -6,6 +6,13 @@ TEXTURING = f"{SJC}/texturing"
 
 FAULTS = [
     Fault(
+        "whatever-has-a-parent-is-sharpened",
+        f"{SJC}/job/texture_run.py",
+        "        guided = not self.settings.sharpen_colors\n",
+        "        guided = not self.settings.parent\n",
+        ("tests/backend/texturing/test_texture_job.py::test_a_parent_alone_sharpens_nothing",),
+    ),
+    Fault(
         "outlines-count-as-all-else",
         f"{TEXTURING}/consensus.py",
         "trust = torch.where(solid, TRUST[0], 0.0)",

@@ -160,7 +160,7 @@ def test_a_result_is_sharpened_with_its_own_words(made: Path, tmp_path: Path) ->
         sharpen.settings_of(tmp_path / "none")
 
 
-def test_a_textured_mesh_that_came_from_a_result_is_painted_anew(made: Path) -> None:
+def test_a_parent_alone_sharpens_nothing(made: Path) -> None:
     """A parent alone says where a mesh came from, not that its colours shall stay."""
     job = job_run(made, replace(read_settings(made), parent="older"))
     job.load()
