@@ -12,6 +12,7 @@ BENCHMARKS = "tests/backend/benchmarks/test_benchmarks.py"
 HOSTILE = "tests/backend/models/test_hostile_models.py"
 MULTI = "tests/backend/models/test_multi_view.py"
 ADAPTED = "tests/backend/models/test_mv_adapter.py"
+FOUR = "tests/backend/models/test_four_views.py"
 
 CONTROL = "tests/backend/texturing/test_control.py"
 
@@ -80,6 +81,41 @@ FAULTS = [
         "self.law(progress, views // self.in_ring, self.generator).repeat_interleave(self.in_ring)",
         "self.law(progress, views, self.generator)",
         (f"{MULTI}::test_a_step_draws_one_noise_level_and_one_background_for_a_ring",),
+    ),
+    Fault(
+        "a-resumed-job-draws-other-rings",
+        f"{SJC}/step.py",
+        "views // len(ring), self.generator, turns=ring.turns",
+        "views // len(ring), turns=ring.turns",
+        (f"{MULTI}::test_a_stopped_job_goes_on_to_the_same_field",),
+    ),
+    Fault(
+        "a-sister-that-begins-as-another-network",
+        f"{MODELS}/four_views.py",
+        "_zeros(nn.Linear(width, width))",
+        "nn.Linear(width, width)",
+        (f"{FOUR}::test_untrained_it_is_the_shipped_network",),
+    ),
+    Fault(
+        "a-view-that-takes-itself-for-the-first",
+        f"{MODELS}/four_views.py",
+        "(first[:, None] + first) % views",
+        "first.expand(views, views)",
+        (f"{FOUR}::test_a_view_knows_how_far_the_others_have_turned",),
+    ),
+    Fault(
+        "the-single-networks-adapter-in-its-sister",
+        f"{MODELS}/model_files.py",
+        'if key != "distilled"}',
+        "if key}",
+        (f"{FOUR}::test_it_asks_for_four_views_and_shares_all_but_its_own",),
+    ),
+    Fault(
+        "a-ring-in-four-lights",
+        "backend/training/data.py",
+        "random_light(len(index), self.generator, self.bank.together)",
+        "random_light(len(index), self.generator)",
+        ("tests/backend/training/test_views.py::test_a_ring_has_one_light_and_the_same_colours",),
     ),
     Fault(
         "a-colour-taken-for-what-it-is-spelled-like",

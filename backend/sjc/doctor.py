@@ -189,7 +189,8 @@ def model_info(model: str) -> list[Line]:
     if path.suffix == ".safetensors" and path.is_file() and lora.is_one(path):
         words = ", ".join(lora.trigger_words(path)) or "none stated"
         return [{"name": "LoRA", "text": model}, {"name": "words", "text": words}]
-    files = model_files.check(model_files.locate(model))
+    folder = model_files.locate(model)
+    files = model_files.check(folder)
     rows: list[Line] = [
         {"name": "model", "text": model},
         {"name": "folder", "text": str(files.folder)},
@@ -205,9 +206,9 @@ def model_info(model: str) -> list[Line]:
         rows.append({"name": "revision", "text": files.folder.name})
     rows.append({"name": "licence", "text": model_list.licence(files.folder) or "none stated"})
     rows.append({"name": "memory", "text": _plan(files)})
-    if once := distilled.scale(files.folder):
+    if once := distilled.scale(folder):
         rows.append({"name": "guidance", "text": f"{plain(once)} in one call (distilled)"})
-    vocabulary = model_files.read_card(files.folder).get("words", {})
+    vocabulary = model_files.read_card(folder).get("words", {})
     kinds = (kind for kind in ("objects", "colors", "parts") if kind in vocabulary)
     rows += [{"name": kind, "text": ", ".join(vocabulary[kind])} for kind in kinds]
     return rows

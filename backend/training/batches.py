@@ -33,6 +33,9 @@ class Batches(Protocol):
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """Pictures or latents, ids and mask; the share `empty` has the empty sentence, for classifier-free guidance."""
 
+    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+        """As `pictures`, and the numbers [B] of the bank's views that they show."""
+
     def sketches(self, size: int) -> Batch:
         """Targets of the text encoder's schooling [B, 4, 32, 32], ids and mask."""
 
@@ -45,10 +48,16 @@ class HostBatches:
 
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """See Batches."""
-        x, texts = self.data.batch(size)
+        return self.seen(size, empty)[0]
+
+    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+        """See Batches."""
+        index, x, texts = self.data.batch(size)
         if empty:
-            texts = ["" if self.data.rng.random() < empty else text for text in texts]
-        return self._there(x, texts)
+            together = self.data.bank.together
+            silent = [self.data.rng.random() < empty for _ in range(size // together)]
+            texts = ["" if silent[i // together] else text for i, text in enumerate(texts)]
+        return self._there(x, texts), torch.tensor(index, device=self.device)
 
     def sketches(self, size: int) -> Batch:
         """See Batches."""
@@ -79,6 +88,7 @@ class DeviceBatches:
         self.view, self.palette, self.ids, self.mask, self.lamp, self.azimuth, self.elevation = (
             torch.from_numpy(a).to(device) for a in (*vars(sentences).values(), bank.azimuth, bank.elevation)
         )
+        self.together = bank.together
         self.empty_ids, self.empty_mask = (t.to(device) for t in tokens([""]))
         self.colors = torch.tensor(list(world.COLORS.values()), device=device)
         self.supersample, self.codec = 1 if fine or codec else SUPERSAMPLE, codec
@@ -86,17 +96,22 @@ class DeviceBatches:
 
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """See Batches."""
+        return self.seen(size, empty)[0]
+
+    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+        """See Batches."""
         view, palette, ids, mask, lamps = self._draw(size)
-        background, light, contrast = random_light(size, self.generator)
+        background, light, contrast = random_light(size, self.generator, self.together)
         beside = lamp.world_directions(lamps, self.azimuth[view].float(), self.elevation[view].float())
         light = torch.where(lamps[:, None] > 0, beside, light)
         lights = (background, light, contrast)
         x = shade(self.part[view], self.normal[view].float() / 127, palette, *lights, self.supersample, lamps > 0)
         if empty:
-            silent = torch.rand(size, 1, generator=self.generator, device=self.generator.device) < empty
+            drawn = torch.rand(size // self.together, 1, generator=self.generator, device=self.generator.device)
+            silent = drawn.repeat_interleave(self.together, 0) < empty
             ids, mask = torch.where(silent, self.empty_ids, ids), torch.where(silent, self.empty_mask, mask)
         x = self.codec.encode(x) if self.codec else x
-        return x.contiguous(memory_format=torch.channels_last), ids, mask
+        return (x.contiguous(memory_format=torch.channels_last), ids, mask), view
 
     def sketches(self, size: int) -> Batch:
         """See Batches."""
@@ -105,7 +120,9 @@ class DeviceBatches:
 
     def _draw(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Random rows: views [B], palettes [B, MAX_PARTS, 3], ids and mask [B, L], lamps [B]."""
-        row = torch.randint(len(self.view), (size,), generator=self.generator, device=self.generator.device)
+        rings, device = (len(self.view) // self.together, size // self.together), self.generator.device
+        first = torch.randint(rings[0], (rings[1], 1), generator=self.generator, device=device)
+        row = (first * self.together + torch.arange(self.together, device=device)).flatten()
         palette = lamp.uncolored(self.colors[self.palette[row].long()], self.lamp[row])
         return self.view[row].long(), palette, self.ids[row].long(), self.mask[row].long(), self.lamp[row]
 

@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> Path:
     args = begun(p, argv)
     device = torch.device(args.device)
     bank = Bank.load(args.bank)
-    fixed = Data(bank, 999, fine=True).batch(HELD_BACK)[0].to(device)
+    fixed = Data(bank, 999, fine=True).batch(HELD_BACK)[1].to(device)
     codec = finished_codec(args.decoder_of) if args.decoder_of else make_codec()
     codec = codec.to(device, memory_format=torch.channels_last)
     learning = [parameter for parameter in codec.parameters() if parameter.requires_grad]

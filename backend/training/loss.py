@@ -33,7 +33,7 @@ def draw_noise(x: Tensor, sigma: Tensor, args: argparse.Namespace, generator: to
 
 
 def v_loss(
-    model: nn.Module,
+    model: Predicts,
     x: Tensor,
     ids: Tensor,
     mask: Tensor,

@@ -1,9 +1,9 @@
 """Train the next release on a card in one call: `python -m training.next_release --device cuda --seconds 600`.
 
 It traces views and draws sentences, trains the network on from the model that ships, then its adapter for guidance in
-one call, then the small latent model. Call it again after a stop: what is done stays, and a stage that was cut off goes
-on from its checkpoint. With --release the results replace the models that they began from, with their cards and logs;
-without it, their folders wait in --out.
+one call and its sister for four views, then the small latent model. Call it again after a stop: what is done stays,
+and a stage that was cut off goes on from its checkpoint. With --release the results replace the models that they
+began from, with their cards and logs; without it, their folders wait in --out.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from training import distil, release, release_adapter, release_latent, train
+from training import distil, release, release_adapter, release_latent, release_views, train, views
 from training.batches import made_once, sentences_for
 from training.pictures import Bank, make_bank
 from training.run import begun, device_arguments
 
-SHARES = {"network": 0.62, "adapter": 0.13, "latent": 0.25}
+SHARES = {"network": 0.46, "adapter": 0.12, "views": 0.22, "latent": 0.2}
 """Of the time that tracing and drawing leave."""
 OVERHEAD = 0.06  # of that time: loading, scoring and saving between the stages
 RECIPE = ["--keep-text", "--text-steps", "0", "--lr", "1.2e-3", "--decay-from", "0.35"]
@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch", type=int, default=512)
     p.add_argument("--adapter-batch", type=int, default=96)
     p.add_argument("--latent-batch", type=int, default=256)
+    p.add_argument("--ring-batch", type=int, default=256, help="pictures of the sister's training, four of them a ring")
     p.add_argument("--seed", type=int, default=41, help="another one for every release: it draws other views")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--eval-every", type=int, default=250)
@@ -76,25 +77,23 @@ def parser() -> argparse.ArgumentParser:
 def stages(args: argparse.Namespace, bank_file: Path) -> dict[str, tuple[Callable[[list[str]], Path], list[str]]]:
     """What each stage runs, and with which words but --seconds."""
     network = args.out / "network"
-    common = ["--device", args.device, "--bank", str(bank_file), "--sentences", str(args.sentences)]
-    common += (["--lamps"] if args.lamps else []) + [
-        "--seed",
-        str(args.seed),
-        "--threads",
-        str(args.threads),
-        "--eval-every",
-        str(args.eval_every),
-    ]
+    every = ["--device", args.device, "--sentences", str(args.sentences), "--seed", str(args.seed)]
+    every += ["--threads", str(args.threads), "--eval-every", str(args.eval_every), "--processes", str(args.processes)]
+    lit = ["--lamps"] if args.lamps else []
+    common = ["--bank", str(bank_file), *lit]
 
     def words(name: str, batch: int, *more: str) -> list[str]:
-        return [*common, "--out", str(args.out / name), "--batch", str(batch), *more]
+        return [*every, "--out", str(args.out / name), "--batch", str(batch), *more]
 
     codec = ["--codec", str(args.latent / "vae"), "--init", str(args.latent)]
     adapter = ["--model", str(network / "model"), "--scale", str(SCALE), "--ema", "0.995"]
+    rings = ["--model", str(network / "model"), "--views", str(args.views)]
+    rings += ["--empty-mug"] if args.empty_mug else []
     return {
-        "network": (train.main, words("network", args.batch, "--init", str(args.init), *RECIPE)),
-        "adapter": (distil.main, words("adapter", args.adapter_batch, *adapter)),
-        "latent": (train.main, words("latent", args.latent_batch, *codec, *RECIPE)),
+        "network": (train.main, words("network", args.batch, *common, "--init", str(args.init), *RECIPE)),
+        "adapter": (distil.main, words("adapter", args.adapter_batch, *common, *adapter)),
+        "views": (views.main, words("views", args.ring_batch, *rings, *lit)),
+        "latent": (train.main, words("latent", args.latent_batch, *common, *codec, *RECIPE)),
     }
 
 
@@ -131,6 +130,7 @@ def main(argv: list[str] | None = None) -> Path:
     releases = {
         "network": (release, [str(args.out / "network"), "--further", "--target", str(args.init)]),
         "adapter": (release_adapter, [str(args.out / "adapter"), "--scale", str(SCALE), "--target", str(args.init)]),
+        "views": (release_views, [str(args.out / "views"), "--target", str(args.init.with_name("views"))]),
         "latent": (release_latent, ["--unet", str(args.out / "latent"), "--target", str(args.latent)]),
     }
     if args.release and "release" not in plan.done:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sjc.field.cameras import CameraPrior, Cameras, rays, sample_cameras
+from sjc.field.cameras import CameraPrior, Cameras, rays, sample_cameras, sample_rings
+from sjc.guidance.views import FOUR
 from training import lamp, world
 from training.solids import normals
 
@@ -88,6 +89,15 @@ class Bank(Stored):
     azimuth: np.ndarray
     elevation: np.ndarray
 
+    together: ClassVar[int] = 1
+    """Views that follow each other, show one object and are pictured in one light and the same colours."""
+
+
+class RingBank(Bank):
+    """Views from the rings of a network that sees four at once."""
+
+    together = len(FOUR)
+
 
 def make_bank(
     views_per_thing: int,
@@ -96,14 +106,18 @@ def make_bank(
     supersample: int = SUPERSAMPLE,
     device: str = "cpu",
     empty_mug: bool = False,
+    rings: bool = False,
 ) -> Bank:
-    """Trace `views_per_thing` random views of every object with the cameras of PRIOR."""
+    """Trace `views_per_thing` random views of every object with the cameras of PRIOR; rings: in rings of four."""
     generator = torch.Generator().manual_seed(seed)
     full = size * supersample
     at_once = 16 if device == "cpu" else 1000  # what fits a CPU's cache, and what fills a card
     part, normal, thing, azimuth, elevation = [], [], [], [], []
     for index, name in enumerate(world.THINGS):
-        cameras = sample_cameras(PRIOR, views_per_thing, generator)
+        if rings:
+            cameras = sample_rings(PRIOR, FOUR.azimuths, views_per_thing // len(FOUR), generator)
+        else:
+            cameras = sample_cameras(PRIOR, views_per_thing, generator)
         for start in range(0, views_per_thing, at_once):
             chunk = cameras[start : start + at_once]
             o, d = supersampled_rays(chunk, size, supersample)
@@ -114,6 +128,11 @@ def make_bank(
         azimuth.append(cameras.azimuth_deg.numpy())
         elevation.append(cameras.elevation_deg.numpy())
     return Bank(*(np.concatenate(x) for x in (part, normal, thing, azimuth, elevation)))
+
+
+def make_rings(views_per_thing: int, seed: int, device: str = "cpu", empty_mug: bool = False) -> RingBank:
+    """Views of every object as `make_bank` traces them, four of them a ring."""
+    return RingBank(**vars(make_bank(views_per_thing, seed, device=device, empty_mug=empty_mug, rings=True)))
 
 
 def supersampled_rays(cameras: Cameras, size: int, supersample: int) -> tuple[Tensor, Tensor]:
@@ -155,12 +174,13 @@ def shade(
     return torch.nn.functional.avg_pool2d(image, supersample) * 2 - 1
 
 
-def random_light(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """(background [B, 3], light [B, 3] uniform on the sphere, contrast [B])."""
+def random_light(batch: int, generator: torch.Generator, together: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    """(background [B, 3], light [B, 3] uniform on the sphere, contrast [B]), alike in pictures that go together."""
     there: dict[str, Any] = {"generator": generator, "device": generator.device}
-    background = torch.rand(batch, 3, **there)
-    light = torch.nn.functional.normalize(torch.randn(batch, 3, **there), dim=-1)
-    return background, light, torch.rand(batch, **there) * MAX_CONTRAST
+    background = torch.rand(batch // together, 3, **there)
+    light = torch.nn.functional.normalize(torch.randn(batch // together, 3, **there), dim=-1)
+    contrast = torch.rand(batch // together, **there) * MAX_CONTRAST
+    return tuple(each.repeat_interleave(together, 0) for each in (background, light, contrast))  # type: ignore[return-value]
 
 
 def view_share(prior: CameraPrior = PRIOR) -> float:

@@ -118,7 +118,7 @@ def random_described(index: int, rng: random.Random, slot_chance: float = 0.5) -
     return Described(name, color, slots)
 
 
-def random_view(text: str, azimuth: float, elevation: float, rng: random.Random) -> str:
-    """The sentence with view words: mostly the fine ones, some of the paper's, some none."""
+def random_views(text: str, angles: list[tuple[float, float]], rng: random.Random) -> list[str]:
+    """The sentence with words for each (azimuth, elevation): mostly the fine ones, some of the paper's, some none."""
     style = rng.choices(["fine", "paper", "none"], [0.8, 0.1, 0.1])[0]
-    return view_prompt(style, azimuth, elevation, text)
+    return [view_prompt(style, azimuth, elevation, text) for azimuth, elevation in angles]

@@ -16,6 +16,8 @@ from typing import Any
 
 import sjc
 from sjc.models.distilled import NAME
+from sjc.models.layout import SISTER
+from sjc.models.model_files import EMBEDDED_VIEWS
 from training import world
 from training.pictures import MAX_CONTRAST, MEAN_SHADE, PRIOR, SIZE
 from training.text import TEXT_BATCH
@@ -183,6 +185,7 @@ def main(argv: list[str] | None = None) -> None:
         rows += [{"run": number, **row} for row in log]
     shutil.copytree(args.runs[-1] / "model", args.target, dirs_exist_ok=True)
     (args.target / NAME).unlink(missing_ok=True)  # an adapter of the model before
+    (args.target.with_name(EMBEDDED_VIEWS.name) / SISTER).unlink(missing_ok=True)  # and its sister
     log_file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     card_file.write_text(card(stages, logs[-1][-1], args.machine), encoding="utf-8")
     size = sum(f.stat().st_size for f in args.target.rglob("*") if f.is_file())

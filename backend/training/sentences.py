@@ -37,7 +37,7 @@ class Sentences(Stored):
 def draw_sentences(bank: Bank, count: int, seed: int, processes: int = 1, lamps: bool = False) -> Sentences:
     """`count` sentences as `Data` draws them for a bank's views; held-out pairs never come."""
     nothing = np.zeros(0, np.uint8)
-    views = Bank(nothing, nothing, bank.thing, bank.azimuth, bank.elevation)
+    views = type(bank)(nothing, nothing, bank.thing, bank.azimuth, bank.elevation)
     sizes = [min(CHUNK, count - start) for start in range(0, count, CHUNK)]
     jobs = (repeat(views), range(seed * 1000, seed * 1000 + len(sizes)), sizes, repeat(lamps))
     if min(processes, len(sizes)) > 1:

@@ -24,7 +24,7 @@ def listing(key: str, environment: Mapping[str, str] = os.environ) -> list[Entry
 
     Reads the disk; never raises. What was used before and is no model any longer is left out.
     """
-    here = [lookup.EMBEDDED, *model_list.cached(lookup.hub_folder(environment))]
+    here = [*model_list.own(), *model_list.cached(lookup.hub_folder(environment))]
     entries = [(name, lookup.look(name, environment)) for name in dict.fromkeys([*here, *key.splitlines()])]
     return [(name, info) for name, info in entries if name in here or info.kind != "bad"]
 

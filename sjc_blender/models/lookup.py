@@ -49,6 +49,7 @@ class ModelInfo:
     folder: where it is, or where a download goes. size: bytes of the weights, 0 if unknown. licence: as the model's
     card states it, "" if it does not. problem: of a bad one, what is missing or refused, in one line. family: such as
     "Stable Diffusion", of one that is here. numbers: how many each of its components has. views: that it sees at once.
+    worded: whether its sentences say where a view stands.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class ModelInfo:
     family: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict, hash=False)
     views: int = 1
+    worded: bool = True
 
 
 def hub_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -95,12 +97,12 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
         )
     try:
         model = model_name(model)
-        if model != EMBEDDED and not user_path(model).exists() and hub_ids.is_hub_id(model):
+        if model not in model_files.OWN and not user_path(model).exists() and hub_ids.is_hub_id(model):
             return _in_cache(model, hub_folder(environment))
         if model_files.is_single_file(model):
             return _single_file(user_path(model))
         folder = model_files.locate(model)
-        return _checked(EMBEDDED if model == EMBEDDED else "folder", folder)
+        return _checked(EMBEDDED if model in model_files.OWN else "folder", folder)
     except SjcError as error:
         return ModelInfo("bad", Path(model), problem=str(error))
     except OSError as error:
@@ -112,7 +114,7 @@ def look(model: str, environment: Mapping[str, str] = os.environ) -> ModelInfo:
 def stamp(model: str, environment: Mapping[str, str] = os.environ) -> tuple[Any, ...]:
     """Changes when what `look` would say may have changed. A dozen file times; reads no file."""
     model = model.strip()
-    folder = model_files.EMBEDDED if model == EMBEDDED else user_path(model)
+    folder = model_files.OWN.get(model) or user_path(model)
     repository = cache_folder(model, environment)
     refs = repository / "refs"
     paths = [refs, *_children(refs), repository / "snapshots"]
@@ -147,15 +149,15 @@ def _in_cache(model: str, cache: Path) -> ModelInfo:
 
 def _single_file(path: Path) -> ModelInfo:
     file = single_file.describe(path)
-    return ModelInfo("file", path, path.stat().st_size, "", "", file.family.name, file.numbers_of(), file.family.views)
+    family, worded = file.family, file.family.ring is None
+    return ModelInfo("file", path, path.stat().st_size, "", "", family.name, file.numbers_of(), family.views, worded)
 
 
 def _checked(kind: str, folder: Path) -> ModelInfo:
     files = model_files.check(folder)
     licence = model_list.licence(folder)
-    return ModelInfo(
-        kind, folder, files.weight_bytes, licence, "", files.family.name, files.numbers_of, files.family.views
-    )
+    family, worded = files.family, files.family.ring is None or files.family.ring.worded
+    return ModelInfo(kind, folder, files.weight_bytes, licence, "", family.name, files.numbers_of, family.views, worded)
 
 
 def memory(info: ModelInfo, on_cpu: bool, free: int | None) -> Plan:

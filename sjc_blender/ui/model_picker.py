@@ -77,7 +77,8 @@ def taken_over(context: Any) -> dict[str, Any]:
     if at_once == 1:
         return {}
     views = group.views_per_step if group.views_per_step % at_once == 0 else at_once
-    return {"views_per_step": views, "view_words": "none", "perp_neg": 0.0}
+    words = {} if info and info.worded and info.views > 1 else {"view_words": "none"}
+    return {"views_per_step": views, **words, "perp_neg": 0.0}
 
 
 def memory_note(info: lookup.ModelInfo, device: str, backend: str) -> tuple[bool, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import api, places
 from ..backend.sjc.errors import SjcError
+from ..backend.sjc.models import model_files
 from ..words import STYLES, WordList, completed, matching
 
 MOST_OFFERED = 30
@@ -57,7 +58,7 @@ def remember(prompt: str) -> None:
 
 def offered(group: Any, _context: Any, typed: str) -> Iterable[str]:
     """For the prompt: its last word completed, then earlier prompts that fit."""
-    words = list(known_words()) if group.model == "embedded" else styles().entries()
+    words = list(known_words()) if group.model in model_files.OWN else styles().entries()
     return [*completed(typed, words), *matching(history().entries(), typed)][:MOST_OFFERED]
 
 

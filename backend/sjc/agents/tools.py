@@ -23,7 +23,7 @@ from .jobs import AgentJob, Jobs, command
 
 OURS = {"prompt", "parent", "overwrite", "surface", "surface_strength", "sharpen_colors"}
 """Settings that no client gives as such: arguments stand for them, or nothing does."""
-_HUB_ID = re.compile(r"embedded|[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
+_HUB_ID = re.compile(r"embedded(-views)?|[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
 LISTED = 500
 EXPORT_SECONDS = 600
 

@@ -64,7 +64,7 @@ def of_machine(denoiser: TextDenoiser) -> dict[str, Any]:
 
 def weight_files(files: ModelFiles) -> dict[str, list[Path]]:
     """The weight files of each part, in the variant that is loaded."""
-    listed = {}
+    listed = {"four_views": [files.sister]} if files.sister else {}
     for part, variant in files.variants.items():
         stem, paths = WEIGHT_STEMS[part], sorted((files.folder / part).glob("*.safetensors"))
         own = [path for path in paths if path.name.startswith(stem)]

@@ -221,10 +221,11 @@ def model_digest(model: str) -> str:
     from ..models import model_files
 
     folder = model_files.locate(model)
-    model_files.check(folder)
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    files, total = model_files.check(folder), hashlib.sha256()
+    if files.sister:  # which shares the embedded model's files
+        total.update(files.sister.read_bytes())
+    for path in sorted(p for p in files.folder.rglob("*") if p.is_file()):
+        total.update(path.relative_to(files.folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 

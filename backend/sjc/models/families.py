@@ -6,13 +6,13 @@ The families are those whose pipelines diffusers ships; docs/models.md lists the
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from ..errors import SjcError
-from ..guidance.views import FOUR, SIX, ViewRing
+from ..guidance.views import FOUR, SIX, WORDED_FOUR, ViewRing
 from . import mvdream
 
 CLIP, CLIP_POOLED, T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
@@ -59,6 +59,8 @@ class Family:
 
 
 PIXEL = Family("pixel", "unet", "UNet2DConditionModel", {"text_encoder": T5 + CLIP}, latent=False)
+FOUR_VIEWS = replace(PIXEL, ring=WORDED_FOUR)
+"""The embedded model's sister."""
 UNCONDITIONAL = Family("unconditional", "unet", "UNet2DModel", {}, latent=False)
 STABLE_DIFFUSION = Family("stable diffusion", "unet", "UNet2DConditionModel", {"text_encoder": CLIP + T5})
 SDXL = Family(

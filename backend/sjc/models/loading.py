@@ -43,7 +43,7 @@ def load_denoiser(
 ) -> TextDenoiser:
     """Loads a model in the ordinary diffusers layout, in evaluation mode.  Only safetensors are read.
 
-    model: "embedded", a folder, or a hub id ("name/model").
+    model: "embedded", "embedded-views", a folder, or a hub id ("name/model").
     device: cpu, cuda, cuda:N or mps.
     dtype: of the weights.  None: float32, but float16 on CUDA for more than 1 GiB of weights.
     download: whether a hub id may be fetched; without it, and for a folder, the network is never touched.
@@ -63,8 +63,8 @@ def load_denoiser(
     Raises SjcError, one line, for anything unusable.
     """
     loras, adapter = lora_files.check(lora), mv_adapter.check(views_adapter)
-    files = model_files.check(model_files.locate(model, download=download, revision=revision))
-    card = model_files.read_card(files.folder)
+    located = model_files.locate(model, download=download, revision=revision)
+    files, card = model_files.check(located), model_files.read_card(located)
     schedule, parameterization = read_schedule(files)
     shown = control_files.check(control)
     if shown:

@@ -11,7 +11,7 @@ import contextlib
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,26 @@ from ..errors import SjcError, here
 from ..paths import near, user_path
 from . import hub, mvdream, single_file
 from .config_limits import check_part, check_scheduler
-from .families import MVDREAM, Family, check_network, family_of, not_a_pipeline, tokenizer_of, used_components
+from .families import (
+    FOUR_VIEWS,
+    MVDREAM,
+    Family,
+    check_network,
+    family_of,
+    not_a_pipeline,
+    tokenizer_of,
+    used_components,
+)
 from .hub_ids import is_hub_id, split_revision
 from .known_classes import AUTOENCODERS, TOKENIZERS, check_class, check_config
-from .layout import PICKLE_SUFFIXES, WEIGHT_STEMS
+from .layout import PICKLE_SUFFIXES, SISTER, WEIGHT_STEMS
 from .small_files import WEIGHT_BYTES, header, read_json
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
+EMBEDDED_VIEWS = EMBEDDED.with_name("views")
+"""The embedded model's sister that sees four views at once (four_views.py): a folder with what it does not share."""
+OWN = {"embedded": EMBEDDED, "embedded-views": EMBEDDED_VIEWS}
+"""The models of the package by name."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,8 @@ class ModelFiles:
 
     `index` is model_index.json, `configs` the config of each component, `variants` the weight variant each component
     is stored in (None or e.g. "fp16"), `bytes_of` what each component's weights take on disk,
-    `numbers_of` how many numbers they are.
+    `numbers_of` how many numbers they are, `sister` the file of the embedded model's sister, whose other files are
+    those of `folder`.
     """
 
     folder: Path
@@ -45,6 +59,7 @@ class ModelFiles:
     variants: dict[str, str | None]
     bytes_of: dict[str, int]
     numbers_of: dict[str, int]
+    sister: Path | None = None
 
     @property
     def weight_bytes(self) -> int:
@@ -59,7 +74,9 @@ class ModelFiles:
 def locate(
     model: str, *, download: bool = False, revision: str | None = None, tell: Callable[[int], None] = lambda _size: None
 ) -> Path:
-    """The folder of "embedded", of a path, or of a hub id ("name/model", "name/model@revision") in the local hub cache.
+    """The folder of "embedded" or "embedded-views", of a path, or of a hub id in the local hub cache.
+
+    A hub id is "name/model" or "name/model@revision".
 
     A checkpoint in one file is made a folder in the cache first, once (single_file_conversion.py).
 
@@ -70,6 +87,10 @@ def locate(
         if not (EMBEDDED / "model_index.json").is_file():
             raise SjcError("This installation lacks the embedded model; reinstall it or choose another model.")
         return EMBEDDED
+    if model in OWN:
+        if not is_sister(OWN[model]):
+            raise SjcError("This installation lacks the embedded model for four views; choose embedded.")
+        return OWN[model]
     path = user_path(model)
     if foreign.is_folder(path):
         return path
@@ -114,11 +135,18 @@ def check_there(model: str) -> None:
 
 def is_single_file(model: str) -> bool:
     """Whether `model` is the path of a file, a checkpoint in one piece."""
-    return model != "embedded" and user_path(model).is_file()
+    return model not in OWN and user_path(model).is_file()
+
+
+def is_sister(folder: Path) -> bool:
+    """Whether a folder holds what the embedded model's sister has of its own."""
+    return foreign.kind(folder / SISTER) != "" and not (folder / "model_index.json").is_file()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
     """What sjc.json in a model folder says (camera, words ...), {} without one.  Raises SjcError for a damaged one."""
+    if is_sister(folder):  # an adapter of the single network is none of the sister's
+        return {key: value for key, value in read_card(EMBEDDED).items() if key != "distilled"}
     path = folder / "sjc.json"
     if not foreign.kind(path):
         return {}
@@ -139,6 +167,8 @@ def check(folder: Path) -> ModelFiles:
     Raises SjcError for models of no known family, for upscalers, inpainters and their like, missing files and pickled
     weights.
     """
+    if is_sister(folder):
+        return _check_sister(folder / SISTER)
     if not (folder / "model_index.json").is_file():
         single, names = folder / "config.json", {path.name for path in folder.iterdir()}
         raise SjcError(not_a_pipeline(folder, names, read_json(single) if single.is_file() else {}))
@@ -168,6 +198,18 @@ def check(folder: Path) -> ModelFiles:
         variants={name: variant for name, (variant, _) in weights.items()},
         bytes_of={name: size.bytes for name, (_, size) in weights.items()},
         numbers_of={name: size.numbers for name, (_, size) in weights.items()},
+    )
+
+
+def _check_sister(path: Path) -> ModelFiles:
+    """The shipped model's files with what the sister has beside them."""
+    shared, own = check(locate("embedded")), _size(path)
+    return replace(
+        shared,
+        family=FOUR_VIEWS,
+        bytes_of=shared.bytes_of | {"unet": shared.bytes_of["unet"] + own.bytes},
+        numbers_of=shared.numbers_of | {"unet": shared.numbers_of["unet"] + own.numbers},
+        sister=path,
     )
 
 

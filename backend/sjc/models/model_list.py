@@ -20,7 +20,7 @@ from .hub_ids import is_hub_id, split_revision
 from .single_file import SOURCE
 from .small_files import read_json
 
-__all__ = ["Row", "cached", "licence", "repository", "rows", "show", "snapshot", "to_fetch"]
+__all__ = ["Row", "cached", "licence", "own", "repository", "rows", "show", "snapshot", "to_fetch"]
 
 TO_FETCH = "to fetch"
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
@@ -112,10 +112,16 @@ def licence(folder: Path) -> str:
 
 
 def rows(cache: Path, converted: Path) -> list[Row]:
-    """The embedded model, those in the hub's cache, then the model folders made of checkpoints."""
-    folders = [("embedded", model_files.EMBEDDED), *((model, snapshot(cache, model)) for model in cached(cache))]
+    """The embedded models, those in the hub's cache, then the model folders made of checkpoints."""
+    folders = [(name, model_files.locate(name)) for name in own()]
+    folders += [(model, folder) for model in cached(cache) if (folder := snapshot(cache, model))]
     folders += checkpoints(converted)
-    return [_row(model, folder) for model, folder in folders if folder]
+    return [_row(model, folder) for model, folder in folders]
+
+
+def own() -> list[str]:
+    """The models of this package: its sister for four views is there where it was installed with it."""
+    return [name for name, folder in model_files.OWN.items() if name == "embedded" or model_files.is_sister(folder)]
 
 
 def to_fetch(cache: Path) -> list[Row]:
@@ -153,7 +159,7 @@ def _row(model: str, folder: Path) -> Row:
     except Exception as error:  # noqa: BLE001 (whatever is wrong with one, the others are listed)
         return Row(model, "bad", revision=revision, folder=str(folder), problem=foreign.first_line(error))
     state = "converted" if (folder / SOURCE).is_file() else "cached"
-    state = "embedded" if folder == model_files.EMBEDDED else state
+    state = "embedded" if folder in model_files.OWN.values() else state
     return Row(model, state, files.family.label, files.weight_bytes, licence(folder), revision, str(folder))
 
 

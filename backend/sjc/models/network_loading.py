@@ -13,7 +13,7 @@ import torch
 from ..errors import SjcError
 from ..guidance.views import SIX
 from ..lora_text import Lora
-from . import distilled, graphs, networks, onnx_unet, row_attention, tuning
+from . import distilled, four_views, graphs, networks, onnx_unet, row_attention, tuning
 from . import lora as lora_files
 from .control import SCALE, ControlFiles
 from .families import FLUX, MVDREAM, SD3, SDXL, UNCONDITIONAL
@@ -66,7 +66,8 @@ class NetworkLoader:
         self.onnx_allowed = (
             (self.onnx_required or runtime == "auto")
             and not changed
-            and files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL, MVDREAM)
+            and files.family not in (FLUX, SD3, UNCONDITIONAL, SDXL)
+            and not files.family.ring
             and placement.device.type == "cpu"
             and dtype == torch.float32
         )
@@ -79,6 +80,8 @@ class NetworkLoader:
         family = self.files.family
         module = load_network_module(self.files, self.dtype)
         lora_files.fuse((*adapters, *self.loras), family, {family.network: module})
+        if self.files.sister:
+            four_views.load(self.files.sister, module)
         if self.views_adapter:
             size = _unet_size(self.files, module.config, self.views_adapter)
             self.residuals = row_attention.attach(self.views_adapter, module, size, family)
@@ -88,7 +91,7 @@ class NetworkLoader:
         module = self.placement.network(module)
         if self.placement.device.type == "cuda" and not self.placement.in_pieces:
             tuning.fuse_projections(module)
-        if family.ring:
+        if family is MVDREAM and family.ring:
             join_views(module, len(family.ring))
         return module
 
@@ -141,7 +144,7 @@ class NetworkLoader:
             return networks.sd3_transformer(self.module)
         if family is UNCONDITIONAL:
             return networks.unconditional_unet(self.module)
-        if family is MVDREAM:
+        if family.ring:
             return networks.multiview_unet(self.module)
         if family is SDXL:
             pixels_per_latent = 2 ** (len(self.files.configs["vae"]["block_out_channels"]) - 1)

@@ -93,7 +93,7 @@ def text_unet(unet: Any, residuals: Residuals = no_residuals) -> Network:
 
 
 def multiview_unet(unet: Any) -> Network:
-    """MVDream: pictures of one object, seen by the cameras of the condition, follow each other."""
+    """MVDream and the embedded sister: pictures of an object, seen by the condition's cameras, follow each other."""
     dtype = unet.dtype
 
     def network(x: Tensor, t: Tensor, condition: Condition, _guidance: float) -> Tensor:

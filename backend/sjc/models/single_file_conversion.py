@@ -23,7 +23,7 @@ from .. import foreign
 from ..errors import SjcError, here
 from ..machine.folders import PART, cache_folder, clear_abandoned
 from ..paths import user_path
-from . import mvdream
+from . import model_files, mvdream
 from . import single_file_config as configs
 from .clip_vocabulary import END, write_tokenizer
 from .families import MVDREAM, SDXL
@@ -60,7 +60,9 @@ def converted(path: Path) -> Path:
 def is_new(model: str) -> bool:
     """Whether a model is a checkpoint of which no folder has been made yet."""
     path = user_path(model)
-    return model != "embedded" and foreign.is_file(path) and not (folder_of(path) / "model_index.json").is_file()
+    return (
+        foreign.is_file(path) and model not in model_files.OWN and not (folder_of(path) / "model_index.json").is_file()
+    )
 
 
 def folder_of(path: Path) -> Path:

@@ -13,6 +13,9 @@ from sjc.cli import main
 from sjc.errors import SjcError
 from sjc.field.cameras import CameraPrior, look_at, sample_rings
 from sjc.guidance.views import FOUR
+from sjc.job import checkpoint
+from sjc.job.folder import prepare_folder
+from sjc.job.run import JobRun, Stopped, reopen
 from sjc.models import model_files, model_list, single_file, single_file_config, single_file_conversion
 from sjc.models import mvdream as mvdream_module
 from sjc.models.graphs import Replayed
@@ -222,6 +225,25 @@ def test_a_whole_job(mvdream, tmp_path, capsys):
     assert (noted["settings"]["views_per_step"], noted["model"]["mv_adapter"]) == (4, None)
     assert main([*command, "--views-per-step=2", "--out", str(tmp_path / "no")]) != 0
     assert "sees 4 views at once, and 2 cannot be divided so; use 4" in capsys.readouterr().err
+
+
+def test_a_stopped_job_goes_on_to_the_same_field(mvdream, tmp_path):
+    """The rings that were not drawn yet come as they would have come."""
+    given = settings(
+        prompt=PROMPT, model=str(mvdream[0]), steps=4, views_per_step=4, view_words="none", rgb_grid=False,
+        turntable=False, sigma_schedule="falling", sigma_max=0, sigma_min=0,
+    )  # fmt: skip
+    for name in ("whole", "parts"):
+        prepare_folder(tmp_path / name, given)
+    whole = JobRun(tmp_path / "whole", given).run()
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped):
+        JobRun(tmp_path / "parts", given, stop=lambda: next(asked)).run()
+    parts = JobRun(tmp_path / "parts", reopen(tmp_path / "parts")).run()
+    assert parts["final"] == whole["final"]
+    (one, noted), (two, known) = (checkpoint.load(tmp_path / name) for name in ("whole", "parts"))
+    assert noted["history"] == known["history"]
+    assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_operations_of_a_step_of_the_real_size():

@@ -43,7 +43,7 @@ def test_latents_of_the_world_have_mean_0_and_deviation_1(trained_codec, bank):
     autoencoder = load_autoencoder(trained_codec[0], torch.device("cpu"), torch.float32)
     assert (autoencoder.channels, autoencoder.factor) == (4, 2)
     drawer = data.Data(Bank.load(bank), 3, codec=autoencoder)
-    latents, texts = drawer.batch(32)
+    _, latents, texts = drawer.batch(32)
     assert latents.shape == (32, 4, 32, 32)
     assert len(texts) == 32
     assert latents.mean().item() == pytest.approx(0, abs=0.15)

@@ -128,7 +128,7 @@ def test_a_step_on_a_card_meets_no_tensor_of_the_host():
     drawer.empty_ids = torch.empty(1, 24, dtype=torch.int64, device=card)
     drawer.empty_mask = torch.empty(1, 24, dtype=torch.bool, device=card)
     drawer.colors = torch.empty(12, 3, device=card)
-    drawer.supersample, drawer.codec = 2, None
+    drawer.supersample, drawer.codec, drawer.together = 2, None, 4
     drawer.generator = OnCard()
     x, ids, mask = drawer.pictures(8, 0.1)
     target, _, _ = drawer.sketches(8)

@@ -221,7 +221,7 @@ def drawn(bank):
         drawer = data.Data(bank, 16)
         drawer.draw = lambda _, things: things  # the pictures are not asked for here
         for _ in range(60 if not held_out else 10):
-            things, texts = drawer.batch(100, held_out)
+            _, things, texts = drawer.batch(100, held_out)
             out += [(held_out, described, text) for described, text in zip(things, texts, strict=True)]
     return out
 

@@ -14,7 +14,7 @@ from sjc.field.cameras import look_at
 from training import solids as s
 from training import world
 from training.pictures import PRIOR, view_share
-from training.prompts import FILLERS, Described, parse, phrase, random_described, random_view
+from training.prompts import FILLERS, Described, parse, phrase, random_described, random_views
 
 TRACED_BALL = world.RADIUS + 0.01  # pictures.trace looks at rays through this ball only
 A, B, C = 0.6, 0.4, 0.3  # half sides
@@ -329,7 +329,7 @@ def test_view_words_stand_in_front_mostly_the_fine_ones():
     rng = random.Random(8)
     kinds = Counter()
     for _ in range(4000):
-        text = random_view("a red cube", 91.0, 20.0, rng)
+        (text,) = random_views("a red cube", [(91.0, 20.0)], rng)
         kinds[text] += 1
     assert set(kinds) == {"azimuth 90 elevation 20 view of a red cube", "side view of a red cube", "a red cube"}
     assert 0.75 < kinds["azimuth 90 elevation 20 view of a red cube"] / 4000 < 0.85

@@ -41,6 +41,8 @@ ENGINE = {
     # models: where they are
     'The model "{}" is neither a folder nor in the local model cache; press Download Model beside it, or give a folder.': '모델 "{}" 은(는) 폴더도 아니고 로컬 모델 캐시에도 없습니다. 옆의 모델 내려받기를 누르거나 폴더를 지정하세요.',
     'There is no model folder "{}"; give a folder, a hub id such as name/model, or embedded.': '모델 폴더 "{}" 이(가) 없습니다. 폴더, name/model 같은 허브 id, 또는 embedded를 지정하세요.',
+    "This installation lacks the embedded model for four views; choose embedded.": "이 설치본에는 네 시점용 내장 모델이 없습니다. embedded를 고르세요.",
+    "{} does not fit the embedded model; reinstall it or choose another model.": "{} 이(가) 내장 모델과 맞지 않습니다. 다시 설치하거나 다른 모델을 고르세요.",
     "This installation lacks the embedded model; reinstall it or choose another model.": "이 설치본에는 내장 모델이 없습니다. 다시 설치하거나 다른 모델을 고르세요.",
     'The model "{}" could not be fetched: {}': '모델 "{}" 을(를) 내려받지 못했습니다: {}',
     '"{}" is not a hub id such as name/model; there is nothing to download.': '"{}" 은(는) name/model 같은 허브 id가 아닙니다. 내려받을 것이 없습니다.',
