@@ -33,7 +33,7 @@ class Batches(Protocol):
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """Pictures or latents, ids and mask; the share `empty` has the empty sentence, for classifier-free guidance."""
 
-    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+    def pictures_and_views(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
         """As `pictures`, and the numbers [B] of the bank's views that they show."""
 
     def sketches(self, size: int) -> Batch:
@@ -48,9 +48,9 @@ class HostBatches:
 
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """See Batches."""
-        return self.seen(size, empty)[0]
+        return self.pictures_and_views(size, empty)[0]
 
-    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+    def pictures_and_views(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
         """See Batches."""
         index, x, texts = self.data.batch(size)
         if empty:
@@ -96,9 +96,9 @@ class DeviceBatches:
 
     def pictures(self, size: int, empty: float = 0.0) -> Batch:
         """See Batches."""
-        return self.seen(size, empty)[0]
+        return self.pictures_and_views(size, empty)[0]
 
-    def seen(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
+    def pictures_and_views(self, size: int, empty: float = 0.0) -> tuple[Batch, Tensor]:
         """See Batches."""
         view, palette, ids, mask, lamps = self._draw(size)
         background, light, contrast = random_light(size, self.generator, self.together)

@@ -50,7 +50,7 @@ def sister(folder: Path, lamps: bool = False) -> tuple[Model, dict[str, nn.Param
     return model, four_views.own(model.unet)
 
 
-def told(model: Model, cameras: Tensor) -> Predicts:
+def predictor(model: Model, cameras: Tensor) -> Predicts:
     """v of rings whose cameras [B,16] the network is told."""
 
     def predict(z: Tensor, t: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def score(model: Model, rings: dict[str, tuple[Batch, Tensor]], sigma: Tensor) -
     out = {}
     for kind, ((x, ids, mask), cameras) in rings.items():
         for level, t, s, alpha, z in noisy_levels(x, sigma):
-            denoised = alpha * z - s * alpha * told(model, cameras)(z, t, ids, mask)
+            denoised = alpha * z - s * alpha * predictor(model, cameras)(z, t, ids, mask)
             out[f"{kind}_{level}"] = round((denoised - x).pow(2).mean().sqrt().item(), 4)
     return out
 
@@ -147,10 +147,10 @@ def main(argv: list[str] | None = None) -> Path:
         fall = 1.0 if place < args.decay_from * end else (end - place) / ((1 - args.decay_from) * end)
         for group in optimizer.param_groups:
             group["lr"] = args.lr * min(1.0, (progress.step + 1) / WARM_UP) * fall
-        (x, ids, mask), view = batches.seen(args.batch, EMPTY_SHARE)
+        (x, ids, mask), view = batches.pictures_and_views(args.batch, EMPTY_SHARE)
         t, noise = draw_noise(x, sigma, args, generator)
         t = t[:: len(FOUR)].repeat_interleave(len(FOUR))  # as a step of the loop has it
-        loss = v_loss(told(model, cameras[view]), x, ids, mask, t, noise, sigma)
+        loss = v_loss(predictor(model, cameras[view]), x, ids, mask, t, noise, sigma)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(own.values(), 1.0)

@@ -30,7 +30,7 @@ def batch(request, bank, tmp_path_factory):
         read = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
         return read.input_ids, read.attention_mask
 
-    return batches_for(args, (path, bank), tokens, 3).seen(RINGS * len(FOUR), 0.5)
+    return batches_for(args, (path, bank), tokens, 3).pictures_and_views(RINGS * len(FOUR), 0.5)
 
 
 def test_a_ring_is_one_object_from_four_sides(bank, batch):
@@ -60,10 +60,10 @@ def test_a_ring_has_one_light_and_the_same_colours(bank):
     described = [data.random_described(0, drawn.rng)] * 4
     x = drawn.draw(sphere, described)
     samples = torch.from_numpy(bank.normal[sphere]).float().unflatten(1, (-1, 2)).unflatten(3, (-1, 2)) / 127
-    brightness, normals, seen = x.mean(1), samples.mean((2, 4)), (samples.norm(dim=-1) > 0.9).all(2).all(3)
+    brightness, normals, inside = x.mean(1), samples.mean((2, 4)), (samples.norm(dim=-1) > 0.9).all(2).all(3)
     # One light: brightness is one linear function of the normal in all four views.
-    a = torch.cat([normals[seen], torch.ones(int(seen.sum()), 1)], 1)
-    b = brightness[seen][:, None]
+    a = torch.cat([normals[inside], torch.ones(int(inside.sum()), 1)], 1)
+    b = brightness[inside][:, None]
     residual = a @ torch.linalg.lstsq(a, b).solution - b
     assert residual.abs().mean() < 0.2 * (b - b.mean()).abs().mean()
 
