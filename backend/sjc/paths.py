@@ -106,6 +106,10 @@ def check_length(folder: Path, longest: int, windows: bool = os.name == "nt") ->
         )
 
 
+OWN_MODELS = ("embedded", "embedded-views")
+"""The names of the models that come with the package."""
+
+
 def model_name(text: str) -> str:
     """A model as a person names it, tidied: the address of a model on the hub becomes its id, name/model@revision.
 

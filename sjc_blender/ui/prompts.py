@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import api, places
 from ..backend.sjc.errors import SjcError
-from ..backend.sjc.models import model_files
+from ..backend.sjc.paths import OWN_MODELS
 from ..words import STYLES, WordList, completed, matching
 
 MOST_OFFERED = 30
@@ -58,7 +58,7 @@ def remember(prompt: str) -> None:
 
 def offered(group: Any, _context: Any, typed: str) -> Iterable[str]:
     """For the prompt: its last word completed, then earlier prompts that fit."""
-    words = list(known_words()) if group.model in model_files.OWN else styles().entries()
+    words = list(known_words()) if group.model in OWN_MODELS else styles().entries()
     return [*completed(typed, words), *matching(history().entries(), typed)][:MOST_OFFERED]
 
 

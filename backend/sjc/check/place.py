@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ..errors import SjcError
 from ..models.hub_ids import is_hub_id
-from ..models.model_files import OWN
-from ..paths import user_path
+from ..paths import OWN_MODELS, user_path
 
 JSON, PICTURE = "check.json", "check.png"
 
@@ -16,7 +15,7 @@ JSON, PICTURE = "check.json", "check.png"
 def short_name(model: str) -> str:
     """A model as a report names it: embedded, a hub id, or the last part of a path."""
     path = user_path(model)
-    if model in OWN or (is_hub_id(model) and not path.exists()):
+    if model in OWN_MODELS or (is_hub_id(model) and not path.exists()):
         return model
     return path.resolve().name
 

@@ -10,8 +10,6 @@ DISTILLED = "distilled.safetensors"
 """An adapter that builds a guidance scale into the network, beside model_index.json (distilled.py)."""
 SISTER = "four_views.safetensors"
 """What the embedded model's sister for four views has beside the shipped network (four_views.py)."""
-OWN_NAMES = ("embedded", "embedded-views")
-"""The models of the package."""
 CONFIG, CONTROL_STEM = "config.json", "diffusion_pytorch_model"
 """What a ControlNet consists of; it stands at the top of its folder."""
 PICKLE_SUFFIXES = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".msgpack", ".h5")

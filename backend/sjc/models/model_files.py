@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .. import foreign
 from ..errors import SjcError, here
-from ..paths import near, user_path
+from ..paths import OWN_MODELS, near, user_path
 from . import hub, mvdream, single_file
 from .config_limits import check_part, check_scheduler
 from .families import (
@@ -32,13 +32,13 @@ from .families import (
 )
 from .hub_ids import is_hub_id, split_revision
 from .known_classes import AUTOENCODERS, TOKENIZERS, check_class, check_config
-from .layout import OWN_NAMES, PICKLE_SUFFIXES, SISTER, WEIGHT_STEMS
+from .layout import PICKLE_SUFFIXES, SISTER, WEIGHT_STEMS
 from .small_files import WEIGHT_BYTES, header, read_json
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "embedded" / "model"
 EMBEDDED_VIEWS = EMBEDDED.with_name("views")
 """The embedded model's sister that sees four views at once (four_views.py): a folder with what it does not share."""
-OWN = dict(zip(OWN_NAMES, (EMBEDDED, EMBEDDED_VIEWS), strict=True))
+OWN = dict(zip(OWN_MODELS, (EMBEDDED, EMBEDDED_VIEWS), strict=True))
 """The models of the package by name."""
 
 

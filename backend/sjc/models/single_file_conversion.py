@@ -22,13 +22,13 @@ from torch import Tensor
 from .. import foreign
 from ..errors import SjcError, here
 from ..machine.folders import PART, cache_folder, clear_abandoned
-from ..paths import user_path
+from ..paths import OWN_MODELS, user_path
 from . import mvdream
 from . import single_file_config as configs
 from .clip_vocabulary import END, write_tokenizer
 from .families import MVDREAM, SDXL
 from .hub import free_bytes
-from .layout import OWN_NAMES, WEIGHT_STEMS
+from .layout import WEIGHT_STEMS
 from .pretrained import OWN_FILES_ONLY, silence_libraries
 from .single_file import AUTOENCODER, NETWORK, SDXL_TEXT_2, SOURCE, SingleFile, describe
 
@@ -60,7 +60,7 @@ def converted(path: Path) -> Path:
 def is_new(model: str) -> bool:
     """Whether a model is a checkpoint of which no folder has been made yet."""
     path = user_path(model)
-    return foreign.is_file(path) and model not in OWN_NAMES and not (folder_of(path) / "model_index.json").is_file()
+    return foreign.is_file(path) and model not in OWN_MODELS and not (folder_of(path) / "model_index.json").is_file()
 
 
 def folder_of(path: Path) -> Path:

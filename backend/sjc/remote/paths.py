@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .. import foreign, lora_text
-from ..models.model_files import OWN
-from ..paths import user_path
+from ..paths import OWN_MODELS, user_path
 from ..settings import Settings
 
 
@@ -15,7 +14,7 @@ def needed(settings: Settings) -> dict[str, str]:
     """
     paths: dict[str, str] = {}
     for setting, given in (("model", settings.model), ("control", settings.control)):
-        if given not in ("", *OWN) and foreign.kind(user_path(given)):
+        if given not in ("", *OWN_MODELS) and foreign.kind(user_path(given)):
             paths[setting] = str(user_path(given).absolute())
     for number, lora in enumerate(lora_text.parse(settings.lora), 1):
         paths["lora" if number == 1 else f"lora {number}"] = str(lora.path)

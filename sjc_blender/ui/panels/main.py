@@ -12,9 +12,8 @@ import bpy
 from bpy.app.translations import pgettext_iface as iface_
 
 from ... import user_preferences
-from ...backend.sjc.models import model_files
 from ...scene import preview
-from .. import labels, paragraph, properties
+from .. import labels, paragraph, prompts, properties
 from ..languages.messages import translated
 from ..links import draw_link
 from ..operators.results import draw_go_on
@@ -54,7 +53,7 @@ class SJC_PT_main(Sidebar, bpy.types.Panel):
         row = column.row(align=True)
         row.prop(group, "prompt", text="", placeholder=properties.PLACEHOLDER)
         row.popover(panel="SJC_PT_words", text="", icon="WORDWRAP_ON")
-        if group.model in model_files.OWN:
+        if group.model in prompts.OWN_MODELS:
             column.operator("sjc.show_words", icon="QUESTION")
         column.label(text="Negative Prompt")
         column.prop(group, "negative_prompt", text="", placeholder=iface_("What to avoid"))
