@@ -75,7 +75,7 @@ target.rotation_euler.z = 1.0
 bpy.ops.ed.undo_push(message="before")
 bpy.context.view_layer.update()
 low, high = np.array(target.bound_box).min(0), np.array(target.bound_box).max(0)
-work = api.remesh(target, 300, separate=True)
+work = api.remesh(target, 300, separate=True, texture=256)
 whole, name = work.result, target.name
 bpy.context.view_layer.update()
 pieces = {item.name: item for item in whole.children}
@@ -106,7 +106,9 @@ result = {
     "groups": [len(item.vertex_groups) for item in pieces.values()],
     "matrix": [item.matrix_world == whole.matrix_world for item in pieces.values()],
     "results": [item.name for item in bpy.data.objects if "sjc_job" in item],
-    "color": [round(x, 1) for x in pieces["red: ball"].color], "materials": len(bpy.data.materials),
+    "color": [round(x, 1) for x in pieces["red: ball"].color],
+    "materials": len({item.data.materials[0] for item in pieces.values()}),
+    "uvs": [len(item.data.uv_layers) for item in pieces.values()],
 }
 bpy.ops.ed.undo_push(message="Remesh")
 bpy.ops.ed.undo()
@@ -129,6 +131,7 @@ result["redone"] = sorted((item.name, item.hide_get()) for item in bpy.data.obje
     assert got["results"] == ["ball"]
     assert got["color"] == [0.6, 0.0, 0.0, 1.0]
     assert got["materials"] == 1
+    assert got["uvs"] == [1, 1]
     assert got["undone"] == [["ball", False]]
     assert got["redone"] == [
         ["ball", True], ["ball remeshed", False], ["blue: ball", False], ["red: ball", False],
