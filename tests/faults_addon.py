@@ -207,9 +207,9 @@ FAULTS = [
     ),
     Fault(
         "list-not-written",
-        "sjc_blender/queue/queue.py",
-        "            self._list.save(self.jobs)\n",
-        "            pass\n",
+        "sjc_blender/queue/kept_list.py",
+        "        self._file.save([*jobs, *others])\n",
+        "",
         (f"{JOB_LIST}::test_the_queue_file_and_its_folder_can_be_moved",),
     ),
     Fault(
@@ -235,8 +235,8 @@ FAULTS = [
     ),
     Fault(
         "the-old-list-emptied-before-the-new-one-is-written",
-        "sjc_blender/queue/queue.py",
-        "        self._list.flush()  # before the old one is emptied: killed in between, the jobs stand in both\n",
+        "sjc_blender/queue/kept_list.py",
+        "        moved.flush()  # before the old one is emptied: killed in between, the jobs stand in both\n",
         "",
         (f"{WRITER}::test_the_list_stands_in_both_files_while_it_moves",),
     ),

@@ -24,7 +24,8 @@ from ..worker.pipes import newest
 from ..worker.process import NO_MESSAGE, USUAL, Times, WorkerProcess
 from . import queue_file
 from .cluster import ProcessBatch
-from .queue_file import Failed, ListFile, lock_folder, read_folder
+from .kept_list import KeptList
+from .queue_file import Failed, lock_folder, read_folder
 from .records import JobRecord, State
 
 __all__ = ["Queue"]
@@ -58,33 +59,36 @@ class Queue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.command, self.package, self.environment = command, package, environment
-        self.state_file, self.times, self.clock = state_file, times, clock
+        self.times, self.clock = times, clock
         self._ready, self._heard = ready, deque[Message]()
-        self.jobs: list[JobRecord] = []
+        self._list = KeptList(state_file)
+        self.jobs: list[JobRecord] = self._list.begin()
         self.current: JobRecord | None = None
         self.process: WorkerProcess | None = None
         self.hello: Message | None = None  # the present worker's first message: device, versions
         self._folder_lock: Lock | None = None
         self._reused = False  # whether the worker of the current job was there before it
-        self._list = ListFile(state_file) if state_file else None
         self._changed = self._free = False
         self._removed: set[str] = set()
         self._events: list[Event] = []
         self.batches: list[ProcessBatch] = []
         self._cancel_by: float | None = None
         self._pumped = clock()
-        if self._list and self._list.path.exists():
-            self.jobs = self._list.take(known=())
+
+    @property
+    def state_file(self) -> Path | None:
+        """Where the list is kept."""
+        return self._list.path
 
     @property
     def problem(self) -> Problem | None:
         """What is wrong with the list on disk: another Blender has it, it is damaged, the disk is full."""
-        return self._list.problem if self._list else None
+        return self._list.problem
 
     @property
     def saving(self) -> bool:
         """Whether the list is not on disk yet. Nobody need wait for that, but `problem` may change meanwhile."""
-        return self._list is not None and self._list.saving
+        return self._list.saving
 
     @property
     def busy(self) -> bool:
@@ -240,44 +244,25 @@ class Queue:
         if self.current:
             self._end(self.current, State.STOPPED, queue_file.INTERRUPTED)
         self._save()
-        if self._list:
-            self._list.release()
+        self._list.release()
 
     def keep_at(self, state_file: Path) -> None:
         """Keep the list in another file from now on, joined with the jobs that the file holds.
 
         Where another Blender has that file, or it cannot be read, the list stays in its old one.
         """
-        if self._list is None or self._list.path == state_file:
-            return
-        moved = ListFile(state_file)
-        if self.jobs or state_file.exists():  # else its folder is not made yet
-            jobs = moved.take(known={job.folder for job in self.jobs})
-            if moved.problem:
-                moved.release()
-                return
-            self.jobs += jobs
-        old, self._list, self.state_file = self._list, moved, state_file
-        self._save()
-        self._list.flush()  # before the old one is emptied: killed in between, the jobs stand in both
-        if moved.problem is None:
-            old.save([])
-        old.release()
+        self.jobs += self._list.move(state_file, self.jobs)
 
     def flush(self) -> None:
         """Wait until the list is on disk, or cannot be written."""
         if self._changed:
             self._save()
-        if self._list:
-            self._list.flush()
+        self._list.flush()
 
     def _save(self) -> None:
         """Have the list written as it is now, by a thread."""
         self._changed = False
-        if self._list and (self.jobs or self._list.path.exists()):
-            if not self._list.ours:
-                self.jobs += self._list.take(known={job.folder for job in self.jobs})
-            self._list.save(self.jobs)
+        self.jobs += self._list.save(self.jobs)
 
     def pump(self) -> list[Event]:
         """Take in what the worker has said and start what is next.  Never waits.
