@@ -60,7 +60,7 @@ class Curated:
 CURATED = (
     Curated(
         "stable-diffusion-v1-5/stable-diffusion-v1-5",
-        "",
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
         "Stable Diffusion 1.5",
         "Stable Diffusion",
         "A first large model: the preset Paper has the settings that the paper's authors used with it.",

@@ -34,10 +34,7 @@ def test_every_entry_can_be_fetched_and_found():
 
 def test_the_list_names_what_is_not_here(tmp_path, monkeypatch, capsys):
     here, *others = curated.CURATED
-    repository = model_list.repository(tmp_path, here.model)
-    (repository / "snapshots" / "abc").mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("abc")
+    (model_list.repository(tmp_path, here.model) / "snapshots" / here.revision).mkdir(parents=True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("SJC_CACHE", str(tmp_path / "cache"))
     assert cli.main(["models", "list", "--json"]) == 0
