@@ -23,6 +23,13 @@ FAULTS = [
         "    if download and not download.size:\n        return lookup",
         ("tests/blender/test_model_picker.py::test_the_preferences_offer_models_to_begin_with",),
     ),
+    Fault(
+        "the-sister-is-not-told-where-its-views-stand",
+        "sjc_blender/ui/model_picker.py",
+        "words = {} if info and info.worded and info.views > 1 else",
+        "words = {} if False else",
+        ("tests/blender/test_model_picker.py::test_a_model_of_several_views_takes_over_what_it_decides",),
+    ),
     # ------------------------------------------------------------------------------------ worker, supervisor, queue
     Fault(
         "a-token-stands-in-blenders-log",

@@ -7,6 +7,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
+from sjc.models.layout import SISTER
 from sjc.models.mvdream import converted, network_config
 from tests.backend import tiny_families
 
@@ -144,3 +145,9 @@ def adapter(path, unet, xl=False):
     }
     save_file(tensors, path, {"format": "pt"})
     return tensors
+
+
+def sister(folder):
+    """A folder that is listed as that of the embedded model's sister; no network can be made of it."""
+    folder.mkdir()
+    save_file({"class_embedding.0.weight": torch.zeros(64, 16)}, folder / SISTER)

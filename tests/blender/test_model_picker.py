@@ -141,6 +141,7 @@ def test_a_model_of_several_views_takes_over_what_it_decides(in_blender, tmp_pat
     from tests.backend import multi_view_models  # torch
 
     multi_view_models.mvdream(tmp_path / "several")
+    multi_view_models.sister(tmp_path / "sister")
     got = in_blender(
         ON
         + RECORDER
@@ -165,6 +166,9 @@ layout = draw(settings.SJC_PT_settings, bpy.context)
 result["several"], result["texts"], result["drawn"] = told(), " ".join(layout.texts()), drawn()
 scene.sjc.views_per_step = 8
 result["a multiple"] = told()
+scene.sjc.model = str(home / "sister")
+draw(settings.SJC_PT_settings, bpy.context)
+result["sister"], result["drawn for the sister"] = told(), drawn()
 scene.sjc.model, scene.sjc.mv_adapter = "embedded", "adapter.safetensors"
 result["adapter"] = told()
 """,
@@ -178,6 +182,8 @@ result["adapter"] = told()
     assert "multi-view" in got["texts"]
     assert "sees 4 views at once" in got["texts"]
     assert got["a multiple"]["views_per_step"] == 8
+    assert got["sister"] == {"views_per_step": 8, "perp_neg": 0}, "its sentences say where a view stands"
+    assert got["drawn for the sister"] == ["view_words"]
     assert got["adapter"]["views_per_step"] == 6
 
 
