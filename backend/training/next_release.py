@@ -21,7 +21,7 @@ from training.batches import made_once, sentences_for
 from training.pictures import Bank, make_bank
 from training.run import begun, device_arguments
 
-SHARES = {"network": 0.46, "adapter": 0.12, "views": 0.22, "latent": 0.2}
+SHARES = {"network": 0.5, "adapter": 0.12, "views": 0.18, "latent": 0.2}
 """Of the time that tracing and drawing leave."""
 OVERHEAD = 0.06  # of that time: loading, scoring and saving between the stages
 RECIPE = ["--keep-text", "--text-steps", "0", "--lr", "1.2e-3", "--decay-from", "0.35"]
