@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import batches, codec, data, distil, loss, pictures, run, train, world
+from training import batches, codec, data, distil, loss, pictures, run, train, views, world
 from training.model import Model, make_tokenizer
 from training.pictures import EMPTY, Bank, make_bank, shade
 from training.sentences import CHUNK, Sentences, draw_sentences
@@ -240,6 +240,8 @@ def test_a_run_on_a_card(bank_file, tmp_path):
     adapter = ["--out", str(tmp_path / "d"), "--bank", str(bank_file), "--device", "cuda", "--sentences", "200"]
     distil.main([*adapter, "--model", str(folder), "--batch", "8", "--seconds", "3"])
     assert (tmp_path / "d" / "adapter").exists()
+    sister = ["--out", str(tmp_path / "v"), "--views", "4", "--device", "cuda", "--sentences", "200"]
+    assert views.main([*sister, "--model", str(folder), "--batch", "8", "--seconds", "3"]).exists()
 
 
 def test_a_model_knows_where_it_is():
