@@ -16,6 +16,7 @@ from benchmarks.prompts import QUICK as PROMPTS
 from benchmarks.reader import read_mesh
 from benchmarks.scoring import color_error
 from benchmarks.texture import colour_error, exact_mesh, seam_ratios
+from experiments.index import LATENT
 from sjc.appearance.views import PAPER
 from sjc.experiments import page
 from sjc.experiments.harness import THREE_D, Cell, Experiment, Options, model_digest
@@ -39,7 +40,6 @@ from training.truth import ground_truth
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LATENT = "tests/data/latent_model"
 KINDS = {"painted": "embedded", "painted, latent": LATENT, "sharpened": LATENT}
 SIZE, EDGE, RAYS, VIEWS = 512, 48, 4, (0.0, 120.0, 240.0)
 

@@ -18,6 +18,7 @@ SAME = {
     "Adam",
     "AdaMax",
     "NVIDIA (CU126)",
+    "SJC",
     "NVIDIA (CU128)",
     "NVIDIA (CU130)",
     "AMD (ROCm 6.4)",

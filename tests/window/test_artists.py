@@ -183,7 +183,7 @@ def test_a_mesh_is_textured_in_its_place_and_a_result_is_refined(artist):
     search(artist, "texture with sjc")
     artist.picture("67_texture")
     artist.press("Return")
-    artist.wait_for("api.jobs()", "the job that the dialog begins")
+    artist.wait_for("api.jobs()", "the job that the dialog begins", seconds=60)
     at_rest(artist, 1)
     assert artist.ask("result = api.jobs()[0].record.settings.surface") == "inputs/surface.glb"
     made = "api.jobs()[0].mesh_object"
@@ -205,7 +205,7 @@ def test_a_mesh_is_textured_in_its_place_and_a_result_is_refined(artist):
     )
     search(artist, "refine")
     artist.press("Return")
-    artist.wait_for("len(api.jobs()) == 3", "the job that refines")
+    artist.wait_for("len(api.jobs()) == 3", "the job that refines", seconds=60)
     at_rest(artist, 3)
     assert artist.ask("result = api.jobs()[2].record.settings.parent") == artist.ask(
         "result = api.jobs()[1].folder.name"

@@ -111,7 +111,7 @@ def on_cluster(
     with joined(options.address) as ray:
         alive = nodes(ray)
         count = len(places(alive, options))
-        text = f"{len(jobs)} jobs on {count} slots of {len(alive)} computers"
+        text = f"jobs: {len(jobs)}, slots: {count}, computers: {len(alive)}"
         report({"type": "status", "stage": "batch", "text": text})
         inspected(ray, alive, out, jobs)
         jobs = [replace(job, settings=_with_inputs(job, out)) for job in out.placed(jobs)]

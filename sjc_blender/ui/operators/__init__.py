@@ -1,6 +1,20 @@
 """The buttons. Each calls one function of `api`, `backend_task` or the scene's rooms."""
 
-from . import backend, handover, jobs, lora, output, pictures, report, results, scene, texture, variants, words
+from . import (
+    backend,
+    handover,
+    jobs,
+    lora,
+    object_menu,
+    output,
+    pictures,
+    report,
+    results,
+    scene,
+    texture,
+    variants,
+    words,
+)
 
 CLASSES = (
     *jobs.CLASSES,
@@ -15,5 +29,6 @@ CLASSES = (
     *words.CLASSES,
     *variants.CLASSES,
     *texture.CLASSES,
+    *object_menu.CLASSES,
 )
-MENUS = (*scene.MENUS, *results.MENUS, *handover.MENUS, *texture.MENUS)
+MENUS = (*scene.MENUS, *results.MENUS, *handover.MENUS, *texture.MENUS, *object_menu.MENUS)
