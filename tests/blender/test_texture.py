@@ -11,7 +11,7 @@ SCENE = (
     RECORDER
     + """
 from sjc_blender.scene import texturing
-from sjc_blender.ui.operators import texture as button
+from sjc_blender.ui.operators import object_menu, texture as button
 from types import SimpleNamespace
 
 def cube(name, at=(0, 0, 0), scale=(1, 1, 1), turn=0.0):
@@ -47,6 +47,8 @@ select(turned, mirrored)
 scene.sjc.start = "ignored.glb"
 menu = Layout()
 button.draw_context_menu(SimpleNamespace(layout=menu), bpy.context)
+whole = Layout()
+object_menu.SJC_MT_object.draw(SimpleNamespace(layout=whole), bpy.context)
 bpy.ops.sjc.texture(prompt="a red wall", strength=0.5)
 jobs = api.jobs()
 made = [job.mesh_object for job in jobs]
@@ -61,7 +63,7 @@ result = {
     "near": [round((item.location - source.location).length, 1) < 2 for item, source in zip(made, (turned, mirrored))],
     "turn": made[0].rotation_euler.z,
     "surfaces": [str(job.folder / job.record.settings.surface) for job in jobs],
-    "menu": menu.operators(),
+    "menu": menu.operators(), "whole": whole.operators(),
 }
 api.close()
 """
@@ -73,6 +75,7 @@ api.close()
     assert got["modifiers"] == [0, 0]
     np.testing.assert_allclose(got["turn"], np.pi / 2, atol=1e-5)
     assert got["menu"] == ["sjc.texture"]
+    assert got["whole"] == ["sjc.texture", "sjc.remesh", "sjc.export"]
     turned, mirrored = (read_glb(path, keep_uv=True) for path in got["surfaces"])
     np.testing.assert_allclose(np.ptp(turned.vertices, axis=0), (4, 2, 2), atol=1e-3)
     assert len(turned.faces) == 48
