@@ -104,6 +104,8 @@ class Ablation:
                     settings = self.settings(name, prompt, seed, options)
                     known = {"variant": name, "prompt": prompt, "seed": seed, "sds": self.variants[name].sds}
                     all_of_it = {**known, "weights": weights, "run": asdict(settings)}
+                    if settings.model != options.model:  # a variant of another model
+                        all_of_it["own_weights"] = model_digest(settings.model)
                     work = partial(compute, settings, self.variants[name].sds)
                     made.append(Cell(f"{_plain(name)}-{slug(prompt)}-{seed}", all_of_it, work))
         return made

@@ -155,6 +155,13 @@ def views(record: Record) -> str:
     )
 
 
+def faces(record: Record) -> str:
+    """All variants against words, by front-ness and by IoU."""
+    return (
+        f"By front-ness of backs, {against_first(record, 'frontness')}. By IoU, {against_first(record, 'solid')}."
+    ).replace(". By", ", and by")
+
+
 def schedule(record: Record) -> str:
     """Falling against uniform levels, the changes that matter, and which is first at the goal."""
     first, whole, band = settings_of(record, "variant")[:3]

@@ -164,6 +164,13 @@ def test_every_variant_is_settings_of_its_own(row):
     assert all(c.settings["run"]["steps"] == ablation.QUICK_STEPS for c in quick)
 
 
+def test_the_ways_against_faces_make_as_many_calls():
+    for cell in rows.FACES.cells(Options(seeds=1)):
+        given = cell.settings["run"]
+        calls = 3.92 if given["perp_neg"] else 1 if given["guidance"] == 1 else 2
+        assert given["steps"] * given["views_per_step"] * calls == pytest.approx(rows.CALLS, rel=0.01)
+
+
 def test_settings_are_not_chosen_on_scored_prompts():
     for row in rows.ROWS:
         for prompt in row.prompts:
@@ -211,8 +218,8 @@ def test_bad_input_is_one_line(words, says, capsys):
 
 def test_every_row_of_the_list_is_there():
     assert set(command.known()) == {
-        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "schedule",
-        "method", "presets", "paper",
+        "denoiser", "ood", "paas", "sample2d", "generate3d", "baseline", "emptiness", "centre", "views", "faces",
+        "schedule", "method", "presets", "paper", "texture",
     }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The embedded model's sister that sees four views at once: untrained it is the shipped network, and what it asks."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -108,6 +110,17 @@ def test_a_job_asks_it_by_name(trained, tmp_path, monkeypatch, capsys):
     assert main([*command, "--views-per-step=4", "--out", str(tmp_path / "job")]) == 0
     assert main([*command, "--views-per-step=2", "--out", str(tmp_path / "no")]) != 0
     assert "sees 4 views at once, and 2 cannot be divided so; use 4" in capsys.readouterr().err
+
+
+def test_the_sister_that_ships_is_not_worse_than_the_embedded_model():
+    """By its log, on rings that no batch showed and pairs that were held out; and it is one file that fits."""
+    log = (model_files.EMBEDDED_VIEWS / "training_log.jsonl").read_text("utf-8").splitlines()
+    before, after = json.loads(log[0]), json.loads(log[-1])
+    for level in ("0.5", "1.5", "5.0"):
+        assert after[f"held_out_{level}"] <= before[f"held_out_{level}"], level
+    x = noisy(4)
+    here, there = (denoised(load_denoiser(name), x, rings(1)) for name in ("embedded-views", "embedded"))
+    assert 0 < (here - there).abs().mean() < 0.05
 
 
 def test_what_is_refused(parts, tmp_path, monkeypatch):
