@@ -16,6 +16,7 @@ from sjc_blender.models import catalogue, fetching, lookup
 from tests.addon.helpers import until
 
 ID, REVISION = "some-people/some-model", "0123456789abcdef0123456789abcdef01234567"
+OWN = [("embedded", "embedded"), ("embedded-views", "embedded")]
 
 
 @pytest.fixture
@@ -221,15 +222,15 @@ def test_the_picker_lists_what_can_be_chosen(cache, cached, folder, tmp_path):
     used = ["embedded", str(folder), str(tmp_path / "gone"), "some-people/other", ID, "", str(folder)]
     entries = catalogue.listing(catalogue.key_of(used), cache)
     assert [(name, info.kind) for name, info in entries] == [
-        ("embedded", "embedded"), (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
+        *OWN, (ID, "cached"), (str(folder), "folder"), ("some-people/other", "missing"),
     ]  # fmt: skip
     family = model_files.check(folder).family.name
-    assert [info.family for _, info in entries] == [family, family, family, ""]
+    assert [info.family for _, info in entries] == [family, family, family, family, ""]
     (cached / "unet" / "config.json").unlink()
     broken = dict(catalogue.listing("", cache))[ID]
     assert broken.kind == "bad"  # it is here, so it stays on the list, with its reason
     assert "is missing" in broken.problem
-    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == ["embedded"]
+    assert [name for name, _ in catalogue.listing("", {"HF_HUB_CACHE": str(tmp_path / "none")})] == list(dict(OWN))
 
 
 def test_the_pickers_stamp_changes_with_the_cache(cache, cached):
@@ -245,17 +246,18 @@ def test_the_command_line_lists_the_same(cache, cached, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", cache["HF_HUB_CACHE"])
     assert cli.main(["models", "list", "--json"]) == 0
     rows = [row for row in json.loads(capsys.readouterr().out) if row["state"] != "to fetch"]
-    assert [(row["model"], row["state"]) for row in rows] == [("embedded", "embedded"), (ID, "cached")]
-    assert rows[1]["folder"] == str(cached)
-    assert rows[0]["size"] == rows[1]["size"] == lookup.look(ID, cache).size
+    assert [(row["model"], row["state"]) for row in rows] == [*OWN, (ID, "cached")]
+    assert rows[2]["folder"] == str(cached)
+    assert rows[0]["size"] == rows[2]["size"] == lookup.look(ID, cache).size
     assert rows[0]["family"]
     (cached / "unet" / "config.json").unlink()
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("embedded")
     assert "MB" in lines[1]
-    assert lines[2].split() == [ID, "bad", cached.name]
-    assert "is missing" in lines[3]
+    assert lines[2].split()[:3] == ["embedded-views", "pixel", "(multi-view)"]
+    assert lines[3].split() == [ID, "bad", cached.name]
+    assert "is missing" in lines[4]
 
 
 # ------------------------------------------------------------------------------------------------------------- download

@@ -225,19 +225,20 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
     )
     assert got["button"]
     assert got["before"][0] == ["Looking for models", "Other Folder or File"]
-    embedded, cached, used, other = got["after"][0]
+    embedded, sister, cached, used, other = got["after"][0]
     assert embedded.startswith("Embedded")
     assert embedded.endswith("Comes with the add-on")
     assert " MB" in embedded
     assert len(embedded.split("  ")) == 7  # name, family, size, state, with dots between
+    assert sister.startswith("Embedded  \N{MIDDLE DOT}  pixel  \N{MIDDLE DOT}  multi-view  ")
     assert cached.startswith("some/model")
     assert cached.endswith("Downloaded")
     assert used.startswith("some/used")
     assert used.endswith("Not downloaded")
     assert "GB" not in used
-    assert "2.6 GB" in got["asked"][0][2]
+    assert "2.6 GB" in got["asked"][0][3]
     assert other == "Other Folder or File"
-    assert got["after"][1] == ["sjc.pick_model"] * 3 + ["sjc.choose_model"]
+    assert got["after"][1] == ["sjc.pick_model"] * 4 + ["sjc.choose_model"]
     assert got["field"] == "some/model"
     assert "No model is chosen" in got["nothing"]
 
@@ -294,7 +295,7 @@ result["gone"] = listed()
         backend=sys.executable,
     )
     assert got["before"][0] == ["Looking for models"]
-    embedded, cached, missing, *_ = got["after"][0]
+    embedded, _, cached, missing, *_ = got["after"][0]
     assert embedded.startswith("Embedded")
     assert cached.startswith("some/model")
     assert missing.startswith("some/other")

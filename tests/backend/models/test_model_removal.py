@@ -65,16 +65,16 @@ def test_the_list_is_a_table(cache, capsys, saved):
     starts = [head.index(name) for name in ("model", "family", "state", "licence", "revision")]
     assert head.split() == list(model_list.HEAD)
     size = f"{model_files.check(saved).weight_bytes / 1e6:.1f} MB"
-    for line, name, revision in zip(lines[1:3], (ID, f"{ID}@v1"), (NEW, OLD), strict=True):
+    for line, name, revision in zip(lines[2:4], (ID, f"{ID}@v1"), (NEW, OLD), strict=True):
         assert [line[at:].split()[0] for at in starts] == [name, "pixel", "cached", "mit", revision]
         assert size in line
     assert lines[0].split()[0] == "embedded"
     assert asked("list", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [(row["model"], row["licence"], row["revision"]) for row in rows[1:3]] == [
+    assert [(row["model"], row["licence"], row["revision"]) for row in rows[2:4]] == [
         (ID, "mit", NEW), (f"{ID}@v1", "mit", OLD)
     ]  # fmt: skip
-    assert [(row["model"], row["state"]) for row in rows[3:]] == [(one.model, "to fetch") for one in CURATED]
+    assert [(row["model"], row["state"]) for row in rows[4:]] == [(one.model, "to fetch") for one in CURATED]
 
 
 @pytest.mark.parametrize("columns", ["60", "160"])
@@ -87,7 +87,7 @@ def test_a_terminal_gets_it_as_wide_as_it_is(cache, capsys, monkeypatch, columns
     lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()  # its colours
     assert max(map(len, lines)) <= int(columns)
     bars = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert "".join(cells[0] for cells in bars).startswith("embedded" + ID + f"{ID}@v1" + CURATED[0].model)
+    assert "".join(cells[0] for cells in bars).startswith("embeddedembedded-views" + ID + f"{ID}@v1" + CURATED[0].model)
     assert "".join(cells[-1] for cells in bars).startswith(NEW + OLD)
     below = "".join(lines[next(i for i, line in enumerate(lines) if line.startswith("└")) + 1 :])
     assert below.startswith(f"{ID}: ")
@@ -98,9 +98,9 @@ def test_what_is_wrong_with_one_stands_below_it(cache, capsys):
     (cache / "models--some-people--some-model" / "snapshots" / NEW / "unet" / "config.json").unlink()
     assert asked("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "bad" in lines[2]
-    assert lines[3].startswith("  ")
-    assert "is missing" in lines[3]
+    assert "bad" in lines[3]
+    assert lines[4].startswith("  ")
+    assert "is missing" in lines[4]
 
 
 def test_one_revision_goes_and_takes_only_its_own(cache, capsys):
