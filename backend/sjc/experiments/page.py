@@ -100,7 +100,7 @@ def text(experiment: Experiment, record: Record) -> str:
 
 def write(experiment: Experiment, record: Record, out: Path) -> None:
     """NAME.json, NAME.png and NAME.md, each whole. Raises SjcError where `out` cannot be written."""
-    write_json(out / f"{experiment.name}.json", record)
+    write_json(out / f"{experiment.name}.json", record, indent=0)  # indents would be a quarter of it
     buffer = io.BytesIO()
     experiment.figure(record).savefig(buffer, format="png", dpi=110)
     write_bytes(out / f"{experiment.name}.png", buffer.getvalue())
