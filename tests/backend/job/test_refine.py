@@ -130,7 +130,7 @@ def test_what_follows_from_the_parent_and_what_is_given(parent):
     assert (plain.steps, plain.start_noise, plain.density_rate) == (1, refine.REFINED["start_noise"], 1.0)
     assert plain.learning_rate == pytest.approx(before.learning_rate * before.learning_rate_end)
     words = refine.settings_of(parent, "a blue mushroom", {"steps": 7, "density_rate": 0.5})
-    assert (words.color_rate, refine.settings_of(parent, "a blue mushroom").steps) == (1.0, 2)
+    assert (words.color_rate, refine.settings_of(parent, "a blue mushroom").steps) == (0.5, 2)
     assert (words.prompt, words.steps, words.density_rate) == ("a blue mushroom", 7, 0.5)
     assert words.learning_rate == before.learning_rate
     assert refine.settings_of(parent, " a  red mushroom ").prompt == plain.prompt  # the same words
