@@ -1,6 +1,6 @@
 """The software bill of materials of a release: CycloneDX 1.6 as JSON, https://cyclonedx.org/docs/1.6/json/.
 
-It lists what the zip holds (the extension and the embedded model) and what its Install Backend downloads: the pins of
+It lists what the zip holds (the extension and the embedded models) and what its Install Backend downloads: the pins of
 backend/requirements.txt. Written here, because a release is built by a Python without packages.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from .common import ROOT
 
-MODEL = "backend/sjc/embedded/model"
+MODELS = "backend/sjc/embedded"
 PINS = "backend/requirements.txt"
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)\s*(?:;\s*(.+))?")
 
@@ -53,11 +53,11 @@ def _models(root: Path, licence: str) -> list[dict[str, Any]]:
         {
             "type": "machine-learning-model",
             "bom-ref": path.relative_to(root).as_posix(),
-            "name": path.relative_to(root / MODEL).as_posix(),
+            "name": path.relative_to(root / MODELS).as_posix(),
             "licenses": [{"license": {"id": licence}}],
             "hashes": [_hash(path)],
         }
-        for path in sorted((root / MODEL).rglob("*.safetensors"))
+        for path in sorted((root / MODELS).rglob("*.safetensors"))
     ]
 
 
