@@ -109,10 +109,11 @@ FACES = Ablation(
     "What keeps an object from growing faces, at equal calls of the network: words, a network that sees four views, "
     "noise on the surface, Perp-Neg, or a name for the defects?",
     "The preset is ablation, each prompt is of a thing with a front, and every variant makes about "
-    f"{CALLS} calls of the network for one picture, so it makes fewer steps where a step asks more. Four views are "
+    f"{CALLS} calls of the network, one picture a call, so it makes fewer steps where a step asks more. Four views are "
     "those of the embedded model's sister (`embedded-views`). A defect is named (Bridge, arXiv 2406.09417) by words "
     'that the model knows: the negative prompt is "front view". Perp-Neg has weight 1. Front-ness of back views is '
-    f"that of the experiment views. {COMPARISON}",
+    "that of the experiment views. Seconds were taken on a busy machine. "
+    f"{COMPARISON}",
     {
         "words": Variant(),
         "words, 4 views a step": Variant({"views_per_step": 4, "steps": 75}),
