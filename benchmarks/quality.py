@@ -71,13 +71,14 @@ def digest(paths: Sequence[Path], root: Path) -> str:
 
 def identity(settings: Settings) -> dict[str, Any]:
     """All that a result depends on beside prompt and seed. Raises SjcError for a model that cannot be used."""
-    folder = model_files.locate(settings.model)
-    model_files.check(folder)
-    weights = [path for path in folder.rglob("*") if path.is_file()]
+    checked = model_files.check(model_files.locate(settings.model))
+    weights = [path for path in checked.folder.rglob("*") if path.is_file()]
+    of_the_sister = {"sister_sha256": digest([checked.sister], checked.sister.parent)} if checked.sister else {}
     sources = [path for path in ENGINE.rglob("*.py") if path.name not in NO_INFLUENCE]
     return {
         "settings": asdict(replace(settings, prompt="", seed=0)),
-        "model_sha256": digest(weights, folder),
+        "model_sha256": digest(weights, checked.folder),
+        **of_the_sister,
         "engine_sha256": digest(sources, ENGINE),
     }
 

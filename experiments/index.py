@@ -29,7 +29,8 @@ The embedded model that ships now has the digest {}. These experiments were meas
 of it, whose digest stands on each page: {}.
 
 """
-LATENT = "tests/data/latent_model"  # which `texture` shows beside the embedded one
+LATENT = "tests/data/latent_model"
+BESIDE = (LATENT, "embedded-views")  # models that a page may show beside the embedded one
 HEAD = ["experiment", "question", "answer"]
 
 
@@ -37,7 +38,7 @@ def text(experiments: Iterable[Experiment], folder: Path) -> str:
     """The page of what `folder` holds; experiments that were not run there say so."""
     rows, earlier = [], []
     shipped = model_digest("embedded")
-    today = {shipped, model_digest(LATENT)}
+    today = {shipped, *(model_digest(name) for name in BESIDE)}
     for experiment in experiments:
         path = folder / f"{experiment.name}.json"
         record = read_json(path) if path.is_file() else None

@@ -91,9 +91,9 @@ def remesh(
     quads: by QuadriFlow, and by voxels where that fails; else by voxels at once. smooth_angle: in degrees; edges
     between faces that meet at a larger one are sharp. parts: whether each color becomes a vertex group. separate:
     whether each color becomes an object of its own instead; `result` is then an empty object, and they are its
-    children. A mesh of one color stays whole. texture: edge in texels of pictures of the original's colors, normals
-    and ambient occlusion, which the copy then shows; 0 for none. In the window this returns at once (`block`
-    overrides). Raises SjcError for no mesh, and for numbers that cannot be.
+    children. A mesh of one color, or without vertex colors, stays whole. texture: edge in texels of pictures of the
+    original's colors, normals and ambient occlusion, which the copy then shows; 0 for none. In the window this returns
+    at once (`block` overrides). Raises SjcError for no mesh, and for numbers that cannot be.
     """
     _check_mesh(target)
     if not FEWEST <= faces <= MOST:
@@ -220,9 +220,13 @@ def _put(path: Path, name: str, original: Any, report: Mapping[str, Any]) -> Any
 
 def _put_below(item: Any, whole: Any, name: str) -> None:
     """Make a part a child that stands where the whole stands. It is no result any more: the job's mesh is the whole."""
+    from mathutils import Matrix
+
     item.id_properties_clear()
+    item.animation_data_clear()
+    item.constraints.clear()
     item.name, item.parent = name, whole
-    item.location, item.rotation_euler, item.scale = (0, 0, 0), (0, 0, 0), (1, 1, 1)
+    item.matrix_parent_inverse, item.matrix_basis = Matrix(), Matrix()
 
 
 def _material(name: str, original: Any, maps: Mapping[str, str]) -> Any:
@@ -230,7 +234,7 @@ def _material(name: str, original: Any, maps: Mapping[str, str]) -> Any:
     from .scene import materials
 
     if maps:
-        pictures = {name: Path(file).read_bytes() for name, file in maps.items()}
+        pictures = {kind: Path(file).read_bytes() for kind, file in maps.items()}
         return materials.textured_material(
             name, pictures["color"], original.color[:3], pictures["normal"], pictures["occlusion"]
         )

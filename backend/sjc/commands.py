@@ -309,7 +309,7 @@ def models(args: argparse.Namespace) -> int:
                 print(f"{args.model}: {size / 1e6:.1f} MB, as far as it is not here yet", file=sys.stderr)
 
         folder = model_files.locate(args.model, download=True, tell=tell)
-        if not (folder / "model_index.json").is_file():
+        if not (folder / "model_index.json").is_file() and not model_files.is_sister(folder):
             from .models import control
 
             control.check(args.model)

@@ -23,9 +23,10 @@ pipeline_tag: text-to-image
 ---
 # The embedded model for four views
 
-The embedded model's sister, `--model embedded-views`: it sees four views of an object at once, at one elevation and 90
-degrees apart. `{name}` ({size:.0f} kB) holds what it does not share with the embedded model: beside every
-self-attention one whose tokens see those of all four views, and an embedding of the cameras. It reads the same prompts.
+The embedded model's sister, `--model embedded-views --views-per-step 4`: it sees four views of an object at once, at
+one elevation and 90 degrees apart. `{name}` ({size:.0f} kB) holds what it does not share with the embedded model: a
+second self-attention beside each, which sees the tokens of all four views, and an embedding of the cameras. It reads
+the same prompts.
 
 ## How it was trained
 

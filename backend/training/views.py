@@ -105,17 +105,33 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def traced(args: argparse.Namespace, out: Path) -> tuple[Path, RingBank, RingBank]:
+    """Rings of views, traced once into a run's folder -> (file, rings to learn from, rings held back).
+
+    args: views of an object, seed, device, empty_mug.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    how = {"device": args.device, "empty_mug": args.empty_mug}
+    views = args.views // len(FOUR) * len(FOUR)
+    file = out / f"rings-{views}{'-empty-mug' if args.empty_mug else ''}.npz"
+    rings = made_once(file, RingBank, lambda: make_rings(views, args.seed, **how))
+    held = made_once(out / "held-rings.npz", RingBank, lambda: make_rings(HELD_VIEWS, args.seed + 77, **how))
+    return file, rings, held
+
+
+def sentences_of(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with which a ring's sentences are drawn: four of each, and none of a lamp, which has one camera."""
+    return argparse.Namespace(**{**vars(args), "lamps": False, "sentences": args.sentences // len(FOUR) * len(FOUR)})
+
+
 def main(argv: list[str] | None = None) -> Path:
     """Train; returns the file of the sister's own tensors, in float16."""
     args = begun(parser(), argv)
-    for name in ("views", "batch", "sentences"):
-        setattr(args, name, getattr(args, name) // len(FOUR) * len(FOUR))
+    if min(args.views, args.batch) < len(FOUR):
+        parser().error("--views and --batch: give at least 4, because a ring has four pictures")
+    args.batch = args.batch // len(FOUR) * len(FOUR)
     device = torch.device(args.device)
-    how = {"device": args.device, "empty_mug": args.empty_mug}
-    bank_file = args.out / f"rings-{args.views}{'-empty-mug' if args.empty_mug else ''}.npz"
-    bank = made_once(bank_file, RingBank, lambda: make_rings(args.views, args.seed, **how))
-    held_file = args.out / "held-rings.npz"
-    held = made_once(held_file, RingBank, lambda: make_rings(HELD_VIEWS, args.seed + 77, **how))
+    bank_file, bank, held = traced(args, args.out)
     model, own = sister(args.model, args.lamps)
     model.to(device)
     average = {name: p.detach().clone() for name, p in own.items()}
@@ -124,8 +140,7 @@ def main(argv: list[str] | None = None) -> Path:
     checkpoint, tell = args.out / "checkpoint.safetensors", Log(args.out, digits=2 if args.seconds else 1)
     step, spent = restore(checkpoint, parts, optimizer) if checkpoint.exists() else (0, 0.0)
     sigma, cameras = sigmas(device), cameras_of(bank).to(device)
-    args.lamps = False  # one belongs to a camera, and a ring has four: only the words stay known
-    batches = batches_for(args, (bank_file, bank), model.tokens, args.seed + 3000 + step)
+    batches = batches_for(sentences_of(args), (bank_file, bank), model.tokens, args.seed + 3000 + step)
     rings = fixed_rings(model, held)
     generator = torch.Generator(device).manual_seed(args.seed + step)
     losses: list[Tensor] = []

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from ..backend.sjc import foreign
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.models import hub_ids, memory_plan, model_files, model_list, single_file
+from ..backend.sjc.models.layout import SISTER
 from ..backend.sjc.models.memory_plan import Plan
 from ..backend.sjc.paths import model_name, user_path
 
@@ -171,7 +172,8 @@ def memory(info: ModelInfo, on_cpu: bool, free: int | None) -> Plan:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    return [folder, folder / "model_index.json", *(folder / part for part in ("unet", "text_encoder", "tokenizer"))]
+    inside = ("model_index.json", SISTER, "unet", "text_encoder", "tokenizer")
+    return [folder, *(folder / part for part in inside)]
 
 
 def _children(folder: Path) -> list[Path]:

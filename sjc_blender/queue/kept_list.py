@@ -30,7 +30,7 @@ class KeptList:
 
     @property
     def saving(self) -> bool:
-        """Whether what was saved last is not on disk yet. Nobody need wait for that, but `problem` may change then."""
+        """Whether what was saved last is not on disk yet. Nothing has to wait for it, but `problem` may change then."""
         return self._file is not None and self._file.saving
 
     def begin(self) -> list[JobRecord]:

@@ -87,7 +87,7 @@ class Queue:
 
     @property
     def saving(self) -> bool:
-        """Whether the list is not on disk yet. Nobody need wait for that, but `problem` may change meanwhile."""
+        """Whether the list is not on disk yet. Nothing has to wait for it, but `problem` may change meanwhile."""
         return self._list.saving
 
     @property

@@ -130,7 +130,7 @@ def _sized(model: str) -> bool:
 
 
 def _draw_answer(column: Any, context: Any, model: str) -> None:
-    """Why the hub said nothing of a model, or that it gives it only to some accounts; nothing where all is well."""
+    """The hub's refusal: an error, or that only some accounts may download it. Draws nothing otherwise."""
     download = downloads.get(model.strip())
     if download is None or not (download.problem or download.gated):
         return
@@ -179,7 +179,7 @@ def used_models(context: Any) -> str:
 
 def menu_label(name: str, info: lookup.ModelInfo) -> str:
     """A model's line in the picker: id, family, whether it sees several views at once, size, state."""
-    shown = iface_("Embedded") if info.kind == "embedded" else name
+    shown = iface_("Embedded") if name == "embedded" else name
     state = iface_(labels.PICKER_STATES[info.kind])
     if info.kind == "missing" and name in downloads:
         info = lookup.ModelInfo("missing", info.folder, downloads[name].size)

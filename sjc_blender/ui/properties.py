@@ -12,6 +12,7 @@ import bpy
 
 from ..backend.sjc.errors import SjcError
 from ..backend.sjc.job import inputs
+from ..backend.sjc.paths import OWN_MODELS
 from ..backend.sjc.settings import DEFAULT_PRESET, PRESETS, SPECS, Spec, Value, coerce, resolve
 from . import labels, loras, prompts, reference_pictures
 
@@ -21,7 +22,7 @@ UNCHANGED = (
     "compile", "start", "start_strength", "keep", "picture", "parent", "surface", "surface_strength",
     "sharpen_colors", "control", "overwrite",
 )  # fmt: skip
-SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": ("embedded",)}
+SUGGESTED = {"device": ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps"), "model": OWN_MODELS}
 PLACEHOLDER = "a red mushroom"
 
 

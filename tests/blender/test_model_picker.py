@@ -230,7 +230,7 @@ result["nothing"] = refused(bpy.ops.sjc.pick_model)
     assert embedded.endswith("Comes with the add-on")
     assert " MB" in embedded
     assert len(embedded.split("  ")) == 7  # name, family, size, state, with dots between
-    assert sister.startswith("Embedded  \N{MIDDLE DOT}  pixel  \N{MIDDLE DOT}  multi-view  ")
+    assert sister.startswith("embedded-views  \N{MIDDLE DOT}  pixel  \N{MIDDLE DOT}  multi-view  ")
     assert cached.startswith("some/model")
     assert cached.endswith("Downloaded")
     assert used.startswith("some/used")

@@ -71,7 +71,7 @@ def test_each_colour_becomes_an_object_and_undo_takes_them_back(in_blender):
     got = in_blender(
         MESH
         + """
-target.rotation_euler.z = 1.0
+target.rotation_mode, target.rotation_quaternion = "QUATERNION", (np.cos(0.5), 0, 0, np.sin(0.5))  # as glTF's are
 bpy.ops.ed.undo_push(message="before")
 bpy.context.view_layer.update()
 low, high = np.array(target.bound_box).min(0), np.array(target.bound_box).max(0)

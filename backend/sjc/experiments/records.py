@@ -29,4 +29,4 @@ def settings_of(record: Record, key: str) -> list[Any]:
 def weights_of(record: Record) -> list[str]:
     """The digests of the models' files (`harness.model_digest`) in the record's cells; empty without a model."""
     settings = (cell["settings"] for cell in record["cells"])
-    return sorted({values[key] for values in settings for key in ("weights", "model") if key in values})
+    return sorted({values[key] for values in settings for key in ("weights", "own_weights", "model") if key in values})

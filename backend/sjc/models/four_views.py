@@ -30,7 +30,11 @@ _NEW = (".attn1.processor.", "class_embedding.")
 
 
 class ViewAttention(nn.Module):
-    """The processor of a self-attention of tokens with `width` numbers, and the attention over all views beside it."""
+    """The processor of a self-attention of tokens with `width` numbers C, and the attention over all views beside it.
+
+    down [3,RANK,C] and up [3,C,RANK] change query, key and value; place [4*WAVES,C] and turn [2,4,C] tell where a token
+    stands in its picture and how far its view has turned.
+    """
 
     def __init__(self, inner: Any, width: int) -> None:
         super().__init__()
@@ -42,7 +46,10 @@ class ViewAttention(nn.Module):
         self.out = _zeros(nn.Linear(width, width))
 
     def forward(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """What the shipped attention makes of hidden_states [B,h*w,C], and the views' attention added."""
+        """What the shipped attention makes of hidden_states [B,h*w,C], and the views' attention added.
+
+        B is a multiple of 4: the views of one ring follow each other.
+        """
         own: Tensor = self.inner(attn, hidden_states, *args, **kwargs)
         views, (batch, tokens, width) = len(FOUR), hidden_states.shape
         placed = hidden_states + waves(math.isqrt(tokens), hidden_states) @ self.place

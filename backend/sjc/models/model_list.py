@@ -113,14 +113,14 @@ def licence(folder: Path) -> str:
 
 def rows(cache: Path, converted: Path) -> list[Row]:
     """The embedded models, those in the hub's cache, then the model folders made of checkpoints."""
-    folders = [(name, model_files.locate(name)) for name in own()]
+    folders = [(name, model_files.OWN[name]) for name in own()]
     folders += [(model, folder) for model in cached(cache) if (folder := snapshot(cache, model))]
     folders += checkpoints(converted)
     return [_row(model, folder) for model, folder in folders]
 
 
 def own() -> list[str]:
-    """The models of this package: its sister for four views is there where it was installed with it."""
+    """The package's models that are installed; the sister for four views may be missing."""
     return [name for name, folder in model_files.OWN.items() if name == "embedded" or model_files.is_sister(folder)]
 
 

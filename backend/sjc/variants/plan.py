@@ -114,7 +114,7 @@ def read_list(parent: Path) -> list[Path]:
 
 
 def untouched(folder: Path) -> bool:
-    """Whether a variant is as it stopped, or was stopped before: nobody has taken it to full length, or begun to."""
+    """Whether nobody has gone on with a variant, be it finished as a short one or stopped earlier."""
     if job_folder.finished(folder):
         return False
     newest = job_folder.snapshots(folder)[-1:]

@@ -1,4 +1,4 @@
-"""Object > SJC: what can be done with the selected mesh, where F3 finds it. Right-click menus it does not look into."""
+"""Object > SJC: what can be done with the selected mesh, where F3 finds it. F3 does not search right-click menus."""
 
 from __future__ import annotations
 

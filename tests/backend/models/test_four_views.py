@@ -110,6 +110,8 @@ def test_a_job_asks_it_by_name(trained, tmp_path, monkeypatch, capsys):
     assert main([*command, "--views-per-step=4", "--out", str(tmp_path / "job")]) == 0
     assert main([*command, "--views-per-step=2", "--out", str(tmp_path / "no")]) != 0
     assert "sees 4 views at once, and 2 cannot be divided so; use 4" in capsys.readouterr().err
+    assert main(["models", "fetch", "embedded-views"]) == 0
+    assert "ControlNet" not in capsys.readouterr().out
 
 
 def test_the_sister_that_ships_is_not_worse_than_the_embedded_model():
@@ -128,6 +130,8 @@ def test_what_is_refused(parts, tmp_path, monkeypatch):
     with pytest.raises(SjcError, match="lacks the embedded model for four views; choose embedded"):
         model_files.locate("embedded-views")
     assert model_list.own() == ["embedded"]
+    monkeypatch.setitem(model_files.OWN, "embedded", tmp_path / "nothing")
+    assert [row.state for row in model_list.rows(tmp_path / "hub", tmp_path / "cache")] == ["bad"], "the list is shown"
     wrong = folder_of(tmp_path / "wrong", parts | {"class_embedding.0.weight": torch.zeros(64, 12)})
     with pytest.raises(SjcError, match="does not fit the embedded model"):
         load_denoiser(str(wrong))

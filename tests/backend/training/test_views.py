@@ -82,3 +82,9 @@ def test_it_learns_and_goes_on_from_its_checkpoint(bank, tmp_path, monkeypatch):
     changed = [name for name, value in before.items() if not torch.equal(after[name].float(), value.half().float())]
     assert any(name.endswith("out.weight") for name in changed)
     assert "class_embedding.2.weight" in changed
+
+
+def test_fewer_pictures_than_a_ring_has_are_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        views.main(["--out", str(tmp_path), "--batch", "3"])
+    assert "give at least 4, because a ring has four pictures" in capsys.readouterr().err
