@@ -189,6 +189,7 @@ def test_words_are_changed_from_the_history_and_a_picture_is_added(artist):
 
 
 def test_a_mesh_is_textured_in_its_place_and_a_result_is_refined(artist):
+    before = artist.ask(f"result = {MESHES}")
     artist.fill("sjc.prompt", "a red cube")
     search(artist, "texture with sjc")
     artist.picture("67_texture")
@@ -201,7 +202,7 @@ def test_a_mesh_is_textured_in_its_place_and_a_result_is_refined(artist):
     painted = f"any(n.type == 'TEX_IMAGE' for n in {made}.data.materials[0].node_tree.nodes)"
     assert artist.ask(f"result = [{painted}, {CUBE}.hide_get(), len({CUBE}.data.vertices)]") == [True, True, 8]
     artist.picture("68_textured")
-    undo(artist, f"not {MESHES}")
+    undo(artist, f"{MESHES} == {before}")
     assert artist.ask(f"result = {CUBE}.hide_get()") is False
     assert moved(artist)
 
