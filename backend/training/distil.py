@@ -29,7 +29,7 @@ from training.data import Data, fixed_batches
 from training.loss import Batch, Predicts, draw_noise, noisy_levels, sigmas, v_loss
 from training.model import Model, start_from
 from training.pictures import Bank
-from training.run import Log, Progress, begun, device_arguments, device_name, mean
+from training.run import Log, Progress, begun, device_arguments, device_name, learn, mean
 
 HELD_BACK = 24  # pictures for the score
 WARM_UP = 50
@@ -154,15 +154,9 @@ def main(argv: list[str] | None = None) -> Path:
         x, ids, mask = batches.pictures(args.batch)
         t, noise = draw_noise(x, sigma, args, generator)
         loss = v_loss(student, x, ids, mask, t, noise, sigma, teacher)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(own.values(), 1.0)
-        optimizer.step()
         progress.step += 1
         decay = min(args.ema, progress.step / (progress.step + 9))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.values()), list(own.values()), 1 - decay)
-        losses.append(loss.detach())
+        losses.append(learn(loss, optimizer, own.values(), average.values(), decay))
 
 
 def _save(folder: Path, unet: UNet2DConditionModel) -> None:

@@ -180,7 +180,8 @@ def random_light(batch: int, generator: torch.Generator, together: int = 1) -> t
     background = torch.rand(batch // together, 3, **there)
     light = torch.nn.functional.normalize(torch.randn(batch // together, 3, **there), dim=-1)
     contrast = torch.rand(batch // together, **there) * MAX_CONTRAST
-    return tuple(each.repeat_interleave(together, 0) for each in (background, light, contrast))  # type: ignore[return-value]
+    background, light, contrast = (each.repeat_interleave(together, 0) for each in (background, light, contrast))
+    return background, light, contrast
 
 
 def view_share(prior: CameraPrior = PRIOR) -> float:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,20 @@ def mean(losses: list[Tensor]) -> float:
     """The mean of the losses of some steps, read from the device at once: a step itself waits for nothing."""
     values = torch.stack(losses).tolist()
     return sum(values) / len(values)
+
+
+def learn(
+    loss: Tensor, optimizer: torch.optim.Optimizer, learned: Iterable[Tensor], averages: Iterable[Tensor], decay: float
+) -> Tensor:
+    """One step down the gradient of a loss [], whose norm is cut at 1; the averages then follow what was learned.
+
+    learned, averages: tensors in the same order. decay: what an average keeps of itself. Returns the loss, detached.
+    """
+    learned = list(learned)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(learned, 1.0)
+    optimizer.step()
+    with torch.no_grad():
+        torch._foreach_lerp_(list(averages), learned, 1 - decay)
+    return loss.detach()

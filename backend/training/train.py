@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from sjc.models.autoencoder import load_autoencoder
 from training.batches import batches_for, made_once
@@ -22,7 +21,7 @@ from training.data import Data, fixed_batches
 from training.loss import draw_noise, evaluate, sigmas, v_loss
 from training.model import Model, save_folder, start_from
 from training.pictures import Bank, make_bank
-from training.run import Log, Progress, begun, device_arguments, device_name, mean
+from training.run import Log, Progress, begun, device_arguments, device_name, learn, mean
 from training.text import TEXT_BATCH, school
 
 FIXED_PICTURES = 96  # of each kind, for the score
@@ -124,15 +123,9 @@ def main(argv: list[str] | None = None) -> Path:
         x, ids, mask = batches.pictures(args.batch, EMPTY_SHARE)
         t, noise = draw_noise(x, sigma, args, generator)
         loss = v_loss(model, x, ids, mask, t, noise, sigma)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
         progress.step += 1
         decay = min(args.ema, (progress.step + 1) / (progress.step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - decay)
-        losses.append(loss.detach())
+        losses.append(learn(loss, optimizer, model.parameters(), ema.parameters(), decay))
         ended = progress.ended()
         if progress.step % args.eval_every == 0 or ended:
             row = {"step": progress.step, "minutes": progress.seconds / 60}

@@ -27,7 +27,7 @@ from training.distil import swapped
 from training.loss import Batch, Predicts, draw_noise, noisy_levels, sigmas, v_loss
 from training.model import Model, start_from
 from training.pictures import PRIOR, Bank, RingBank, make_rings
-from training.run import Log, Progress, begun, device_arguments, device_name, mean
+from training.run import Log, Progress, begun, device_arguments, device_name, learn, mean
 from training.train import EMPTY_SHARE
 
 HELD_BACK = 24  # rings of each kind for the score, from views that no batch shows
@@ -166,15 +166,9 @@ def main(argv: list[str] | None = None) -> Path:
         t, noise = draw_noise(x, sigma, args, generator)
         t = t[:: len(FOUR)].repeat_interleave(len(FOUR))  # as a step of the loop has it
         loss = v_loss(predictor(model, cameras[view]), x, ids, mask, t, noise, sigma)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(own.values(), 1.0)
-        optimizer.step()
         progress.step += 1
         decay = min(args.ema, progress.step / (progress.step + 9))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.values()), list(own.values()), 1 - decay)
-        losses.append(loss.detach())
+        losses.append(learn(loss, optimizer, own.values(), average.values(), decay))
 
 
 def _save(file: Path, own: dict[str, nn.Parameter]) -> None:

@@ -25,6 +25,25 @@ def refused(call, **named):
     return ""
 """
 
+ONLINE = """
+class Online:
+    online_access, background, timers = True, True, bpy.app.timers
+class Face:
+    app, context, types = Online, bpy.context, bpy.types
+model_picker.bpy = backend_task.bpy = Face
+"""
+"""As with a window, and allowed to use the network."""
+ASK = """
+class Ask:
+    def __init__(self, python, model):
+        self.model, self.answer = model, answers.pop(0)
+    def start(self):
+        return self
+    def poll(self):
+        return backend_task.installer.Progress("done", "fetch", 0.0, "")
+"""
+"""Asks nobody: the next of `answers` is the hub's."""
+
 
 def test_the_line_below_the_model(in_blender, tmp_path):
     """One line for every kind of answer; drawing asks for it, and a thread of its own looks."""
@@ -58,21 +77,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 result["variable"] = shown("some/other")
 del os.environ["HF_HUB_OFFLINE"]
 result["refused"] = refused(bpy.ops.sjc.fetch_model, model="some/other")
-class Online:
-    online_access, background, timers = True, True, bpy.app.timers
-class Face:
-    app, context, types = Online, bpy.context, bpy.types
-model_picker.bpy = backend_task.bpy = Face
-result["online"] = shown("some/other")
+"""
+        + ONLINE
+        + """result["online"] = shown("some/other")
 
-class Ask:
-    def __init__(self, python, model):
-        self.model, self.answer = model, answers.pop(0)
-    def start(self):
-        return self
-    def poll(self):
-        return backend_task.installer.Progress("done", "fetch", 0.0, "")
-kept, backend_task.fetching.Ask = backend_task.fetching.Ask, Ask
+"""
+        + ASK
+        + """kept, backend_task.fetching.Ask = backend_task.fetching.Ask, Ask
 DownloadInfo = backend_task.fetching.DownloadInfo
 answers = [DownloadInfo(problem="no network"), DownloadInfo(2_600_000_000, "openrail", gated=True)]
 for name in ("unasked", "sized"):
@@ -335,20 +346,12 @@ def listed():
     return layout.texts(), layout.operators()
 
 result = {"before": listed(), "refused": refused(bpy.ops.sjc.fetch_model, model=first), "first": first}
-class Online:
-    online_access, background, timers = True, True, bpy.app.timers
-class Face:
-    app, context, types = Online, bpy.context, bpy.types
-model_picker.bpy = backend_task.bpy = Face
-
-class Ask:
-    def __init__(self, python, model):
-        self.model, self.answer = model, answers.pop(0)
-    def start(self):
-        return self
-    def poll(self):
-        return backend_task.installer.Progress("done", "fetch", 0.0, "")
-backend_task.fetching.Ask = Ask
+"""
+        + ONLINE
+        + """
+"""
+        + ASK
+        + """backend_task.fetching.Ask = Ask
 DownloadInfo = backend_task.fetching.DownloadInfo
 answers = [DownloadInfo(problem="The hub did not answer in time; try again later."), DownloadInfo(2_700_000_000, "mit")]
 for name in ("unreached", "asked"):
